@@ -1,0 +1,122 @@
+"""The layers against plain torch ones, run a sequence at a time."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from nlp_rnn.models.recurrent import CELLS, recurrent_layer
+
+PLAIN = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+CASES = list(itertools.product(CELLS, (False, True), (1, 2)))
+
+
+def make(cell, bidirectional, depth, seed=0):
+    torch.manual_seed(seed)
+    layer = recurrent_layer(cell, 5, 7, depth, 0.0, bidirectional)
+    plain = PLAIN[cell](5, 7, depth, bidirectional=bidirectional)
+    plain.load_state_dict(layer.state_dict())
+    return layer, plain
+
+
+def alone(plain, sequence, state):
+    """A plain layer's outputs and final state for one sequence [T, I]; T may be 0."""
+    if len(sequence) == 0:
+        return torch.zeros(0, plain.hidden_size * (2 if plain.bidirectional else 1)), state
+    output, final = plain(sequence[:, None], state if len(state) > 1 else state[0])
+    return output[:, 0], final if isinstance(final, tuple) else (final,)
+
+
+@pytest.mark.parametrize("method", ["_run_padded", "_run_packed"])
+@pytest.mark.parametrize(("cell", "bidirectional", "depth"), CASES)
+def test_ragged_batch_equals_each_sequence_alone(cell, bidirectional, depth, method):
+    layer, plain = make(cell, bidirectional, depth)
+    lengths = torch.tensor([3, 6, 0, 1, 6, 4])
+    batch = torch.randn(6, len(lengths), 5)
+    start = tuple(torch.randn_like(part) for part in layer.initial_state(len(lengths), batch))
+    output, final = getattr(layer, method)(batch, start, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        state = tuple(part[:, row : row + 1].contiguous() for part in start)
+        expected, expected_state = alone(plain, batch[:length, row], state)
+        torch.testing.assert_close(output[:length, row], expected, atol=1e-6, rtol=0)
+        assert output[length:, row].abs().sum() == 0
+        for part, expected_part in zip(final, expected_state, strict=True):
+            torch.testing.assert_close(part[:, row], expected_part[:, 0], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("cell", "bidirectional", "depth"), CASES)
+def test_gradients_of_a_ragged_batch_are_the_sum_of_those_alone(cell, bidirectional, depth):
+    layer, plain = make(cell, bidirectional, depth)
+    lengths = torch.tensor([5, 2, 3])
+    batch = torch.randn(5, 3, 5)
+    output, final = layer(batch, lengths=lengths)
+    (output.pow(2).sum() + sum(part.pow(3).sum() for part in final)).backward()
+    for row, length in enumerate(lengths.tolist()):
+        start = plain_start(plain, layer)
+        out, state = alone(plain, batch[:length, row], start)
+        (out.pow(2).sum() + sum(part.pow(3).sum() for part in state)).backward()
+    for (name, ours), theirs in zip(layer.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-5, msg=name)
+
+
+def plain_start(plain, layer):
+    return tuple(torch.zeros_like(part) for part in layer.initial_state(1, torch.zeros(1)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    case=st.sampled_from(CASES),
+    lengths=st.lists(st.integers(0, 8), min_size=1, max_size=6),
+    order=st.randoms(use_true_random=False),
+    garbage=st.sampled_from([0.0, 1e3, -1e3]),
+)
+def test_padding_and_order_never_change_an_answer(case, lengths, order, garbage):
+    layer, _ = make(*case)
+    batch = torch.randn(9, len(lengths), 5, generator=torch.Generator().manual_seed(1))
+    for row, length in enumerate(lengths):
+        batch[length:, row] = garbage
+    output, final = layer(batch, lengths=lengths)
+    shuffled = list(range(len(lengths)))
+    order.shuffle(shuffled)
+    output2, final2 = layer(batch[:, shuffled], lengths=[lengths[i] for i in shuffled])
+    torch.testing.assert_close(output[:, shuffled], output2, atol=1e-6, rtol=0)
+    for part, part2 in zip(final, final2, strict=True):
+        torch.testing.assert_close(part[:, shuffled], part2, atol=1e-6, rtol=0)
+    row = shuffled[0]
+    short, _ = layer(batch[: lengths[row], row : row + 1])
+    torch.testing.assert_close(output[: lengths[row], row], short[:, 0], atol=1e-6, rtol=0)
+
+
+def test_bfloat16_padding_holds_the_cell_state_exactly():
+    layer, _ = make("lstm", False, 1)
+    batch = torch.randn(6, 2, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, (_, c) = layer(batch, lengths=[3, 6])
+        _, (_, alone_c) = layer(batch[:3, :1])
+    torch.testing.assert_close(c[:, 0].float(), alone_c[:, 0].float(), atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [([1, 2], "has shape"), ([4, 1, 1], "between 0 and 3"), ([-1, 1, 1], "between 0 and 3")],
+)
+def test_wrong_lengths_are_refused(lengths, message):
+    with pytest.raises(ValueError, match=message):
+        make("gru", True, 1)[0](torch.zeros(3, 3, 5), lengths=lengths)
+
+
+def test_unknown_cell_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="'lsmt': use one of rnn, gru, lstm"):
+        recurrent_layer("lsmt", 1, 1, 1, 0.0)
+
+
+def test_dropout_between_layers_acts_in_training_alone():
+    layer = recurrent_layer("gru", 4, 4, 2, 0.9)
+    batch, lengths = torch.randn(5, 2, 4), [5, 3]
+    torch.manual_seed(0)
+    assert not torch.equal(layer(batch, lengths=lengths)[0], layer(batch, lengths=lengths)[0])
+    layer.eval()
+    assert torch.equal(layer(batch, lengths=lengths)[0], layer(batch, lengths=lengths)[0])

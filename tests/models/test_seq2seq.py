@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from nlp_rnn.models.recurrent import CELLS
+from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
+
+PRINTOUT = """\
+Seq2Seq(
+  (encoder): Encoder(
+    (embedding): Embedding(7855, 256)
+    (rnn): LSTM(256, 512, num_layers=2, dropout=0.5)
+    (dropout): Dropout(p=0.5, inplace=False)
+  )
+  (decoder): Decoder(
+    (embedding): Embedding(5893, 256)
+    (rnn): LSTM(256, 512, num_layers=2, dropout=0.5)
+    (fc_out): Linear(in_features=512, out_features=5893, bias=True)
+    (dropout): Dropout(p=0.5, inplace=False)
+  )
+)"""
+
+LAYER_KEYS = [f"rnn.{kind}_{part}_l{k}" for k in (0, 1) for kind in ("weight", "bias") for part in ("ih", "hh")]
+
+
+def make(cell="lstm", layers=2, dropout=0.0):
+    torch.manual_seed(0)
+    return Seq2Seq(Encoder(11, 6, 8, layers, dropout, cell), Decoder(13, 6, 8, layers, dropout, cell)).eval()
+
+
+def test_printout_parameters_and_keys():
+    model = Seq2Seq(Encoder(7855, 256, 512, 2, 0.5), Decoder(5893, 256, 512, 2, 0.5))
+    assert repr(model) == PRINTOUT
+    assert sum(p.numel() for p in model.parameters()) == 13_899_013
+    expected = {f"encoder.{key}" for key in ("embedding.weight", *LAYER_KEYS)}
+    expected |= {
+        f"decoder.{key}" for key in ("embedding.weight", *LAYER_KEYS, "fc_out.weight", "fc_out.bias")
+    }
+    assert set(model.state_dict()) == expected
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+def test_stepwise_equals_teacher_forced(cell, layers):
+    model = make(cell, layers)
+    source, target = torch.randint(11, (5, 3)), torch.randint(13, (7, 3))
+    fused = model(source, target)
+    assert fused.shape == (7, 3, 13)
+    state = model.encoder(source)
+    for step in range(7):
+        logits, state = model.decoder.step(target[step], state)
+        torch.testing.assert_close(logits, fused[step], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_alone_equals_in_a_batch_with_longer_ones(cell):
+    model = make(cell)
+    source, target = torch.randint(11, (6, 4)), torch.randint(13, (5, 4))
+    lengths = torch.tensor([2, 6, 0, 4])
+    together = model(source, target, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        by_itself = model(source[:length, row : row + 1], target[:, row : row + 1])
+        torch.testing.assert_close(together[:, row], by_itself[:, 0], atol=1e-5, rtol=0)
+
+
+def test_teacher_forcing_0_feeds_the_best_guess():
+    model = make()
+    source, target = torch.randint(11, (4, 2)), torch.randint(13, (6, 2))
+    outputs = model(source, target, teacher_forcing=0.0)
+    guesses = torch.cat([target[:1], outputs.argmax(-1)[:-1]])
+    torch.testing.assert_close(outputs, model(source, guesses), atol=1e-5, rtol=0)
+
+
+def test_teacher_forcing_between_draws_each_step():
+    model = make()
+    source, target = torch.randint(11, (4, 2)), torch.randint(13, (40, 2))
+    torch.manual_seed(3)
+    outputs = model(source, target, teacher_forcing=0.5)
+    torch.manual_seed(3)
+    shown = torch.rand(39) < 0.5
+    assert 5 < int(shown.sum()) < 34
+    inputs = torch.where(shown[:, None], target[1:], outputs.argmax(-1)[:-1])
+    expected = model(source, torch.cat([target[:1], inputs]))
+    torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "message"),
+    [
+        (Decoder(9, 4, 16, 2, 0.0), "hidden_dim is 8 in the encoder and 16 in the decoder"),
+        (Decoder(9, 4, 8, 1, 0.0), "num_layers is 2 in the encoder and 1 in the decoder"),
+        (Decoder(9, 4, 8, 2, 0.0, "gru"), "cell is LSTM in the encoder and GRU in the decoder"),
+    ],
+)
+def test_halves_that_do_not_fit_are_refused(decoder, message):
+    with pytest.raises(ValueError, match=message):
+        Seq2Seq(Encoder(9, 4, 8, 2, 0.0), decoder)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_teacher_forcing_outside_0_to_1_is_refused(value):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        make()(torch.zeros(2, 1, dtype=torch.long), torch.zeros(2, 1, dtype=torch.long), teacher_forcing=value)
