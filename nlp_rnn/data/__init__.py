@@ -1,0 +1,20 @@
+"""Text to id tensors."""
+
+from nlp_rnn.data.batching import Batching
+from nlp_rnn.data.corpora import Corpus
+from nlp_rnn.data.module import DataModule
+from nlp_rnn.data.sentiment import SentimentData
+from nlp_rnn.data.tagging import TaggingData
+from nlp_rnn.data.translation import TranslationData
+from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+
+__all__ = [
+    "Batching",
+    "Corpus",
+    "DataModule",
+    "SentimentData",
+    "TaggingData",
+    "TranslationData",
+    "Vocabulary",
+    "VocabularySettings",
+]

@@ -65,7 +65,7 @@ def greedy(
     Raises:
         ValueError: bad arguments, or logits that are NaN or leave no token possible.
     """
-    return _roll_out(step, state, lambda log_probs: log_probs.argmax(1), bos_id, eos_id, max_length, forbidden)
+    return _roll_out(step, state, _most_probable, bos_id, eos_id, max_length, forbidden)
 
 
 @torch.no_grad()
@@ -103,8 +103,9 @@ def sample(
 
     def draw(log_probs: Tensor) -> Tensor:  # [rows, vocab] -> [rows]
         tokens = None
-        # Shifted so that the largest is 0: dividing by a tiny temperature then cannot give inf - inf.
-        scores = (log_probs - log_probs.max(1, keepdim=True).values) / temperature
+        # Shifted so that the largest is 0: whatever the temperature, the division cannot give inf - inf.
+        tiny = torch.finfo(log_probs.dtype).tiny
+        scores = (log_probs - log_probs.max(1, keepdim=True).values) / max(temperature, tiny)
         if top_k is not None:
             scores, tokens = scores.topk(min(top_k, scores.shape[1]))
         elif top_p is not None:
@@ -112,7 +113,6 @@ def sample(
         probabilities = scores.softmax(1)
         if top_p is not None:
             mass_before = probabilities.cumsum(1) - probabilities
-            mass_before[:, 0] = 0  # rounding must not drop the most probable token
             probabilities = probabilities.masked_fill(mass_before >= top_p, 0)
         choice = torch.multinomial(probabilities, 1, generator=generator)
         return (choice if tokens is None else tokens.gather(1, choice)).squeeze(1)
@@ -156,10 +156,12 @@ def beam_search(
         raise ValueError(f"width must be at least 1, not {width}")
     if not 1 <= n_best <= width:
         raise ValueError(f"n_best must be from 1 to the beam width {width}, not {n_best}")
-    if not 0 <= length_penalty < float("inf"):
-        raise ValueError(f"length_penalty must be 0 or above and finite, not {length_penalty}")
-    if width == 1:
-    limits, inputs, banned = _prepare(state, bos_id, eos_id, max_length, forbidden)
+    if not 0 <= length_penalty <= 10:  # far above any use; powers stay within float32
+        raise ValueError(f"length_penalty must be from 0 to 10, not {length_penalty}")
+    if width == 1:  # the loop below would go on past eos where the penalty lets a longer sequence win
+        best = _roll_out(step, state, _most_probable, bos_id, eos_id, max_length, forbidden, length_penalty)
+        return [[hypothesis] for hypothesis in best]
+    limits, inputs, banned, highest = _prepare(state, bos_id, eos_id, max_length, forbidden)
     rows, device = len(limits), limits.device
     longest = int(limits.max()) if rows else 0
     penalties = [gnmt_length_penalty(length, length_penalty) for length in range(longest + 1)]
@@ -176,7 +178,7 @@ def beam_search(
     for length in range(1, longest + 1):
         running, live_width = live.shape
         logits, state = step(inputs, state)
-        log_probs = _log_probs(logits, inputs, eos_id, banned)  # [a * w, vocab]
+        log_probs = _log_probs(logits, inputs, banned, highest)  # [a * w, vocab]
         # `width` tokens other than eos, and eos, are the most that one hypothesis can contribute.
         top, tokens = log_probs.topk(min(width + 1, log_probs.shape[1]))  # [a * w, k]
         extended = live.unsqueeze(2) + top.view(running, live_width, -1)  # [a, w, k]
@@ -228,16 +230,17 @@ def _roll_out(
     eos_id: int,
     max_length: PerRow,
     forbidden: Sequence[int],
+    length_penalty: float = 0.0,
 ) -> list[Hypothesis]:
     """One sequence a row, each token being what `choose` makes of the log-probabilities [rows, vocab]."""
-    limits, inputs, banned = _prepare(state, bos_id, eos_id, max_length, forbidden)
+    limits, inputs, banned, highest = _prepare(state, bos_id, eos_id, max_length, forbidden)
     limit_of = limits.tolist()
     produced: list[list[int]] = [[] for _ in limit_of]  # eos kept
     log_prob = [0.0] * len(limit_of)
     active = list(range(len(limit_of)))  # the numbers of the rows still running
     while active:
         logits, state = step(inputs, state)
-        log_probs = _log_probs(logits, inputs, eos_id, banned)
+        log_probs = _log_probs(logits, inputs, banned, highest)
         inputs = choose(log_probs)
         gains = log_probs.gather(1, inputs.unsqueeze(1)).squeeze(1)
         going = []
@@ -251,7 +254,14 @@ def _roll_out(
             state = tuple(tensor.index_select(1, places) for tensor in state)
             inputs = inputs[places]
         active = [active[place] for place in going]
-    return [_scored(tokens, total, eos_id, 0.0) for tokens, total in zip(produced, log_prob, strict=True)]
+    return [
+        _scored(tokens, total, eos_id, length_penalty)
+        for tokens, total in zip(produced, log_prob, strict=True)
+    ]
+
+
+def _most_probable(log_probs: Tensor) -> Tensor:
+    return log_probs.argmax(1)
 
 
 def _scored(tokens: list[int], log_prob: float, eos_id: int, alpha: float) -> Hypothesis:
@@ -263,17 +273,24 @@ def _scored(tokens: list[int], log_prob: float, eos_id: int, alpha: float) -> Hy
 
 def _prepare(
     state: State, bos_id: PerRow, eos_id: int, max_length: PerRow, forbidden: Sequence[int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Check what all functions take; max_length [rows], bos [rows], forbidden [n], on the state's device."""
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Check what all functions take.
+
+    Returns, on the state's device: max_length [rows], bos [rows], forbidden [n]; and the highest id among
+    eos and the forbidden ones, which the vocabulary must hold.
+    """
     if not state or any(tensor.dim() < 2 or tensor.shape[1] != state[0].shape[1] for tensor in state):
         shapes = [tuple(tensor.shape) for tensor in state]
-        raise ValueError(f"state must be tensors [layers, rows, hidden] with equal rows, not of shapes {shapes}")
+        raise ValueError(
+            f"state must be tensors [layers, rows, hidden] with equal rows, not of shapes {shapes}"
+        )
     rows, device = state[0].shape[1], state[0].device
     limits = _per_row("max_length", max_length, rows, device, least=1)
     inputs = _per_row("bos_id", bos_id, rows, device, least=0)
-    if eos_id < 0 or any(token < 0 for token in forbidden):
-        raise ValueError(f"ids must not be negative: eos_id {eos_id}, forbidden {list(forbidden)}")
-    return limits, inputs, torch.tensor(list(forbidden), dtype=torch.int64, device=device)
+    ids = [eos_id, *forbidden]
+    if min(ids) < 0:
+        raise ValueError(f"ids must not be negative: eos_id {eos_id}, forbidden {ids[1:]}")
+    return limits, inputs, torch.tensor(ids[1:], dtype=torch.int64, device=device), max(ids)
 
 
 def _per_row(name: str, value: PerRow, rows: int, device: torch.device, least: int) -> Tensor:
@@ -288,10 +305,14 @@ def _per_row(name: str, value: PerRow, rows: int, device: torch.device, least: i
     return given.long()
 
 
-def _log_probs(logits: Tensor, inputs: Tensor, eos_id: int, banned: Tensor) -> Tensor:
+def _log_probs(logits: Tensor, inputs: Tensor, banned: Tensor, highest: int) -> Tensor:
     """Log-probabilities [rows, vocab] in float32, the banned ids at -inf and the others renormalised."""
     if logits.dim() != 2 or len(logits) != len(inputs):
         raise ValueError(f"step must give logits [{len(inputs)}, vocab], not of shape {tuple(logits.shape)}")
+    if logits.shape[1] <= highest:
+        raise ValueError(
+            f"eos_id or forbidden names id {highest}, outside the vocabulary of {logits.shape[1]}"
+        )
     if len(banned):
         logits = logits.index_fill(1, banned, -torch.inf)  # a copy: the step's own tensor stays as it is
     log_probs = torch.log_softmax(logits, dim=1, dtype=torch.float32)

@@ -1,0 +1,11 @@
+"""LightningModules, one a task: loss, metrics, optimiser."""
+
+from nlp_rnn.tasks.module import Task
+from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.sentiment import Sentiment
+from nlp_rnn.tasks.tagging import Tagging
+from nlp_rnn.tasks.translation import Decoding, Translation
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Sentiment, Tagging, Translation)}
+
+__all__ = ["TASKS", "Decoding", "Optimization", "Sentiment", "Tagging", "Task", "Translation"]

@@ -1,0 +1,64 @@
+"""The README.md of a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import nlp_rnn
+from nlp_rnn.tasks import Task
+
+_EXAMPLES = {
+    "sentiment": '"not a bad film"',
+    "tagging": '"i work at google"',
+    "translation": '"zwei hunde spielen im schnee."',
+}
+
+
+def model_card(task: Task, corpus: str, command: str, metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """Markdown that says what the model is, what it was made from, how, and how well it does.
+
+    Args:
+        task: the trained model.
+        corpus: what it was trained on.
+        command: the command that trained it.
+        metrics: split -> metric -> value, as measured.
+    """
+    size = sum(parameter.numel() for parameter in task.model.parameters())
+    sizes = ", ".join(
+        f"{len(vocabulary):,} {name} tokens" for name, vocabulary in task.processor.vocabularies().items()
+    )
+    rows = [
+        f"| {split} | {name.rsplit('/', 1)[-1]} | {value:.4f} |"
+        for split, values in metrics.items()
+        for name, value in values.items()
+    ]
+    return f"""---
+library_name: nlp_rnn
+tags: [{task.name}, rnn]
+---
+
+# {task.name.capitalize()} model
+
+A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters, {sizes}.
+
+- Data: `{corpus}`
+- Command: `{command}`
+
+| split | metric | value |
+| --- | --- | --- |
+{chr(10).join(rows)}
+
+## Use
+
+```python
+from nlp_rnn import pipeline
+
+print(pipeline("{task.name}", model="path/to/this/folder")({_EXAMPLES[task.name]}))
+```
+
+## The model
+
+```
+{task.model}
+```
+"""

@@ -1,0 +1,61 @@
+"""How the programs talk to people: one line for a fault, and no noise."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nlp_rnn.errors import UsageError
+
+
+@contextmanager
+def reporting(program: str) -> Iterator[None]:
+    """Turn exceptions into one line on standard error and an exit code.
+
+    2 for what the user can mend, 1 for a fault while running, 130 when interrupted. `NLP_RNN_DEBUG=1` shows
+    the traceback too.
+    """
+    try:
+        yield
+    except UsageError as error:
+        _leave(program, error, 2)
+    except KeyboardInterrupt:
+        _leave(program, "interrupted", 130)
+    except BrokenPipeError:
+        # Who reads us has had enough; without this the interpreter complains on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        # Known by name, so that Lightning is not imported to say that a file is missing.
+        mendable = type(error).__name__ == "MisconfigurationException"
+        _leave(program, f"{'' if mendable else type(error).__name__ + ': '}{error}", 2 if mendable else 1)
+
+
+def _leave(program: str, what: object, code: int) -> None:
+    if os.environ.get("NLP_RNN_DEBUG"):
+        traceback.print_exc()
+    print(f"{program}: error: {' '.join(str(what).split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def quiet() -> None:
+    """Show this package's warnings, and of the libraries' only what a user can act on."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("POSSIBLE_USER_WARNINGS", "off")
+    for message in (
+        ".*does not have many workers.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*is not supported by the model summary.*",
+        ".*number of training batches.*",
+        ".*recommended to use .*sync_dist=True.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*lr_scheduler.step.*before.*optimizer.step.*",
+    ):
+        warnings.filterwarnings("ignore", message)

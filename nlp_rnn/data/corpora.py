@@ -1,0 +1,380 @@
+"""Where rows come from: the hub, local files or the built-in sentences -> splits with canonical columns."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import huggingface_hub
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset, DatasetDict
+
+from nlp_rnn.data import builtin
+from nlp_rnn.data.files import TABLE_SUFFIXES, Columns, read_bytes, read_lines, read_table, text_columns
+from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import check_settings
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation", "test")
+BUILTIN = "builtin"
+UNTAGGED = "_"  # the tag of a word without one in CoNLL-U: no label
+
+_READING_VERSION = 1  # part of every key: raise it when the same files come to give other rows
+_SPLIT_NAMES = {  # the exact names, and what a longer name holds at its start or after one of - _ .
+    "train": (("train",), r"train"),
+    "validation": (("validation", "valid", "val", "dev"), r"(validation|valid|val|dev)(?![a-z])"),
+    "test": (("test",), r"test"),
+}
+_Split = tuple[str, pa.Table]  # what messages call it, its canonical columns
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where rows come from; nothing is read before `load`.
+
+    Args:
+        path: "builtin", a local file or folder, or else the id of a hub dataset such as "stanfordnlp/imdb".
+        config: configuration of a hub dataset.
+        revision: revision of a hub dataset.
+        train_split: name of a split, or of a local file without its extension; None finds it by itself.
+        validation_split: likewise (dev, val, valid or validation); drawn from train if there is none.
+        test_split: likewise.
+        validation_fraction: how much of train becomes validation where the corpus has none.
+        max_examples: at most so many rows a split, drawn at random, their order kept.
+        seed: of both draws; the built-in sentences are always the same.
+    """
+
+    path: str = BUILTIN
+    config: str | None = None
+    revision: str | None = None
+    train_split: str | None = None
+    validation_split: str | None = None
+    test_split: str | None = None
+    validation_fraction: float = 0.1
+    max_examples: int | None = None
+    seed: int = 0
+
+    def load(self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None) -> DatasetDict:
+        """The splits train, validation and, where the corpus has one, test.
+
+        Args:
+            columns: canonical name -> column name(s) to accept in the data, best first. The sides of
+                parallel text are columns named by their file extensions: {"source": "de", "target": "en"}
+                reads train.de and train.en. In files without a header the columns stand in this order.
+            labels: canonical column of labels, one a row or a list of them. It is checked, the draws leave
+                every label in train, and labels that are one a row stratify a drawn validation split.
+                Where a row has such a label it is kept even if blank; else rows with a blank column go.
+
+        Returns:
+            Exactly the canonical columns, each text or lists of text.
+
+        Raises:
+            UsageError: for whatever is wrong with the data.
+        """
+        check_settings(vars(self))
+        raw = {
+            name: s for name, s in self._read(_accepted(columns)).items() if not _unlabelled(name, s, labels)
+        }
+        tables = {name: _checked(where, table, labels) for name, (where, table) in raw.items()}
+        for name, table in tables.items():
+            if table.num_rows == 0:
+                raise UsageError(f"{raw[name][0]}: no rows for the {name} split; give data with content")
+        if labels is not None:
+            _check_labels(raw, labels)
+        if "test" in tables:
+            shared = pc.sum(pc.is_in(_row_keys(tables["test"]), _row_keys(tables["train"]))).as_py()
+            if shared:
+                log.warning("%s: %d test row(s) are also in train", raw["test"][0], shared)
+        if "validation" not in tables:
+            tables["train"], tables["validation"] = self._draw_validation(tables["train"], labels)
+        names = [name for name in SPLITS if name in tables]
+        return DatasetDict({name: Dataset(self._capped(name, tables[name], labels)) for name in names})
+
+    def key(self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None) -> str:
+        """SHA-256 (hex) of content and settings, without parsing: equal keys, equal rows from `load`.
+
+        Local files count by their bytes, not by where they lie.
+        """
+        accepted = _accepted(columns)
+        settings = {name: value for name, value in dataclasses.asdict(self).items() if name != "path"}
+        digest = hashlib.sha256(
+            json.dumps([_READING_VERSION, settings, list(accepted.items()), labels]).encode()
+        )
+        if self.path == BUILTIN:
+            digest.update(f"{BUILTIN} {builtin.VERSION}".encode())
+        elif local := self._local():
+            for name, files in self._split_files(local, accepted).items():
+                for file in files:
+                    content = hashlib.sha256(read_bytes(file)).hexdigest()
+                    digest.update(f"{name} {file.suffix} {content}\n".encode())
+        else:
+            for name, split in self._load_hub().items():
+                digest.update(f"{self.path} {name} {split._fingerprint}\n".encode())
+        return digest.hexdigest()
+
+    # ------------------------------------------------------------------------------------- sources
+
+    def _read(self, columns: Columns) -> dict[str, _Split]:
+        if self.path == BUILTIN:
+            examples = builtin.builtin_splits(0)
+            return {name: _builtin_split(name, rows, columns) for name, rows in examples.items()}
+        if local := self._local():
+            chosen = self._split_files(local, columns)
+            return {name: _read_files(files, columns) for name, files in chosen.items()}
+        hub, read = self._load_hub(), {}
+        for split, name in self._choose_splits(list(hub), f"dataset {self.path}").items():
+            where = f"dataset {self.path}, split {name}"
+            read[split] = where, text_columns(hub[name].with_format("arrow")[:], columns, where)
+        return read
+
+    def _local(self) -> Path | None:
+        """The local file or folder that `path` names; None for a hub dataset."""
+        path = Path(self.path).expanduser()
+        if path.exists():
+            return path
+        if path.suffix.lower() in TABLE_SUFFIXES or not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", self.path):
+            raise UsageError(
+                f"{self.path}: no such file or folder; give one, {BUILTIN!r} or a hub id (owner/name)"
+            )
+        return None
+
+    def _split_files(self, local: Path, columns: Columns) -> dict[str, list[Path]]:
+        """split -> its file: one table, or the sides of parallel text"""
+        if not local.is_dir():
+            if {self.train_split, self.validation_split, self.test_split} - {None}:
+                raise UsageError(f"{local}: a single file is the train split; to name splits give a folder")
+            return {"train": [local]}
+        sides = {name for names in columns.values() for name in names}
+        found: dict[str, list[Path]] = {}
+        for file in sorted(local.iterdir()):
+            known = file.suffix.lower() in TABLE_SUFFIXES or file.suffix[1:] in sides
+            if known and not file.name.startswith("."):
+                found.setdefault(file.stem, []).append(file)
+        chosen = self._choose_splits(list(found), str(local))
+        return {split: found[stem] for split, stem in chosen.items()}
+
+    def _choose_splits(self, names: Sequence[str], where: str) -> dict[str, str]:
+        """canonical split -> which of the names it is"""
+        asked = {"train": self.train_split, "validation": self.validation_split, "test": self.test_split}
+        chosen = {}
+        for split, name in asked.items():
+            exact, pattern = _SPLIT_NAMES[split]
+            free = [n for n in names if n not in asked.values()]
+            found = [n for n in free if re.search(rf"(^|[-_.]){pattern}", n.lower())]
+            found = [n for n in found if n.lower() in exact] or found
+            if name is not None:
+                found = [name] if name in names else []
+            if len(found) > 1:
+                raise UsageError(f"{where}: {', '.join(found)} could each be {split}; set {split}_split")
+            if not found and (name is not None or split == "train"):
+                what = f"{split} split {name!r}" if name else f"{split} split"
+                raise UsageError(f"{where}: no {what}; found {', '.join(names) or 'none'}; set {split}_split")
+            if found:
+                chosen[split] = found[0]
+        return chosen
+
+    def _load_hub(self) -> DatasetDict:
+        """The dataset from the hub or its local cache, without running code of the dataset."""
+        offline = datasets.config.HF_HUB_OFFLINE
+        unreachable = offline or not _hub_is_reachable()
+        name = f"dataset {self.path}" + (f", config {self.config}" if self.config else "")
+        try:
+            datasets.config.HF_HUB_OFFLINE = unreachable  # the cache at once, without retries
+            return datasets.load_dataset(self.path, self.config, revision=self.revision)
+        except Exception as error:  # of many libraries and kinds, but no data in any case
+            if unreachable:
+                raise UsageError(
+                    f"{name}: not in the local cache and the hub cannot be reached (nor is there such a local "
+                    "path); go online once to download it, or give a local file or folder"
+                ) from error
+            raise UsageError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:500]}") from error
+        finally:
+            datasets.config.HF_HUB_OFFLINE = offline
+
+    # --------------------------------------------------------------------------------------- draws
+
+    def _draw_validation(self, train: pa.Table, labels: str | None) -> tuple[pa.Table, pa.Table]:
+        """(train, validation): at least one row of each label stays in train."""
+        order = np.random.default_rng(self.seed).permutation(train.num_rows)
+        stay = _one_of_each(train, labels, order) if labels is not None else order[:1]
+        pool = order[~np.isin(order, stay)]
+        if labels is not None and not _is_list(train, labels):
+            codes, _, _ = _labels(train, labels)
+            pool = pool[np.argsort(codes[pool], kind="stable")]
+        size = min(len(pool), max(1, round(self.validation_fraction * train.num_rows)))
+        if size == 0:
+            raise UsageError(
+                f"{self.path}: {train.num_rows} rows are too few to draw a validation split from"
+            )
+        # Evenly spaced in an order that is random within each label: proportional to within one row a label.
+        drawn = np.zeros(train.num_rows, bool)
+        drawn[pool[((np.arange(size) + 0.5) * len(pool) / size).astype(int)]] = True
+        return train.filter(pa.array(~drawn)), train.filter(pa.array(drawn))
+
+    def _capped(self, name: str, table: pa.Table, labels: str | None) -> pa.Table:
+        """At most max_examples rows; at least one row of each label stays in train."""
+        if self.max_examples is None or table.num_rows <= self.max_examples:
+            return table
+        order = np.random.default_rng([self.seed, SPLITS.index(name)]).permutation(table.num_rows)
+        if name == "train" and labels is not None:
+            stay = _one_of_each(table, labels, order)
+            if len(stay) > self.max_examples:
+                raise UsageError(f"max_examples={self.max_examples} cannot hold all labels; give {len(stay)}")
+            order = np.concatenate([stay, order[~np.isin(order, stay)]])
+        return table.take(pa.array(np.sort(order[: self.max_examples])))
+
+
+# ------------------------------------------------------------------------------------------ one source
+
+
+def _accepted(columns: Mapping[str, str | Sequence[str]]) -> dict[str, Sequence[str]]:
+    return {name: (names,) if isinstance(names, str) else tuple(names) for name, names in columns.items()}
+
+
+def _builtin_split(name: str, rows: Sequence[builtin.Example], columns: Columns) -> _Split:
+    where = f"built-in corpus, split {name}"
+    english = [" ".join(row.english) for row in rows]
+    offered = {
+        "de": [" ".join(row.german) for row in rows],
+        "en": english,
+        "tokens": [list(row.english) for row in rows],
+        "upos": [list(row.upos) for row in rows],
+        "text": english,
+        "label": [row.sentiment for row in rows],
+    }
+    return where, text_columns(pa.table(offered), columns, where)
+
+
+def _read_files(files: list[Path], columns: Columns) -> _Split:
+    tables = [file for file in files if file.suffix.lower() in TABLE_SUFFIXES]
+    if len(tables) > 1:
+        raise UsageError(f"{tables[0]}: {tables[1].name} lies beside it; keep one of the two")
+    if tables:
+        return str(tables[0]), read_table(tables[0], columns)
+    lines = {}
+    for name, accepted in columns.items():
+        side = [file for extension in accepted for file in files if file.suffix[1:] == extension]
+        if not side:
+            wanted = " or ".join(f"{files[0].stem}.{extension}" for extension in accepted)
+            raise UsageError(
+                f"{files[0]}: not one of the formats {', '.join(TABLE_SUFFIXES)}, and as one side of "
+                f"parallel text it needs a folder that also holds {wanted}"
+            )
+        lines[name] = (side[0], read_lines(side[0]))
+    if len({len(rows) for _, rows in lines.values()}) > 1:
+        counts = ", ".join(f"{file.name} {len(rows)}" for file, rows in lines.values())
+        raise UsageError(
+            f"{files[0].parent}: parallel files of unequal length, in lines {counts}; align them"
+        )
+    where = " and ".join(str(file) for file, _ in lines.values())
+    return where, pa.table({name: pa.array(rows, pa.string()) for name, (_, rows) in lines.items()})
+
+
+def _hub_is_reachable() -> bool:
+    try:
+        huggingface_hub.get_session().head(datasets.config.HF_ENDPOINT, timeout=5)
+    except Exception:  # which ones depends on the installed HTTP library
+        return False
+    return True
+
+
+# --------------------------------------------------------------------------------------------- checks
+
+
+def _unlabelled(name: str, split: _Split, labels: str | None) -> bool:
+    """Whether a split has no labels, like public test splits whose labels are kept secret (all -1)."""
+    where, table = split
+    if labels is None or name == "train" or table.num_rows == 0 or _is_list(table, labels):
+        return False
+    if any(label not in (None, "-1") for label in pc.unique(table.column(labels)).to_pylist()):
+        return False
+    log.warning("%s: dropped, its labels are all missing or -1", where)
+    return True
+
+
+def _checked(where: str, table: pa.Table, labels: str | None) -> pa.Table:
+    """The table, less rows with a blank column; UsageError for null and for lists of unequal length."""
+    sizes, lists = {}, {}
+    for name in table.column_names:
+        values = table.column(name).combine_chunks()
+        missing = values.is_null().to_numpy(zero_copy_only=False)
+        if _is_list(table, name):
+            holes = pc.list_flatten(values).is_null()
+            missing[pc.list_parent_indices(values).filter(holes).to_numpy()] = True
+            sizes[name] = lists[name] = pc.list_value_length(values)
+        else:
+            sizes[name] = pc.utf8_length(pc.utf8_trim_whitespace(values))
+        if missing.any():
+            raise UsageError(f"{where}, row {missing.argmax() + 1}: column {name!r} holds no value (null)")
+    first, *others = lists or [""]
+    for name in others:
+        differ = pc.not_equal(lists[first], lists[name]).to_numpy(zero_copy_only=False)
+        if differ.any():
+            row = int(differ.argmax())
+            counts = f"{lists[first][row]} {first} but {lists[name][row]} {name}"
+            raise UsageError(f"{where}, row {row + 1}: {counts}; give one each")
+    if labels is not None and not _is_list(table, labels):
+        return table
+    full = np.all([size.to_numpy() > 0 for size in sizes.values()], axis=0)
+    if not full.all():
+        log.warning("%s: dropped %d row(s) in which a column is empty", where, (~full).sum())
+    return table.filter(pa.array(full))
+
+
+def _check_labels(splits: Mapping[str, _Split], labels: str) -> None:
+    """At least two labels in train, and none elsewhere that train lacks."""
+    where, train = splits["train"]
+    known = set(_labels(train, labels)[1]) - {UNTAGGED}
+    if len(known) < 2:
+        raise UsageError(
+            f"{where}: all {labels} in train are {', '.join(known) or UNTAGGED}; give two or more"
+        )
+    for where, table in splits.values():  # train passes by itself
+        codes, names, rows = _labels(table, labels)
+        for code, label in enumerate(names):
+            if label not in known | {UNTAGGED}:
+                row = rows[np.argmax(codes == code)] + 1
+                some = ", ".join(sorted(known)[:20])
+                raise UsageError(f"{where}, row {row}: label {label!r} is never seen in train ({some})")
+
+
+def _is_list(table: pa.Table, column: str) -> bool:
+    return pa.types.is_list(table.schema.field(column).type)
+
+
+def _labels(table: pa.Table, column: str) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """(code of each label [N], label of each code, row of each label [N]); N > rows if labels are in lists"""
+    values = table.column(column).combine_chunks()
+    rows = np.arange(len(values))
+    if _is_list(table, column):
+        rows = pc.list_parent_indices(values).to_numpy()
+        values = pc.list_flatten(values)
+    encoded = values.dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist(), rows
+
+
+def _one_of_each(table: pa.Table, labels: str, order: np.ndarray) -> np.ndarray:
+    """Rows that together hold every label: of each label the row that comes first in `order`."""
+    codes, names, rows = _labels(table, labels)
+    first = np.full(len(names), len(order))
+    np.minimum.at(first, codes, np.argsort(order)[rows])
+    return order[np.unique(first)]
+
+
+def _row_keys(table: pa.Table) -> pa.ChunkedArray:
+    """One text a row, equal for equal rows."""
+    texts = [
+        pc.binary_join(table.column(name), "\x1f") if _is_list(table, name) else table.column(name)
+        for name in table.column_names
+    ]
+    return pc.binary_join_element_wise(*texts, "\x1e")

@@ -1,0 +1,146 @@
+"""The DataModule that every task shares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import datasets
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from nlp_rnn.data.batching import Batching, LengthGroupedSampler, Rows
+from nlp_rnn.data.cache import cached_folder
+from nlp_rnn.data.corpora import Corpus
+from nlp_rnn.data.processor import Processor
+from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import check_settings
+
+# Part of every cache key: raise it when the encoded form of a corpus changes.
+_ENCODING_VERSION = 1
+
+P = TypeVar("P", bound=Processor)
+
+
+class DataModule(pl.LightningDataModule, ABC, Generic[P]):
+    """A corpus, tokenised once and batched by length.
+
+    A task says which columns it reads, how its processor is made from the train split, and which settings
+    that depends on. `processor` is a pure function of the constructor's arguments, so that sizes can flow
+    from data to model before Lightning has set anything up.
+
+    Args:
+        corpus: where rows come from.
+        batching: how they are put together.
+        made_from: all settings that the processor depends on.
+    """
+
+    processor_class: ClassVar[type[Processor]]
+    labels: ClassVar[str | None] = None
+    """The canonical column of labels, if the task has one."""
+
+    def __init__(self, corpus: Corpus, batching: Batching, made_from: Sequence[Any]) -> None:
+        super().__init__()
+        check_settings(vars(corpus) | vars(batching))
+        self.corpus = corpus
+        self.batching = batching
+        self._made_from = made_from
+        self._given: P | None = None
+
+    @abstractmethod
+    def columns(self) -> Mapping[str, str | Sequence[str]]:
+        """Canonical column name -> the names it may have in the corpus, in order of preference."""
+
+    @abstractmethod
+    def make_processor(self, train: datasets.Dataset) -> P:
+        """A new processor from the train split."""
+
+    def use(self, processor: P) -> None:
+        """Read the corpus with a trained model's processor in place of one made from the train split."""
+        self._given = processor
+        self.__dict__.pop("_prepared", None)
+
+    @property
+    def processor(self) -> P:
+        return self._prepared[0]
+
+    @property
+    def splits(self) -> dict[str, Rows]:
+        """The encoded rows of train, validation and, where the corpus has one, test."""
+        return self._prepared[1]
+
+    @cached_property
+    def _prepared(self) -> tuple[P, dict[str, Rows]]:
+        settings = self._given.fingerprint if self._given is not None else repr(self._made_from)
+        content = self.corpus.key(self.columns(), self.labels)
+        key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, content])
+        folder = cached_folder(hashlib.sha256(key.encode()).hexdigest()[:32], self._build)
+        processor = self._given
+        if processor is None:
+            state = json.loads((folder / "processor.json").read_text(encoding="utf-8"))
+            processor = self.processor_class.from_state(state)  # type: ignore[assignment]
+        encoded = datasets.DatasetDict.load_from_disk(str(folder / "splits"))
+        return processor, {name: Rows(split) for name, split in encoded.items()}  # type: ignore[return-value]
+
+    def _build(self, folder: Path) -> None:
+        splits = self.corpus.load(self.columns(), self.labels)
+        processor = self._given if self._given is not None else self.make_processor(splits["train"])
+        (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
+        encoded = datasets.DatasetDict()
+        for name, split in splits.items():
+            encoded[name] = encode(split, processor)
+        encoded.save_to_disk(str(folder / "splits"))
+
+    def _loader(self, split: str, shuffle: bool = False) -> DataLoader:
+        rows = self.splits.get(split)
+        if rows is None:
+            raise UsageError(f"corpus {self.corpus.path!r} has no {split} split: name one with {split}_split")
+        lengths = np.stack([rows.lengths(name) for name in self.processor.length_columns], axis=1)
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        sampler = LengthGroupedSampler(lengths, self.batching, shuffle, rank, world_size)
+        return DataLoader(
+            rows,
+            sampler=sampler,
+            batch_size=None,
+            collate_fn=self.processor.collate,
+            num_workers=self.batching.num_workers,
+            persistent_workers=self.batching.num_workers > 0,
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("validation")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
+
+def encode(rows: datasets.Dataset, processor: Processor) -> datasets.Dataset:
+    """Add the processor's id columns to a split."""
+    made = processor.encode(rows[:0])
+    features = datasets.Features({**rows.features, **{name: processor.features[name] for name in made}})
+    with _quiet():
+        return rows.map(processor.encode, batched=True, features=features, load_from_cache_file=False)
+
+
+class _quiet:
+    """No progress bars of `datasets` within."""
+
+    def __enter__(self) -> None:
+        self.was_on = datasets.are_progress_bars_disabled() is False
+        datasets.disable_progress_bars()
+
+    def __exit__(self, *_: object) -> None:
+        if self.was_on:
+            datasets.enable_progress_bars()

@@ -1,0 +1,82 @@
+"""Between text and tensors: what a task's data and model share, and what travels with the weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
+
+from nlp_rnn.data.batching import Batch
+from nlp_rnn.data.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+ProcessorType = TypeVar("ProcessorType", bound="Processor")
+
+
+@dataclass
+class Processor(ABC):
+    """Rows of text to batches of ids, by vocabularies and a few settings, all of them fields.
+
+    Every field is a `Vocabulary`, possibly None, or plain (numbers, strings, lists of strings).
+    """
+
+    features: ClassVar[dict[str, Any]]
+    """The columns that `encode` makes, with their `datasets` types."""
+    length_columns: ClassVar[tuple[str, ...]]
+    """Those by whose lengths batches are grouped; the one that must not be padded first."""
+
+    @abstractmethod
+    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        """What a user asks about, as canonical columns without targets."""
+
+    @abstractmethod
+    def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Canonical columns in, id columns out; those of targets alone where the targets are given."""
+
+    @abstractmethod
+    def collate(self, rows: dict[str, list[Any]]) -> Batch:
+        """Encoded rows (and, where a metric needs them, their texts) to one batch."""
+
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """The vocabularies by field name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, Vocabulary)}
+
+    def settings(self) -> dict[str, Any]:
+        """The plain fields by name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: value
+            for name, value in found.items()
+            if value is not None and not isinstance(value, Vocabulary)
+        }
+
+    def state(self) -> dict[str, Any]:
+        """All of it as strings, numbers and lists: what `from_state` takes."""
+        tokenizers = {name: vocabulary.to_json() for name, vocabulary in self.vocabularies().items()}
+        return {"tokenizers": tokenizers, "settings": self.settings()}
+
+    @classmethod
+    def from_state(cls: type[ProcessorType], state: dict[str, Any]) -> ProcessorType:
+        """The processor that `state` was taken from."""
+        tokenizers = {name: Vocabulary.from_json(text) for name, text in state["tokenizers"].items()}
+        return cls(**tokenizers, **state["settings"])
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all tokens and settings."""
+        tokens = {name: vocabulary.fingerprint for name, vocabulary in self.vocabularies().items()}
+        return hashlib.sha256(json.dumps([tokens, self.settings()]).encode()).hexdigest()[:16]
+
+
+def cap(sequences: list[Any], max_length: int, what: str) -> list[Any]:
+    """Cut sequences to `max_length`, with one warning that counts them."""
+    long = sum(len(sequence) > max_length for sequence in sequences)
+    if long:
+        logger.warning("%d %s cut to the maximum length of %d tokens", long, what, max_length)
+    return [sequence[:max_length] for sequence in sequences] if long else sequences

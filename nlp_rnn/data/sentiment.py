@@ -1,0 +1,112 @@
+"""Sentiment: texts with one label each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import torch
+from torch import Tensor
+
+from nlp_rnn.data.batching import Batch, Batching, pad
+from nlp_rnn.data.corpora import Corpus
+from nlp_rnn.data.module import DataModule
+from nlp_rnn.data.processor import Processor, cap
+from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
+
+
+@dataclass
+class SentimentBatch(Batch):
+    """Texts."""
+
+    tokens: Tensor
+    """[T, B] int64, padded with 0."""
+    labels: Tensor | None = None
+    """[B] int64."""
+
+
+@dataclass
+class SentimentProcessor(Processor):
+    """Texts to ids; `classes` are the labels as the corpus writes them, `labels` as people read them."""
+
+    features = {"token_ids": datasets.List(datasets.Value("int32")), "label_id": datasets.Value("int32")}
+    length_columns = ("token_ids",)
+
+    tokens: Vocabulary
+    classes: list[str]
+    labels: list[str]
+    max_length: int = 256
+
+    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        return {"text": list(inputs)}
+
+    def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        ids = {"token_ids": cap(self.tokens.encode(rows["text"]), self.max_length, "texts")}
+        if "label" in rows:
+            known = {name: i for i, name in enumerate(self.labels)} | {
+                name: i for i, name in enumerate(self.classes)
+            }
+            unknown = sorted(set(rows["label"]) - set(known))
+            if unknown:
+                raise UsageError(
+                    f"label {unknown[0]!r} is none of the model's: {', '.join(self.classes)}; "
+                    "map it in the data or train on data that has it"
+                )
+            ids["label_id"] = [known[label] for label in rows["label"]]
+        return ids
+
+    def collate(self, rows: dict[str, list[Any]]) -> SentimentBatch:
+        tokens, lengths = pad(rows["token_ids"])
+        labels = torch.tensor(rows["label_id"]) if "label_id" in rows else None
+        return SentimentBatch(rows["row"], lengths, tokens, labels)
+
+
+class SentimentData(DataModule[SentimentProcessor]):
+    """Labelled texts from any corpus.
+
+    Args:
+        corpus: where texts come from.
+        text: names the column of texts may have, the first found is taken.
+        label: name of the column of labels.
+        label_names: how to show the labels, in the labels' sorted order; as they are if left out. Labels 0
+            and 1 are shown as negative and positive.
+        vocabulary: how the vocabulary is made.
+        batching: how texts are put together.
+        max_length: longest text, in tokens; what is beyond it is cut off.
+    """
+
+    processor_class = SentimentProcessor
+    labels = "label"
+
+    def __init__(
+        self,
+        corpus: Corpus = Corpus(),
+        text: Sequence[str] = ("text", "sentence", "document", "review"),
+        label: str = "label",
+        label_names: Sequence[str] | None = None,
+        vocabulary: VocabularySettings = VocabularySettings(),
+        batching: Batching = Batching(size=64),
+        max_length: int = 256,
+    ) -> None:
+        super().__init__(corpus, batching, (vocabulary, label_names, max_length))
+        self.text = text
+        self.label = label
+        self.label_names = label_names
+        self.vocabulary = vocabulary
+        self.max_length = max_length
+
+    def columns(self) -> Mapping[str, str | Sequence[str]]:
+        return {"text": self.text, "label": self.label}
+
+    def make_processor(self, train: datasets.Dataset) -> SentimentProcessor:
+        classes = sorted(set(train["label"]))
+        names = list(self.label_names or (["negative", "positive"] if classes == ["0", "1"] else classes))
+        if len(names) != len(classes):
+            raise UsageError(
+                f"label_names has {len(names)} names, the train split {len(classes)} labels: {', '.join(classes)}"
+            )
+        tokens = Vocabulary.train(train["text"], self.vocabulary)
+        return SentimentProcessor(tokens, classes, names, self.max_length)

@@ -1,0 +1,144 @@
+"""Part-of-speech tagging: sentences of words with one tag each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+from torch import Tensor
+
+from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
+from nlp_rnn.data.corpora import Corpus
+from nlp_rnn.data.module import DataModule
+from nlp_rnn.data.processor import Processor, cap
+from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
+
+UNTAGGED = "_"
+"""The CoNLL-U sign for "no value": such words are read and never scored."""
+
+
+@dataclass
+class TaggingBatch(Batch):
+    """Sentences of words."""
+
+    words: Tensor
+    """[T, B] int64, padded with 0."""
+    characters: Tensor | None = None
+    """[C, U] int64: the U different words of the batch, spelled."""
+    character_lengths: Tensor | None = None
+    """[U]."""
+    spelling: Tensor | None = None
+    """[T, B] int64, which of the U words stands where."""
+    labels: Tensor | None = None
+    """[T, B] int64, `IGNORED` where there is none."""
+
+
+@dataclass
+class TaggingProcessor(Processor):
+    """Words to ids, one a word whatever is in it, and their letters to ids."""
+
+    features = {
+        "word_ids": datasets.List(datasets.Value("int32")),
+        "label_ids": datasets.List(datasets.Value("int32")),
+    }
+    length_columns = ("word_ids",)
+
+    words: Vocabulary
+    labels: list[str]
+    characters: Vocabulary | None = None
+    max_length: int = 512
+    max_word_length: int = 32
+
+    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        """Sentences, each a list of words or a text with white space between its words."""
+        return {"tokens": [words.split() if isinstance(words, str) else list(words) for words in inputs]}
+
+    def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        sentences = cap(rows["tokens"], self.max_length, "sentences")
+        ids: dict[str, list[Any]] = {"word_ids": [self.words.encode_words(words) for words in sentences]}
+        if "upos" in rows:
+            known = {label: i for i, label in enumerate(self.labels)} | {UNTAGGED: IGNORED}
+            unknown = sorted({tag for tags in rows["upos"] for tag in tags} - set(known))
+            if unknown:
+                raise UsageError(f"tag {unknown[0]!r} is none of the model's: {', '.join(self.labels)}")
+            ids["label_ids"] = [[known[tag] for tag in tags[: self.max_length]] for tags in rows["upos"]]
+        return ids
+
+    def collate(self, rows: dict[str, list[Any]]) -> TaggingBatch:
+        words, lengths = pad(rows["word_ids"])
+        batch = TaggingBatch(rows["row"], lengths, words)
+        if self.characters is not None:
+            # A word's spelling is read once a batch, however often it stands there.
+            places: dict[str, int] = {}
+            where = [
+                [places.setdefault(word, len(places)) for word in sentence[: self.max_length]]
+                for sentence in rows["tokens"]
+            ]
+            spelled = self._spell(list(places))
+            batch.characters, batch.character_lengths = pad(spelled)
+            batch.spelling, _ = pad(where)
+        if "label_ids" in rows:
+            batch.labels, _ = pad(rows["label_ids"], IGNORED)
+        return batch
+
+    def _spell(self, words: list[str]) -> list[Sequence[int]]:
+        assert self.characters is not None
+        return [ids[: self.max_word_length] for ids in self.characters.encode(words)]
+
+    def known(self, batch: TaggingBatch) -> Tensor:
+        """[T, B] bool: words that the vocabulary, and so the train split, holds."""
+        return batch.words > UNK
+
+
+class TaggingData(DataModule[TaggingProcessor]):
+    """Tagged sentences from any corpus.
+
+    Args:
+        corpus: where sentences come from.
+        tokens: name of the column of words.
+        tags: name of the column of tags.
+        vocabulary: how the vocabulary of words is made; always of whole words.
+        characters: read the words' letters too.
+        batching: how sentences are put together.
+        max_length: longest sentence, in words; what is beyond it is cut off.
+        max_word_length: how many of a word's letters are read.
+    """
+
+    processor_class = TaggingProcessor
+    labels = "upos"
+
+    def __init__(
+        self,
+        corpus: Corpus = Corpus(),
+        tokens: str = "tokens",
+        tags: str = "upos",
+        vocabulary: VocabularySettings = VocabularySettings(),
+        characters: bool = True,
+        batching: Batching = Batching(size=32),
+        max_length: int = 512,
+        max_word_length: int = 32,
+    ) -> None:
+        super().__init__(corpus, batching, (vocabulary, characters, max_length, max_word_length))
+        self.names = {"tokens": tokens, "upos": tags}
+        self.vocabulary = vocabulary
+        self.characters = characters
+        self.max_length = max_length
+        self.max_word_length = max_word_length
+        if vocabulary.level != "word":
+            raise UsageError(f"vocabulary.level must be word for tagging, not {vocabulary.level}")
+
+    def columns(self) -> Mapping[str, str]:
+        return self.names
+
+    def make_processor(self, train: datasets.Dataset) -> TaggingProcessor:
+        sentences = train["tokens"][:]
+        labels = sorted({tag for tags in train["upos"] for tag in tags} - {UNTAGGED})
+        characters = None
+        if self.characters:
+            spelling = VocabularySettings(level="char", lowercase=False)
+            characters = Vocabulary.train((word for words in sentences for word in words), spelling)
+        words = Vocabulary.train_on_words(sentences, self.vocabulary)
+        return TaggingProcessor(words, labels, characters, self.max_length, self.max_word_length)

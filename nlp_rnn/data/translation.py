@@ -1,0 +1,109 @@
+"""Translation: pairs of sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+from torch import Tensor
+
+from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
+from nlp_rnn.data.corpora import Corpus
+from nlp_rnn.data.module import DataModule
+from nlp_rnn.data.processor import Processor, cap
+from nlp_rnn.data.vocabulary import BOS, EOS, Vocabulary, VocabularySettings
+
+
+@dataclass
+class TranslationBatch(Batch):
+    """Sentence pairs."""
+
+    source: Tensor
+    """[S, B] int64, padded with 0."""
+    target: Tensor | None = None
+    """[T, B] int64, beginning of sentence first: what the decoder is shown."""
+    labels: Tensor | None = None
+    """[T, B] int64, end of sentence last, `IGNORED` behind it: what it must say."""
+    references: list[str] | None = None
+    """The target sentences as written."""
+
+
+@dataclass
+class TranslationProcessor(Processor):
+    """Sentences to ids; the one place where targets are shifted."""
+
+    features = {
+        "source_ids": datasets.List(datasets.Value("int32")),
+        "target_ids": datasets.List(datasets.Value("int32")),
+    }
+    length_columns = ("source_ids", "target_ids")
+
+    source: Vocabulary
+    target: Vocabulary
+    reverse_source: bool = False
+    max_length: int = 100
+
+    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        return {"source": list(inputs)}
+
+    def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        ids = {"source_ids": cap(self.source.encode(rows["source"]), self.max_length, "source sentences")}
+        if "target" in rows:
+            ids["target_ids"] = cap(self.target.encode(rows["target"]), self.max_length, "target sentences")
+        return ids
+
+    def collate(self, rows: dict[str, list[Any]]) -> TranslationBatch:
+        # Read backwards, the source's first words are the last before the decoder's first (Sutskever 2014).
+        sources = [ids[::-1] for ids in rows["source_ids"]] if self.reverse_source else rows["source_ids"]
+        source, lengths = pad(sources)
+        batch = TranslationBatch(rows["row"], lengths, source)
+        if "target_ids" in rows:
+            batch.target, _ = pad([[BOS, *ids] for ids in rows["target_ids"]])
+            batch.labels, _ = pad([[*ids, EOS] for ids in rows["target_ids"]], IGNORED)
+            batch.references = rows["target"]
+        return batch
+
+
+class TranslationData(DataModule[TranslationProcessor]):
+    """Sentence pairs from any corpus.
+
+    Args:
+        corpus: where pairs come from.
+        source: column, or file extension, of the source language.
+        target: column, or file extension, of the target language.
+        vocabulary: how each side's vocabulary is made.
+        batching: how pairs are put together.
+        reverse_source: read source sentences from their end.
+        max_length: longest sentence, in tokens; what is beyond it is cut off.
+    """
+
+    processor_class = TranslationProcessor
+
+    def __init__(
+        self,
+        corpus: Corpus = Corpus(),
+        source: str = "de",
+        target: str = "en",
+        vocabulary: VocabularySettings = VocabularySettings(),
+        batching: Batching = Batching(size=128),
+        reverse_source: bool = False,
+        max_length: int = 100,
+    ) -> None:
+        super().__init__(corpus, batching, (vocabulary, reverse_source, max_length))
+        self.languages = {"source": source, "target": target}
+        self.vocabulary = vocabulary
+        self.reverse_source = reverse_source
+        self.max_length = max_length
+
+    def columns(self) -> Mapping[str, str]:
+        return self.languages
+
+    def make_processor(self, train: datasets.Dataset) -> TranslationProcessor:
+        return TranslationProcessor(
+            Vocabulary.train(train["source"], self.vocabulary),
+            Vocabulary.train(train["target"], self.vocabulary),
+            self.reverse_source,
+            self.max_length,
+        )

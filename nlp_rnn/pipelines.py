@@ -1,0 +1,94 @@
+"""Text in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.pretrained import from_pretrained
+from nlp_rnn.tasks import Task, Translation
+
+
+class Pipeline:
+    """A trained model that takes text.
+
+    Answers, and what they are called, are those of the task's `answer` method: `label` and `scores` for
+    sentiment, `tags` and `scores` for tagging, `text` and `n_best` for translation.
+    """
+
+    def __init__(self, task: Task, batch_size: int = 64, device: str | torch.device = "cpu") -> None:
+        self.task = task.to(device).eval()
+        self.batch_size = batch_size
+
+    def __call__(self, inputs: Any) -> Any:
+        """One answer for one text; a list of answers, in order, for a list.
+
+        For tagging a text is words with spaces between them, and a list may hold lists of words.
+        """
+        if isinstance(inputs, str):
+            return self._answers([inputs])[0]
+        return self._answers(list(inputs))
+
+    def iterate(self, inputs: Iterable[Any], window: int | None = None) -> Iterator[dict[str, Any]]:
+        """Answers in order, in constant memory however many inputs there are.
+
+        Args:
+            inputs: texts.
+            window: how many are read ahead to be grouped by length; 16 batches if left out.
+        """
+        source = iter(inputs)
+        while chunk := list(islice(source, window or 16 * self.batch_size)):
+            yield from self._answers(chunk)
+
+    @torch.inference_mode()
+    def _answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+        if not inputs:
+            return []
+        processor = self.task.processor
+        rows = processor.rows(inputs)
+        rows.update(processor.encode(rows))
+        lengths = [len(ids) for ids in rows[processor.length_columns[0]]]
+        order = sorted(range(len(inputs)), key=lengths.__getitem__)
+        answers: list[dict[str, Any]] = [{}] * len(inputs)
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            batch = processor.collate({"row": chosen, **{name: [v[i] for i in chosen] for name, v in rows.items()}})
+            for row, answer in zip(chosen, self.task.answer(batch.to(self.task.device)), strict=True):
+                answers[row] = answer
+        return answers
+
+
+def pipeline(
+    task: Literal["sentiment", "tagging", "translation"],
+    model: str | Path | Task,
+    batch_size: int = 64,
+    device: str | torch.device = "cpu",
+    beam: int | None = None,
+    n_best: int = 1,
+) -> Pipeline:
+    """A trained model that takes text: `pipeline("sentiment", model="folder")("a fine film")`.
+
+    Args:
+        task: what the model must be for.
+        model: what `from_pretrained` takes, or what it gives.
+        batch_size: most texts that are computed together; answers do not depend on it.
+        device: where to compute.
+        beam: width of the beam, for translation; as the model was trained if left out.
+        n_best: translations a sentence, at most `beam`.
+
+    Raises:
+        UsageError: the model is for another task, cannot be loaded, or does not decode with a beam.
+    """
+    loaded = model if isinstance(model, Task) else from_pretrained(model)
+    if loaded.name != task:
+        raise UsageError(f"the model is for {loaded.name}, not for {task}")
+    if beam is not None or n_best > 1:
+        if not isinstance(loaded, Translation):
+            raise UsageError(f"beam and n_best are settings of translation, not of {task}")
+        loaded.decode_with(beam or max(n_best, loaded.decoding.beam), n_best)
+    return Pipeline(loaded, batch_size, device)

@@ -1,0 +1,57 @@
+"""What the verb `predict` writes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import BasePredictionWriter
+
+
+class PredictionWriter(BasePredictionWriter):
+    """Writes one JSON line a row of the test split, in the rows' order, whichever process answered it.
+
+    Args:
+        output: the file; it appears when it is whole.
+    """
+
+    def __init__(self, output: str | Path) -> None:
+        super().__init__("batch")
+        self.output = Path(output)
+
+    def _part(self, rank: int) -> Path:
+        return self.output.with_name(f".{self.output.name}.{rank}")
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+        self._part(trainer.global_rank).write_text("")
+
+    def write_on_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        prediction: Any,
+        batch_indices: Sequence[int] | None,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        with self._part(trainer.global_rank).open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in prediction)
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.strategy.barrier()
+        if not trainer.is_global_zero:
+            return
+        lines: dict[int, str] = {}
+        for rank in range(trainer.world_size):
+            with self._part(rank).open(encoding="utf-8") as file:
+                lines.update((json.loads(line)["row"], line) for line in file)
+            self._part(rank).unlink()
+        whole = self._part(0)
+        whole.write_text("".join(lines[row] for row in sorted(lines)), encoding="utf-8")
+        os.replace(whole, self.output)

@@ -1,0 +1,66 @@
+"""Which values settings may take: one table, read before any data is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nlp_rnn.errors import UsageError
+
+# name -> (least, most); the names mean the same wherever they stand.
+_RANGES: dict[str, tuple[float, float]] = {
+    # models
+    "embedding_dim": (1, 65_536),
+    "hidden_dim": (1, 65_536),
+    "num_layers": (1, 64),
+    "dropout": (0, 0.99),
+    "character_embedding_dim": (1, 65_536),
+    "character_hidden_dim": (0, 65_536),
+    # training
+    "teacher_forcing": (0, 1),
+    "label_smoothing": (0, 0.99),
+    "word_dropout": (0, 0.99),
+    "lr": (1e-12, 100),
+    "weight_decay": (0, 100),
+    "warmup": (0, 1),
+    "patience": (0, 1_000_000),
+    "factor": (1e-6, 0.999),
+    # decoding
+    "beam": (1, 1_000),
+    "length_penalty": (0, 10),
+    "max_output": (1, 100_000),
+    # data
+    "size": (1, 1_000_000),
+    "max_tokens": (1, 1_000_000_000),
+    "num_workers": (0, 256),
+    "max_length": (1, 10_000_000),
+    "max_word_length": (1, 10_000),
+    "max_examples": (1, 10**12),
+    "validation_fraction": (1e-6, 0.999),
+    "min_frequency": (0, 10**9),
+    "max_size": (5, 10**8),
+    # trainer
+    "max_epochs": (-1, 10**9),
+    "max_steps": (-1, 10**12),
+    "gradient_clip_val": (0, 1e9),
+    "accumulate_grad_batches": (1, 10**9),
+    "devices": (-1, 100_000),
+    "num_nodes": (1, 100_000),
+}
+
+
+def check_settings(settings: Mapping[str, Any], where: str = "") -> None:
+    """Refuse numbers that are not finite or out of range, here and in nested mappings.
+
+    Raises:
+        UsageError: names the setting, the value and the range.
+    """
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            check_settings(value, f"{where}{name}.")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            low, high = _RANGES.get(name, (-math.inf, math.inf))
+            if not math.isfinite(value) or not low <= value <= high:
+                allowed = f"between {low:g} and {high:g}" if math.isfinite(low) else "a finite number"
+                raise UsageError(f"{where}{name} must be {allowed}, not {value}")

@@ -1,0 +1,209 @@
+"""The LightningModule that every task shares."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from nlp_rnn.data.batching import Batch
+from nlp_rnn.data.processor import Processor
+from nlp_rnn.errors import UsageError
+from nlp_rnn.metrics import class_report
+from nlp_rnn.settings import check_settings
+from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
+
+FORMAT_VERSION = 1
+"""Of what is stored beside the weights, in checkpoints and model folders."""
+
+B = TypeVar("B", bound=Batch)
+P = TypeVar("P", bound=Processor)
+
+
+class Task(pl.LightningModule, ABC, Generic[P, B]):
+    """A model, its loss and its metrics, and the processor that turns text into its input.
+
+    Args:
+        processor: between text and ids; its sizes are the model's.
+        model: the scores.
+        settings: the constructor's other arguments, as stored beside the weights: plain values alone.
+        optimization: how the weights are moved.
+    """
+
+    name: ClassVar[str]
+    processor_class: ClassVar[type[Processor]]
+
+    def __init__(self, processor: P, model: nn.Module, settings: dict[str, Any], optimization: Optimization) -> None:
+        super().__init__()
+        self.processor = processor
+        self.model = model
+        self.settings = settings
+        self.optimization = optimization
+        self._positions = self._tokens = 0
+        self.stage_metrics = nn.ModuleDict(
+            {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
+        )
+        initialize(model, optimization.init)
+
+    def metrics(self, stage: str) -> nn.ModuleDict:
+        """The metrics of "val" or "test"."""
+        return self.stage_metrics[f"{stage}_metrics"]  # type: ignore[return-value]
+
+    @abstractmethod
+    def loss(self, batch: B) -> Tensor:
+        """The training loss of a batch."""
+
+    @abstractmethod
+    def measure(self, batch: B, metrics: nn.ModuleDict) -> None:
+        """Add a batch with targets to one stage's metrics."""
+
+    @abstractmethod
+    def results(self, metrics: nn.ModuleDict) -> dict[str, float]:
+        """The figures of one stage, `loss` among them, of all devices together."""
+
+    @abstractmethod
+    def make_metrics(self) -> dict[str, Metric]:
+        """The metrics of one stage, fresh."""
+
+    @abstractmethod
+    def answer(self, batch: B) -> list[dict[str, Any]]:
+        """What the model says of each row of a batch, targets or not; see `nlp_rnn.pipeline`."""
+
+    def training_step(self, batch: B, _: int) -> Tensor:
+        loss = self.loss(batch)
+        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch))
+        self._tokens += int(batch.lengths.sum())
+        self._positions += int(batch.lengths.max()) * len(batch)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train/padding", 1 - self._tokens / max(1, self._positions))
+        self._positions = self._tokens = 0
+
+    def validation_step(self, batch: B, _: int) -> None:
+        self.measure(batch, self.metrics("val"))
+
+    def test_step(self, batch: B, _: int) -> None:
+        self.measure(batch, self.metrics("test"))
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def _report(self, stage: str) -> None:
+        metrics = self.metrics(stage)
+        for name, value in self.results(metrics).items():
+            self.log(f"{stage}/{name}", value, prog_bar=stage == "val")
+        for metric in metrics.values():
+            metric.reset()
+
+    def predict_step(self, batch: B, _: int) -> list[dict[str, Any]]:
+        return [
+            {"row": row, **answer} for row, answer in zip(batch.rows, self.answer(batch), strict=True)
+        ]
+
+    def configure_optimizers(self) -> Any:
+        return make_optimizer(self.model, self.optimization, lambda: self.trainer.estimated_stepping_batches)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # Lightning refuses to clip for a fused optimiser under mixed precision; only float16's loss scaling,
+        # which bfloat16 does without, is a reason to.
+        if gradient_clip_val and self.trainer.precision != "16-mixed":
+            clip = nn.utils.clip_grad_value_ if gradient_clip_algorithm == "value" else nn.utils.clip_grad_norm_
+            clip(self.model.parameters(), gradient_clip_val)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    # What is stored: plain values and tensors, nothing that needs pickle's powers to be read.
+
+    def stored(self) -> dict[str, Any]:
+        """All that is needed beside the weights to build this task again."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "task": self.name,
+            "settings": self.settings,
+            "processor": self.processor.state(),
+        }
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> Task:
+        """The task that `stored` describes, with fresh weights.
+
+        Raises:
+            UsageError: it is of a newer format, or of settings that this class does not have.
+        """
+        processor = cls.processor_class.from_state(stored["processor"])
+        hints = get_type_hints(cls.__init__)
+        unknown = sorted(set(stored["settings"]) - set(hints))
+        if unknown:
+            raise UsageError(f"task {cls.name} has no setting {unknown[0]!r}: upgrade nlp_rnn")
+        settings = {
+            name: hints[name](**value) if is_dataclass(hints[name]) else value
+            for name, value in stored["settings"].items()
+        }
+        return cls(processor, **settings)  # type: ignore[call-arg, arg-type]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["nlp_rnn"] = self.stored()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        stored = checkpoint.get("nlp_rnn")
+        if stored is None:
+            raise UsageError("the checkpoint was not written by nlp_rnn: it has no vocabulary")
+        theirs = self.processor_class.from_state(stored["processor"])
+        if theirs.fingerprint != self.processor.fingerprint:
+            raise UsageError(
+                f"the checkpoint was trained with another vocabulary or labels (hash {theirs.fingerprint}) than "
+                f"the data gives (hash {self.processor.fingerprint}): use the corpus and settings it was "
+                "trained with"
+            )
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path) -> Task:  # type: ignore[override]
+        """Read a Lightning checkpoint that this package wrote; see `nlp_rnn.from_pretrained`."""
+        from nlp_rnn.pretrained import from_pretrained
+
+        task = from_pretrained(checkpoint_path)
+        if not isinstance(task, cls):
+            raise UsageError(f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}")
+        return task
+
+
+def plain_settings(arguments: dict[str, Any]) -> dict[str, Any]:
+    """A constructor's `locals()` as plain values, checked; without itself and the processor."""
+    settings = {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in arguments.items()
+        if name not in ("self", "processor", "__class__")
+    }
+    check_settings(settings)
+    return settings
+
+
+def class_figures(matrix: Tensor, labels: Sequence[str]) -> dict[str, float]:
+    """Accuracy, macro F1 and each class's F1 from a confusion matrix [C, C]."""
+    report = class_report(matrix)
+    by_class = {f"f1_{label}": value for label, value in zip(labels, report.f1.tolist(), strict=True)}
+    return {"accuracy": report.accuracy, "f1": report.macro_f1, **by_class}
+
+
+def drop_words(tokens: Tensor, share: float, replacement: int) -> Tensor:
+    """[T, B] ids with a share of them replaced by the unknown word (word dropout, Iyyer et al. 2015)."""
+    if not share:
+        return tokens
+    dropped = torch.rand(tokens.shape, device=tokens.device) < share
+    return tokens.masked_fill(dropped, replacement)

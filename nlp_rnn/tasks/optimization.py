@@ -1,0 +1,95 @@
+"""How weights start and how they are moved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
+
+from nlp_rnn.errors import UsageError
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Optimiser, learning-rate schedule and first weights.
+
+    Args:
+        optimizer: adam, adamw or sgd.
+        lr: learning rate; the highest where a schedule changes it.
+        weight_decay: as the optimiser understands it.
+        schedule: constant; cosine, down to 0 at the last step; one_cycle (Smith & Topin 2018); plateau, times
+            `factor` when the validation loss has not sunk for `patience` epochs.
+        warmup: share of all steps in which the rate rises to `lr`; with `constant` and `plateau` too.
+        factor: of schedule plateau.
+        patience: of schedule plateau, in epochs.
+        init: torch's own first weights, or uniform in ±0.08 (Sutskever et al. 2014).
+    """
+
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine", "one_cycle", "plateau"] = "constant"
+    warmup: float = 0.0
+    factor: float = 0.5
+    patience: int = 1
+    init: Literal["torch", "uniform"] = "torch"
+
+
+def initialize(model: nn.Module, how: str) -> None:
+    """Set the first weights in place."""
+    if how == "uniform":
+        for parameter in model.parameters():
+            nn.init.uniform_(parameter, -0.08, 0.08)
+
+
+def make_optimizer(model: nn.Module, settings: Optimization, total_steps: Callable[[], float]) -> dict[str, Any]:
+    """What Lightning's `configure_optimizers` returns.
+
+    Args:
+        model: whose weights to move.
+        settings: how.
+        total_steps: asked for the number of steps of the whole run, by schedules that depend on it.
+
+    Raises:
+        UsageError: the schedule needs an end and the run has none.
+    """
+    options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "sgd":
+        options["momentum"] = 0.9
+    optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), fused=True, **options)
+    if settings.schedule == "plateau" and not settings.warmup:
+        plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val/loss"}}
+    if settings.schedule == "constant" and not settings.warmup:
+        return {"optimizer": optimizer}
+
+    steps = total_steps()
+    if not math.isfinite(steps):
+        raise UsageError(f"schedule {settings.schedule} needs an end: set trainer.max_epochs or trainer.max_steps")
+    steps = max(int(steps), 1)
+    if settings.schedule == "one_cycle":
+        warmup = settings.warmup or 0.3
+        cycle = OneCycleLR(optimizer, settings.lr, steps, pct_start=warmup, cycle_momentum=False)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+    rising = int(settings.warmup * steps)
+
+    def scale(step: int) -> float:
+        if step < rising:
+            return (step + 1) / rising
+        if settings.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising))))
+        return 1.0
+
+    schedule = LambdaLR(optimizer, scale)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,121 @@
+"""Part-of-speech tagging: one tag a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.tagging import TaggingBatch, TaggingProcessor
+from nlp_rnn.data.vocabulary import UNK
+from nlp_rnn.metrics import MeanLoss, class_report
+from nlp_rnn.models.tagger import Tagger
+from nlp_rnn.tasks.module import Task, class_figures, drop_words, plain_settings
+from nlp_rnn.tasks.optimization import Optimization
+
+
+class Tagging(Task[TaggingProcessor, TaggingBatch]):
+    """Trains `Tagger` on tagged sentences.
+
+    Args:
+        processor: vocabularies and tags; linked from the data.
+        embedding_dim: size of the word embedding.
+        hidden_dim: size of the recurrent state, in each direction.
+        num_layers: recurrent layers.
+        dropout: on the words' vectors, between layers and before the last linear layer.
+        cell: rnn, gru or lstm.
+        bidirectional: read from both ends.
+        character_embedding_dim: size of the letters' embedding.
+        character_hidden_dim: size of the state that reads a word's letters, in each direction.
+        label_smoothing: share of probability spread over all tags in the training loss.
+        word_dropout: share of words hidden while the model trains; their letters are still read.
+        optimization: how the weights are moved.
+    """
+
+    name = "tagging"
+    processor_class = TaggingProcessor
+
+    def __init__(
+        self,
+        processor: TaggingProcessor,
+        embedding_dim: int = 100,
+        hidden_dim: int = 200,
+        num_layers: int = 1,
+        dropout: float = 0.5,
+        cell: str = "lstm",
+        bidirectional: bool = True,
+        character_embedding_dim: int = 32,
+        character_hidden_dim: int = 64,
+        label_smoothing: float = 0.0,
+        word_dropout: float = 0.0,
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        settings = plain_settings(locals())
+        self.num_tags = len(processor.labels)
+        model = Tagger(
+            len(processor.words),
+            self.num_tags,
+            embedding_dim,
+            hidden_dim,
+            num_layers,
+            dropout,
+            cell,
+            bidirectional,
+            len(processor.characters) if processor.characters is not None else 0,
+            character_embedding_dim,
+            character_hidden_dim,
+        )
+        super().__init__(processor, model, settings, optimization)
+        self.label_smoothing = label_smoothing
+        self.word_dropout = word_dropout
+
+    def make_metrics(self) -> dict[str, Metric]:
+        matrices = {name: MulticlassConfusionMatrix(self.num_tags) for name in ("known", "unknown")}
+        return {"loss": MeanLoss(), **matrices}
+
+    def _logits(self, batch: TaggingBatch, words: Tensor) -> Tensor:
+        return self.model(words, batch.lengths, batch.characters, batch.character_lengths, batch.spelling)
+
+    def loss(self, batch: TaggingBatch) -> Tensor:
+        assert batch.labels is not None
+        logits = self._logits(batch, drop_words(batch.words, self.word_dropout, UNK))
+        return F.cross_entropy(
+            logits.flatten(0, 1).float(),
+            batch.labels.flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def measure(self, batch: TaggingBatch, metrics: nn.ModuleDict) -> None:
+        assert batch.labels is not None
+        scored = batch.labels != IGNORED
+        logits = self._logits(batch, batch.words)[scored].float()  # [words, tags]
+        labels, known = batch.labels[scored], (batch.words > UNK)[scored]
+        metrics["loss"].update(F.cross_entropy(logits, labels, reduction="sum"), len(labels))
+        metrics["known"].update(logits[known], labels[known])
+        metrics["unknown"].update(logits[~known], labels[~known])
+
+    def results(self, metrics: nn.ModuleDict) -> dict[str, float]:
+        known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
+        parts = {
+            f"{name}_{figure}": value
+            for name, matrix in (("known", known), ("unknown", unknown))
+            for figure, value in (("accuracy", class_report(matrix).accuracy), ("words", int(matrix.sum())))
+        }
+        figures = class_figures(known + unknown, self.processor.labels)
+        return {"loss": metrics["loss"].compute().item(), **figures, **parts}
+
+    def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
+        """Of each sentence its `tags` and the probability of each as `scores`."""
+        best, tags = self._logits(batch, batch.words).float().softmax(-1).max(-1)  # [T, B] each
+        labels = self.processor.labels
+        return [
+            {"tags": [labels[tag] for tag in row[:length]], "scores": scores[:length]}
+            for row, scores, length in zip(
+                tags.t().tolist(), best.t().tolist(), batch.lengths.tolist(), strict=True
+            )
+        ]

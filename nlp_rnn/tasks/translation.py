@@ -1,0 +1,146 @@
+"""Translation: the encoder-decoder without attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import Metric
+
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.translation import TranslationBatch, TranslationProcessor
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
+from nlp_rnn.models.decoding import beam_search
+from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
+from nlp_rnn.tasks.module import Task, drop_words, plain_settings
+from nlp_rnn.tasks.optimization import Optimization
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a trained model writes its answer.
+
+    Args:
+        beam: width of the beam; 1 is greedy decoding.
+        length_penalty: exponent of Wu et al. (2016), equation 14; 0 favours short answers.
+        n_best: answers a sentence, at most `beam`.
+        max_output: most tokens in an answer.
+    """
+
+    beam: int = 1
+    length_penalty: float = 1.0
+    n_best: int = 1
+    max_output: int = 100
+
+
+class Translation(Task[TranslationProcessor, TranslationBatch]):
+    """Trains `Seq2Seq` on sentence pairs.
+
+    Args:
+        processor: vocabularies of both languages; linked from the data.
+        embedding_dim: size of both embeddings.
+        hidden_dim: size of the recurrent state.
+        num_layers: recurrent layers a side.
+        dropout: on embeddings, between layers and before the last linear layer.
+        cell: rnn, gru or lstm.
+        teacher_forcing: probability that the decoder is shown the true word while it trains.
+        label_smoothing: share of probability spread over all words in the training loss.
+        word_dropout: share of target words hidden from the decoder while it trains.
+        decoding: how validation and test decode.
+        optimization: how the weights are moved.
+    """
+
+    name = "translation"
+    processor_class = TranslationProcessor
+
+    def __init__(
+        self,
+        processor: TranslationProcessor,
+        embedding_dim: int = 256,
+        hidden_dim: int = 512,
+        num_layers: int = 2,
+        dropout: float = 0.5,
+        cell: str = "lstm",
+        teacher_forcing: float = 1.0,
+        label_smoothing: float = 0.0,
+        word_dropout: float = 0.0,
+        decoding: Decoding = Decoding(),
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        settings = plain_settings(locals())
+        sizes = (embedding_dim, hidden_dim, num_layers, dropout, cell)
+        model = Seq2Seq(Encoder(len(processor.source), *sizes), Decoder(len(processor.target), *sizes))
+        super().__init__(processor, model, settings, optimization)
+        self.model: Seq2Seq
+        self.teacher_forcing = teacher_forcing
+        self.label_smoothing = label_smoothing
+        self.word_dropout = word_dropout
+        self.decoding = decoding
+
+    def make_metrics(self) -> dict[str, Metric]:
+        return {"loss": MeanLoss(), "bleu": BLEU(lowercase=True), "chrf": ChrF(lowercase=True)}
+
+    def loss(self, batch: TranslationBatch) -> Tensor:
+        assert batch.target is not None
+        assert batch.labels is not None
+        shown = drop_words(batch.target[1:], self.word_dropout, UNK)
+        target = torch.cat([batch.target[:1], shown])
+        logits = self.model(batch.source, target, batch.lengths, self.teacher_forcing)
+        return F.cross_entropy(
+            logits.flatten(0, 1).float(),
+            batch.labels.flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def measure(self, batch: TranslationBatch, metrics: nn.ModuleDict) -> None:
+        assert batch.labels is not None
+        assert batch.references is not None
+        logits = self.model(batch.source, batch.target, batch.lengths)
+        total = F.cross_entropy(
+            logits.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        metrics["loss"].update(total, (batch.labels != IGNORED).sum())
+        texts = [answer["text"] for answer in self.answer(batch)]
+        metrics["bleu"].update(texts, batch.references)
+        metrics["chrf"].update(texts, batch.references)
+
+    def results(self, metrics: nn.ModuleDict) -> dict[str, float]:
+        loss = metrics["loss"].compute()
+        return {
+            "loss": loss.item(),
+            "perplexity": loss.exp().item(),
+            "bleu": float(metrics["bleu"].compute()),
+            "chrf": float(metrics["chrf"].compute()),
+        }
+
+    def answer(self, batch: TranslationBatch) -> list[dict[str, Any]]:
+        """Of each sentence its best translation `text`, the `score` and all `n_best` of them."""
+        best = beam_search(
+            self.model.decoder.step,
+            self.model.encoder(batch.source, batch.lengths),
+            bos_id=BOS,
+            eos_id=EOS,
+            max_length=self.decoding.max_output,
+            width=self.decoding.beam,
+            length_penalty=self.decoding.length_penalty,
+            n_best=self.decoding.n_best,
+            forbidden=(PAD, UNK, BOS),
+        )
+        answers = []
+        for length, hypotheses in zip(batch.lengths.tolist(), best, strict=True):
+            # Nothing was said: nothing is translated, rather than the likeliest sentence of all.
+            texts = [
+                {"text": self.processor.target.decode(found.tokens) if length else "", "score": found.score}
+                for found in hypotheses
+            ]
+            answers.append({**texts[0], "n_best": texts})
+        return answers
+
+    def decode_with(self, beam: int, n_best: int = 1) -> None:
+        """Change the width of the beam, and how many answers are kept, of a trained model."""
+        self.decoding = replace(self.decoding, beam=beam, n_best=n_best)

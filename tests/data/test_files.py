@@ -1,0 +1,363 @@
+import io
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlp_rnn.data import files
+from nlp_rnn.data.files import (
+    block_words,
+    conllu_blocks,
+    read_conllu,
+    read_lines,
+    read_table,
+    replace_upos,
+)
+from nlp_rnn.errors import UsageError
+
+COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    return path
+
+
+def rows(table: pa.Table) -> list[tuple[str, ...]]:
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+# ---------------------------------------------------------------------------------------------- lines
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        pytest.param("", [], id="empty file"),
+        pytest.param("\n", [""], id="one empty line"),
+        pytest.param("a\nb", ["a", "b"], id="no end of line at the end"),
+        pytest.param("\ufeffa\nb\n", ["a", "b"], id="row 1, byte-order mark"),
+        pytest.param("a\r\n\r\nb\r\n", ["a", "", "b"], id="row 2, CRLF"),
+        pytest.param(
+            "a\rb\u2028c\x85d\x0ce\nf\n", ["a\rb\u2028c\x85d\x0ce", "f"], id="row 3, other separators"
+        ),
+        pytest.param("x" * 1_000_000 + "\ny\n", ["x" * 1_000_000, "y"], id="row 7, a line of 1 MB"),
+    ],
+)
+def test_read_lines(tmp_path, content, lines):
+    assert read_lines(write(tmp_path, "text", content)) == lines
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n\ufeff", codec="utf-8"))))
+def test_read_lines_gives_back_any_lines(tmp_path_factory, lines):
+    folder = tmp_path_factory.mktemp("lines")
+    for end in ("\n", "\r\n"):
+        assert read_lines(write(folder, "text", "".join(line + end for line in lines))) == lines
+
+
+def test_row_4_nul_is_text_and_counted_once(tmp_path, caplog):
+    path = write(tmp_path, "a.tsv", "a\0b\t1\n\0\t0\n")
+    assert rows(read_table(path, COLUMNS)) == [("a\0b", "1"), ("\0", "0")]
+    assert [record.message for record in caplog.records] == [f"{path}: kept 2 NUL character(s) as text"]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.conllu"])
+def test_row_5_invalid_utf8_names_file_line_and_offset(tmp_path, name):
+    path = write(tmp_path, name, b"\xef\xbb\xbfgut\t1\nsch\xf6n\t1\n")
+    with pytest.raises(UsageError, match=r"a\.\w+, line 2: invalid UTF-8 at byte offset 12 "):
+        read_table(path, COLUMNS)
+
+
+class TestRow18PathsThatAreNoFiles:
+    def test_directory(self, tmp_path):
+        with pytest.raises(UsageError, match="is a directory"):
+            read_lines(tmp_path)
+
+    def test_fifo(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(UsageError, match="pipe: is not a regular file"):
+            read_lines(tmp_path / "pipe")
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(UsageError, match="nothing: no such file"):
+            read_lines(tmp_path / "nothing")
+
+    def test_unreadable(self, tmp_path, monkeypatch):
+        def refuse(self):  # permissions do not stop root, who may run this test
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(UsageError, match=r"secret: cannot be read \(Permission denied\)"):
+            read_lines(write(tmp_path, "secret", "x"))
+
+
+# --------------------------------------------------------------------------------------------- tables
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        pytest.param("a.tsv", "good\t1\nbad\t0\n", [("good", "1"), ("bad", "0")], id="no header"),
+        pytest.param("a.tsv", "label\tid\tsentence\n1\t7\tgood\n", [("good", "1")], id="header"),
+        pytest.param("a.tsv", "good\t1\n\nbad\t0\n\n", [("good", "1"), ("bad", "0")], id="empty lines"),
+        pytest.param("a.tsv", "\t1\n", [("", "1")], id="empty text"),
+        pytest.param("a.tsv", "", [], id="empty TSV"),
+        pytest.param("a.tsv", "text\tlabel\n", [], id="header alone"),
+        pytest.param("a.jsonl", "", [], id="empty JSON"),
+        pytest.param("a.conllu", "", None, id="columns that CoNLL-U has not"),
+        pytest.param("a.tsv", "text\tlabel\r\na\t1\r\n", [("a", "1")], id="row 2, TSV"),
+        pytest.param("a.csv", 'text,label\r\n"a\r\nb",1\r\n', [("a\nb", "1")], id="row 2, CSV"),
+        pytest.param("a.csv", "\ufefftext,label\na,1\n", [("a", "1")], id="row 1, CSV"),
+        pytest.param("a.csv", "a\rb\u2028c\x85\0,1\n", [("a\rb\u2028c\x85\0", "1")], id="rows 3 and 4, CSV"),
+        pytest.param("a.csv", '"a, ""b""\nc",1\nd,0\n', [('a, "b"\nc', "1"), ("d", "0")], id="CSV quotes"),
+        pytest.param("a.csv", "x" * 1_000_000 + ",1\n", [("x" * 1_000_000, "1")], id="row 7, CSV"),
+        pytest.param(
+            "a.tsv", '"a\t1\nb "\t0\n"c"\t1\n', [('"a', "1"), ('b "', "0"), ('"c"', "1")], id="row 11"
+        ),
+        pytest.param(
+            "a.tsv", "NA\t1\nnull\t1\nnan\t007\n", [("NA", "1"), ("null", "1"), ("nan", "007")], id="12"
+        ),
+        pytest.param(
+            "a.csv", "NA,1\n,1\nnan,1.0\n", [("NA", "1"), ("", "1"), ("nan", "1.0")], id="row 12, CSV"
+        ),
+        pytest.param(
+            "a.jsonl",
+            '{"text": "NA", "label": 1, "more": {}}\n\n{"label": 0, "text": "null"}\n',
+            [("NA", "1"), ("null", "0")],
+            id="row 12, JSON",
+        ),
+        pytest.param("a.json", '{"text": "a", "label": true}\n', [("a", "1")], id="boolean"),
+        pytest.param("a.jsonl", '{"text": 5, "label": 2.0}\n', [("5", "2")], id="integral float"),
+        pytest.param("a.jsonl", '{"text": "a", "label": 0.5}\n', [("a", "0.5")], id="float"),
+        pytest.param("a.jsonl", '{"x": {"text": "a"}, "label": "y"}\n', [("a", "y")], id="nested"),
+        pytest.param("a.jsonl", '{"text": "a", "label": null}\n', [("a", None)], id="null stays null"),
+    ],
+)
+def test_read_table(tmp_path, name, content, expected):
+    path = write(tmp_path, name, content)
+    if expected is None:
+        with pytest.raises(UsageError, match="no column 'text' or 'sentence'; the columns are tokens, upos"):
+            read_table(path, COLUMNS)
+        return
+    table = read_table(path, COLUMNS)
+    assert table.column_names == ["text", "label"]
+    assert table.schema.types == [pa.string(), pa.string()]
+    assert rows(table) == expected
+
+
+def test_an_empty_line_of_a_single_column_is_an_empty_text(tmp_path):
+    for name in ("a.tsv", "a.csv"):
+        table = read_table(write(tmp_path, name, "text\na\n\nb\n"), {"text": ("text",)})
+        assert rows(table) == [("a",), ("",), ("b",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        pytest.param("a.tsv", "a\t1\nb\n", "line 2: 2 fields expected .*, 1 found", id="row 13, too few"),
+        pytest.param(
+            "a.tsv", "a\t1\nb\t0\t0\n", "line 2: 2 fields expected .*, 3 found", id="row 13, too many"
+        ),
+        pytest.param(
+            "a.csv", 'text,label\n"a\nb",1\nc\n', "line 4: 2 fields expected .*, 1 found", id="row 13, CSV"
+        ),
+        pytest.param(
+            "a.tsv",
+            "phrase\tLabel\nb\t0\n",
+            "line 1: no column 'text' or 'sentence'; the columns are phrase, Label",
+            id="row 13, header",
+        ),
+        pytest.param(
+            "a.tsv", "a\tb\tc\n", "line 1: neither a header .* it has 3: 'a', 'b', 'c'", id="no header"
+        ),
+        pytest.param(
+            "a.jsonl",
+            '{"text": "a", "label": 1}\n{"text": "a", "tag": 1}\n',
+            "line 2: no column 'label'; the columns are text, tag",
+            id="row 13, JSON",
+        ),
+        pytest.param("a.csv", 'a,1\n"b\n', r"line 2: not CSV \(unexpected end of data\)", id="open quote"),
+        pytest.param("a.jsonl", '{"text": "a"', "line 1: not JSON", id="broken JSON"),
+        pytest.param("a.json", "[\n1\n]", "line 1: not JSON", id="JSON of many lines"),
+        pytest.param("a.jsonl", '["text"]', "line 1: a JSON object expected", id="JSON list"),
+        pytest.param(
+            "a.jsonl", '{"text": "\\ud800", "label": 1}', "column 'text': .*surrogates", id="surrogate"
+        ),
+        pytest.param(
+            "a.jsonl",
+            '{"text": "a", "label": 1}\n{"text": "a", "label": "b"}\n',
+            "column 'label': .*'b'",
+            id="mixed types",
+        ),
+        pytest.param("a.parquet", "no Parquet", "a.parquet: damaged or not Parquet", id="damaged Parquet"),
+        pytest.param("a.txt", "a", "unknown format '.txt'", id="unknown format"),
+    ],
+)
+def test_read_table_refuses(tmp_path, name, content, message):
+    path = write(tmp_path, name, content)
+    with pytest.raises(UsageError, match=message) as error:
+        read_table(path, COLUMNS)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_characters="\t\r\n", codec="utf-8"), min_size=1), st.text("ab")
+        )
+    )
+)
+def test_row_11_no_tsv_row_is_lost_whatever_its_text(tmp_path_factory, pairs):
+    content = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in pairs)
+    assert rows(read_table(write(tmp_path_factory.mktemp("tsv"), "a.tsv", content), COLUMNS)) == pairs
+
+
+def test_parquet_of_every_type(tmp_path):
+    table = pa.table(
+        {
+            "translation": pa.array([{"de": "Hund", "en": "dog"}, {"de": "Katze", "en": None}]),
+            "large": pa.array(["a", "b"], pa.large_string()),
+            "category": pa.array(["x", "y"]).dictionary_encode(),
+            "tags": pa.array([[1, 2], []], pa.large_list(pa.int64())),
+            "score": pa.array([1.0, float("nan")]),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    names = {name: (name,) for name in ("de", "en", "large", "category", "tags", "score")}
+    assert read_table(tmp_path / "a.parquet", names).to_pydict() == {
+        "de": ["Hund", "Katze"],
+        "en": ["dog", None],
+        "large": ["a", "b"],
+        "category": ["x", "y"],
+        "tags": [["1", "2"], []],
+        "score": ["1", None],
+    }
+    with pytest.raises(
+        UsageError, match=r"no column 'text'; the columns are translation\.de, translation\.en, large"
+    ):
+        read_table(tmp_path / "a.parquet", {"text": ("text",)})
+
+
+def test_parquet_with_a_column_that_is_no_text(tmp_path):
+    pq.write_table(pa.table({"text": [{"a": [{"b": 1}]}]}), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"column 'text.a' holds list<.*>, not text or labels"):
+        read_table(tmp_path / "a.parquet", {"text": ("text.a",)})
+
+
+# -------------------------------------------------------------------------------------------- CoNLL-U
+
+
+def token(index: str, form: str, upos: str) -> str:
+    return "\t".join([index, form, "_", upos, "X", "_", "0", "root", "_", "A=1|B=  2"])
+
+
+SENTENCES = "\n".join(
+    [
+        "# sent_id = 1",
+        "# text = Zum Haus",
+        token("1-2", "Zum", "_"),
+        token("1", "zu", "ADP"),
+        token("2", "dem", "DET"),
+        token("3", "Haus", "NOUN"),
+        token("3.1", "geht", "VERB"),
+        "",
+        "",
+        token("1", "New York", "PROPN"),
+        token("2", "?", "_"),
+    ]
+)
+READ = [(["zu", "dem", "Haus"], ["ADP", "DET", "NOUN"]), (["New York", "?"], ["PROPN", "_"])]
+
+
+@pytest.mark.parametrize(
+    "end", ["", "\n", "\n\n", "\n\n\n# a comment\n"], ids=["row 22", "one", "two", "comment"]
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_rows_19_20_22_23_words_of_conllu(tmp_path, caplog, end, newline):
+    path = write(tmp_path, "a.conllu", "\ufeff" + (SENTENCES + end).replace("\n", newline))
+    assert read_conllu(path) == READ
+    assert [record.message for record in caplog.records] == [
+        f"{path}: 1 word(s) without a UPOS tag are left out of scoring"
+    ]
+    table = read_table(path, {"words": ("tokens",), "tags": ("upos",)})
+    assert rows(table) == READ
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param(
+            "1\ta\t_\tX", "line 3: 10 columns separated by tabs expected, 4 found", id="row 21, few"
+        ),
+        pytest.param(
+            token("1", "a", "X") + "\t_", "line 3: 10 columns .* expected, 11 found", id="row 21, many"
+        ),
+        pytest.param(token("1", "a", "X").replace("\t", " "), "line 3: 10 columns .*, 1 found", id="spaces"),
+        pytest.param(token("one", "a", "X"), "line 3: 'one' is not a word ID", id="ID"),
+        pytest.param(token("1", "", "X"), "line 3: an empty column", id="empty form"),
+        pytest.param(token("1", "a  b", "X"), "line 3: two spaces in a row", id="two spaces"),
+        pytest.param(token("4-3", "a", "X"), "sentence 2: .*'4-3' is not a valid ID", id="backward range"),
+    ],
+)
+def test_malformed_conllu(tmp_path, line, message):
+    path = write(tmp_path, "a.conllu", token("1", "x", "X") + "\n\n" + line + "\n")
+    with pytest.raises(UsageError, match=message):
+        read_conllu(path)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("before", ["", "\ufeff", "\n\n"], ids=["plain", "byte-order mark", "blank lines"])
+def test_row_24_tagged_output_differs_in_the_words_upos_alone(before, newline):
+    text = (before + SENTENCES).replace("\n", newline)
+    new = {"ADP": "ADP", "DET": "NEW", "NOUN": "Ü", "PROPN": "", "_": "SYM"}
+    blocks = list(conllu_blocks(io.StringIO(text, newline="\n")))
+    assert "".join(blocks) == text
+    tagged = ""
+    for block, (words, tags) in zip(blocks[-2:], READ, strict=True):
+        assert block_words(block) == words
+        tagged += replace_upos(block, [new[tag] for tag in tags])
+    expected = [
+        line if "\t" not in line or "-2\t" in line or ".1\t" in line else _with_upos(line, new)
+        for line in "".join(blocks[-2:]).split("\n")
+    ]
+    assert tagged.split("\n") == expected
+    assert tagged != "".join(blocks[-2:])
+
+
+def _with_upos(line: str, new: dict[str, str]) -> str:
+    for old in new:
+        if f"\t_\t{old}\tX" in line:
+            return line.replace(f"\t_\t{old}\tX", f"\t_\t{new[old]}\tX")
+    raise AssertionError(line)
+
+
+def test_conllu_blocks_read_no_further_than_they_must():
+    def endless():
+        while True:
+            yield token("1", "a", "X") + "\n"
+            yield "\n"
+
+    blocks = conllu_blocks(endless())
+    assert [block_words(next(blocks)) for _ in range(3)] == [["a"]] * 3
+
+
+def test_conllu_blocks_name_the_line_of_the_stream():
+    with pytest.raises(UsageError, match=r"stdin, line 3: 10 columns"):
+        list(conllu_blocks([token("1", "a", "X") + "\n", "\n", "1 a\n"], "stdin"))
+
+
+def test_replace_upos_wants_one_tag_a_word():
+    with pytest.raises(ValueError, match="zip"):
+        replace_upos(token("1", "a", "X"), ["X", "Y"])
+
+
+def test_csv_leaves_the_module_s_field_limit_alone(tmp_path):
+    limit = files.csv.field_size_limit()
+    read_table(write(tmp_path, "a.csv", "x" * 200_000 + ",1\n"), COLUMNS)
+    assert files.csv.field_size_limit() == limit
