@@ -16,7 +16,9 @@ from nlp_rnn.errors import UsageError
 # What a configuration may name. Any other class would be imported, that is, run, by naming it.
 _TRUSTED = ("nlp_rnn.", "pytorch_lightning.", "lightning.pytorch.")
 
-_CLASS_FLAGS = re.compile(r"--(model|data|trainer\.(callbacks|logger|strategy|profiler|plugins)\+?|.*class_path)$")
+_CLASS_FLAGS = re.compile(
+    r"--(model|data|trainer\.(callbacks|logger|strategy|profiler|plugins)\+?|.*class_path)$"
+)
 
 
 def check_arguments(arguments: list[str]) -> list[str]:
@@ -67,14 +69,18 @@ def _check_file(path: Path) -> None:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.constructor.ConstructorError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise UsageError(f"{path}, line {line}: refused, configurations hold plain values ({error.problem})") from error
+        raise UsageError(
+            f"{path}, line {line}: refused, configurations hold plain values ({error.problem})"
+        ) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UsageError(f"{path}, line {line}: not valid YAML ({error.problem})") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: a configuration is a mapping of settings, this is {type(content).__name__}")
+        raise UsageError(
+            f"{path}: a configuration is a mapping of settings, this is {type(content).__name__}"
+        )
     for value in _class_paths(content):
         _check_class(value, str(path))
 
@@ -86,7 +92,9 @@ def _class_paths(content: Any) -> Iterator[Any]:
             if key == "class_path":
                 yield value
             elif key in ("model", "data", "callbacks", "logger", "strategy", "profiler", "plugins"):
-                yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))
+                yield from (
+                    item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)
+                )
             yield from _class_paths(value)
     elif isinstance(content, list):
         for value in content:

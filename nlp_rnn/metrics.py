@@ -28,10 +28,12 @@ class _SacreMetric(Metric):
     higher_is_better = True
     full_state_update = False
     statistics: Tensor  # [n] int64: match counts, whose order is sacreBLEU's affair
+    count: Tensor  # int64 scalar: sentences
 
     def __init__(self, scorer: SacreBLEU | SacreCHRF, size: int) -> None:
         super().__init__()
         self.scorer = scorer
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("statistics", torch.zeros(size, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, predictions: Sequence[str], references: Sequence[str]) -> None:
@@ -45,6 +47,7 @@ class _SacreMetric(Metric):
         if len(predictions) == 0:
             return
         rows = self.scorer._extract_corpus_statistics(list(predictions), [list(references)])
+        self.count += len(rows)
         self.statistics += torch.tensor(rows, dtype=torch.int64).sum(0).to(self.statistics.device)
 
     def compute(self) -> Tensor:

@@ -57,7 +57,9 @@ class Pipeline:
         answers: list[dict[str, Any]] = [{}] * len(inputs)
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
-            batch = processor.collate({"row": chosen, **{name: [v[i] for i in chosen] for name, v in rows.items()}})
+            batch = processor.collate(
+                {"row": chosen, **{name: [v[i] for i in chosen] for name, v in rows.items()}}
+            )
             for row, answer in zip(chosen, self.task.answer(batch.to(self.task.device)), strict=True):
                 answers[row] = answer
         return answers

@@ -52,7 +52,11 @@ def save_pretrained(task: Task, folder: str | Path, card: str = "") -> Path:
         "nlp_rnn_version": nlp_rnn.__version__,
         "special_ids": {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS},
         "vocabularies": {
-            name: {"file": _tokenizer_file(name, tokenizers), "size": len(vocabulary), "hash": vocabulary.fingerprint}
+            name: {
+                "file": _tokenizer_file(name, tokenizers),
+                "size": len(vocabulary),
+                "hash": vocabulary.fingerprint,
+            }
             for name, vocabulary in task.processor.vocabularies().items()
         },
     }
@@ -122,9 +126,7 @@ def _from_folder(folder: Path) -> Task:
     _check_version(config, folder / CONFIG)
     try:
         names = list(config["vocabularies"])
-        tokenizers = {
-            name: _read_text(folder / _tokenizer_file(name, names), folder) for name in names
-        }
+        tokenizers = {name: _read_text(folder / _tokenizer_file(name, names), folder) for name in names}
         stored = {**config, "processor": {**config["processor"], "tokenizers": tokenizers}}
         expected = {name: entry["hash"] for name, entry in config["vocabularies"].items()}
     except (KeyError, TypeError, AttributeError) as error:
@@ -154,7 +156,10 @@ def _from_checkpoint(path: Path) -> Task:
 
 
 def _build(
-    stored: Mapping[str, Any], weights: Mapping[str, Tensor], where: Path, hashes: Mapping[str, str] | None = None
+    stored: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    where: Path,
+    hashes: Mapping[str, str] | None = None,
 ) -> Task:
     if stored.get("task") not in TASKS:
         raise UsageError(f"{where}: unknown task {stored.get('task')!r}; this version has {', '.join(TASKS)}")
@@ -167,12 +172,14 @@ def _build(
     for name, vocabulary in task.processor.vocabularies().items():
         if hashes is not None and hashes.get(name) != vocabulary.fingerprint:
             raise UsageError(
-                f"{where}: the {name} tokenizer (hash {vocabulary.fingerprint}) is not the one this model was "
-                f"trained with (hash {hashes.get(name)})"
+                f"{where}: the {name} tokenizer (hash {vocabulary.fingerprint}) is not the one this model "
+                f"was trained with (hash {hashes.get(name)})"
             )
     own = task.model.state_dict()
     for name in sorted(set(own) ^ set(weights)):
-        raise UsageError(f"{where}: tensor {name} is {'missing' if name in own else 'not part of this model'}")
+        raise UsageError(
+            f"{where}: tensor {name} is {'missing' if name in own else 'not part of this model'}"
+        )
     for name, value in weights.items():
         if value.shape != own[name].shape:
             raise UsageError(
@@ -212,7 +219,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(_read_text(path, path.parent))
     except ValueError as error:
-        raise error if isinstance(error, UsageError) else UsageError(f"{path}: not valid JSON ({error})") from error
+        raise (
+            error if isinstance(error, UsageError) else UsageError(f"{path}: not valid JSON ({error})")
+        ) from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}: not the configuration of a model folder")
     return value

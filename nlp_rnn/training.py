@@ -29,7 +29,8 @@ _RUN_DIR = "NLP_RNN_RUN_DIR"
 
 
 _UNKNOWN_KEY = re.compile(
-    r"[Kk]ey '([\w.]+)' is not expected|[Uu]nrecognized arguments: --([\w.]+)|Option '([\w.]+)' is not accepted"
+    r"[Kk]ey '([\w.]+)' is not expected|[Uu]nrecognized arguments: --([\w.]+)|"
+    r"Option '([\w.]+)' is not accepted"
 )
 
 
@@ -101,13 +102,22 @@ class _CLI(LightningCLI):
             }
         )
         parser.add_argument(
-            "--runs", type=str, default="runs", help="Folder in which each fit gets a run directory of its own."
+            "--runs",
+            type=str,
+            default="runs",
+            help="Folder in which each fit gets a run directory of its own.",
         )
         parser.add_argument(
-            "--name", type=str | None, default=None, help="Name of the run; that of the first configuration file."
+            "--name",
+            type=str | None,
+            default=None,
+            help="Name of the run; that of the first configuration file.",
         )
         parser.add_argument(
-            "--output", type=str, default="predictions.jsonl", help="Where the verb predict writes, JSON lines."
+            "--output",
+            type=str,
+            default="predictions.jsonl",
+            help="Where the verb predict writes, JSON lines.",
         )
 
     def before_instantiate_classes(self) -> None:
@@ -128,9 +138,11 @@ class _CLI(LightningCLI):
         if config.trainer.logger is None:
             kwargs["logger"] = False
             if self.run_dir is not None:
-                place = {"save_dir": str(self.run_dir), "name": "", "version": ""}
-                kwargs["logger"] = [CSVLogger(**place), TensorBoardLogger(**place)]
-        trainer = super().instantiate_trainer(**kwargs)
+                kwargs["logger"] = [
+                    logger(str(self.run_dir), name="", version="")
+                    for logger in (CSVLogger, TensorBoardLogger)
+                ]
+        trainer: Any = super().instantiate_trainer(**kwargs)
         if self.run_dir is not None and trainer.loggers:
             trainer.callbacks.append(LearningRateMonitor())
         if self.subcommand == "predict":
@@ -145,15 +157,16 @@ class _CLI(LightningCLI):
 
     def after_fit(self) -> None:
         assert self.run_dir is not None
-        trainer = self.trainer
+        trainer: Any = self.trainer
         best = trainer.checkpoint_callback.best_model_path or trainer.checkpoint_callback.last_model_path
         if not best:
             return
+        if trainer.is_global_zero and trainer.loggers:
+            learning_curves(self.run_dir / "metrics.csv", self.run_dir / "curves.png")
         self.model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
         metrics = trainer.validate(self.model, self.datamodule, verbose=False)[0]
         if trainer.is_global_zero:
             folder = save_pretrained(self.model, self.run_dir / "model", self._card(metrics))
-            learning_curves(self.run_dir / "metrics.csv", self.run_dir / "curves.png")
             figures = ", ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in metrics.items())
             print(f"best checkpoint on validation: {figures}\nmodel folder: {folder}", file=sys.stderr)
 
@@ -183,7 +196,9 @@ def _new_run_dir(runs: Path, name: str) -> Path:
         return Path(os.environ[_RUN_DIR])
     try:
         (runs / name).mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(path.name) for path in (runs / name).iterdir() if path.name.isdigit()), default=0)
+        number = 1 + max(
+            (int(path.name) for path in (runs / name).iterdir() if path.name.isdigit()), default=0
+        )
         while True:
             try:
                 (runs / name / str(number)).mkdir()
@@ -194,7 +209,9 @@ def _new_run_dir(runs: Path, name: str) -> Path:
         latest.unlink(missing_ok=True)
         latest.symlink_to(str(number))
     except OSError as error:
-        raise UsageError(f"run directory {runs / name}: cannot be written ({error.strerror}); set --runs") from error
+        raise UsageError(
+            f"run directory {runs / name}: cannot be written ({error.strerror}); set --runs"
+        ) from error
     os.environ[_RUN_DIR] = str(runs / name / str(number))
     return runs / name / str(number)
 
@@ -223,5 +240,9 @@ def _keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return  # another C library
-    for option, value in ((-3, 1 << 30), (-1, 1 << 30), (-2, 1 << 28)):  # mmap threshold, trim threshold, top pad
+    for option, value in (
+        (-3, 1 << 30),
+        (-1, 1 << 30),
+        (-2, 1 << 28),
+    ):  # mmap threshold, trim threshold, top pad
         mallopt(option, value)

@@ -8,7 +8,14 @@ from nlp_rnn.data.tagging import TaggingData
 from nlp_rnn.data.translation import TranslationData
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 
+DATA: dict[str, type[DataModule]] = {
+    "sentiment": SentimentData,
+    "tagging": TaggingData,
+    "translation": TranslationData,
+}
+
 __all__ = [
+    "DATA",
     "Batching",
     "Corpus",
     "DataModule",

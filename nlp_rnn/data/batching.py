@@ -18,7 +18,7 @@ IGNORED = -100
 BatchType = TypeVar("BatchType", bound="Batch")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Batching:
     """How rows are put together.
 

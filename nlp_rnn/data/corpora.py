@@ -100,6 +100,31 @@ class Corpus:
         names = [name for name in SPLITS if name in tables]
         return DatasetDict({name: Dataset(self._capped(name, tables[name], labels)) for name in names})
 
+    def load_split(
+        self, columns: Mapping[str, str | Sequence[str]], split: str, labels: str | None = None
+    ) -> Dataset:
+        """One split alone, to measure a model on, whatever other splits the corpus has or lacks.
+
+        A single file is the split that is asked for. Arguments and errors otherwise as for `load`.
+        """
+        check_settings(vars(self))
+        if split not in SPLITS:
+            raise UsageError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+        accepted = _accepted(columns)
+        local = None if self.path == BUILTIN else self._local()
+        if local is not None and not local.is_dir():
+            raw = _read_files([local], accepted)
+        elif split == "validation":
+            return self.load(columns, labels)[split]
+        else:
+            raw = self._read(accepted, needed=split)[split]
+        if _unlabelled(split, raw, labels):
+            raise UsageError(f"{raw[0]}: its labels are hidden; measure on another split")
+        table = _checked(raw[0], raw[1], labels)
+        if table.num_rows == 0:
+            raise UsageError(f"{raw[0]}: no rows for the {split} split; give data with content")
+        return Dataset(self._capped(split, table, None))
+
     def key(self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None) -> str:
         """SHA-256 (hex) of content and settings, without parsing: equal keys, equal rows from `load`.
 
@@ -124,15 +149,15 @@ class Corpus:
 
     # ------------------------------------------------------------------------------------- sources
 
-    def _read(self, columns: Columns) -> dict[str, _Split]:
+    def _read(self, columns: Columns, needed: str = "train") -> dict[str, _Split]:
         if self.path == BUILTIN:
             examples = builtin.builtin_splits(0)
             return {name: _builtin_split(name, rows, columns) for name, rows in examples.items()}
         if local := self._local():
-            chosen = self._split_files(local, columns)
+            chosen = self._split_files(local, columns, needed)
             return {name: _read_files(files, columns) for name, files in chosen.items()}
         hub, read = self._load_hub(), {}
-        for split, name in self._choose_splits(list(hub), f"dataset {self.path}").items():
+        for split, name in self._choose_splits(list(hub), f"dataset {self.path}", needed).items():
             where = f"dataset {self.path}, split {name}"
             read[split] = where, text_columns(hub[name].with_format("arrow")[:], columns, where)
         return read
@@ -148,7 +173,7 @@ class Corpus:
             )
         return None
 
-    def _split_files(self, local: Path, columns: Columns) -> dict[str, list[Path]]:
+    def _split_files(self, local: Path, columns: Columns, needed: str = "train") -> dict[str, list[Path]]:
         """split -> its file: one table, or the sides of parallel text"""
         if not local.is_dir():
             if {self.train_split, self.validation_split, self.test_split} - {None}:
@@ -160,10 +185,10 @@ class Corpus:
             known = file.suffix.lower() in TABLE_SUFFIXES or file.suffix[1:] in sides
             if known and not file.name.startswith("."):
                 found.setdefault(file.stem, []).append(file)
-        chosen = self._choose_splits(list(found), str(local))
+        chosen = self._choose_splits(list(found), str(local), needed)
         return {split: found[stem] for split, stem in chosen.items()}
 
-    def _choose_splits(self, names: Sequence[str], where: str) -> dict[str, str]:
+    def _choose_splits(self, names: Sequence[str], where: str, needed: str) -> dict[str, str]:
         """canonical split -> which of the names it is"""
         asked = {"train": self.train_split, "validation": self.validation_split, "test": self.test_split}
         chosen = {}
@@ -176,7 +201,7 @@ class Corpus:
                 found = [name] if name in names else []
             if len(found) > 1:
                 raise UsageError(f"{where}: {', '.join(found)} could each be {split}; set {split}_split")
-            if not found and (name is not None or split == "train"):
+            if not found and (name is not None or split == needed):
                 what = f"{split} split {name!r}" if name else f"{split} split"
                 raise UsageError(f"{where}: no {what}; found {', '.join(names) or 'none'}; set {split}_split")
             if found:
@@ -191,7 +216,7 @@ class Corpus:
         try:
             datasets.config.HF_HUB_OFFLINE = unreachable  # the cache at once, without retries
             return datasets.load_dataset(self.path, self.config, revision=self.revision)
-        except Exception as error:  # of many libraries and kinds, but no data in any case
+        except Exception as error:  # of many libraries and kinds
             if unreachable:
                 raise UsageError(
                     f"{name}: not in the local cache and the hub cannot be reached (nor is there such a local "

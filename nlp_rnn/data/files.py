@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import conllu
 import numpy as np
@@ -30,19 +30,25 @@ Columns = Mapping[str, Sequence[str]]  # canonical name -> names to accept in th
 # ---------------------------------------------------------------------------------------------- lines
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """All bytes of a regular file; UsageError says what is wrong with any other path."""
+def open_bytes(path: str | Path) -> BinaryIO:
+    """A regular file opened for reading; UsageError says what is wrong with any other path."""
     path = Path(path)
     try:
         if path.is_dir():
             raise UsageError(f"{path}: is a directory; give a file")
         if path.exists() and not path.is_file():  # reading a FIFO would wait for ever
             raise UsageError(f"{path}: is not a regular file (a pipe, socket or device); give a file")
-        return path.read_bytes()
+        return path.open("rb")
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """All bytes of a regular file; UsageError says what is wrong with any other path."""
+    with open_bytes(path) as file:
+        return file.read()
 
 
 def read_lines(path: str | Path) -> list[str]:

@@ -101,17 +101,8 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
         rows = self.splits.get(split)
         if rows is None:
             raise UsageError(f"corpus {self.corpus.path!r} has no {split} split: name one with {split}_split")
-        lengths = np.stack([rows.lengths(name) for name in self.processor.length_columns], axis=1)
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sampler = LengthGroupedSampler(lengths, self.batching, shuffle, rank, world_size)
-        return DataLoader(
-            rows,
-            sampler=sampler,
-            batch_size=None,
-            collate_fn=self.processor.collate,
-            num_workers=self.batching.num_workers,
-            persistent_workers=self.batching.num_workers > 0,
-        )
+        return loader(rows, self.processor, self.batching, shuffle, rank, world_size)
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)
@@ -124,6 +115,26 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
 
     def predict_dataloader(self) -> DataLoader:
         return self._loader("test")
+
+
+def loader(
+    rows: Rows,
+    processor: Processor,
+    batching: Batching,
+    shuffle: bool = False,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader:
+    """Batches of encoded rows, grouped by length: all of them in random order, or each row once."""
+    lengths = np.stack([rows.lengths(name) for name in processor.length_columns], axis=1)
+    return DataLoader(
+        rows,
+        sampler=LengthGroupedSampler(lengths, batching, shuffle, rank, world_size),
+        batch_size=None,
+        collate_fn=processor.collate,  # type: ignore[arg-type]
+        num_workers=batching.num_workers,
+        persistent_workers=batching.num_workers > 0,
+    )
 
 
 def encode(rows: datasets.Dataset, processor: Processor) -> datasets.Dataset:

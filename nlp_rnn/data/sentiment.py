@@ -106,7 +106,8 @@ class SentimentData(DataModule[SentimentProcessor]):
         names = list(self.label_names or (["negative", "positive"] if classes == ["0", "1"] else classes))
         if len(names) != len(classes):
             raise UsageError(
-                f"label_names has {len(names)} names, the train split {len(classes)} labels: {', '.join(classes)}"
+                f"label_names has {len(names)} names, the train split {len(classes)} labels: "
+                f"{', '.join(classes)}"
             )
         tokens = Vocabulary.train(train["text"], self.vocabulary)
         return SentimentProcessor(tokens, classes, names, self.max_length)

@@ -22,7 +22,7 @@ Level = Literal["word", "bpe", "char"]
 _WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’\-]\w+)*|[^\w\s]"
 
 
-@dataclass
+@dataclass(frozen=True)
 class VocabularySettings:
     """How a vocabulary is made from the train split.
 
@@ -124,7 +124,7 @@ class Vocabulary:
         kept = [id for id in ids if id == UNK or id > EOS]
         if isinstance(self.tokenizer.model, models.BPE):
             return self.tokenizer.decode(kept)
-        tokens = [self.tokenizer.id_to_token(id) for id in kept]
+        tokens = [self.tokenizer.id_to_token(id) or SPECIALS[UNK] for id in kept]
         if self._is_character_level:
             return "".join(tokens)
         text = re.sub(r" ([.,!?;:)\]])", r"\1", " ".join(tokens))

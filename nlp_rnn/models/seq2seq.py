@@ -79,7 +79,8 @@ class Seq2Seq(nn.Module):
         ):
             if left != right:
                 raise ValueError(
-                    f"encoder and decoder do not fit: {what} is {left} in the encoder and {right} in the decoder"
+                    f"encoder and decoder do not fit: {what} is {left} in the encoder and {right} in the "
+                    "decoder"
                 )
         self.encoder = encoder
         self.decoder = decoder

@@ -39,8 +39,12 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
 
     name: ClassVar[str]
     processor_class: ClassVar[type[Processor]]
+    shown: ClassVar[tuple[str, ...]]
+    """The figures that the progress bar shows beside the loss."""
 
-    def __init__(self, processor: P, model: nn.Module, settings: dict[str, Any], optimization: Optimization) -> None:
+    def __init__(
+        self, processor: P, model: nn.Module, settings: dict[str, Any], optimization: Optimization
+    ) -> None:
         super().__init__()
         self.processor = processor
         self.model = model
@@ -52,21 +56,25 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         )
         initialize(model, optimization.init)
 
-    def metrics(self, stage: str) -> nn.ModuleDict:
-        """The metrics of "val" or "test"."""
-        return self.stage_metrics[f"{stage}_metrics"]  # type: ignore[return-value]
+    def metrics(self, stage: str) -> Mapping[str, Any]:
+        """The metrics of "val" or "test", by name."""
+        return dict(self.stage_metrics[f"{stage}_metrics"].items())  # type: ignore[operator, union-attr]
 
     @abstractmethod
     def loss(self, batch: B) -> Tensor:
         """The training loss of a batch."""
 
     @abstractmethod
-    def measure(self, batch: B, metrics: nn.ModuleDict) -> None:
+    def measure(self, batch: B, metrics: Mapping[str, Any]) -> None:
         """Add a batch with targets to one stage's metrics."""
 
     @abstractmethod
-    def results(self, metrics: nn.ModuleDict) -> dict[str, float]:
+    def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         """The figures of one stage, `loss` among them, of all devices together."""
+
+    @abstractmethod
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """What an evaluation shows beside the figures: tables and matrices of plain values."""
 
     @abstractmethod
     def make_metrics(self) -> dict[str, Metric]:
@@ -76,7 +84,7 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
     def answer(self, batch: B) -> list[dict[str, Any]]:
         """What the model says of each row of a batch, targets or not; see `nlp_rnn.pipeline`."""
 
-    def training_step(self, batch: B, _: int) -> Tensor:
+    def training_step(self, batch: B, batch_idx: int) -> Tensor:
         loss = self.loss(batch)
         self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch))
         self._tokens += int(batch.lengths.sum())
@@ -87,10 +95,10 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         self.log("train/padding", 1 - self._tokens / max(1, self._positions))
         self._positions = self._tokens = 0
 
-    def validation_step(self, batch: B, _: int) -> None:
+    def validation_step(self, batch: B, batch_idx: int) -> None:
         self.measure(batch, self.metrics("val"))
 
-    def test_step(self, batch: B, _: int) -> None:
+    def test_step(self, batch: B, batch_idx: int) -> None:
         self.measure(batch, self.metrics("test"))
 
     def on_validation_epoch_end(self) -> None:
@@ -102,14 +110,12 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
     def _report(self, stage: str) -> None:
         metrics = self.metrics(stage)
         for name, value in self.results(metrics).items():
-            self.log(f"{stage}/{name}", value, prog_bar=stage == "val")
+            self.log(f"{stage}/{name}", value, prog_bar=stage == "val" and name in ("loss", *self.shown))
         for metric in metrics.values():
             metric.reset()
 
-    def predict_step(self, batch: B, _: int) -> list[dict[str, Any]]:
-        return [
-            {"row": row, **answer} for row, answer in zip(batch.rows, self.answer(batch), strict=True)
-        ]
+    def predict_step(self, batch: B, batch_idx: int) -> list[dict[str, Any]]:
+        return [{"row": row, **answer} for row, answer in zip(batch.rows, self.answer(batch), strict=True)]
 
     def configure_optimizers(self) -> Any:
         return make_optimizer(self.model, self.optimization, lambda: self.trainer.estimated_stepping_batches)
@@ -123,7 +129,9 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         # Lightning refuses to clip for a fused optimiser under mixed precision; only float16's loss scaling,
         # which bfloat16 does without, is a reason to.
         if gradient_clip_val and self.trainer.precision != "16-mixed":
-            clip = nn.utils.clip_grad_value_ if gradient_clip_algorithm == "value" else nn.utils.clip_grad_norm_
+            clip = (
+                nn.utils.clip_grad_value_ if gradient_clip_algorithm == "value" else nn.utils.clip_grad_norm_
+            )
             clip(self.model.parameters(), gradient_clip_val)
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
@@ -167,8 +175,8 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         theirs = self.processor_class.from_state(stored["processor"])
         if theirs.fingerprint != self.processor.fingerprint:
             raise UsageError(
-                f"the checkpoint was trained with another vocabulary or labels (hash {theirs.fingerprint}) than "
-                f"the data gives (hash {self.processor.fingerprint}): use the corpus and settings it was "
+                f"the checkpoint was trained with another vocabulary or labels (hash {theirs.fingerprint}) "
+                f"than the data gives (hash {self.processor.fingerprint}): use the corpus and settings it was "
                 "trained with"
             )
 
@@ -192,6 +200,18 @@ def plain_settings(arguments: dict[str, Any]) -> dict[str, Any]:
     }
     check_settings(settings)
     return settings
+
+
+def class_details(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:
+    """The scores of each class, and the confusion matrix [C, C] itself."""
+    report = class_report(matrix)
+    columns = (report.precision, report.recall, report.f1, report.support)
+    scores = zip(*(column.tolist() for column in columns), strict=True)
+    classes = [
+        {"class": label, "precision": precision, "recall": recall, "f1": f1, "support": support}
+        for label, (precision, recall, f1, support) in zip(labels, scores, strict=True)
+    ]
+    return {"classes": classes, "labels": list(labels), "confusion": matrix.tolist()}
 
 
 def class_figures(matrix: Tensor, labels: Sequence[str]) -> dict[str, float]:

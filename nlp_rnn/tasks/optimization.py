@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from nlp_rnn.errors import UsageError
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
@@ -53,7 +53,9 @@ def initialize(model: nn.Module, how: str) -> None:
             nn.init.uniform_(parameter, -0.08, 0.08)
 
 
-def make_optimizer(model: nn.Module, settings: Optimization, total_steps: Callable[[], float]) -> dict[str, Any]:
+def make_optimizer(
+    model: nn.Module, settings: Optimization, total_steps: Callable[[], float]
+) -> dict[str, Any]:
     """What Lightning's `configure_optimizers` returns.
 
     Args:
@@ -76,7 +78,9 @@ def make_optimizer(model: nn.Module, settings: Optimization, total_steps: Callab
 
     steps = total_steps()
     if not math.isfinite(steps):
-        raise UsageError(f"schedule {settings.schedule} needs an end: set trainer.max_epochs or trainer.max_steps")
+        raise UsageError(
+            f"schedule {settings.schedule} needs an end: set trainer.max_epochs or trainer.max_steps"
+        )
     steps = max(int(steps), 1)
     if settings.schedule == "one_cycle":
         warmup = settings.warmup or 0.3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from nlp_rnn.data.sentiment import SentimentBatch, SentimentProcessor
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.metrics import MeanLoss
 from nlp_rnn.models.classifier import Classifier
-from nlp_rnn.tasks.module import Task, class_figures, drop_words, plain_settings
+from nlp_rnn.tasks.module import Task, class_details, class_figures, drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
 
@@ -35,6 +36,7 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
     """
 
     name = "sentiment"
+    shown = ("accuracy",)
     processor_class = SentimentProcessor
 
     def __init__(
@@ -76,15 +78,18 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
         logits = self.model(drop_words(batch.tokens, self.word_dropout, UNK), batch.lengths)
         return F.cross_entropy(logits.float(), batch.labels, label_smoothing=self.label_smoothing)
 
-    def measure(self, batch: SentimentBatch, metrics: nn.ModuleDict) -> None:
+    def measure(self, batch: SentimentBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         logits = self.model(batch.tokens, batch.lengths).float()
         metrics["loss"].update(F.cross_entropy(logits, batch.labels, reduction="sum"), len(batch))
         metrics["confusion"].update(logits, batch.labels)
 
-    def results(self, metrics: nn.ModuleDict) -> dict[str, float]:
+    def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         figures = class_figures(metrics["confusion"].compute(), self.processor.labels)
         return {"loss": metrics["loss"].compute().item(), **figures}
+
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        return class_details(metrics["confusion"].compute(), self.processor.labels)
 
     def answer(self, batch: SentimentBatch) -> list[dict[str, Any]]:
         """Of each text its `label`, the probability of it as `score`, and all `scores` by label."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from nlp_rnn.data.tagging import TaggingBatch, TaggingProcessor
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.metrics import MeanLoss, class_report
 from nlp_rnn.models.tagger import Tagger
-from nlp_rnn.tasks.module import Task, class_figures, drop_words, plain_settings
+from nlp_rnn.tasks.module import Task, class_details, class_figures, drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
 
@@ -37,6 +38,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
     """
 
     name = "tagging"
+    shown = ("accuracy",)
     processor_class = TaggingProcessor
 
     def __init__(
@@ -90,7 +92,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
             label_smoothing=self.label_smoothing,
         )
 
-    def measure(self, batch: TaggingBatch, metrics: nn.ModuleDict) -> None:
+    def measure(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         scored = batch.labels != IGNORED
         logits = self._logits(batch, batch.words)[scored].float()  # [words, tags]
@@ -99,7 +101,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
         metrics["known"].update(logits[known], labels[known])
         metrics["unknown"].update(logits[~known], labels[~known])
 
-    def results(self, metrics: nn.ModuleDict) -> dict[str, float]:
+    def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
         parts = {
             f"{name}_{figure}": value
@@ -108,6 +110,10 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
         }
         figures = class_figures(known + unknown, self.processor.labels)
         return {"loss": metrics["loss"].compute().item(), **figures, **parts}
+
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        matrix = metrics["known"].compute() + metrics["unknown"].compute()
+        return class_details(matrix, self.processor.labels)
 
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
         """Of each sentence its `tags` and the probability of each as `scores`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,16 @@ from nlp_rnn.models.decoding import beam_search
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 from nlp_rnn.tasks.module import Task, drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
+
+# Source lengths, in tokens, by which an evaluation splits BLEU.
+_LENGTHS = {
+    "0-5": (0, 5),
+    "6-10": (6, 10),
+    "11-15": (11, 15),
+    "16-20": (16, 20),
+    "21-30": (21, 30),
+    "over 30": (31, 1 << 62),
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
     """
 
     name = "translation"
+    shown = ("bleu",)
     processor_class = TranslationProcessor
 
     def __init__(
@@ -82,7 +94,8 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
         self.decoding = decoding
 
     def make_metrics(self) -> dict[str, Metric]:
-        return {"loss": MeanLoss(), "bleu": BLEU(lowercase=True), "chrf": ChrF(lowercase=True)}
+        by_length = {f"bleu_{name}": BLEU(lowercase=True) for name in _LENGTHS}
+        return {"loss": MeanLoss(), "bleu": BLEU(lowercase=True), "chrf": ChrF(lowercase=True), **by_length}
 
     def loss(self, batch: TranslationBatch) -> Tensor:
         assert batch.target is not None
@@ -97,7 +110,7 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
             label_smoothing=self.label_smoothing,
         )
 
-    def measure(self, batch: TranslationBatch, metrics: nn.ModuleDict) -> None:
+    def measure(self, batch: TranslationBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         assert batch.references is not None
         logits = self.model(batch.source, batch.target, batch.lengths)
@@ -108,14 +121,30 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
         texts = [answer["text"] for answer in self.answer(batch)]
         metrics["bleu"].update(texts, batch.references)
         metrics["chrf"].update(texts, batch.references)
+        for name, (least, most) in _LENGTHS.items():
+            chosen = [i for i, length in enumerate(batch.lengths.tolist()) if least <= length <= most]
+            metrics[f"bleu_{name}"].update([texts[i] for i in chosen], [batch.references[i] for i in chosen])
 
-    def results(self, metrics: nn.ModuleDict) -> dict[str, float]:
+    def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         loss = metrics["loss"].compute()
         return {
             "loss": loss.item(),
             "perplexity": loss.exp().item(),
             "bleu": float(metrics["bleu"].compute()),
             "chrf": float(metrics["chrf"].compute()),
+        }
+
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        by_length = [
+            {"source_tokens": name, "bleu": float(metric.compute()), "sentences": int(metric.count)}
+            for name in _LENGTHS
+            for metric in [metrics[f"bleu_{name}"]]
+        ]
+        return {
+            "bleu_signature": metrics["bleu"].signature,
+            "chrf_signature": metrics["chrf"].signature,
+            "decoding": {"beam": self.decoding.beam, "length_penalty": self.decoding.length_penalty},
+            "bleu_by_length": [entry for entry in by_length if entry["sentences"]],
         }
 
     def answer(self, batch: TranslationBatch) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def test_real_conllu(tmp_path):
     ("names", "expected"),
     [
         (("train.tsv", "dev.tsv", "test.tsv"), "train dev test"),
-        (("train.tsv", "val.tsv", "notes.txt", ".train.tsv"), "train val -"),
+        (("train_1.tsv", "val.tsv", "notes.txt", "._train_1.tsv"), "train_1 val -"),
         (("training.tsv", "valid.tsv", "test_2016.tsv"), "training valid test_2016"),
         (("x-ud-train.tsv", "x-ud-dev.tsv", "x-ud-test.tsv"), "x-ud-train x-ud-dev x-ud-test"),
         (("train.tsv", "train_more.tsv", "test.tsv", "test2.tsv", "device.tsv"), "train - test"),
@@ -252,6 +252,13 @@ def test_row_16_rows_in_train_and_test_are_counted(folder, caplog):
     assert [r.message for r in caplog.records] == [f"{path}/test.tsv: 2 test row(s) are also in train"]
 
 
+def test_row_16_tagged_sentences_too(folder, caplog):
+    rows = ['{"tokens": ["a", "b"], "upos": ["X", "Y"]}\n', '{"tokens": ["a b"], "upos": ["X"]}\n']
+    path = folder({"train.jsonl": rows[0], "dev.jsonl": rows[1], "test.jsonl": rows[0] + rows[1]})
+    Corpus(path).load(TAGS, "upos")
+    assert [r.message for r in caplog.records] == [f"{path}/test.jsonl: 1 test row(s) are also in train"]
+
+
 def test_row_23_untagged_words_are_no_label(folder, caplog):
     word = "1\t{}\t_\t{}\t_\t_\t0\troot\t_\t_\n\n"
     path = folder(
@@ -265,6 +272,12 @@ def test_row_23_untagged_words_are_no_label(folder, caplog):
     assert [r.message for r in caplog.records] == [
         f"{path}/dev.conllu: 1 word(s) without a UPOS tag are left out of scoring"
     ]
+
+
+def test_row_15_untagged_words_make_no_second_class(folder):
+    rows = '{"tokens": ["a", "b"], "upos": ["X", "_"]}\n' * 9
+    with pytest.raises(UsageError, match="all upos in train are X; give two or more"):
+        Corpus(folder({"train.jsonl": rows})).load(TAGS, "upos")
 
 
 # ----------------------------------------------------------------------------------------------- draws
@@ -296,6 +309,13 @@ def test_max_examples_is_a_seeded_sample_of_each_split_in_order(folder):
         Corpus(path, max_examples=1).load(SENTIMENT, "label")
     with pytest.raises(UsageError, match="max_examples must be between"):
         Corpus(path, max_examples=0).load(SENTIMENT, "label")
+
+
+def test_max_examples_keeps_a_rare_label_in_train(folder):
+    path = folder({"train.tsv": tsv(0, 500, "a") + tsv(500, 501, "b"), "dev.tsv": tsv(0, 9, "b")})
+    for seed in range(5):
+        splits = Corpus(path, max_examples=5, seed=seed).load(SENTIMENT, "label")
+        assert Counter(splits["train"]["label"]) == {"a": 4, "b": 1}
 
 
 @settings(max_examples=50, deadline=None)

@@ -88,12 +88,14 @@ class TestRow18PathsThatAreNoFiles:
             read_lines(tmp_path / "nothing")
 
     def test_unreadable(self, tmp_path, monkeypatch):
-        def refuse(self):  # permissions do not stop root, who may run this test
+        path = write(tmp_path, "secret", "x")
+
+        def refuse(self, *_):  # permissions do not stop root, who may run this test
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr(Path, "open", refuse)
         with pytest.raises(UsageError, match=r"secret: cannot be read \(Permission denied\)"):
-            read_lines(write(tmp_path, "secret", "x"))
+            read_lines(path)
 
 
 # --------------------------------------------------------------------------------------------- tables

@@ -19,7 +19,9 @@ Seq2Seq(
   )
 )"""
 
-LAYER_KEYS = [f"rnn.{kind}_{part}_l{k}" for k in (0, 1) for kind in ("weight", "bias") for part in ("ih", "hh")]
+LAYER_KEYS = [
+    f"rnn.{kind}_{part}_l{k}" for k in (0, 1) for kind in ("weight", "bias") for part in ("ih", "hh")
+]
 
 
 def make(cell="lstm", layers=2, dropout=0.0):
@@ -99,4 +101,6 @@ def test_halves_that_do_not_fit_are_refused(decoder, message):
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_teacher_forcing_outside_0_to_1_is_refused(value):
     with pytest.raises(ValueError, match="between 0 and 1"):
-        make()(torch.zeros(2, 1, dtype=torch.long), torch.zeros(2, 1, dtype=torch.long), teacher_forcing=value)
+        make()(
+            torch.zeros(2, 1, dtype=torch.long), torch.zeros(2, 1, dtype=torch.long), teacher_forcing=value
+        )

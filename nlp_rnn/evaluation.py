@@ -1,0 +1,106 @@
+"""Measure a trained model on a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlp_rnn.data import DATA, Batching, Corpus
+from nlp_rnn.data.batching import Rows
+from nlp_rnn.data.module import encode, loader
+from nlp_rnn.errors import UsageError
+from nlp_rnn.pictures import bleu_by_length, confusion_matrix
+from nlp_rnn.pretrained import from_pretrained
+from nlp_rnn.tasks import Task
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured: plain values alone, ready for JSON."""
+
+    figures: dict[str, Any]
+
+    def table(self) -> str:
+        """The figures for people: one line each, then the tables among them."""
+        lines = []
+        for name, value in self.figures.items():
+            if isinstance(value, (int, float, str)):
+                lines.append(f"{name:<20} {_cell(value)}")
+        for value in self.figures.values():
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                cells = [list(value[0]), *([_cell(item) for item in row.values()] for row in value)]
+                widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+                lines.append("")
+                lines += [
+                    "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+                    for row in cells
+                ]
+        return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: str | Path | Task,
+    corpus: Corpus,
+    split: str = "test",
+    columns: Mapping[str, str] | None = None,
+    batch_size: int = 256,
+    beam: int | None = None,
+    device: str = "cpu",
+    pictures: Path | None = None,
+) -> Report:
+    """Measure a model on one split.
+
+    Args:
+        model: what `from_pretrained` takes, or what it gives.
+        corpus: where the rows come from; the model's own vocabulary reads them.
+        split: train, validation or test.
+        columns: where the corpus's columns have other names than usual: the arguments of the task's
+            DataModule that name columns, such as {"source": "de", "target": "en"}.
+        batch_size: most rows computed together; no figure depends on it.
+        beam: width of the beam, for translation; as trained if left out.
+        device: where to compute.
+        pictures: folder for the confusion matrix, or BLEU by length.
+
+    Raises:
+        UsageError: the model or the corpus cannot be read, or they are for different tasks.
+    """
+    task = model if isinstance(model, Task) else from_pretrained(model)
+    if beam is not None:
+        if not hasattr(task, "decode_with"):
+            raise UsageError(f"beam is a setting of translation, not of {task.name}")
+        task.decode_with(beam)
+    data_class = DATA[task.name]
+    try:
+        data = data_class(corpus, **(columns or {}))  # type: ignore[call-arg, arg-type]
+    except TypeError as error:
+        raise UsageError(f"columns of a {task.name} corpus: {error}") from error
+    rows = Rows(encode(corpus.load_split(data.columns(), split, data.labels), task.processor))
+    task = task.to(device).eval()
+    metrics = task.metrics("test")
+    for metric in metrics.values():
+        metric.reset()
+    for batch in loader(rows, task.processor, Batching(size=batch_size)):
+        task.measure(batch.to(device), metrics)
+    figures: dict[str, Any] = {"task": task.name, "data": corpus.path, "split": split, "rows": len(rows)}
+    results = {name: value for name, value in task.results(metrics).items() if not name.startswith("f1_")}
+    figures |= results | task.details(metrics)  # which has each class's scores in its table
+    if pictures is not None:
+        if "confusion" in figures:
+            confusion_matrix(
+                torch.tensor(figures["confusion"]), figures["labels"], pictures / "confusion_matrix.png"
+            )
+        if by_length := figures.get("bleu_by_length"):
+            names, scores, counts = (
+                [entry[key] for entry in by_length] for key in ("source_tokens", "bleu", "sentences")
+            )
+            bleu_by_length(names, scores, counts, pictures / "bleu_by_length.png")
+    return Report(figures)

@@ -1,0 +1,132 @@
+"""A stream of text in, a stream of answers out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+from nlp_rnn.data.files import block_words, conllu_blocks, open_bytes, replace_upos
+from nlp_rnn.data.tagging import UNTAGGED
+from nlp_rnn.errors import UsageError
+from nlp_rnn.pipelines import Pipeline, pipeline
+from nlp_rnn.pretrained import from_pretrained
+
+log = logging.getLogger(__name__)
+
+
+def predict(
+    model: str | Path,
+    source: str = "-",
+    output: str = "-",
+    as_json: bool = False,
+    conllu: bool = False,
+    beam: int | None = None,
+    n_best: int = 1,
+    batch_size: int = 64,
+    device: str = "cpu",
+) -> None:
+    """Answer a file or standard input, a line each and in order, in constant memory.
+
+    Args:
+        model: what `from_pretrained` takes.
+        source: a file, or - for standard input: one text a line, or CoNLL-U.
+        output: a file, which appears when it is whole, or - for standard output.
+        as_json: write JSON objects with scores rather than bare answers.
+        conllu: read and write CoNLL-U; all but the UPOS column stays as it is.
+        beam, n_best: of translation.
+        batch_size: most texts computed together.
+        device: where to compute.
+
+    Raises:
+        UsageError: the model or the source cannot be read; for a fault in the text, with its line.
+    """
+    task = from_pretrained(model)
+    if conllu and task.name != "tagging":
+        raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
+    answerer = pipeline(task.name, task, batch_size, device, beam, n_best)  # type: ignore[arg-type]
+    with _reading(source) as stream, _writing(output) as sink:
+        # Someone who types wants each answer at once; a file is better read ahead.
+        window = 1 if stream.isatty() else None
+        lines = decoded_lines(stream, "standard input" if source == "-" else source)
+        texts = _tagged_blocks(answerer, lines) if conllu else _answered(answerer, lines, as_json, window)
+        for text in texts:
+            sink.write(text)
+            if window:
+                sink.flush()
+
+
+def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Lines with their ends, which are at "\\n" only, from UTF-8 bytes; a byte-order mark is dropped."""
+    offset = nuls = 0
+    for number, raw in enumerate(stream, 1):
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"{name}, line {number}: invalid UTF-8 at byte offset {offset + error.start}; convert it"
+            ) from None
+        offset += len(raw)
+        nuls += line.count("\0")
+        yield line.removeprefix("\ufeff") if number == 1 else line
+    if nuls:
+        log.warning("%s: kept %d NUL character(s) as text", name, nuls)
+
+
+def _answered(answerer: Pipeline, lines: Iterable[str], as_json: bool, window: int | None) -> Iterator[str]:
+    texts = (line.removesuffix("\n").removesuffix("\r") for line in lines)
+    for answer in answerer.iterate(texts, window):
+        if as_json:
+            yield json.dumps(answer, ensure_ascii=False) + "\n"
+        else:
+            yield _plain(answer).replace("\n", " ") + "\n"
+
+
+def _plain(answer: dict[str, Any]) -> str:
+    if "tags" in answer:
+        return " ".join(answer["tags"])
+    return answer["label"] if "label" in answer else answer["text"]
+
+
+def _tagged_blocks(answerer: Pipeline, lines: Iterable[str]) -> Iterator[str]:
+    blocks = conllu_blocks(lines)
+    while chunk := list(islice(blocks, 16 * answerer.batch_size)):
+        words = [block_words(block) for block in chunk]
+        for block, sentence, answer in zip(chunk, words, answerer(words), strict=True):
+            # What is beyond the model's longest sentence stays untagged.
+            tags = answer["tags"] + [UNTAGGED] * (len(sentence) - len(answer["tags"]))
+            yield replace_upos(block, tags)
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[BinaryIO]:
+    if source == "-":
+        yield sys.stdin.buffer
+    else:
+        with open_bytes(source) as file:
+            yield file
+
+
+@contextmanager
+def _writing(output: str) -> Iterator[TextIO]:
+    if output == "-":
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    path = Path(output)
+    half = path.with_name(f".{path.name}.part")
+    try:
+        with half.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        os.replace(half, path)
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
+    finally:
+        half.unlink(missing_ok=True)

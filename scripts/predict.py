@@ -1,0 +1,44 @@
+"""Ask a trained model: python scripts/predict.py MODEL < text > answers, one a line, in order."""
+
+from __future__ import annotations
+
+import argparse
+
+from nlp_rnn.console import quiet, reporting
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="model folder, .ckpt file or hub id")
+    parser.add_argument("input", nargs="?", default="-", help="a file, or - for standard input")
+    parser.add_argument("--output", default="-", help="a file, or - for standard output")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, with scores")
+    parser.add_argument(
+        "--conllu",
+        action="store_true",
+        help="CoNLL-U in and out, for taggers (understood from .conllu files)",
+    )
+    parser.add_argument("--beam", type=int, help="width of the beam, for translation")
+    parser.add_argument("--n-best", type=int, default=1, help="answers a sentence, with --json")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    with reporting("predict"):
+        quiet()
+        from nlp_rnn.prediction import predict
+
+        predict(
+            arguments.model,
+            arguments.input,
+            arguments.output,
+            as_json=arguments.json,
+            conllu=arguments.conllu or arguments.input.endswith(".conllu"),
+            beam=arguments.beam,
+            n_best=arguments.n_best,
+            batch_size=arguments.batch_size,
+            device=arguments.device,
+        )
+
+
+if __name__ == "__main__":
+    main()
