@@ -219,7 +219,7 @@ class Corpus:
         except Exception as error:  # of many libraries and kinds
             if unreachable:
                 raise UsageError(
-                    f"{name}: not in the local cache and the hub cannot be reached (nor is there such a local "
+                    f"{name}: not in the local cache and the hub cannot be reached (nor is it a local "
                     "path); go online once to download it, or give a local file or folder"
                 ) from error
             raise UsageError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:500]}") from error

@@ -120,25 +120,25 @@ class _LengthAware(nn.RNNBase):
         raise NotImplementedError  # pragma: no cover
 
 
-class RNN(_LengthAware, nn.RNN):
+class RNN(_LengthAware, nn.RNN):  # type: ignore[misc]
     """Elman's network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) (Elman 1990)."""
 
     def _run_layer(self, input: Tensor, state: State, index: int, padding: Tensor) -> tuple[Tensor, State]:
-        weights = self.all_weights[index]
+        weights: list[Tensor] = [*self.all_weights[index]]
         output, final = torch.rnn_tanh(input, state[0], weights, True, 1, 0.0, self.training, False, False)
         return output, (final,)
 
 
-class GRU(_LengthAware, nn.GRU):
+class GRU(_LengthAware, nn.GRU):  # type: ignore[misc]
     """Gated recurrent unit (Cho et al. 2014), with torch's placing of the reset gate."""
 
     def _run_layer(self, input: Tensor, state: State, index: int, padding: Tensor) -> tuple[Tensor, State]:
-        weights = self.all_weights[index]
+        weights: list[Tensor] = [*self.all_weights[index]]
         output, final = torch.gru(input, state[0], weights, True, 1, 0.0, self.training, False, False)
         return output, (final,)
 
 
-class LSTM(_LengthAware, nn.LSTM):
+class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
     """Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate (Gers et al. 2000)."""
 
     state_tensors = 2

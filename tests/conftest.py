@@ -1,0 +1,34 @@
+"""What all tests share: a cache of their own, one thread, no network."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_home(tmp_path_factory):
+    """What is made from corpora is made afresh for each run of the tests."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["NLP_RNN_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def shared_data():
+    """The folder of real corpora that lies beside a checkout of the maintainers."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no real corpora in {SHARED}")
+    return SHARED
