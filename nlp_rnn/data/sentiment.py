@@ -69,7 +69,7 @@ class SentimentData(DataModule[SentimentProcessor]):
 
     Args:
         corpus: where texts come from.
-        text: names the column of texts may have, the first found is taken.
+        text: name of the column of texts; of several, the first that there is.
         label: name of the column of labels.
         label_names: how to show the labels, in the labels' sorted order; as they are if left out. Labels 0
             and 1 are shown as negative and positive.
@@ -84,7 +84,7 @@ class SentimentData(DataModule[SentimentProcessor]):
     def __init__(
         self,
         corpus: Corpus = Corpus(),
-        text: Sequence[str] = ("text", "sentence", "document", "review"),
+        text: str | Sequence[str] = ("text", "sentence", "document", "review"),
         label: str = "label",
         label_names: Sequence[str] | None = None,
         vocabulary: VocabularySettings = VocabularySettings(),
