@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from nlp_rnn.data.batching import Rows
 from nlp_rnn.data.module import encode, loader
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pictures import bleu_by_length, confusion_matrix
+from nlp_rnn.pipelines import on_device
 from nlp_rnn.pretrained import from_pretrained
-from nlp_rnn.tasks import Task
+from nlp_rnn.settings import check_settings
+from nlp_rnn.tasks import Task, Translation
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured: plain values alone, ready for JSON."""
+    """What was measured: plain values alone, ready for JSON; None where there was nothing to measure."""
 
     figures: dict[str, Any]
 
@@ -46,7 +50,7 @@ def _cell(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(
     model: str | Path | Task,
     corpus: Corpus,
@@ -71,24 +75,33 @@ def evaluate(
         pictures: folder for the confusion matrix, or BLEU by length.
 
     Raises:
-        UsageError: the model or the corpus cannot be read, or they are for different tasks.
+        UsageError: the model or the corpus cannot be read, or they are for different tasks, or a setting is
+            out of range.
     """
+    batching = Batching(size=batch_size)
+    check_settings({"size": batch_size}, "batch ")
     task = model if isinstance(model, Task) else from_pretrained(model)
     if beam is not None:
-        if not hasattr(task, "decode_with"):
+        if not isinstance(task, Translation):
             raise UsageError(f"beam is a setting of translation, not of {task.name}")
+        check_settings({"beam": beam})
         task.decode_with(beam)
     data_class = DATA[task.name]
-    try:
-        data = data_class(corpus, **(columns or {}))  # type: ignore[call-arg, arg-type]
-    except TypeError as error:
-        raise UsageError(f"columns of a {task.name} corpus: {error}") from error
+    # Its arguments that name columns are those whose default is a name, or several.
+    parameters = signature(data_class).parameters.values()
+    known = [parameter.name for parameter in parameters if isinstance(parameter.default, (str, tuple))]
+    for name in columns or ():
+        if name not in known:
+            raise UsageError(
+                f"a {task.name} corpus has no column {name!r}; its columns are {', '.join(known)}"
+            )
+    data = data_class(corpus, **(columns or {}))  # type: ignore[call-arg, arg-type]
     rows = Rows(encode(corpus.load_split(data.columns(), split, data.labels), task.processor))
-    task = task.to(device).eval()
+    task = on_device(task, device).eval()
     metrics = task.metrics("test")
     for metric in metrics.values():
         metric.reset()
-    for batch in loader(rows, task.processor, Batching(size=batch_size)):
+    for batch in loader(rows, task.processor, batching):
         task.measure(batch.to(device), metrics)
     figures: dict[str, Any] = {"task": task.name, "data": corpus.path, "split": split, "rows": len(rows)}
     results = {name: value for name, value in task.results(metrics).items() if not name.startswith("f1_")}
@@ -103,4 +116,13 @@ def evaluate(
                 [entry[key] for entry in by_length] for key in ("source_tokens", "bleu", "sentences")
             )
             bleu_by_length(names, scores, counts, pictures / "bleu_by_length.png")
-    return Report(figures)
+    return Report(_standard(figures))
+
+
+def _standard(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON has not."""
+    if isinstance(value, dict):
+        return {name: _standard(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_standard(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,6 +11,7 @@ import torch
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pretrained import from_pretrained
+from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks import Task, Translation
 
 
@@ -22,13 +23,18 @@ class Pipeline:
     """
 
     def __init__(self, task: Task, batch_size: int = 64, device: str | torch.device = "cpu") -> None:
-        self.task = task.to(device).eval()
+        check_settings({"size": batch_size}, "batch ")
+        self.task = on_device(task, device).eval()
         self.batch_size = batch_size
 
     def __call__(self, inputs: Any) -> Any:
         """One answer for one text; a list of answers, in order, for a list.
 
-        For tagging a text is words with spaces between them, and a list may hold lists of words.
+        For tagging a text is words with spaces between them, and a list may hold lists of words. Of an empty
+        text the tags and the translation are empty, and the label is the one of no words at all.
+
+        Raises:
+            UsageError: an input is no text, or has a lone surrogate.
         """
         if isinstance(inputs, str):
             return self._answers([inputs])[0]
@@ -49,6 +55,10 @@ class Pipeline:
     def _answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         if not inputs:
             return []
+        for number, given in enumerate(inputs, 1):
+            words = given if self.task.name == "tagging" and isinstance(given, (list, tuple)) else [given]
+            if not all(isinstance(word, str) for word in words):
+                raise UsageError(f"input {number} is no text: {given!a:.60}")
         processor = self.task.processor
         rows = processor.rows(inputs)
         rows.update(processor.encode(rows))
@@ -63,6 +73,19 @@ class Pipeline:
             for row, answer in zip(chosen, self.task.answer(batch.to(self.task.device)), strict=True):
                 answers[row] = answer
         return answers
+
+
+def on_device(task: Task, device: str | torch.device) -> Task:
+    """The task, moved.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+    try:
+        return task.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0]
+        raise UsageError(f"device {device}: cannot be used here ({reason}); try cpu") from error
 
 
 def pipeline(
@@ -84,13 +107,18 @@ def pipeline(
         n_best: translations a sentence, at most `beam`.
 
     Raises:
-        UsageError: the model is for another task, cannot be loaded, or does not decode with a beam.
+        UsageError: the model is for another task, cannot be loaded, or does not decode with a beam; or a
+            setting is out of range.
     """
     loaded = model if isinstance(model, Task) else from_pretrained(model)
     if loaded.name != task:
         raise UsageError(f"the model is for {loaded.name}, not for {task}")
-    if beam is not None or n_best > 1:
+    if beam is not None or n_best != 1:
         if not isinstance(loaded, Translation):
             raise UsageError(f"beam and n_best are settings of translation, not of {task}")
-        loaded.decode_with(beam or max(n_best, loaded.decoding.beam), n_best)
+        beam = max(n_best, loaded.decoding.beam) if beam is None else beam
+        check_settings({"beam": beam})
+        if not 1 <= n_best <= beam:
+            raise UsageError(f"n_best must be between 1 and the beam's width, {beam}, not {n_best}")
+        loaded.decode_with(beam, n_best)
     return Pipeline(loaded, batch_size, device)

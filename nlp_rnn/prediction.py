@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from nlp_rnn.data.files import block_words, conllu_blocks, open_bytes, replace_upos
+from nlp_rnn.data.processor import one_warning
 from nlp_rnn.data.tagging import UNTAGGED
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pipelines import Pipeline, pipeline
@@ -45,25 +46,34 @@ def predict(
         device: where to compute.
 
     Raises:
-        UsageError: the model or the source cannot be read; for a fault in the text, with its line.
+        UsageError: the model or the source cannot be read; for a fault in the text, with its line; or
+            settings do not go together.
     """
+    if as_json and conllu:
+        raise UsageError("JSON or CoNLL-U: choose one")
+    if n_best > 1 and not as_json:
+        raise UsageError("several answers a sentence (n_best) are shown as JSON alone: ask for it too")
     task = from_pretrained(model)
     if conllu and task.name != "tagging":
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
     answerer = pipeline(task.name, task, batch_size, device, beam, n_best)  # type: ignore[arg-type]
-    with _reading(source) as stream, _writing(output) as sink:
+    with one_warning(), _reading(source) as stream, _writing(output) as sink:
         # Someone who types wants each answer at once; a file is better read ahead.
         window = 1 if stream.isatty() else None
-        lines = decoded_lines(stream, "standard input" if source == "-" else source)
-        texts = _tagged_blocks(answerer, lines) if conllu else _answered(answerer, lines, as_json, window)
-        for text in texts:
+        name = "standard input" if source == "-" else source
+        lines = decoded_lines(stream, name)
+        if conllu:
+            answers = _tagged_blocks(answerer, lines, name)
+        else:
+            answers = _answered(answerer, lines, as_json, window)
+        for text in answers:
             sink.write(text)
             if window:
                 sink.flush()
 
 
 def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
-    """Lines with their ends, which are at "\\n" only, from UTF-8 bytes; a byte-order mark is dropped."""
+    """Lines with their ends, which are at "\\n" only, from UTF-8 bytes; a byte-order mark is kept."""
     offset = nuls = 0
     for number, raw in enumerate(stream, 1):
         try:
@@ -74,13 +84,15 @@ def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
             ) from None
         offset += len(raw)
         nuls += line.count("\0")
-        yield line.removeprefix("\ufeff") if number == 1 else line
+        yield line
     if nuls:
         log.warning("%s: kept %d NUL character(s) as text", name, nuls)
 
 
 def _answered(answerer: Pipeline, lines: Iterable[str], as_json: bool, window: int | None) -> Iterator[str]:
-    texts = (line.removesuffix("\n").removesuffix("\r") for line in lines)
+    lines = iter(lines)
+    first = next(lines, "").removeprefix("\ufeff")
+    texts = (line.removesuffix("\n").removesuffix("\r") for line in chain([first] if first else [], lines))
     for answer in answerer.iterate(texts, window):
         if as_json:
             yield json.dumps(answer, ensure_ascii=False) + "\n"
@@ -94,8 +106,8 @@ def _plain(answer: dict[str, Any]) -> str:
     return answer["label"] if "label" in answer else answer["text"]
 
 
-def _tagged_blocks(answerer: Pipeline, lines: Iterable[str]) -> Iterator[str]:
-    blocks = conllu_blocks(lines)
+def _tagged_blocks(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterator[str]:
+    blocks = conllu_blocks(lines, name)
     while chunk := list(islice(blocks, 16 * answerer.batch_size)):
         words = [block_words(block) for block in chunk]
         for block, sentence, answer in zip(chunk, words, answerer(words), strict=True):
@@ -120,13 +132,20 @@ def _writing(output: str) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    path = Path(output)
-    half = path.with_name(f".{path.name}.part")
+    path = Path(os.path.realpath(output))  # through a link, what it leads to is replaced
+    if path.is_dir():
+        raise UsageError(f"{output}: is a directory; give a file")
+    if path.exists() and not path.is_file():  # a pipe or a device stays what it is
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        return
+    half = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with half.open("w", encoding="utf-8", newline="\n") as file:
             yield file
         os.replace(half, path)
     except OSError as error:
-        raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
+        raise UsageError(f"{output}: cannot be written ({error.strerror or error})") from error
     finally:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink()

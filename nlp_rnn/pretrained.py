@@ -7,12 +7,13 @@ Nothing in it is unpickled, and nothing outside it is read.
 from __future__ import annotations
 
 import json
-import math
+import os
 import pickle
-import shutil
-import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import copymode
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -21,14 +22,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import nlp_rnn
-from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.data.files import open_bytes, read_bytes
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks import TASKS, Task
 from nlp_rnn.tasks.module import FORMAT_VERSION
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
+
+_LARGEST_HEADER = 100_000_000  # of a safetensors file, in bytes; the library's own limit
 
 
 def save_pretrained(task: Task, folder: str | Path, card: str = "") -> Path:
@@ -40,11 +45,10 @@ def save_pretrained(task: Task, folder: str | Path, card: str = "") -> Path:
         card: the text of its README.md.
 
     Raises:
-        UsageError: `folder` exists and is no model folder, or cannot be written.
+        UsageError: `folder` exists and is no model folder, or holds other files too, or cannot be written.
     """
-    folder = Path(folder)
-    if folder.exists() and not (folder / CONFIG).is_file():
-        raise UsageError(f"{folder} exists and is no model folder: choose another place or remove it")
+    folder = Path(folder).expanduser()
+    place = Path(os.path.realpath(folder))  # through a link, what it leads to is replaced
     stored = task.stored()
     tokenizers = stored["processor"].pop("tokenizers")
     config = {
@@ -60,30 +64,51 @@ def save_pretrained(task: Task, folder: str | Path, card: str = "") -> Path:
             for name, vocabulary in task.processor.vocabularies().items()
         },
     }
+    texts = {CONFIG: json.dumps(config, indent=2, ensure_ascii=False), CARD: card}
+    texts |= {_tokenizer_file(name, tokenizers): text for name, text in tokenizers.items()}
+    weights = {name: value.contiguous() for name, value in task.model.state_dict().items()}
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            (new / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding="utf-8")
-            for name, text in tokenizers.items():
-                (new / _tokenizer_file(name, tokenizers)).write_text(text, encoding="utf-8")
-            weights = {name: value.contiguous() for name, value in task.model.state_dict().items()}
+        _check_replaceable(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(
+            prefix=f".{place.name}.", dir=place.parent, ignore_cleanup_errors=True
+        ) as aside:
+            new, old = Path(aside) / "new", Path(aside) / "old"
+            new.mkdir()
+            for name, text in texts.items():
+                (new / name).write_text(text, encoding="utf-8", newline="\n")
             save_file(weights, new / WEIGHTS)
-            (new / CARD).write_text(card, encoding="utf-8")
-            new.chmod(0o755)
-            (new / WEIGHTS).chmod(0o644)
-            if folder.exists():
-                old = folder.with_name(f".{folder.name}.old")
-                folder.rename(old)
-                new.rename(folder)
-                shutil.rmtree(old)
-            else:
-                new.rename(folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
+            copymode(new / CONFIG, new / WEIGHTS)  # the library lets no one else read it
+            if place.exists():
+                place.rename(old)
+            try:
+                new.rename(place)
+            except OSError:
+                if old.exists():
+                    old.rename(place)
+                raise
+    except (OSError, SafetensorError) as error:  # the library's own where the disk is full
+        raise UsageError(
+            f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error})"
+        ) from error
     return folder
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise UsageError unless `folder` is absent, empty, or a model folder with nothing else in it."""
+    if not folder.exists():
+        return
+    entries = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
+    if not entries:
+        return
+    try:
+        config = _read_json(folder / CONFIG, folder)
+        _check_version(config, folder / CONFIG)
+        ours = {_tokenizer_file(name, config["vocabularies"]) for name in config["vocabularies"]}
+    except (UsageError, KeyError, TypeError):
+        raise UsageError(f"{folder} exists and is no model folder: choose another place") from None
+    if others := sorted(entries - ours - {CONFIG, WEIGHTS, CARD}):
+        raise UsageError(f"{folder} also holds {others[0]}, which would be lost: choose another place")
 
 
 def from_pretrained(source: str | Path) -> Task:
@@ -97,16 +122,18 @@ def from_pretrained(source: str | Path) -> Task:
         UsageError: there is no such model, or it is damaged, unsafe or of a newer format; the message names
             file and remedy.
     """
-    path = Path(source)
+    path = Path(source).expanduser()
     if "://" in str(source):
         raise UsageError(f"{source}: addresses are not loaded; download the model folder and give its path")
     if path.is_dir():
-        return _from_folder(path)
-    if path.is_file():
+        return _from_folder(path, path)
+    if path.exists():
         return _from_checkpoint(path)
     if path.suffix in (".ckpt", ".pt") or path.is_absolute() or str(source).count("/") != 1:
         raise UsageError(f"{source}: no such model folder or checkpoint")
-    return _from_folder(_download(str(source)))
+    snapshot = _download(str(source))
+    # The hub's cache keeps the files themselves two folders higher, and links to them.
+    return _from_folder(snapshot, snapshot.parents[1])
 
 
 def _download(hub_id: str) -> Path:
@@ -121,75 +148,85 @@ def _download(hub_id: str) -> Path:
         ) from error
 
 
-def _from_folder(folder: Path) -> Task:
-    config = _read_json(folder / CONFIG)
-    _check_version(config, folder / CONFIG)
+def _from_folder(folder: Path, root: Path) -> Task:
+    """Read a model folder, and nothing that lies outside `root`."""
+    config_file = folder / CONFIG
+    config = _read_json(config_file, root)
+    _check_version(config, config_file)
+    tokenizers = {}
     try:
-        names = list(config["vocabularies"])
-        tokenizers = {name: _read_text(folder / _tokenizer_file(name, names), folder) for name in names}
+        vocabularies = config["vocabularies"]
+        for name, entry in vocabularies.items():
+            if not name.isidentifier():
+                raise UsageError(f"{config_file}: {name!r} names no vocabulary; nothing was read")
+            tokenizers[name] = _read_tokenizer(
+                folder / _tokenizer_file(name, vocabularies), root, entry["size"], entry["hash"]
+            )
         stored = {**config, "processor": {**config["processor"], "tokenizers": tokenizers}}
-        expected = {name: entry["hash"] for name, entry in config["vocabularies"].items()}
     except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{folder / CONFIG}: not the configuration of a model folder ({error})") from error
-    weights = _read_weights(folder / WEIGHTS)
-    return _build(stored, weights, folder, expected)
+        raise UsageError(f"{config_file}: not the configuration of a model folder ({error!r})") from error
+    return _build(stored, _read_weights(folder / WEIGHTS, root), config_file, folder / WEIGHTS)
 
 
 def _from_checkpoint(path: Path) -> Task:
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UsageError(f"{path}: refused, it holds more than tensors and plain values") from error
-    except Exception as error:  # truncated archives raise RuntimeError, EOFError, OSError and others
-        raise UsageError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
-    stored = checkpoint.get("nlp_rnn") if isinstance(checkpoint, dict) else None
-    if not isinstance(stored, dict):
+    with open_bytes(path) as file:
+        try:
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise UsageError(f"{path}: refused, it holds more than tensors and plain values") from error
+        except Exception as error:  # truncated archives raise RuntimeError, EOFError, OSError and others
+            raise UsageError(f"{path}: not a whole checkpoint ({type(error).__name__})") from error
+    checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
+    stored, state = checkpoint.get("nlp_rnn"), checkpoint.get("state_dict")
+    if not isinstance(stored, dict) or not isinstance(state, dict):
         raise UsageError(f"{path}: not a checkpoint of nlp_rnn; load a bare state_dict with load_state_dict")
+    # Earlier versions of Lightning call what such a file names; this package writes none.
+    for key in ("hyper_parameters", "datamodule_hyper_parameters"):
+        if "_instantiator" in (checkpoint.get(key) or ()):
+            raise UsageError(f"{path}: refused, it names a function to call ({key}._instantiator)")
     _check_version(stored, path)
     prefix = "model."
     weights = {
-        name.removeprefix(prefix): value
-        for name, value in checkpoint["state_dict"].items()
-        if name.startswith(prefix)
+        name.removeprefix(prefix): value for name, value in state.items() if str(name).startswith(prefix)
     }
-    return _build(stored, weights, path)
+    return _build(stored, weights, path, path)
 
 
-def _build(
-    stored: Mapping[str, Any],
-    weights: Mapping[str, Tensor],
-    where: Path,
-    hashes: Mapping[str, str] | None = None,
-) -> Task:
-    if stored.get("task") not in TASKS:
-        raise UsageError(f"{where}: unknown task {stored.get('task')!r}; this version has {', '.join(TASKS)}")
-    try:
-        task = TASKS[stored["task"]].from_stored(stored)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UsageError(f"{where}: its settings fit no model ({error})") from error
-    for name, vocabulary in task.processor.vocabularies().items():
-        if hashes is not None and hashes.get(name) != vocabulary.fingerprint:
-            raise UsageError(
-                f"{where}: the {name} tokenizer (hash {vocabulary.fingerprint}) is not the one this model "
-                f"was trained with (hash {hashes.get(name)})"
-            )
-    own = task.model.state_dict()
-    for name in sorted(set(own) ^ set(weights)):
+def _build(stored: Mapping[str, Any], weights: Mapping[str, Tensor], config: Path, file: Path) -> Task:
+    """The model that `stored`, from the file `config`, describes, with weights from `file`."""
+    if stored.get("task") not in list(TASKS):
         raise UsageError(
-            f"{where}: tensor {name} is {'missing' if name in own else 'not part of this model'}"
+            f"{config}: unknown task {stored.get('task')!r}; this version has {', '.join(TASKS)}"
         )
-    for name, value in weights.items():
-        if value.shape != own[name].shape:
-            raise UsageError(
-                f"{where}: tensor {name} has shape {list(value.shape)}, but settings and vocabulary ask for "
-                f"{list(own[name].shape)}"
-            )
-        if not math.isfinite(value.float().sum().item()):
-            raise UsageError(f"{where}: tensor {name} holds NaN or infinite values")
+    task_class = TASKS[stored["task"]]
+    try:
+        check_settings(stored["processor"]["settings"])
+        with torch.device("meta"):  # takes no memory, whatever sizes are asked for
+            expected = task_class.from_stored(stored).model.state_dict()
+    except UsageError as error:
+        raise UsageError(f"{config}: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"{config}: its settings fit no model ({error!r})") from error
+    _check_weights(weights, expected, file)
+    task = task_class.from_stored(stored)
     task.model.load_state_dict(weights)
     return task.eval()
+
+
+def _check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], file: Path) -> None:
+    for name in sorted(set(expected) ^ set(weights)):
+        problem = "missing" if name in expected else "not part of this model"
+        raise UsageError(f"{file}: tensor {name} is {problem}")
+    for name, value in weights.items():
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            raise UsageError(f"{file}: {name} is no tensor of floating-point numbers")
+        if value.shape != expected[name].shape:
+            raise UsageError(
+                f"{file}: tensor {name} has shape {list(value.shape)}, but settings and vocabulary ask for "
+                f"{list(expected[name].shape)}"
+            )
+        if not torch.isfinite(value).all():
+            raise UsageError(f"{file}: tensor {name} holds NaN or infinite values")
 
 
 def _tokenizer_file(name: str, names: Any) -> str:
@@ -206,47 +243,66 @@ def _check_version(config: Mapping[str, Any], where: Path) -> None:
         )
 
 
-def _read_text(path: Path, folder: Path) -> str:
-    if path.parent != folder:
-        raise UsageError(f"{path}: lies outside the model folder; nothing was read")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+def _inside(path: Path, root: Path) -> Path:
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise UsageError(f"{path}: leads out of the model folder; nothing was read")
+    return path
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_text(path: Path, root: Path) -> str:
     try:
-        value = json.loads(_read_text(path, path.parent))
-    except ValueError as error:
-        raise (
-            error if isinstance(error, UsageError) else UsageError(f"{path}: not valid JSON ({error})")
-        ) from error
+        return read_bytes(_inside(path, root)).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 (byte offset {error.start})") from error
+
+
+def _read_json(path: Path, root: Path) -> dict[str, Any]:
+    text = _read_text(path, root)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}: not the configuration of a model folder")
     return value
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_tokenizer(path: Path, root: Path, size: int, fingerprint: str) -> str:
+    """The text of a tokenizer file that is the one the model was trained with."""
+    text = _read_text(path, root)
     try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > path.stat().st_size:
-                raise UsageError(f"{path}: not a whole safetensors file")
-            # The library takes the last of several tensors of one name.
-            json.loads(file.read(size), object_pairs_hook=_unique)
-        return load_file(path)
+        vocabulary = Vocabulary.from_json(text)
     except UsageError as error:
-        raise UsageError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
-    except (SafetensorError, ValueError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    if len(vocabulary) != size:
+        raise UsageError(f"{path}: has {len(vocabulary)} tokens, the model was trained with {size}")
+    if vocabulary.fingerprint != fingerprint:
+        raise UsageError(
+            f"{path}: not the tokenizer that the model was trained with "
+            f"(hash {vocabulary.fingerprint}, not {fingerprint})"
+        )
+    return text
+
+
+def _read_weights(path: Path, root: Path) -> dict[str, Tensor]:
+    try:
+        with open_bytes(_inside(path, root)) as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > min(_LARGEST_HEADER, path.stat().st_size):
+                raise UsageError(f"{path}: not a whole safetensors file (a header of {size} bytes)")
+            # The library takes the last of several tensors of one name.
+            json.loads(file.read(size), object_pairs_hook=lambda pairs: _unique(pairs, path))
+        return load_file(path)
+    except UsageError:
+        raise
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a whole safetensors file ({error})") from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"key {name!r} stands twice in its header")
+def _unique(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    for name, count in Counter(name for name, _ in pairs).most_common(1):
+        if count > 1:
+            raise UsageError(f"{path}: {name!r} stands {count} times in its header")
     return dict(pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 from nlp_rnn.errors import UsageError
@@ -29,6 +30,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     # decoding
     "beam": (1, 1_000),
     "length_penalty": (0, 10),
+    "n_best": (1, 1_000),
     "max_output": (1, 100_000),
     # data
     "size": (1, 1_000_000),
@@ -40,6 +42,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "validation_fraction": (1e-6, 0.999),
     "min_frequency": (0, 10**9),
     "max_size": (5, 10**8),
+    "seed": (0, 2**32 - 1),
     # trainer
     "max_epochs": (-1, 10**9),
     "max_steps": (-1, 10**12),
@@ -51,16 +54,26 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def check_settings(settings: Mapping[str, Any], where: str = "") -> None:
-    """Refuse numbers that are not finite or out of range, here and in nested mappings.
+    """Refuse numbers that are not finite or out of range, here and in what is nested.
+
+    Args:
+        settings: values by name: numbers, mappings, dataclasses, lists of these, and others, passed over.
+        where: what stands before each name in messages.
 
     Raises:
         UsageError: names the setting, the value and the range.
     """
     for name, value in settings.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            value = vars(value)
         if isinstance(value, Mapping):
             check_settings(value, f"{where}{name}.")
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                check_settings({name: item}, where)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             low, high = _RANGES.get(name, (-math.inf, math.inf))
-            if not math.isfinite(value) or not low <= value <= high:
+            # A whole number may be too large to be a float.
+            if not low <= value <= high or (isinstance(value, float) and not math.isfinite(value)):
                 allowed = f"between {low:g} and {high:g}" if math.isfinite(low) else "a finite number"
                 raise UsageError(f"{where}{name} must be {allowed}, not {value}")

@@ -35,27 +35,36 @@ def main() -> None:
     with reporting("evaluate"):
         quiet()
         from nlp_rnn.data import Corpus
+        from nlp_rnn.errors import UsageError
         from nlp_rnn.evaluation import evaluate
 
-        if arguments.output is not None:
-            arguments.output.mkdir(parents=True, exist_ok=True)
-        columns = dict(pair.split("=", 1) for pair in arguments.columns)
-        report = evaluate(
-            arguments.model,
-            Corpus(arguments.data, config=arguments.config_name, max_examples=arguments.max_examples),
-            split=arguments.split,
-            columns=columns,
-            batch_size=arguments.batch_size,
-            beam=arguments.beam,
-            device=arguments.device,
-            pictures=arguments.output,
-        )
+        for pair in arguments.columns:
+            if "=" not in pair:
+                raise UsageError(f"--columns {pair}: give NAME=COLUMN, such as text=review")
+        try:
+            if arguments.output is not None:
+                arguments.output.mkdir(parents=True, exist_ok=True)
+            report = evaluate(
+                arguments.model,
+                Corpus(arguments.data, config=arguments.config_name, max_examples=arguments.max_examples),
+                split=arguments.split,
+                columns=dict(pair.split("=", 1) for pair in arguments.columns),
+                batch_size=arguments.batch_size,
+                beam=arguments.beam,
+                device=arguments.device,
+                pictures=arguments.output,
+            )
+            text = json.dumps(report.figures, ensure_ascii=False, indent=2, allow_nan=False)
+            if arguments.output is not None:
+                half = arguments.output / ".report.json"
+                half.write_text(text + "\n", encoding="utf-8")
+                os.replace(half, arguments.output / "report.json")
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise UsageError(f"{error.filename}: {error.strerror}") from error
         print(report.table(), file=sys.stderr)
-        print(json.dumps(report.figures, ensure_ascii=False, indent=2))
-        if arguments.output is not None:
-            half = arguments.output / ".report.json"
-            half.write_text(json.dumps(report.figures, ensure_ascii=False, indent=2), encoding="utf-8")
-            os.replace(half, arguments.output / "report.json")
+        print(text)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
@@ -24,7 +25,8 @@ class Batching:
 
     Args:
         size: most sequences in a batch.
-        max_tokens: most positions in a batch, padding included; no limit if left out.
+        max_tokens: most tokens in a batch, on its longer side and with padding; no limit if left out. A row
+            longer than that is a batch by itself.
         num_workers: processes that prepare batches beside the main one.
         seed: of the order of the rows, which is another in each epoch.
     """
@@ -64,24 +66,26 @@ class Batch:
 def pad(sequences: Sequence[Sequence[int] | np.ndarray], value: int = 0) -> tuple[Tensor, Tensor]:
     """Put sequences side by side: [T, B] int64 filled up with `value`, and their lengths [B]."""
     lengths = [len(sequence) for sequence in sequences]
-    padded = np.full((len(sequences), max(lengths, default=0)), value, dtype=np.int64)
-    for row, sequence in enumerate(sequences):
-        padded[row, : lengths[row]] = sequence
-    return torch.from_numpy(padded).t().contiguous(), torch.tensor(lengths)
+    padded = np.full((max(lengths, default=0), len(sequences)), value, dtype=np.int64)
+    for column, sequence in enumerate(sequences):
+        padded[: lengths[column], column] = sequence
+    return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
 
 
 class Rows(Dataset):
     """Encoded rows, taken out a batch at a time: a list of indices in, a column of lists each out."""
 
     def __init__(self, data: datasets.Dataset) -> None:
-        self._ids: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        for name, feature in data.features.items():
-            if isinstance(feature, datasets.List) and feature.feature.dtype.startswith("int"):
-                column = data.with_format("arrow")[name][:].combine_chunks()
-                self._ids[name] = (column.values.to_numpy(), column.offsets.to_numpy())
-        others = [name for name in data.column_names if name not in self._ids]
-        self._others = data.select_columns(others) if others else None
         self._length = len(data)
+        self._ids: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._others: dict[str, pa.Array] = {}
+        table = data.with_format("arrow")[:]
+        for name in table.column_names:
+            column = table[name].combine_chunks()
+            if pa.types.is_list(column.type) and pa.types.is_integer(column.type.value_type):
+                self._ids[name] = (column.values.to_numpy(), column.offsets.to_numpy())
+            else:
+                self._others[name] = column
 
     def __len__(self) -> int:
         return self._length
@@ -94,8 +98,8 @@ class Rows(Dataset):
         taken: dict[str, list[Any]] = {"row": indices}
         for name, (values, offsets) in self._ids.items():
             taken[name] = [values[offsets[i] : offsets[i + 1]] for i in indices]
-        if self._others is not None:
-            taken.update(self._others[indices])
+        for name, column in self._others.items():
+            taken[name] = column.take(pa.array(indices, pa.int64())).to_pylist()
         return taken
 
 
@@ -130,29 +134,21 @@ class LengthGroupedSampler(DistributedSampler):
         self._ends = self._cut(lengths[order])
 
     def _cut(self, lengths: np.ndarray) -> list[int]:
+        size, max_tokens = self.batching.size, self.batching.max_tokens
         ends: list[int] = []
-        start = 0
-        longest = 0
-        for at, row in enumerate(lengths):
+        start = longest = 0
+        firsts, most = lengths[:, 0].tolist(), lengths.max(axis=1, initial=1).tolist()
+        for at in range(len(firsts)):
             count = at - start
-            longest = max(longest, int(row.max()), 1)
-            full = count == self.batching.size
-            over = self.batching.max_tokens is not None and (count + 1) * longest > self.batching.max_tokens
+            longest = max(longest, most[at])
+            full = count == size
+            over = max_tokens is not None and (count + 1) * longest > max_tokens
             # At least half full and all of one length so far: rather a smaller batch than a padded one.
-            even = count * 2 >= self.batching.size and lengths[start, 0] == lengths[at - 1, 0] != row[0]
+            even = count * 2 >= size and firsts[start] == firsts[at - 1] != firsts[at]
             if count and (full or over or even):
                 ends.append(at)
-                start, longest = at, max(int(row.max()), 1)
-        return [*ends, len(lengths)] if len(lengths) else []
-
-    def padding_share(self) -> float:
-        """The share of positions on the first side of all batches that hold no token."""
-        lengths = np.sort(self.lengths[:, 0])
-        computed = sum(
-            (end - start) * int(lengths[end - 1])
-            for start, end in zip([0, *self._ends], self._ends, strict=False)
-        )
-        return 1 - float(lengths.sum()) / computed if computed else 0.0
+                start, longest = at, most[at]
+        return [*ends, len(firsts)] if firsts else []
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from nlp_rnn.errors import UsageError
+
 logger = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
@@ -20,8 +22,8 @@ _MANIFEST = "manifest.json"
 
 def cache_root() -> Path:
     """`NLP_RNN_CACHE`, or `nlp_rnn` in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "nlp_rnn"
-    return Path(os.environ.get("NLP_RNN_CACHE", default)).expanduser()
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "nlp_rnn"
+    return Path(os.environ.get("NLP_RNN_CACHE") or default).expanduser()
 
 
 def cached_folder(key: str, build: Callable[[Path], None]) -> Path:
@@ -29,23 +31,41 @@ def cached_folder(key: str, build: Callable[[Path], None]) -> Path:
 
     Several processes may ask at once: one builds, the others wait for it. A folder appears under its name
     only when it is whole.
+
+    Raises:
+        UsageError: the cache cannot be written.
     """
     root = cache_root()
-    root.mkdir(parents=True, exist_ok=True)
     folder = root / key
-    with FileLock(root / f"{key}.lock"):
+    lock = FileLock(root / f"{key}.lock")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise UsageError(
+            f"cache folder {root}: cannot be written ({error.strerror}); set NLP_RNN_CACHE to another"
+        ) from error
+    try:
         if folder.exists() and not _intact(folder):
             logger.warning("the cached data in %s is damaged: making it anew", folder)
             shutil.rmtree(folder)
         if not folder.exists():
-            half_made = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=root))
-            try:
-                build(half_made)
-                (half_made / _MANIFEST).write_text(json.dumps(_digests(half_made)))
-                half_made.rename(folder)
-            finally:
-                shutil.rmtree(half_made, ignore_errors=True)
+            _make(folder, build)
+    finally:
+        lock.release()
     return folder
+
+
+def _make(folder: Path, build: Callable[[Path], None]) -> None:
+    for left in folder.parent.glob(f"{folder.name}.half.*"):  # by a process that was killed
+        shutil.rmtree(left)
+    half_made = Path(tempfile.mkdtemp(prefix=f"{folder.name}.half.", dir=folder.parent))
+    try:
+        build(half_made)
+        (half_made / _MANIFEST).write_text(json.dumps(_digests(half_made)))
+        half_made.rename(folder)
+    finally:
+        shutil.rmtree(half_made, ignore_errors=True)
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader
 from nlp_rnn.data.batching import Batching, LengthGroupedSampler, Rows
 from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.processor import Processor, one_warning
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings
 
 # Part of every cache key: raise it when the encoded form of a corpus changes.
-_ENCODING_VERSION = 1
+_ENCODING_VERSION = 2
 
 P = TypeVar("P", bound=Processor)
 
@@ -38,16 +38,16 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
     Args:
         corpus: where rows come from.
         batching: how they are put together.
-        made_from: all settings that the processor depends on.
+        made_from: all other settings that the processor depends on, by name.
     """
 
     processor_class: ClassVar[type[Processor]]
     labels: ClassVar[str | None] = None
     """The canonical column of labels, if the task has one."""
 
-    def __init__(self, corpus: Corpus, batching: Batching, made_from: Sequence[Any]) -> None:
+    def __init__(self, corpus: Corpus, batching: Batching, made_from: Mapping[str, Any]) -> None:
         super().__init__()
-        check_settings(vars(corpus) | vars(batching))
+        check_settings({"corpus": corpus, "batching": batching, **made_from})
         self.corpus = corpus
         self.batching = batching
         self._made_from = made_from
@@ -77,7 +77,8 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
 
     @cached_property
     def _prepared(self) -> tuple[P, dict[str, Rows]]:
-        settings = self._given.fingerprint if self._given is not None else repr(self._made_from)
+        # Not the fingerprint: two vocabularies of the same tokens may still read text differently.
+        settings = self._given.state() if self._given is not None else repr(self._made_from)
         content = self.corpus.key(self.columns(), self.labels)
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, content])
         folder = cached_folder(hashlib.sha256(key.encode()).hexdigest()[:32], self._build)
@@ -92,10 +93,9 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
         splits = self.corpus.load(self.columns(), self.labels)
         processor = self._given if self._given is not None else self.make_processor(splits["train"])
         (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
-        encoded = datasets.DatasetDict()
-        for name, split in splits.items():
-            encoded[name] = encode(split, processor)
-        encoded.save_to_disk(str(folder / "splits"))
+        encoded = datasets.DatasetDict({name: encode(split, processor) for name, split in splits.items()})
+        with _quiet():
+            encoded.save_to_disk(str(folder / "splits"))
 
     def _loader(self, split: str, shuffle: bool = False) -> DataLoader:
         rows = self.splits.get(split)
@@ -138,11 +138,17 @@ def loader(
 
 
 def encode(rows: datasets.Dataset, processor: Processor) -> datasets.Dataset:
-    """Add the processor's id columns to a split."""
-    made = processor.encode(rows[:0])
-    features = datasets.Features({**rows.features, **{name: processor.features[name] for name in made}})
-    with _quiet():
-        return rows.map(processor.encode, batched=True, features=features, load_from_cache_file=False)
+    """A split as the processor's id columns, and the texts that it wants beside them."""
+    kept = {name: feature for name, feature in rows.features.items() if name in processor.texts}
+    made = {name: processor.features[name] for name in processor.encode(rows[:0])}
+    with _quiet(), one_warning():
+        return rows.map(
+            processor.encode,
+            batched=True,
+            remove_columns=[name for name in rows.column_names if name not in kept],
+            features=datasets.Features(kept | made),
+            load_from_cache_file=False,
+        )
 
 
 class _quiet:

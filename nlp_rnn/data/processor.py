@@ -6,7 +6,10 @@ import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -29,6 +32,8 @@ class Processor(ABC):
     """The columns that `encode` makes, with their `datasets` types."""
     length_columns: ClassVar[tuple[str, ...]]
     """Those by whose lengths batches are grouped; the one that must not be padded first."""
+    texts: ClassVar[tuple[str, ...]] = ()
+    """The columns of text that `collate` wants beside them, where there are any."""
 
     @abstractmethod
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
@@ -40,7 +45,7 @@ class Processor(ABC):
 
     @abstractmethod
     def collate(self, rows: dict[str, list[Any]]) -> Batch:
-        """Encoded rows (and, where a metric needs them, their texts) to one batch."""
+        """Encoded rows to one batch: the columns of `features` and `texts`, and `row`."""
 
     def vocabularies(self) -> dict[str, Vocabulary]:
         """The vocabularies by field name."""
@@ -74,9 +79,35 @@ class Processor(ABC):
         return hashlib.sha256(json.dumps([tokens, self.settings()]).encode()).hexdigest()[:16]
 
 
+_Cuts = Counter[tuple[str, int]]
+_counting: ContextVar[_Cuts | None] = ContextVar("_counting", default=None)
+
+
 def cap(sequences: list[Any], max_length: int, what: str) -> list[Any]:
     """Cut sequences to `max_length`, with one warning that counts them."""
     long = sum(len(sequence) > max_length for sequence in sequences)
-    if long:
-        logger.warning("%d %s cut to the maximum length of %d tokens", long, what, max_length)
-    return [sequence[:max_length] for sequence in sequences] if long else sequences
+    if not long:
+        return sequences
+    counting = _counting.get()
+    if counting is None:
+        _warn(long, what, max_length)
+    else:
+        counting[what, max_length] += long
+    return [sequence[:max_length] for sequence in sequences]
+
+
+@contextmanager
+def one_warning() -> Iterator[None]:
+    """Within it `cap` only counts, and warns at the end."""
+    counting: _Cuts = Counter()
+    before = _counting.set(counting)
+    try:
+        yield
+    finally:
+        _counting.reset(before)
+    for (what, max_length), count in counting.items():
+        _warn(count, what, max_length)
+
+
+def _warn(count: int, what: str, max_length: int) -> None:
+    logger.warning("%d %s cut to the maximum length of %d tokens", count, what, max_length)

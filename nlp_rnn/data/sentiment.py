@@ -91,7 +91,8 @@ class SentimentData(DataModule[SentimentProcessor]):
         batching: Batching = Batching(size=64),
         max_length: int = 256,
     ) -> None:
-        super().__init__(corpus, batching, (vocabulary, label_names, max_length))
+        made_from = {"vocabulary": vocabulary, "label_names": label_names, "max_length": max_length}
+        super().__init__(corpus, batching, made_from)
         self.text = text
         self.label = label
         self.label_names = label_names
@@ -109,5 +110,7 @@ class SentimentData(DataModule[SentimentProcessor]):
                 f"label_names has {len(names)} names, the train split {len(classes)} labels: "
                 f"{', '.join(classes)}"
             )
+        if len(set(names)) != len(names):
+            raise UsageError(f"label_names must differ from each other: {', '.join(names)}")
         tokens = Vocabulary.train(train["text"], self.vocabulary)
         return SentimentProcessor(tokens, classes, names, self.max_length)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import datasets
+import numpy as np
 from torch import Tensor
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor, cap
-from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
+from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 
 UNTAGGED = "_"
@@ -42,6 +44,8 @@ class TaggingProcessor(Processor):
 
     features = {
         "word_ids": datasets.List(datasets.Value("int32")),
+        "letter_ids": datasets.List(datasets.Value("int32")),
+        "letter_counts": datasets.List(datasets.Value("int32")),
         "label_ids": datasets.List(datasets.Value("int32")),
     }
     length_columns = ("word_ids",)
@@ -59,6 +63,11 @@ class TaggingProcessor(Processor):
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         sentences = cap(rows["tokens"], self.max_length, "sentences")
         ids: dict[str, list[Any]] = {"word_ids": [self.words.encode_words(words) for words in sentences]}
+        if self.characters is not None:
+            # The letters of a sentence's words on end, and how many are each word's.
+            spelled = self._spell({word for words in sentences for word in words})
+            ids["letter_ids"] = [[id for word in words for id in spelled[word]] for words in sentences]
+            ids["letter_counts"] = [[len(spelled[word]) for word in words] for words in sentences]
         if "upos" in rows:
             known = {label: i for i, label in enumerate(self.labels)} | {UNTAGGED: IGNORED}
             unknown = sorted({tag for tags in rows["upos"] for tag in tags} - set(known))
@@ -72,25 +81,22 @@ class TaggingProcessor(Processor):
         batch = TaggingBatch(rows["row"], lengths, words)
         if self.characters is not None:
             # A word's spelling is read once a batch, however often it stands there.
-            places: dict[str, int] = {}
-            where = [
-                [places.setdefault(word, len(places)) for word in sentence[: self.max_length]]
-                for sentence in rows["tokens"]
-            ]
-            spelled = self._spell(list(places))
-            batch.characters, batch.character_lengths = pad(spelled)
-            batch.spelling, _ = pad(where)
+            places: dict[tuple[int, ...], int] = {}
+            spelling = []
+            for letters, counts in zip(rows["letter_ids"], rows["letter_counts"], strict=True):
+                letter = iter(np.asarray(letters).tolist())
+                spelled = [tuple(islice(letter, count)) for count in counts]
+                spelling.append([places.setdefault(word, len(places)) for word in spelled])
+            batch.characters, batch.character_lengths = pad(list(places))
+            batch.spelling, _ = pad(spelling)
         if "label_ids" in rows:
             batch.labels, _ = pad(rows["label_ids"], IGNORED)
         return batch
 
-    def _spell(self, words: list[str]) -> list[Sequence[int]]:
+    def _spell(self, words: set[str]) -> dict[str, list[int]]:
         assert self.characters is not None
-        return [ids[: self.max_word_length] for ids in self.characters.encode(words)]
-
-    def known(self, batch: TaggingBatch) -> Tensor:
-        """[T, B] bool: words that the vocabulary, and so the train split, holds."""
-        return batch.words > UNK
+        spelled = self.characters.encode(list(words))
+        return {word: ids[: self.max_word_length] for word, ids in zip(words, spelled, strict=True)}
 
 
 class TaggingData(DataModule[TaggingProcessor]):
@@ -121,7 +127,13 @@ class TaggingData(DataModule[TaggingProcessor]):
         max_length: int = 512,
         max_word_length: int = 32,
     ) -> None:
-        super().__init__(corpus, batching, (vocabulary, characters, max_length, max_word_length))
+        made_from = {
+            "vocabulary": vocabulary,
+            "characters": characters,
+            "max_length": max_length,
+            "max_word_length": max_word_length,
+        }
+        super().__init__(corpus, batching, made_from)
         self.names = {"tokens": tokens, "upos": tags}
         self.vocabulary = vocabulary
         self.characters = characters

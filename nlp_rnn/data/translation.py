@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import datasets
+import torch
 from torch import Tensor
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor, cap
-from nlp_rnn.data.vocabulary import BOS, EOS, Vocabulary, VocabularySettings
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
 
 
 @dataclass
@@ -39,6 +40,7 @@ class TranslationProcessor(Processor):
         "target_ids": datasets.List(datasets.Value("int32")),
     }
     length_columns = ("source_ids", "target_ids")
+    texts = ("target",)
 
     source: Vocabulary
     target: Vocabulary
@@ -60,8 +62,10 @@ class TranslationProcessor(Processor):
         source, lengths = pad(sources)
         batch = TranslationBatch(rows["row"], lengths, source)
         if "target_ids" in rows:
-            batch.target, _ = pad([[BOS, *ids] for ids in rows["target_ids"]])
-            batch.labels, _ = pad([[*ids, EOS] for ids in rows["target_ids"]], IGNORED)
+            ids, ends = pad(rows["target_ids"], IGNORED)
+            first = torch.full((1, len(ends)), BOS)
+            batch.target = torch.cat([first, ids.masked_fill(ids == IGNORED, PAD)])
+            batch.labels = torch.cat([ids, torch.full_like(first, IGNORED)]).scatter(0, ends[None], EOS)
             batch.references = rows["target"]
         return batch
 
@@ -91,7 +95,8 @@ class TranslationData(DataModule[TranslationProcessor]):
         reverse_source: bool = False,
         max_length: int = 100,
     ) -> None:
-        super().__init__(corpus, batching, (vocabulary, reverse_source, max_length))
+        made_from = {"vocabulary": vocabulary, "reverse_source": reverse_source, "max_length": max_length}
+        super().__init__(corpus, batching, made_from)
         self.languages = {"source": source, "target": target}
         self.vocabulary = vocabulary
         self.reverse_source = reverse_source

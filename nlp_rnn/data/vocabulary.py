@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -20,6 +21,8 @@ Level = Literal["word", "bpe", "char"]
 
 # A number, a word with the apostrophes and hyphens inside it, or one other sign.
 _WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’\-]\w+)*|[^\w\s]"
+_CHARACTER = r"[\s\S]"
+_SPACE = "▁"  # as subwords write it
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Vocabulary:
         # of user text that happens to contain them.
         stored = json.loads(tokenizer.to_str())
         stored["added_tokens"] = []
+        pattern = (stored["pre_tokenizer"] or {}).get("pattern")
+        self._separator = "" if pattern == {"Regex": _CHARACTER} else " "
         self.tokenizer = Tokenizer.from_str(json.dumps(stored))
         tokens = self.tokenizer.get_vocab()
         if [tokens.get(special) for special in SPECIALS] != [PAD, UNK, BOS, EOS]:
@@ -59,27 +64,35 @@ class Vocabulary:
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: VocabularySettings) -> Vocabulary:
-        """Make a vocabulary from the train split's texts."""
-        common: dict[str, Any] = {
-            "vocab_size": settings.max_size,
-            "min_frequency": settings.min_frequency,
-            "special_tokens": list(SPECIALS),
-            "show_progress": False,
-        }
+        """Make a vocabulary from the train split's texts.
+
+        Raises:
+            UsageError: there is no such level.
+        """
+        if settings.level not in get_args(Level):
+            raise UsageError(f"vocabulary.level must be word, bpe or char, not {settings.level!r}")
+        # HTML line breaks, common in reviews, are white space.
+        breaks = normalizers.Replace(Regex(r"<br\s*/?>"), " ")
+        normalizer = normalizers.Sequence([breaks, *_normalizers(settings.lowercase)])
+        trainer: trainers.Trainer
         if settings.level == "bpe":
+            texts = list(texts)
             tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
             tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
                 [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
             )
             tokenizer.decoder = decoders.Metaspace()
             # Scripts with thousands of signs must leave room for merges.
-            trainer = trainers.BpeTrainer(limit_alphabet=max(1, settings.max_size // 3), **common)
+            alphabet = _alphabet(map(normalizer.normalize_str, texts), max(1, settings.max_size // 3))
+            trainer = trainers.BpeTrainer(
+                initial_alphabet=alphabet, limit_alphabet=len(alphabet), **_trainer_arguments(settings)
+            )
         else:
             tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIALS[UNK]))
-            pattern = _WORD if settings.level == "word" else r"[\s\S]"
+            pattern = _WORD if settings.level == "word" else _CHARACTER
             tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
-            trainer = trainers.WordLevelTrainer(**common)
-        tokenizer.normalizer = _normalizer(settings.lowercase)
+            trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
+        tokenizer.normalizer = normalizer
         tokenizer.train_from_iterator(texts, trainer)
         return cls(tokenizer)
 
@@ -87,16 +100,11 @@ class Vocabulary:
     def train_on_words(cls, sentences: Iterable[Sequence[str]], settings: VocabularySettings) -> Vocabulary:
         """Make a vocabulary of words that are given as such: none is cut, whatever is in it."""
         tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIALS[UNK]))
-        trainer = trainers.WordLevelTrainer(
-            vocab_size=settings.max_size,
-            min_frequency=settings.min_frequency,
-            special_tokens=list(SPECIALS),
-            show_progress=False,
-        )
-        tokenizer.normalizer = _normalizer(settings.lowercase)
-        tokenizer.train_from_iterator(
-            (word for sentence in sentences for word in sentence if word not in SPECIALS), trainer
-        )
+        tokenizer.normalizer = normalizers.Sequence(_normalizers(settings.lowercase))
+        normalize = tokenizer.normalizer.normalize_str
+        words = (normalize(word) for sentence in sentences for word in sentence)
+        trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
+        tokenizer.train_from_iterator((word for word in words if word not in SPECIALS), trainer)
         return cls(tokenizer)
 
     def __len__(self) -> int:
@@ -125,14 +133,11 @@ class Vocabulary:
         if isinstance(self.tokenizer.model, models.BPE):
             return self.tokenizer.decode(kept)
         tokens = [self.tokenizer.id_to_token(id) or SPECIALS[UNK] for id in kept]
-        if self._is_character_level:
-            return "".join(tokens)
-        text = re.sub(r" ([.,!?;:)\]])", r"\1", " ".join(tokens))
+        text = self._separator.join(tokens)
+        if not self._separator:
+            return text
+        text = re.sub(r" ([.,!?;:)\]])", r"\1", text)
         return re.sub(r"([(\[]) ", r"\1", text)
-
-    @property
-    def _is_character_level(self) -> bool:
-        return all(len(token) == 1 for token in self._ids)
 
     def tokens(self) -> list[str]:
         """All tokens, in the order of their ids."""
@@ -158,20 +163,37 @@ class Vocabulary:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all tokens in their order: equal for two vocabularies that give the same ids."""
+        """A hash of all tokens in the order of their ids."""
         return hashlib.sha256("\0".join(self.tokens()).encode()).hexdigest()[:16]
 
 
-def _normalizer(lowercase: bool) -> normalizers.Normalizer:
-    # NFC, so that letters typed as one sign or as base and accent are the same; HTML line breaks, common in
-    # reviews, are white space.
-    steps = [normalizers.NFC(), normalizers.Replace(Regex(r"<br\s*/?>"), " ")]
-    return normalizers.Sequence([*steps, normalizers.Lowercase()] if lowercase else steps)
+def _trainer_arguments(settings: VocabularySettings) -> dict[str, Any]:
+    return {
+        "vocab_size": settings.max_size,
+        "min_frequency": settings.min_frequency,
+        "special_tokens": list(SPECIALS),
+        "show_progress": False,
+    }
+
+
+def _alphabet(texts: Iterable[str], size: int) -> list[str]:
+    """The most frequent signs; the library's own choice among equally frequent ones differs by run."""
+    counts = Counter(_SPACE)
+    for text in texts:
+        counts.update(text.replace(" ", _SPACE))
+    return sorted(counts, key=lambda sign: (-counts[sign], sign))[:size]
+
+
+def _normalizers(lowercase: bool) -> list[normalizers.Normalizer]:
+    # NFC, so that letters typed as one sign or as base and accent are the same.
+    return [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
 
 
 def _check_text(text: str) -> None:
-    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-        at = next(i for i, sign in enumerate(text) if "\ud800" <= sign <= "\udfff")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
         raise UsageError(
-            f"the text has a lone surrogate ({text[at]!a}) at character {at}: decode it as UTF-8 first"
-        )
+            f"the text has a lone surrogate ({text[error.start]!a}) at character {error.start}: "
+            "decode it as UTF-8 first"
+        ) from None

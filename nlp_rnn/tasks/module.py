@@ -176,8 +176,8 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         if theirs.fingerprint != self.processor.fingerprint:
             raise UsageError(
                 f"the checkpoint was trained with another vocabulary or labels (hash {theirs.fingerprint}) "
-                f"than the data gives (hash {self.processor.fingerprint}): use the corpus and settings it was "
-                "trained with"
+                f"than the data gives (hash {self.processor.fingerprint}): use the corpus and settings "
+                "it was trained with"
             )
 
     @classmethod

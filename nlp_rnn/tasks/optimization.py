@@ -30,7 +30,7 @@ class Optimization:
         weight_decay: as the optimiser understands it.
         schedule: constant; cosine, down to 0 at the last step; one_cycle (Smith & Topin 2018); plateau, times
             `factor` when the validation loss has not sunk for `patience` epochs.
-        warmup: share of all steps in which the rate rises to `lr`; with `constant` and `plateau` too.
+        warmup: share of all steps in which the rate rises to `lr`; not with schedule plateau.
         factor: of schedule plateau.
         patience: of schedule plateau, in epochs.
         init: torch's own first weights, or uniform in ±0.08 (Sutskever et al. 2014).
@@ -44,6 +44,10 @@ class Optimization:
     factor: float = 0.5
     patience: int = 1
     init: Literal["torch", "uniform"] = "torch"
+
+    def __post_init__(self) -> None:
+        if self.schedule == "plateau" and self.warmup:
+            raise UsageError("warmup has no meaning with schedule plateau: leave it at 0")
 
 
 def initialize(model: nn.Module, how: str) -> None:
@@ -70,7 +74,7 @@ def make_optimizer(
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9
     optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), fused=True, **options)
-    if settings.schedule == "plateau" and not settings.warmup:
+    if settings.schedule == "plateau":
         plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val/loss"}}
     if settings.schedule == "constant" and not settings.warmup:

@@ -1,0 +1,257 @@
+from dataclasses import dataclass, replace
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import DistributedSampler
+
+from nlp_rnn.data import Corpus, TranslationData, Vocabulary, VocabularySettings
+from nlp_rnn.data.batching import IGNORED, Batch, Batching, LengthGroupedSampler, Rows, pad
+
+# ---------------------------------------------------------------------------------------------- sampler
+
+
+@st.composite
+def rows_and_batching(draw):
+    columns = draw(st.integers(1, 2))
+    rows = draw(st.lists(st.tuples(*[st.integers(0, 12)] * columns), max_size=60))
+    size = draw(st.integers(1, 9))
+    max_tokens = draw(st.none() | st.integers(1, 60))
+    lengths = np.array(rows, dtype=np.int64).reshape(len(rows), columns)
+    return lengths, Batching(size=size, max_tokens=max_tokens, seed=draw(st.integers(0, 3)))
+
+
+def everyone(lengths, batching, shuffle, world_size, epoch=0):
+    """The batches of every process."""
+    ranks = []
+    for rank in range(world_size):
+        sampler = LengthGroupedSampler(lengths, batching, shuffle, rank, world_size)
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        assert len(sampler) == len(batches)
+        ranks.append(batches)
+    return ranks
+
+
+def flat(batches):
+    return [row for batch in batches for row in batch]
+
+
+@settings(deadline=None)
+@given(rows_and_batching(), st.integers(1, 5))
+def test_evaluation_sees_each_row_once(made, world_size):
+    lengths, batching = made
+    ranks = everyone(lengths, batching, False, world_size)
+    assert sorted(flat(flat(ranks))) == list(range(len(lengths)))
+    assert max(map(len, ranks)) - min(map(len, ranks)) <= 1
+
+
+@settings(deadline=None)
+@given(rows_and_batching(), st.integers(1, 5), st.integers(0, 4))
+def test_training_gives_all_processes_as_many_batches(made, world_size, epoch):
+    lengths, batching = made
+    ranks = everyone(lengths, batching, True, world_size, epoch)
+    assert len({len(batches) for batches in ranks}) == 1
+    batches = [tuple(sorted(batch)) for batch in flat(ranks)]
+    assert set(flat(batches)) == set(range(len(lengths)))
+    # No row twice, but for whole batches that fill up the last round.
+    assert len(flat(set(batches))) == len(lengths)
+    assert len(batches) - len(set(batches)) < world_size
+
+
+@settings(deadline=None)
+@given(rows_and_batching(), st.booleans())
+def test_limits_are_kept(made, shuffle):
+    lengths, batching = made
+    for batch in everyone(lengths, batching, shuffle, 1)[0]:
+        assert 1 <= len(batch) <= batching.size
+        if batching.max_tokens is not None and len(batch) > 1:
+            assert len(batch) * lengths[batch].max() <= batching.max_tokens
+
+
+@settings(deadline=None)
+@given(rows_and_batching(), st.integers(0, 5), st.integers(1, 3))
+def test_order_is_a_function_of_seed_and_epoch(made, epoch, world_size):
+    lengths, batching = made
+    first = everyone(lengths, batching, True, world_size, epoch)
+    assert everyone(lengths, batching, True, world_size, epoch) == first
+    sampler = LengthGroupedSampler(lengths, batching, True, 0, world_size)
+    for earlier in range(epoch + 1):  # as a run that comes to this epoch sees it
+        sampler.set_epoch(earlier)
+        batches = list(sampler)
+    assert batches == first[0]
+
+
+def test_epochs_and_seeds_differ():
+    lengths = np.random.default_rng(0).integers(1, 6, (200, 1))
+    orders = [
+        everyone(lengths, Batching(size=8, seed=seed), True, 1, epoch)[0]
+        for seed in range(3)
+        for epoch in range(3)
+    ]
+    assert len({str(order) for order in orders}) == 9
+    # Not only the order of the batches: which rows of one length go together, too.
+    assert len({str(sorted(sorted(batch) for batch in order)) for order in orders}) == 9
+
+
+def test_evaluation_is_the_same_each_epoch_largest_first():
+    lengths = np.random.default_rng(0).integers(1, 30, (100, 1))
+    batches = everyone(lengths, Batching(size=8), False, 1)[0]
+    assert batches == everyone(lengths, Batching(size=8, seed=5), False, 1, epoch=3)[0]
+    longest = [lengths[batch].max() for batch in batches]
+    assert longest[0] == lengths.max()
+    assert longest == sorted(longest, reverse=True)
+
+
+def test_rows_of_one_length_go_together():
+    lengths = np.repeat([3, 9, 5], 16)[:, None]
+    batches = everyone(lengths, Batching(size=8), True, 1)[0]
+    assert len(batches) == 6
+    assert all(len(set(lengths[batch, 0])) == 1 for batch in batches)
+
+
+def test_the_first_column_matters_most():
+    lengths = np.array([[first, second] for first in (4, 7) for second in (1, 2, 3)] * 4)
+    for batch in everyone(lengths, Batching(size=12), True, 1)[0]:
+        assert len(set(lengths[batch, 0])) == 1
+        assert (np.diff(lengths[batch, 1]) >= 0).all()
+
+
+def test_a_row_beyond_the_budget_goes_alone():
+    lengths = np.array([[100], [2], [2], [2]])
+    batches = everyone(lengths, Batching(size=8, max_tokens=6), False, 1)[0]
+    assert [sorted(batch) for batch in batches] == [[0], [1, 2, 3]]
+
+
+def test_lightning_takes_it_for_a_distributed_sampler():
+    assert isinstance(LengthGroupedSampler(np.ones((3, 1), int), Batching(), True), DistributedSampler)
+
+
+def test_real_sentences_are_hardly_padded(shared_data, record_property):
+    def lengths(side):
+        lines = (shared_data / "multi30k" / f"train.{side}").read_text(encoding="utf-8").splitlines()
+        vocabulary = Vocabulary.train(lines, VocabularySettings())
+        return [len(ids) for ids in vocabulary.encode(lines)]
+
+    both = np.array([lengths("de"), lengths("en")]).T
+    batches = list(LengthGroupedSampler(both, Batching(size=128), True))
+    for column, side, most in ((0, "source", 0.01), (1, "target", 0.2)):
+        positions = sum(len(batch) * both[batch, column].max() for batch in batches)
+        padding = 1 - both[:, column].sum() / positions
+        record_property(f"{side}_padding", round(float(padding), 4))
+        assert padding < most
+    record_property("mean_batch", round(len(both) / len(batches), 1))
+    assert len(both) / len(batches) > 110  # not by means of small batches
+
+
+# -------------------------------------------------------------------------------------------------- pad
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.integers(-100, 2**31 - 1), max_size=7), max_size=5),
+    st.sampled_from([0, IGNORED]),
+    st.sampled_from([list, np.array]),
+)
+def test_pad(sequences, value, kind):
+    padded, lengths = pad([kind(sequence) for sequence in sequences], value)
+    longest = max(map(len, sequences), default=0)
+    assert padded.shape == (longest, len(sequences))
+    assert padded.dtype == lengths.dtype == torch.int64
+    assert lengths.tolist() == [len(sequence) for sequence in sequences]
+    for column, sequence in zip(padded.t().tolist(), sequences, strict=True):
+        assert column == sequence + [value] * (longest - len(sequence))
+
+
+def test_padded_tensors_are_contiguous():
+    assert pad([[1, 2], [3]])[0].is_contiguous()
+
+
+# ------------------------------------------------------------------------------------------------ batch
+
+
+@dataclass
+class PairBatch(Batch):
+    ids: Tensor
+    word_lengths: Tensor
+    texts: list[str] | None = None
+    labels: Tensor | None = None
+
+
+def test_batches_move_but_for_their_lengths():
+    batch = PairBatch([4, 2], torch.tensor([2, 1]), torch.zeros(2, 2), torch.tensor([5, 1]), ["a", "b"])
+    moved = batch.to("meta")
+    assert type(moved) is PairBatch
+    assert moved.ids.device.type == "meta"
+    assert moved.lengths is batch.lengths
+    assert moved.word_lengths is batch.word_lengths
+    assert (moved.rows, moved.texts, moved.labels) == ([4, 2], ["a", "b"], None)
+    assert replace(moved, labels=torch.zeros(2)).to("meta").labels.device.type == "meta"
+    assert len(batch) == len(moved) == 2
+    assert batch.ids.device.type == "cpu"
+
+
+# ------------------------------------------------------------------------------------------------- rows
+
+
+def dataset():
+    features = datasets.Features(
+        {
+            "ids": datasets.List(datasets.Value("int32")),
+            "text": datasets.Value("string"),
+            "words": datasets.List(datasets.Value("string")),
+            "label": datasets.Value("int32"),
+        }
+    )
+    columns = {
+        "ids": [[1, 2, 3], [], [4], [5, 6]],
+        "text": ["a", "", "ü", "NA"],
+        "words": [["a", "b"], [], ["\0"], ["", "c"]],
+        "label": [0, 1, -100, 2],
+    }
+    return datasets.Dataset.from_dict(columns, features)
+
+
+def several_chunks():
+    return datasets.concatenate_datasets([dataset().select(range(2)), dataset().select(range(2, 4))])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [dataset, several_chunks, lambda: dataset().select([3, 1, 0]), lambda: dataset().select(range(1, 3))],
+    ids=["whole", "chunks", "chosen", "slice"],
+)
+def test_rows_are_those_of_the_dataset(data, tmp_path):
+    data = data()
+    data.save_to_disk(str(tmp_path))
+    for stored in (data, datasets.load_from_disk(str(tmp_path))):
+        rows = Rows(stored)
+        assert len(rows) == len(data)
+        assert rows.lengths("ids").tolist() == [len(ids) for ids in data["ids"]]
+        for indices in ([0], [1, 0], list(range(len(data))), [1, 1]):
+            taken = rows[indices]
+            assert taken.pop("row") == indices
+            taken["ids"] = [ids.tolist() for ids in taken["ids"]]
+            assert taken == data[indices]
+
+
+def test_no_rows():
+    rows = Rows(dataset().select([]))
+    assert len(rows) == 0
+    assert rows.lengths("ids").tolist() == []
+
+
+def test_workers_give_the_same_batches():
+    def batches(workers):
+        corpus = Corpus(max_examples=120)
+        data = TranslationData(corpus, batching=Batching(size=16, num_workers=workers))
+        loader = data.train_dataloader()
+        for epoch in range(2):
+            loader.sampler.set_epoch(epoch)
+            yield from ((batch.rows, batch.source.tolist(), batch.references) for batch in loader)
+
+    assert list(batches(2)) == list(batches(0))
