@@ -31,9 +31,18 @@ def reporting(program: str) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
+        if (usage := _cause(error)) is not None:
+            _leave(program, usage, 2)
         # Known by name, so that Lightning is not imported to say that a file is missing.
         mendable = type(error).__name__ == "MisconfigurationException"
         _leave(program, f"{'' if mendable else type(error).__name__ + ': '}{error}", 2 if mendable else 1)
+
+
+def _cause(error: BaseException | None) -> UsageError | None:
+    """What the user can mend, where a library has wrapped it in an exception of its own."""
+    while error is not None and not isinstance(error, UsageError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _leave(program: str, what: object, code: int) -> None:
@@ -46,7 +55,10 @@ def _leave(program: str, what: object, code: int) -> None:
 def quiet() -> None:
     """Show this package's warnings, and of the libraries' only what a user can act on."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    # By the modules' own names: Lightning sets the level of what is above them when it is imported.
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        for module in ("utilities.rank_zero", "utilities.seed", "utilities.distributed"):
+            logging.getLogger(f"{library}.{module}").setLevel(logging.WARNING)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("POSSIBLE_USER_WARNINGS", "off")
     for message in (
@@ -56,6 +68,8 @@ def quiet() -> None:
         ".*number of training batches.*",
         ".*recommended to use .*sync_dist=True.*",
         ".*Checkpoint directory .* exists and is not empty.*",
+        ".*Experiment logs directory .* exists and is not empty.*",
+        ".*The dirpath has changed from.*",
         ".*lr_scheduler.step.*before.*optimizer.step.*",
     ):
         warnings.filterwarnings("ignore", message)

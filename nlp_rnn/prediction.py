@@ -12,7 +12,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from nlp_rnn.data.files import block_words, conllu_blocks, open_bytes, replace_upos
+from nlp_rnn.data.conllu import block_words, conllu_blocks, replace_upos
+from nlp_rnn.data.lines import open_bytes
 from nlp_rnn.data.processor import one_warning
 from nlp_rnn.data.tagging import UNTAGGED
 from nlp_rnn.errors import UsageError

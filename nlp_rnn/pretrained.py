@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import nlp_rnn
-from nlp_rnn.data.files import open_bytes, read_bytes
+from nlp_rnn.data.lines import open_bytes, read_bytes
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings

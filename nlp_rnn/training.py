@@ -3,66 +3,39 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import re
+import json
+import logging
 import sys
+from contextlib import redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import jsonargparse
 import torch
 import yaml
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
 
+from nlp_rnn import data, tasks
 from nlp_rnn.card import model_card
-from nlp_rnn.configuration import nearest
+from nlp_rnn.configuration import readable, setting_names, trust_only_own_classes
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pictures import learning_curves
 from nlp_rnn.predictions import PredictionWriter
 from nlp_rnn.pretrained import from_pretrained, save_pretrained
+from nlp_rnn.resuming import ContinueAsSet, changeable, check_resume, differences
+from nlp_rnn.rundir import check_name, check_writable, new_run_dir
 from nlp_rnn.settings import check_settings
-from nlp_rnn.tasks import Task
+from nlp_rnn.tasks import Decoding, Task, Translation
 
-_RUN_DIR = "NLP_RNN_RUN_DIR"
+log = logging.getLogger(__name__)
 
-
-_UNKNOWN_KEY = re.compile(
-    r"[Kk]ey '([\w.]+)' is not expected|[Uu]nrecognized arguments: --([\w.]+)|"
-    r"Option '([\w.]+)' is not accepted"
-)
-
-
-class _Parser(LightningArgumentParser):
-    """One line for a fault, with the nearest key for an unknown one."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.allow_abbrev = False  # a misspelt setting is refused, also when it begins another's name
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        text = " ".join(str(message).split())
-        # The parser tries every type a value might be of, and comes here for each.
-        found = _UNKNOWN_KEY.search(text)
-        if found and "unknown setting" not in text:
-            key = next(group for group in found.groups() if group)
-            text = f"unknown setting {key!r}.{nearest(key, self._known_keys())}"
-        elif "unknown setting" in text:
-            text = re.sub(r".*(unknown setting '[^']*'\.( Did you mean '[^']*'\?)?).*", r"\1", text)
-        raise UsageError(text) from ex
-
-    def _known_keys(self) -> list[str]:
-        from inspect import signature
-
-        from nlp_rnn import data, tasks
-
-        keys = [action.dest for action in self._actions]
-        for owner, prefix in ((data, "data"), (tasks, "model")):
-            for name in owner.__all__:
-                if isinstance(getattr(owner, name), type):
-                    keys += [f"{prefix}.{key}" for key in signature(getattr(owner, name)).parameters]
-        return keys
+_VERBS = ("fit", "validate", "test", "predict")
 
 
 class _CLI(LightningCLI):
@@ -71,20 +44,26 @@ class _CLI(LightningCLI):
     def __init__(self, arguments: list[str], command: str) -> None:
         self.command = command
         self.loaded: Task | None = None
+        self.run_dir: Path | None = None
+        settings = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             Task,
             DataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=None,
-            parser_class=_Parser,
+            parser_kwargs={**settings, **{verb: dict(settings) for verb in _VERBS}},
             seed_everything_default=0,
-            trainer_defaults={"max_epochs": 10},
+            trainer_defaults={"max_epochs": 10, "enable_model_summary": False},
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # a task stores what it needs itself
             args=arguments,
         )
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        self.config = parser.parse_args(args)  # Lightning's own warns of arguments that were given twice
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        # Nothing is ever unpickled, so `weights_only` is no setting.
+        return {verb: skipped | {"weights_only"} for verb, skipped in LightningCLI.subcommands().items()}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data.processor", "model.init_args.processor", apply_on="instantiate")
@@ -101,59 +80,126 @@ class _CLI(LightningCLI):
                 "early_stopping.check_finite": False,
             }
         )
-        parser.add_argument(
-            "--runs",
-            type=str,
-            default="runs",
-            help="Folder in which each fit gets a run directory of its own.",
-        )
-        parser.add_argument(
-            "--name",
-            type=str | None,
-            default=None,
-            help="Name of the run; that of the first configuration file.",
-        )
-        parser.add_argument(
-            "--output",
-            type=str,
-            default="predictions.jsonl",
-            help="Where the verb predict writes, JSON lines.",
-        )
+        for flag, kind, default, text in (
+            ("--runs", str, "runs", "Folder in which each fit gets a run directory of its own."),
+            (
+                "--name",
+                str | None,
+                None,
+                "Name of the run; that of the first configuration file if left out.",
+            ),
+            ("--output", str, "predictions.jsonl", "Where the verb predict writes, JSON lines."),
+        ):
+            parser.add_argument(flag, type=kind, default=default, help=text)
+
+    # Parsed: nothing is read, built or written before all of it is found to be in order.
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        try:
+            self.config = parser.parse_args(args)
+        except jsonargparse.ArgumentError as error:
+            raise UsageError(readable(str(error), self._known_settings())) from error
+        verb = self.config.subcommand
+        config = self.config[verb]
+        check_settings(config.as_dict())
+        if verb == "fit":
+            check_name(self._run_name(config))
+            check_writable(Path(config.runs), "--runs")
+        elif not config.ckpt_path:
+            raise UsageError(f"{verb} needs a trained model: --ckpt_path with a .ckpt file or a model folder")
+        if verb == "predict":
+            check_writable(Path(config.output).absolute().parent, "--output")
+        _check_trainer(config.trainer.as_dict())
+
+    def _known_settings(self) -> list[str]:
+        names = [action.dest for parser in self._subcommand_parsers.values() for action in parser._actions]
+        return [
+            *dict.fromkeys(names),
+            *setting_names(tasks.TASKS.values(), "model"),
+            *setting_names(data.DATA.values(), "data"),
+        ]
+
+    def _parse_ckpt_path(self) -> None:
+        """Lightning would let hyperparameters in the checkpoint beat flags, in silence."""
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
-        check_settings(config.as_dict())
-        self.run_dir: Path | None = None
-        if self.subcommand == "fit":
-            self.run_dir = _new_run_dir(Path(config.runs), config.name or _config_name(config))
-            config.checkpoint.dirpath = str(self.run_dir / "checkpoints")
-        resume = config.get("ckpt_path")
-        if resume and self.subcommand != "fit":
-            self.loaded = from_pretrained(resume)
-        elif resume:
-            _check_resume(resume)
+        if config.ckpt_path and self.subcommand == "fit":
+            check_resume(config.ckpt_path, config)
+        elif config.ckpt_path:
+            self.loaded = from_pretrained(config.ckpt_path)
+            config.ckpt_path = None
+        for base in (Task, DataModule):
+            self.parser.add_instantiator(self._build, base, subclasses=True)
 
-    def instantiate_trainer(self, **kwargs: Any) -> Any:
+    def _build(self, kind: type, *args: Any, **kwargs: Any) -> Any:
+        """A task or DataModule as set; or the trained model, and data that reads with its vocabulary."""
+        if self.loaded is not None and issubclass(kind, Task):
+            return _as_set(self.loaded, kind, kwargs)
+        try:
+            module: Any = kind(*args, **kwargs)
+        except ValueError as error:
+            # Of this type, so that it is found again in the parser's account of all that it tried.
+            raise UsageError(str(error)) from error
+        if self.loaded is None or not isinstance(module, DataModule):
+            return module
+        if module.processor_class is not self.loaded.processor_class:
+            raise UsageError(
+                f"--ckpt_path holds a model for {self.loaded.name}, which {kind.__name__} is not for"
+            )
+        module.use(self.loaded.processor)
+        return module
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config[self.subcommand]
+        if self.subcommand != "fit":
+            trainer: Any = super().instantiate_trainer(
+                **({"logger": False} if not config.trainer.logger else {})
+            )
+            if self.subcommand == "predict":
+                trainer.callbacks.append(PredictionWriter(config.output))
+            return trainer
+        runs, name = Path(config.runs), self._run_name(config)
+        # The processes that a first one starts are told all paths by it.
+        self.run_dir = new_run_dir(runs, name) if _is_first_process() else runs / name
         if config.trainer.logger is None:
-            kwargs["logger"] = False
-            if self.run_dir is not None:
-                kwargs["logger"] = [
-                    logger(str(self.run_dir), name="", version="")
-                    for logger in (CSVLogger, TensorBoardLogger)
-                ]
-        trainer: Any = super().instantiate_trainer(**kwargs)
-        if self.run_dir is not None and trainer.loggers:
+            kinds = (CSVLogger, TensorBoardLogger)
+            kwargs["logger"] = [kind(str(self.run_dir), name="", version="") for kind in kinds]
+        trainer = super().instantiate_trainer(**kwargs)
+        if trainer.checkpoint_callback.dirpath is None:
+            trainer.checkpoint_callback.dirpath = str(self.run_dir / "checkpoints")
+        if trainer.loggers:
             trainer.callbacks.append(LearningRateMonitor())
-        if self.subcommand == "predict":
-            trainer.callbacks.append(PredictionWriter(config.output))
+        if config.ckpt_path:
+            trainer.callbacks.append(ContinueAsSet())
         return trainer
+
+    def _run_name(self, config: Any) -> str:
+        files = config.get("config") or []
+        return config.name or (Path(str(files[0])).stem if files else "run")
+
+    # Run: standard output is for answers, all else goes to standard error.
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        with redirect_stdout(sys.stderr):
+            super()._run_subcommand(subcommand)
+        if subcommand in ("validate", "test") and self.trainer.is_global_zero:
+            metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            print(json.dumps(metrics, ensure_ascii=False))
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        only = {"weights_only": True, "ckpt_path": self.config[subcommand].ckpt_path}
+        if subcommand == "predict":
+            only["return_predictions"] = False
+        return super()._prepare_subcommand_kwargs(subcommand) | only
 
     def before_fit(self) -> None:
         assert self.run_dir is not None
-        if self.trainer.is_global_zero:
-            config = self.parser.dump(self.config, skip_none=False)
-            (self.run_dir / "config.yaml").write_text(f"# {self.command}\n{_subcommand_part(config)}")
+        if _is_first_process():
+            print(f"run directory: {self.run_dir}", file=sys.stderr)
+            dumped = self._parser("fit").dump(self.config.fit, skip_none=False)
+            content = yaml.safe_dump(yaml.safe_load(dumped), sort_keys=False, allow_unicode=True)
+            (self.run_dir / "config.yaml").write_text(f"# {self.command}\n{content}", encoding="utf-8")
 
     def after_fit(self) -> None:
         assert self.run_dir is not None
@@ -166,72 +212,56 @@ class _CLI(LightningCLI):
         self.model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
         metrics = trainer.validate(self.model, self.datamodule, verbose=False)[0]
         if trainer.is_global_zero:
-            folder = save_pretrained(self.model, self.run_dir / "model", self._card(metrics))
+            card = model_card(self.model, self.datamodule.corpus.path, self.command, {"validation": metrics})
+            folder = save_pretrained(self.model, self.run_dir / "model", card)
             figures = ", ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in metrics.items())
             print(f"best checkpoint on validation: {figures}\nmodel folder: {folder}", file=sys.stderr)
 
-    def _card(self, metrics: dict[str, float]) -> str:
-        return model_card(self.model, self.datamodule.corpus.path, self.command, {"validation": metrics})
-
-    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        if self.loaded is not None:
-            # Whatever the data would make of itself, a trained model reads it with its own vocabulary.
-            self.datamodule.use(self.loaded.processor)
-            kwargs |= {"model": self.loaded, "ckpt_path": None}
-        if subcommand == "predict":
-            kwargs["return_predictions"] = False
-        return kwargs
-
 
 def run(arguments: list[str], command: str) -> None:
-    """Do what the arguments say."""
+    """Do what the arguments say.
+
+    Args:
+        arguments: verb and flags, configurations already found.
+        command: what the user typed, for the record.
+    """
     _keep_memory()
+    trust_only_own_classes()
     _CLI(arguments, command)
 
 
-def _new_run_dir(runs: Path, name: str) -> Path:
-    """A fresh directory `runs/name/N`, known to the processes that this one starts."""
-    if _RUN_DIR in os.environ:
-        return Path(os.environ[_RUN_DIR])
+def _is_first_process() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _check_trainer(settings: dict[str, Any]) -> None:
+    """Find out before any data loads what the trainer would refuse: a device that is not there, above all."""
+    plain: dict[str, Any] = {
+        name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str))
+    }
     try:
-        (runs / name).mkdir(parents=True, exist_ok=True)
-        number = 1 + max(
-            (int(path.name) for path in (runs / name).iterdir() if path.name.isdigit()), default=0
+        Trainer(**plain | {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False})
+    except Exception as error:
+        raise UsageError(f"trainer: {error}") from error
+
+
+def _as_set(task: Task, kind: type[Task], settings: dict[str, Any]) -> Task:
+    """A trained model that decodes as it is told to now."""
+    if not isinstance(task, kind):
+        raise UsageError(f"--ckpt_path holds a model for {task.name}, not for {kind.name}")
+    if isinstance(task, Translation):
+        task.decoding = settings.get("decoding", Decoding())
+        task.settings["decoding"] = asdict(task.decoding)
+    other = [
+        line
+        for line in differences(task.settings, settings)
+        if not line.startswith(
+            ("optimization", "dropout", "label_smoothing", "word_dropout", "teacher_forcing")
         )
-        while True:
-            try:
-                (runs / name / str(number)).mkdir()
-                break
-            except FileExistsError:  # another run was faster
-                number += 1
-        latest = runs / name / "latest"
-        latest.unlink(missing_ok=True)
-        latest.symlink_to(str(number))
-    except OSError as error:
-        raise UsageError(
-            f"run directory {runs / name}: cannot be written ({error.strerror}); set --runs"
-        ) from error
-    os.environ[_RUN_DIR] = str(runs / name / str(number))
-    return runs / name / str(number)
-
-
-def _config_name(config: Any) -> str:
-    files = config.get("config") or []
-    return Path(str(files[0])).stem if files else "run"
-
-
-def _subcommand_part(dumped: str) -> str:
-    content = yaml.safe_load(dumped)
-    return yaml.safe_dump(content.get("fit", content), sort_keys=False, allow_unicode=True)
-
-
-def _check_resume(path: str) -> None:
-    if path in ("best", "last"):
-        raise UsageError(f"--ckpt_path {path}: give the path of a checkpoint")
-    if Path(path).is_dir():
-        raise UsageError(f"--ckpt_path {path}: training resumes from a .ckpt file, not from a model folder")
-    from_pretrained(path)
+    ]
+    if other:
+        log.warning("the trained model stays as it is, whatever is set here: %s", ", ".join(other))
+    return task
 
 
 def _keep_memory() -> None:
@@ -240,9 +270,5 @@ def _keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return  # another C library
-    for option, value in (
-        (-3, 1 << 30),
-        (-1, 1 << 30),
-        (-2, 1 << 28),
-    ):  # mmap threshold, trim threshold, top pad
+    for option, value in ((-3, 1 << 30), (-1, 1 << 30), (-2, 1 << 28)):  # mmap and trim threshold, top pad
         mallopt(option, value)

@@ -28,7 +28,7 @@ from nlp_rnn.pretrained import save_pretrained
 from nlp_rnn.tasks import TASKS, Decoding
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"
-WORDS = "i you work play at google the a film book good bad not is and or . ! New Old".split()
+WORDS = [*"abcdefghijkl", "good", "bad", "not", ".", "!", "New", "Old", "don't"]
 TAGS = ["ADJ", "NOUN", "VERB", "X"]  # X: a tag that no word of the corpus has
 
 
@@ -150,7 +150,7 @@ def test_translation(corpora, rows, beam):
     figures = evaluate(task, Corpus(corpora["translation"]), beam=beam).figures
     texts = [answer["text"] for answer in pipeline("translation", task, beam=beam)(rows["sentence"])]
     references = rows["translation"]
-    assert len(set(texts)) > 20
+    assert len(set(texts)) > 5
     bleu = sacrebleu.corpus_bleu(texts, [references], lowercase=True, force=True).score
     assert bleu > 0
     assert figures["bleu"] == pytest.approx(bleu)
@@ -203,19 +203,15 @@ def test_a_task_can_go_on_after_an_evaluation(tasks, corpora, name):
     """What was made without gradients must not stand in the way of training or of other metrics."""
     task = tiny(name)
     evaluate(task, Corpus(corpora[name]))
-    task.train()
-    batch = task.processor.collate(
-        {
-            "row": [0],
-            **task.processor.rows(["i work"]),
-            **task.processor.encode(task.processor.rows(["i work"])),
-        }
-    )
-    task.answer(batch)
-    sum(parameter.sum() for parameter in task.model.parameters()).backward()
-    for metric in task.metrics("test").values():
-        metric.reset()
-    evaluate(task, Corpus(corpora[name]))
+    targets = {
+        "sentiment": {"label": ["0"]},
+        "tagging": {"upos": [["ADJ", "X"]]},
+        "translation": {"target": ["a"]},
+    }
+    rows = task.processor.rows(["good film"]) | targets[name]
+    batch = task.processor.collate({"row": [0], **rows, **task.processor.encode(rows)})
+    task.measure(batch, task.metrics("test"))
+    task.train().loss(batch).backward()
 
 
 # ------------------------------------------------------------------------------------------- where from

@@ -19,7 +19,18 @@ import pyarrow.compute as pc
 from datasets import Dataset, DatasetDict
 
 from nlp_rnn.data import builtin
-from nlp_rnn.data.files import TABLE_SUFFIXES, Columns, read_bytes, read_lines, read_table, text_columns
+from nlp_rnn.data.checks import (
+    Split,
+    check_labels,
+    checked,
+    encoded_labels,
+    is_list,
+    one_of_each,
+    row_keys,
+    unlabelled,
+)
+from nlp_rnn.data.files import TABLE_SUFFIXES, Columns, read_table, text_columns
+from nlp_rnn.data.lines import read_bytes, read_lines
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings
 
@@ -27,7 +38,6 @@ log = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 BUILTIN = "builtin"
-UNTAGGED = "_"  # the tag of a word without one in CoNLL-U: no label
 
 _READING_VERSION = 1  # part of every key: raise it when the same files come to give other rows
 _SPLIT_NAMES = {  # the exact names, and what a longer name holds at its start or after one of - _ .
@@ -35,7 +45,6 @@ _SPLIT_NAMES = {  # the exact names, and what a longer name holds at its start o
     "validation": (("validation", "valid", "val", "dev"), r"(validation|valid|val|dev)(?![a-z])"),
     "test": (("test",), r"test"),
 }
-_Split = tuple[str, pa.Table]  # what messages call it, its canonical columns
 
 
 @dataclass(frozen=True)
@@ -83,16 +92,16 @@ class Corpus:
         """
         check_settings(vars(self))
         raw = {
-            name: s for name, s in self._read(_accepted(columns)).items() if not _unlabelled(name, s, labels)
+            name: s for name, s in self._read(_accepted(columns)).items() if not unlabelled(name, s, labels)
         }
-        tables = {name: _checked(where, table, labels) for name, (where, table) in raw.items()}
+        tables = {name: checked(where, table, labels) for name, (where, table) in raw.items()}
         for name, table in tables.items():
             if table.num_rows == 0:
                 raise UsageError(f"{raw[name][0]}: no rows for the {name} split; give data with content")
         if labels is not None:
-            _check_labels(raw, labels)
+            check_labels(raw, labels)
         if "test" in tables:
-            shared = pc.sum(pc.is_in(_row_keys(tables["test"]), _row_keys(tables["train"]))).as_py()
+            shared = pc.sum(pc.is_in(row_keys(tables["test"]), row_keys(tables["train"]))).as_py()
             if shared:
                 log.warning("%s: %d test row(s) are also in train", raw["test"][0], shared)
         if "validation" not in tables:
@@ -118,9 +127,9 @@ class Corpus:
             return self.load(columns, labels)[split]
         else:
             raw = self._read(accepted, needed=split)[split]
-        if _unlabelled(split, raw, labels):
+        if unlabelled(split, raw, labels):
             raise UsageError(f"{raw[0]}: its labels are hidden; measure on another split")
-        table = _checked(raw[0], raw[1], labels)
+        table = checked(raw[0], raw[1], labels)
         if table.num_rows == 0:
             raise UsageError(f"{raw[0]}: no rows for the {split} split; give data with content")
         return Dataset(self._capped(split, table, None))
@@ -149,7 +158,7 @@ class Corpus:
 
     # ------------------------------------------------------------------------------------- sources
 
-    def _read(self, columns: Columns, needed: str = "train") -> dict[str, _Split]:
+    def _read(self, columns: Columns, needed: str = "train") -> dict[str, Split]:
         if self.path == BUILTIN:
             examples = builtin.builtin_splits(0)
             return {name: _builtin_split(name, rows, columns) for name, rows in examples.items()}
@@ -231,10 +240,10 @@ class Corpus:
     def _draw_validation(self, train: pa.Table, labels: str | None) -> tuple[pa.Table, pa.Table]:
         """(train, validation): at least one row of each label stays in train."""
         order = np.random.default_rng(self.seed).permutation(train.num_rows)
-        stay = _one_of_each(train, labels, order) if labels is not None else order[:1]
+        stay = one_of_each(train, labels, order) if labels is not None else order[:1]
         pool = order[~np.isin(order, stay)]
-        if labels is not None and not _is_list(train, labels):
-            codes, _, _ = _labels(train, labels)
+        if labels is not None and not is_list(train, labels):
+            codes, _, _ = encoded_labels(train, labels)
             pool = pool[np.argsort(codes[pool], kind="stable")]
         size = min(len(pool), max(1, round(self.validation_fraction * train.num_rows)))
         if size == 0:
@@ -252,7 +261,7 @@ class Corpus:
             return table
         order = np.random.default_rng([self.seed, SPLITS.index(name)]).permutation(table.num_rows)
         if name == "train" and labels is not None:
-            stay = _one_of_each(table, labels, order)
+            stay = one_of_each(table, labels, order)
             if len(stay) > self.max_examples:
                 raise UsageError(f"max_examples={self.max_examples} cannot hold all labels; give {len(stay)}")
             order = np.concatenate([stay, order[~np.isin(order, stay)]])
@@ -266,7 +275,7 @@ def _accepted(columns: Mapping[str, str | Sequence[str]]) -> dict[str, Sequence[
     return {name: (names,) if isinstance(names, str) else tuple(names) for name, names in columns.items()}
 
 
-def _builtin_split(name: str, rows: Sequence[builtin.Example], columns: Columns) -> _Split:
+def _builtin_split(name: str, rows: Sequence[builtin.Example], columns: Columns) -> Split:
     where = f"built-in corpus, split {name}"
     english = [" ".join(row.english) for row in rows]
     offered = {
@@ -280,7 +289,7 @@ def _builtin_split(name: str, rows: Sequence[builtin.Example], columns: Columns)
     return where, text_columns(pa.table(offered), columns, where)
 
 
-def _read_files(files: list[Path], columns: Columns) -> _Split:
+def _read_files(files: list[Path], columns: Columns) -> Split:
     tables = [file for file in files if file.suffix.lower() in TABLE_SUFFIXES]
     if len(tables) > 1:
         raise UsageError(f"{tables[0]}: {tables[1].name} lies beside it; keep one of the two")
@@ -311,95 +320,3 @@ def _hub_is_reachable() -> bool:
     except Exception:  # which ones depends on the installed HTTP library
         return False
     return True
-
-
-# --------------------------------------------------------------------------------------------- checks
-
-
-def _unlabelled(name: str, split: _Split, labels: str | None) -> bool:
-    """Whether a split has no labels, like public test splits whose labels are kept secret (all -1)."""
-    where, table = split
-    if labels is None or name == "train" or table.num_rows == 0 or _is_list(table, labels):
-        return False
-    if any(label not in (None, "-1") for label in pc.unique(table.column(labels)).to_pylist()):
-        return False
-    log.warning("%s: dropped, its labels are all missing or -1", where)
-    return True
-
-
-def _checked(where: str, table: pa.Table, labels: str | None) -> pa.Table:
-    """The table, less rows with a blank column; UsageError for null and for lists of unequal length."""
-    sizes, lists = {}, {}
-    for name in table.column_names:
-        values = table.column(name).combine_chunks()
-        missing = values.is_null().to_numpy(zero_copy_only=False)
-        if _is_list(table, name):
-            holes = pc.list_flatten(values).is_null()
-            missing[pc.list_parent_indices(values).filter(holes).to_numpy()] = True
-            sizes[name] = lists[name] = pc.list_value_length(values)
-        else:
-            sizes[name] = pc.utf8_length(pc.utf8_trim_whitespace(values))
-        if missing.any():
-            raise UsageError(f"{where}, row {missing.argmax() + 1}: column {name!r} holds no value (null)")
-    first, *others = lists or [""]
-    for name in others:
-        differ = pc.not_equal(lists[first], lists[name]).to_numpy(zero_copy_only=False)
-        if differ.any():
-            row = int(differ.argmax())
-            counts = f"{lists[first][row]} {first} but {lists[name][row]} {name}"
-            raise UsageError(f"{where}, row {row + 1}: {counts}; give one each")
-    if labels is not None and not _is_list(table, labels):
-        return table
-    full = np.all([size.to_numpy() > 0 for size in sizes.values()], axis=0)
-    if not full.all():
-        log.warning("%s: dropped %d row(s) in which a column is empty", where, (~full).sum())
-    return table.filter(pa.array(full))
-
-
-def _check_labels(splits: Mapping[str, _Split], labels: str) -> None:
-    """At least two labels in train, and none elsewhere that train lacks."""
-    where, train = splits["train"]
-    known = set(_labels(train, labels)[1]) - {UNTAGGED}
-    if len(known) < 2:
-        raise UsageError(
-            f"{where}: all {labels} in train are {', '.join(known) or UNTAGGED}; give two or more"
-        )
-    for where, table in splits.values():  # train passes by itself
-        codes, names, rows = _labels(table, labels)
-        for code, label in enumerate(names):
-            if label not in known | {UNTAGGED}:
-                row = rows[np.argmax(codes == code)] + 1
-                some = ", ".join(sorted(known)[:20])
-                raise UsageError(f"{where}, row {row}: label {label!r} is never seen in train ({some})")
-
-
-def _is_list(table: pa.Table, column: str) -> bool:
-    return pa.types.is_list(table.schema.field(column).type)
-
-
-def _labels(table: pa.Table, column: str) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """(code of each label [N], label of each code, row of each label [N]); N > rows if labels are in lists"""
-    values = table.column(column).combine_chunks()
-    rows = np.arange(len(values))
-    if _is_list(table, column):
-        rows = pc.list_parent_indices(values).to_numpy()
-        values = pc.list_flatten(values)
-    encoded = values.dictionary_encode()
-    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist(), rows
-
-
-def _one_of_each(table: pa.Table, labels: str, order: np.ndarray) -> np.ndarray:
-    """Rows that together hold every label: of each label the row that comes first in `order`."""
-    codes, names, rows = _labels(table, labels)
-    first = np.full(len(names), len(order))
-    np.minimum.at(first, codes, np.argsort(order)[rows])
-    return order[np.unique(first)]
-
-
-def _row_keys(table: pa.Table) -> pa.ChunkedArray:
-    """One text a row, equal for equal rows."""
-    texts = [
-        pc.binary_join(table.column(name), "\x1f") if _is_list(table, name) else table.column(name)
-        for name in table.column_names
-    ]
-    return pc.binary_join_element_wise(*texts, "\x1e")

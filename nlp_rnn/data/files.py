@@ -1,78 +1,26 @@
-"""Reading one local file into rows: plain lines, CSV, TSV, JSON lines, Parquet and CoNLL-U.
-
-Text stays what it is: UTF-8, a byte-order mark stripped, lines ending at "\\n" only ("\\r\\n" equals "\\n";
-a bare "\\r", U+2028, U+0085 or form feed is white space inside a line), and "NA", "null" or "007" are text.
-"""
+"""Reading one local table: CSV, TSV, JSON lines, Parquet and CoNLL-U. "NA", "null" or "007" are text."""
 
 import csv
 import json
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import conllu
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
+from nlp_rnn.data.conllu import read_conllu
+from nlp_rnn.data.lines import read_bytes, read_lines, short
 from nlp_rnn.errors import UsageError
 
 log = logging.getLogger(__name__)
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".conllu")
 Columns = Mapping[str, Sequence[str]]  # canonical name -> names to accept in the data, best first
-
-
-# ---------------------------------------------------------------------------------------------- lines
-
-
-def open_bytes(path: str | Path) -> BinaryIO:
-    """A regular file opened for reading; UsageError says what is wrong with any other path."""
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise UsageError(f"{path}: is a directory; give a file")
-        if path.exists() and not path.is_file():  # reading a FIFO would wait for ever
-            raise UsageError(f"{path}: is not a regular file (a pipe, socket or device); give a file")
-        return path.open("rb")
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-
-
-def read_bytes(path: str | Path) -> bytes:
-    """All bytes of a regular file; UsageError says what is wrong with any other path."""
-    with open_bytes(path) as file:
-        return file.read()
-
-
-def read_lines(path: str | Path) -> list[str]:
-    """The lines of a UTF-8 text file, without their ends.
-
-    NUL characters are kept and counted in one warning. Raises UsageError for a path that is not a readable
-    file and, with line and byte offset, for invalid UTF-8.
-    """
-    data = read_bytes(path)
-    try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(
-            f"{path}, line {line}: invalid UTF-8 at byte offset {error.start} of the file; convert the file"
-        ) from None
-    if nuls := text.count("\0"):
-        log.warning("%s: kept %d NUL character(s) as text", path, nuls)
-    if not text:
-        return []
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-
-
-# --------------------------------------------------------------------------------------------- tables
 
 
 def read_table(path: str | Path, columns: Columns) -> pa.Table:
@@ -159,23 +107,19 @@ def _delimited_table(path: Path, columns: Columns, numbered: Iterable[tuple[int,
     else:
         raise UsageError(
             f"{path}, line {number}: neither a header with the columns {', '.join(columns)} "
-            f"nor a row of {len(columns)} fields; it has {len(first)}: {', '.join(map(_short, first))}"
+            f"nor a row of {len(columns)} fields; it has {len(first)}: {', '.join(map(short, first))}"
         )
     if len(first) > 1:  # in a single column an empty line is an empty text
         rows = [row for row in rows if row[1] != [""]]
     for number, fields in rows:
         if len(fields) != len(first):
             raise UsageError(
-                f"{path}, line {number}: {len(first)} fields expected ({', '.join(map(_short, first))}), "
+                f"{path}, line {number}: {len(first)} fields expected ({', '.join(map(short, first))}), "
                 f"{len(fields)} found"
             )
     return pa.table(
         {name: pa.array([fields[place] for _, fields in rows], pa.string()) for name, place in places.items()}
     )
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 30 else text[:30] + "…")
 
 
 def _json_table(path: Path, columns: Columns) -> pa.Table:
@@ -189,7 +133,7 @@ def _json_table(path: Path, columns: Columns) -> pa.Table:
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}, line {number}: not JSON ({error}); give one object a line") from None
         if not isinstance(record, dict):
-            raise UsageError(f"{path}, line {number}: a JSON object expected, found {_short(line)}")
+            raise UsageError(f"{path}, line {number}: a JSON object expected, found {short(line)}")
         nested = {k: v for value in record.values() if isinstance(value, dict) for k, v in value.items()}
         record = nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
         if not picked or not record.keys() >= set(picked.values()):
@@ -270,94 +214,3 @@ def _as_text(values: pa.Array, class_names: list[str] | None) -> pa.Array:
     elif pa.types.is_boolean(kind):
         values = values.cast(pa.int8())
     return values.cast(pa.string())
-
-
-# -------------------------------------------------------------------------------------------- CoNLL-U
-
-
-_WORD, _OTHER = re.compile(r"[0-9]+"), re.compile(r"[0-9]+[-.][0-9]+")  # 3; a range 3-4 or an empty node 3.1
-_FIELDS = ("id", "form", "lemma", "upos")
-
-
-def read_conllu(path: str | Path) -> list[tuple[list[str], list[str]]]:
-    """(forms, UPOS tags) of each sentence, one entry a syntactic word: no ranges, no empty nodes.
-
-    A word without a tag keeps the tag "_"; one warning counts such words. Raises UsageError with the line.
-    """
-    sentences: list[tuple[list[str], list[str]]] = []
-    untagged = 0
-    for block in conllu_blocks((line + "\n" for line in read_lines(path)), str(path)):
-        lines = [line for line in block.split("\n") if _columns(line)]
-        if not lines:  # comments only
-            continue
-        try:
-            parsed = conllu.parse_token_and_metadata("\n".join(lines), fields=_FIELDS)
-        except conllu.exceptions.ParseException as error:
-            raise UsageError(f"{path}, sentence {len(sentences) + 1}: {error}") from None
-        words = [token for token in parsed if isinstance(token["id"], int)]
-        sentences.append(([word["form"] for word in words], [word["upos"] for word in words]))
-        untagged += sum(word["upos"] == "_" for word in words)
-    if untagged:
-        log.warning("%s: %d word(s) without a UPOS tag are left out of scoring", path, untagged)
-    return sentences
-
-
-def conllu_blocks(lines: Iterable[str], name: str = "input") -> Iterator[str]:
-    """The text of one sentence at a time with its comments and the blank lines after it; nothing is lost:
-    `"".join(conllu_blocks(lines)) == "".join(lines)`.
-
-    lines: with their ends, such as a text stream opened with encoding="utf-8", newline="\\n".
-    Raises UsageError with name and line number for a token line that is not ten columns after an ID.
-    """
-    block: list[str] = []
-    blank_before = False
-    for number, line in enumerate(lines, 1):
-        blank = not line.strip()
-        if blank_before and not blank:
-            yield "".join(block)
-            block = []
-        block.append(line)
-        blank_before = blank
-        if columns := _columns(line):
-            _check_columns(columns, f"{name}, line {number}")
-    if block:
-        yield "".join(block)
-
-
-def block_words(block: str) -> list[str]:
-    """The forms of a sentence block's syntactic words."""
-    return [columns[1] for line in block.split("\n") if _is_word(columns := _columns(line))]
-
-
-def replace_upos(block: str, tags: Sequence[str]) -> str:
-    """The same text with the UPOS column of the words replaced, one tag a word, every other byte kept.
-
-    Raises ValueError if the numbers of words and tags differ.
-    """
-    lines = block.split("\n")
-    words = [i for i, line in enumerate(lines) if _is_word(_columns(line))]
-    for i, tag in zip(words, tags, strict=True):
-        columns = lines[i].split("\t")
-        lines[i] = "\t".join([*columns[:3], tag, *columns[4:]])
-    return "\n".join(lines)
-
-
-def _columns(line: str) -> list[str]:
-    """The columns of a token line; [] for comments and blank lines."""
-    line = line.removeprefix("\ufeff")
-    return [] if line.startswith("#") or not line.strip() else line.rstrip("\r\n").split("\t")
-
-
-def _is_word(columns: list[str]) -> bool:
-    return bool(columns) and _WORD.fullmatch(columns[0]) is not None
-
-
-def _check_columns(columns: list[str], where: str) -> None:
-    if len(columns) != 10:
-        raise UsageError(f"{where}: 10 columns separated by tabs expected, {len(columns)} found")
-    if not (_WORD.fullmatch(columns[0]) or _OTHER.fullmatch(columns[0])):
-        raise UsageError(f"{where}: {_short(columns[0])} is not a word ID such as 3, 3-4 or 3.1")
-    if not all(columns[:4]):
-        raise UsageError(f"{where}: an empty column; write _ for no value")
-    if any("  " in column for column in columns[:4]):  # the conllu package would split there
-        raise UsageError(f"{where}: two spaces in a row inside a column; use one")

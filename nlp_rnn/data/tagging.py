@@ -12,14 +12,12 @@ import numpy as np
 from torch import Tensor
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
+from nlp_rnn.data.checks import UNTAGGED
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor, cap
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
-
-UNTAGGED = "_"
-"""The CoNLL-U sign for "no value": such words are read and never scored."""
 
 
 @dataclass

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_rnn.data import corpora
+from nlp_rnn.data.checks import encoded_labels
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.errors import UsageError
 
@@ -339,7 +340,7 @@ def test_the_draws_leave_every_label_in_train(labels, cap, fraction, seed, liste
     assert validation.num_rows >= 1
     capped = corpus._capped("train", train, "label")
     assert capped.num_rows == min(train.num_rows, cap or train.num_rows)
-    assert set(corpora._labels(capped, "label")[1]) == set(labels)
+    assert set(encoded_labels(capped, "label")[1]) == set(labels)
 
 
 # ------------------------------------------------------------------------------------------------- hub

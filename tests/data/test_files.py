@@ -1,3 +1,4 @@
+import csv
 import io
 import os
 from pathlib import Path
@@ -8,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_rnn.data import files
-from nlp_rnn.data.files import (
-    block_words,
-    conllu_blocks,
-    read_conllu,
-    read_lines,
-    read_table,
-    replace_upos,
-)
+from nlp_rnn.data.conllu import block_words, conllu_blocks, read_conllu, replace_upos
+from nlp_rnn.data.files import read_table
+from nlp_rnn.data.lines import read_lines
 from nlp_rnn.errors import UsageError
 
 COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
@@ -360,6 +355,6 @@ def test_replace_upos_wants_one_tag_a_word():
 
 
 def test_csv_leaves_the_module_s_field_limit_alone(tmp_path):
-    limit = files.csv.field_size_limit()
+    limit = csv.field_size_limit()
     read_table(write(tmp_path, "a.csv", "x" * 200_000 + ",1\n"), COLUMNS)
-    assert files.csv.field_size_limit() == limit
+    assert csv.field_size_limit() == limit
