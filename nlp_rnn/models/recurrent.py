@@ -7,7 +7,7 @@ either direction, and the final state is the one at each sequence's own end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -156,7 +156,7 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
         return output, (h, c)
 
 
-CELLS: dict[str, type[_LengthAware]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+CELLS: dict[str, Callable[..., _LengthAware]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
 def recurrent_layer(

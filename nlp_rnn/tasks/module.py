@@ -17,6 +17,8 @@ from nlp_rnn.data.batching import Batch
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.metrics import class_report
+from nlp_rnn.models.classifier import POOLINGS
+from nlp_rnn.models.recurrent import CELLS
 from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
 
@@ -199,7 +201,19 @@ def plain_settings(arguments: dict[str, Any]) -> dict[str, Any]:
         if name not in ("self", "processor", "__class__")
     }
     check_settings(settings)
+    check_choices(settings)
     return settings
+
+
+def check_choices(settings: Mapping[str, Any]) -> None:
+    """Refuse the name of a cell or pooling that there is not.
+
+    Raises:
+        UsageError: names the setting, its value, and what it may be.
+    """
+    for name, table in (("cell", CELLS), ("pooling", POOLINGS)):
+        if name in settings and settings[name] not in table:
+            raise UsageError(f"{name} must be one of {', '.join(table)}, not {settings[name]!r}")
 
 
 def class_details(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:

@@ -85,9 +85,10 @@ def make_optimizer(
         raise UsageError(
             f"schedule {settings.schedule} needs an end: set trainer.max_epochs or trainer.max_steps"
         )
-    steps = max(int(steps), 1)
+    steps = max(int(steps), 2)
     if settings.schedule == "one_cycle":
-        warmup = settings.warmup or 0.3
+        # torch divides by the lengths of both halves: neither may be a single step.
+        warmup = min(max(settings.warmup or 0.3, 1.5 / steps), 1 - 0.5 / steps)
         cycle = OneCycleLR(optimizer, settings.lr, steps, pct_start=warmup, cycle_momentum=False)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
     rising = int(settings.warmup * steps)

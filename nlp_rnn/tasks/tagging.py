@@ -116,7 +116,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
         return class_details(matrix, self.processor.labels)
 
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
-        """Of each sentence its `tags` and the probability of each as `scores`."""
+        """Of each sentence its `tags` and the probability of each as `scores`, up to the maximum length."""
         best, tags = self._logits(batch, batch.words).float().softmax(-1).max(-1)  # [T, B] each
         labels = self.processor.labels
         return [

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from itertools import pairwise
 
 import pytest
 import pytorch_lightning as pl
@@ -346,7 +347,7 @@ def rates(settings, steps, losses=()):
         optimizer.step()
         if losses:
             scheduler.step(losses[step])
-        elif scheduler is not None and step < steps - 1:
+        elif scheduler is not None:  # after the last step too, as Lightning does
             scheduler.step()
     return seen
 
@@ -362,7 +363,7 @@ def test_cosine(warmup):
     assert found[:rising] == pytest.approx([0.5 * (step + 1) / 20 for step in range(rising)])
     falling = found[rising:]
     assert falling[0] == 0.5
-    assert all(a > b for a, b in zip(falling, falling[1:], strict=False))
+    assert all(a > b for a, b in pairwise(falling))
     assert falling[len(falling) // 2] == pytest.approx(0.25)
     assert falling[-1] < 0.001
 
@@ -392,8 +393,8 @@ def test_plateau():
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
-@pytest.mark.parametrize("warmup", [0.0, 0.01, 1.0])
-@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("steps", [1, 2, 3, 10])
 def test_very_short_runs(schedule, warmup, steps):
     found = rates(Optimization(lr=0.5, schedule=schedule, warmup=warmup), steps)
     assert all(0 <= rate <= 0.5 for rate in found)
@@ -403,7 +404,7 @@ class Recorder(pl.Callback):
     def __init__(self):
         self.rates = []
 
-    def on_train_batch_end(self, trainer, *_):
+    def on_train_batch_start(self, trainer, *_):
         self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
 
@@ -425,9 +426,9 @@ def test_schedules_end_with_the_run(schedule, accumulate, tmp_path):
             rate == pytest.approx(0.5 * 0.1 ** round(math.log10(0.5 / rate))) for rate in recorder.rates
         )
     else:
-        assert recorder.rates[-1] < 0.005
-        assert min(recorder.rates[:-4]) > recorder.rates[-1]
-        assert len(set(recorder.rates)) >= 24 // accumulate - 1
+        assert recorder.rates[-1] < 0.01
+        assert min(recorder.rates[:-accumulate]) > recorder.rates[-1]
+        assert len(set(recorder.rates)) == 24 // accumulate
 
 
 @pytest.mark.parametrize(("schedule", "warmup"), [("cosine", 0.0), ("one_cycle", 0.0), ("constant", 0.1)])
