@@ -504,8 +504,13 @@ def test_settings_without_sense(name, options, message):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_unknown_cells(name):
-    with pytest.raises(ValueError, match="unknown cell 'mamba': use one of rnn, gru, lstm"):
+    with pytest.raises(UsageError, match="cell must be one of rnn, gru, lstm, not 'mamba'"):
         make_task(name, "mamba")
+
+
+def test_unknown_pooling():
+    with pytest.raises(UsageError, match="pooling must be one of last, mean, max, not 'sum'"):
+        make_task("sentiment", pooling="sum")
 
 
 # ------------------------------------------------------------------------------------------- checkpoints
