@@ -144,9 +144,8 @@ def readable(message: str, known: Iterable[str]) -> str:
     where = where.replace("init_args.", "")
 
     if found := _UNKNOWN.search(text):
-        parts = ("" if found["b"] or found["d"] else where, found["group"])
         key = next(found[name] for name in "abcde" if found[name])
-        path = ".".join([*(part for part in parts if part), key]).replace("init_args.", "")
+        path = ".".join(part for part in (where, found["group"], key) if part).replace("init_args.", "")
         return f"unknown setting {path!r}.{nearest(path, known)}"
     if found := re.search(r"Importing '([\w.]+)' is not allowed", text):
         return f"{where}: class {found[1]!r} is refused; use one of nlp_rnn or pytorch_lightning"

@@ -26,6 +26,10 @@ def reporting(program: str) -> Iterator[None]:
         _leave(program, error, 2)
     except KeyboardInterrupt:
         _leave(program, "interrupted", 130)
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, KeyboardInterrupt):  # for which Lightning exits with 1
+            raise
+        _leave(program, "interrupted", 130)
     except BrokenPipeError:
         # Who reads us has had enough; without this the interpreter complains on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,6 +74,7 @@ def quiet() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*Experiment logs directory .* exists and is not empty.*",
         ".*The dirpath has changed from.*",
+        ".*Couldn't infer the batch indices.*",
         ".*lr_scheduler.step.*before.*optimizer.step.*",
     ):
         warnings.filterwarnings("ignore", message)

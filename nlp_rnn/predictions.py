@@ -43,6 +43,11 @@ class PredictionWriter(BasePredictionWriter):
         with self._part(trainer.global_rank).open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in prediction)
 
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self._part(trainer.global_rank).unlink(missing_ok=True)
+
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.strategy.barrier()
         if not trainer.is_global_zero:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -85,8 +86,10 @@ class ContinueAsSet(Callback):
             scheduler: Any = config.scheduler
             if isinstance(scheduler, ReduceLROnPlateau):
                 continue
-            asked = fresh["lr_scheduler"]["scheduler"].state_dict()
-            place = ("last_epoch", "_step_count")
-            scheduler.__dict__.update({name: value for name, value in asked.items() if name not in place})
-            for group, rate in zip(groups, scheduler.get_lr(), strict=True):
+            place = ("optimizer", "last_epoch", "_step_count")
+            asked = vars(fresh["lr_scheduler"]["scheduler"])
+            vars(scheduler).update({name: value for name, value in asked.items() if name not in place})
+            with warnings.catch_warnings(action="ignore"):  # of asking outside of a step
+                rates = scheduler.get_lr()
+            for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate

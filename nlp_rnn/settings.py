@@ -43,6 +43,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "min_frequency": (0, 10**9),
     "max_size": (5, 10**8),
     "seed": (0, 2**32 - 1),
+    "seed_everything": (0, 2**32 - 1),
     # trainer
     "max_epochs": (-1, 10**9),
     "max_steps": (-1, 10**12),

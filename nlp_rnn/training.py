@@ -43,6 +43,7 @@ class _CLI(LightningCLI):
 
     def __init__(self, arguments: list[str], command: str) -> None:
         self.command = command
+        self.verbs = arguments[:1] or [""]
         self.loaded: Task | None = None
         self.run_dir: Path | None = None
         settings = {"exit_on_error": False, "allow_abbrev": False}
@@ -52,7 +53,7 @@ class _CLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=None,
-            parser_kwargs={**settings, **{verb: dict(settings) for verb in _VERBS}},
+            parser_kwargs={**settings, **{verb: dict(settings) for verb in self.subcommands()}},
             seed_everything_default=0,
             trainer_defaults={"max_epochs": 10, "enable_model_summary": False},
             auto_configure_optimizers=False,
@@ -60,10 +61,11 @@ class _CLI(LightningCLI):
             args=arguments,
         )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        # To make the parser of the verb in question alone spares time; for help, all of them are there.
+        verbs = self.verbs if self.verbs[0] in _VERBS else _VERBS
         # Nothing is ever unpickled, so `weights_only` is no setting.
-        return {verb: skipped | {"weights_only"} for verb, skipped in LightningCLI.subcommands().items()}
+        return {verb: LightningCLI.subcommands()[verb] | {"weights_only"} for verb in verbs}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data.processor", "model.init_args.processor", apply_on="instantiate")
@@ -73,21 +75,16 @@ class _CLI(LightningCLI):
             {
                 "checkpoint.monitor": "val/loss",
                 "checkpoint.mode": "min",
-                "checkpoint.save_last": True,
                 "checkpoint.filename": "best",
                 "early_stopping.monitor": "val/loss",
                 "early_stopping.patience": 10,
                 "early_stopping.check_finite": False,
+                "early_stopping.strict": False,  # a run may end before it is validated
             }
         )
         for flag, kind, default, text in (
             ("--runs", str, "runs", "Folder in which each fit gets a run directory of its own."),
-            (
-                "--name",
-                str | None,
-                None,
-                "Name of the run; that of the first configuration file if left out.",
-            ),
+            ("--name", str | None, None, "Name of the run, else that of its first configuration file."),
             ("--output", str, "predictions.jsonl", "Where the verb predict writes, JSON lines."),
         ):
             parser.add_argument(flag, type=kind, default=default, help=text)
@@ -153,9 +150,9 @@ class _CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config[self.subcommand]
         if self.subcommand != "fit":
-            trainer: Any = super().instantiate_trainer(
-                **({"logger": False} if not config.trainer.logger else {})
-            )
+            if config.trainer.logger is None:
+                kwargs["logger"] = False
+            trainer: Any = super().instantiate_trainer(**kwargs)
             if self.subcommand == "predict":
                 trainer.callbacks.append(PredictionWriter(config.output))
             return trainer
@@ -166,8 +163,11 @@ class _CLI(LightningCLI):
             kinds = (CSVLogger, TensorBoardLogger)
             kwargs["logger"] = [kind(str(self.run_dir), name="", version="") for kind in kinds]
         trainer = super().instantiate_trainer(**kwargs)
-        if trainer.checkpoint_callback.dirpath is None:
-            trainer.checkpoint_callback.dirpath = str(self.run_dir / "checkpoints")
+        folder = str(self.run_dir / "checkpoints")
+        best = trainer.checkpoint_callback
+        best.dirpath = best.dirpath or folder
+        # A callback of its own: with `save_last` the best one would write it no more often than itself.
+        trainer.callbacks.append(ModelCheckpoint(folder, "last", enable_version_counter=False))
         if trainer.loggers:
             trainer.callbacks.append(LearningRateMonitor())
         if config.ckpt_path:
@@ -204,13 +204,14 @@ class _CLI(LightningCLI):
     def after_fit(self) -> None:
         assert self.run_dir is not None
         trainer: Any = self.trainer
-        best = trainer.checkpoint_callback.best_model_path or trainer.checkpoint_callback.last_model_path
-        if not best:
+        saved = [path for callback in trainer.checkpoint_callbacks if (path := callback.best_model_path)]
+        if not saved:
             return
         if trainer.is_global_zero and trainer.loggers:
             learning_curves(self.run_dir / "metrics.csv", self.run_dir / "curves.png")
-        self.model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
-        metrics = trainer.validate(self.model, self.datamodule, verbose=False)[0]
+        self.model.load_state_dict(torch.load(saved[0], map_location="cpu", weights_only=True)["state_dict"])
+        validated = trainer.validate(self.model, self.datamodule, verbose=False)
+        metrics = validated[0] if validated else {}  # limit_val_batches may be 0
         if trainer.is_global_zero:
             card = model_card(self.model, self.datamodule.corpus.path, self.command, {"validation": metrics})
             folder = save_pretrained(self.model, self.run_dir / "model", card)
@@ -252,15 +253,8 @@ def _as_set(task: Task, kind: type[Task], settings: dict[str, Any]) -> Task:
     if isinstance(task, Translation):
         task.decoding = settings.get("decoding", Decoding())
         task.settings["decoding"] = asdict(task.decoding)
-    other = [
-        line
-        for line in differences(task.settings, settings)
-        if not line.startswith(
-            ("optimization", "dropout", "label_smoothing", "word_dropout", "teacher_forcing")
-        )
-    ]
-    if other:
-        log.warning("the trained model stays as it is, whatever is set here: %s", ", ".join(other))
+    if fixed := [line for name, line in differences(task.settings, settings) if not changeable(name)]:
+        log.warning("the trained model stays as it is, whatever is set here: %s", ", ".join(fixed))
     return task
 
 

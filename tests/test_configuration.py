@@ -1,9 +1,10 @@
-"""Faults in settings: one line, exit code 2, found before any data is read, nothing run and nothing written."""
+"""Faults in settings: one line, exit code 2, before any data is read; nothing is run, nothing written."""
 
 import os
 import sys
 
 import pytest
+import torch
 
 from nlp_rnn import configuration
 from nlp_rnn.cli import main
@@ -136,7 +137,7 @@ def test_every_nested_setting_has_a_name():
         ("model.teacher_forcing", "1.01", "teacher_forcing must be between 0 and 1"),
         ("model.optimization.lr", "0", "optimization.lr must be between"),
         ("model.optimization.lr", ".inf", "optimization.lr must be between"),
-        ("model.optimization.lr", "-.inf", "optimization.lr must be between"),
+        ("model.optimization.lr", "-1.0", "optimization.lr must be between"),
         ("model.decoding.beam", "0", "beam must be between 1 and"),
         ("data.batching.size", "0", "batching.size must be between 1 and"),
         ("data.batching.max_tokens", "-1", "batching.max_tokens must be between 1 and"),
@@ -314,7 +315,7 @@ def test_the_name_of_a_run_is_one_folder(refusal, name):
     assert "give a plain folder name" in refusal("--name", name)
 
 
-@pytest.mark.skipif("torch.cuda.is_available()", reason="there is a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
 def test_a_gpu_that_is_not_there_is_an_error_before_data_loads(refusal, accelerator):
     said = refusal("--trainer.accelerator", accelerator)

@@ -1,0 +1,77 @@
+"""Every ready-made configuration says how it is run, and trains."""
+
+import contextlib
+import json
+import shlex
+
+import pytest
+import yaml
+
+from nlp_rnn.cli import conf_folder, main
+from nlp_rnn.data import Corpus
+from nlp_rnn.settings import check_settings
+
+CONF = conf_folder()
+CORPORA = sorted(path.name for path in CONF.glob("*.yaml"))
+OVERLAYS = sorted(path.name for path in (CONF / "trainer").glob("*.yaml"))
+
+TINY = [
+    *("--data.corpus.path", "builtin", "--data.corpus.config", "null", "--data.corpus.max_examples", "200"),
+    *("--data.batching.size", "16", "--data.max_length", "12"),
+    *("--model.embedding_dim", "8", "--model.hidden_dim", "8"),
+    *("--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1", "--trainer.max_epochs", "1"),
+    *("--trainer.precision", "32-true", "--trainer.enable_progress_bar", "false"),
+]
+
+
+def test_there_is_something_to_test():
+    assert {name.partition("_")[0] for name in CORPORA} == {"sentiment", "tagging", "translation"}
+    assert len(CORPORA) >= 8
+    assert {"bf16.yaml", "ddp.yaml", "gpu.yaml"} <= set(OVERLAYS)
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_the_first_line_is_the_command_that_runs_it(name):
+    first, *rest = (CONF / name).read_text().splitlines()
+    words = shlex.split(first)
+    assert words[:5] == ["#", "nlp-rnn", "fit", "--config", f"conf/{name}"]
+    flags = words[5:]
+    assert flags in ([], ["--data.corpus.path", flags[-1] if flags else ""])
+    # where it needs a path beside it, the corpus itself is the hub's; else it is the built-in one
+    corpus = yaml.safe_load("\n".join(rest))["data"].get("init_args", {}).get("corpus", {})
+    assert bool(corpus.get("path", "").count("/") == 1) == bool(flags)
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_it_trains(name, tmp_path):
+    main(["fit", "--config", f"conf/{name}", *TINY, "--runs", str(tmp_path)])
+    (run,) = (tmp_path / name.removesuffix(".yaml")).glob("1")
+    config = json.loads((run / "model" / "config.json").read_text())
+    assert config["task"] == name.partition("_")[0]
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_goes_over_any_of_them(overlay, capsys):
+    lines = (CONF / "trainer" / overlay).read_text().splitlines()
+    command = f"nlp-rnn fit --config conf/NAME.yaml --config conf/trainer/{overlay}"
+    assert lines[0].startswith("# ")
+    assert lines[0].endswith(command)
+    asked = yaml.safe_load("\n".join(lines))
+    assert set(asked) == {"trainer"}
+    name = CORPORA[OVERLAYS.index(overlay) % len(CORPORA)]
+    stacked = ["--config", f"conf/{name}", "--config", f"conf/trainer/{overlay}"]
+    with contextlib.suppress(SystemExit):
+        main(["fit", *stacked, "--print_config"])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    own = yaml.safe_load((CONF / name).read_text())["trainer"]
+    for setting, value in {**own, **asked["trainer"]}.items():
+        assert str(printed["trainer"][setting]) == str(value)
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_its_values_are_in_range_and_its_corpus_is_the_hubs_or_built_in(name):
+    content = yaml.safe_load((CONF / name).read_text())
+    check_settings(content)
+    corpus = Corpus(**content["data"].get("init_args", {}).get("corpus", {}))
+    assert corpus.path == "builtin" or corpus.path.count("/") == 1
