@@ -13,6 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
+# In training, rows whose second lengths differ by less than this may share a batch: on Multi30k, three epochs,
+# validation loss 3.19 with 1 and 3.09 with any. Larger ones pad more.
+_MIXED = 8
+
 IGNORED = -100
 """The target value that no loss and no metric counts."""
 
@@ -129,9 +133,13 @@ class LengthGroupedSampler(DistributedSampler):
         self.num_replicas = world_size
         self.seed = batching.seed
         self.epoch = 0
+        self._groups = lengths.copy()
+        if shuffle:
+            # Sorted by the second length to the token, each batch would pull the model to a length of its own.
+            self._groups[:, 1:] = -(-lengths[:, 1:] // _MIXED) * _MIXED
         # Where batches end in the sorted rows: the same each epoch, whatever the order of ties.
-        order = np.lexsort(lengths.T[::-1])
-        self._ends = self._cut(lengths[order])
+        order = np.lexsort(self._groups.T[::-1])
+        self._ends = self._cut(self._groups[order])
 
     def _cut(self, lengths: np.ndarray) -> list[int]:
         size, max_tokens = self.batching.size, self.batching.max_tokens
@@ -161,7 +169,7 @@ class LengthGroupedSampler(DistributedSampler):
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng((self.seed, self.epoch))
         ties = random.permutation(len(self.lengths)) if self.shuffle else np.arange(len(self.lengths))
-        order = np.lexsort((ties, *self.lengths.T[::-1]))
+        order = np.lexsort((ties, *self._groups.T[::-1]))
         batches = np.split(order, self._ends[:-1]) if self._ends else []
         if self.shuffle:
             batches = [batches[i] for i in random.permutation(len(batches))]
