@@ -7,12 +7,6 @@ from collections.abc import Mapping
 import nlp_rnn
 from nlp_rnn.tasks import Task
 
-_EXAMPLES = {
-    "sentiment": '"not a bad film"',
-    "tagging": '"i work at google"',
-    "translation": '"zwei hunde spielen im schnee."',
-}
-
 
 def model_card(task: Task, corpus: str, command: str, metrics: Mapping[str, Mapping[str, float]]) -> str:
     """Markdown that says what the model is, what it was made from, how, and how well it does.
@@ -53,7 +47,7 @@ A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters, {sizes}
 ```python
 from nlp_rnn import pipeline
 
-print(pipeline("{task.name}", model="path/to/this/folder")({_EXAMPLES[task.name]}))
+print(pipeline("{task.name}", model="path/to/this/folder")("{task.example}"))
 ```
 
 ## The model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
         checked = check_arguments(arguments)
         from nlp_rnn.training import run
 
-        run(checked, command=" ".join(["nlp-rnn", *arguments]))
+        run(checked, command=shlex.join(["nlp-rnn", *arguments]))
 
 
 def conf_folder() -> Path:

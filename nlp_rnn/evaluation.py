@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 
 from nlp_rnn.data import DATA, Batching, Corpus
 from nlp_rnn.data.batching import Rows
+from nlp_rnn.data.corpora import BUILTIN, SPLITS
 from nlp_rnn.data.module import encode, loader
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pictures import bleu_by_length, confusion_matrix
@@ -66,7 +67,7 @@ def evaluate(
     Args:
         model: what `from_pretrained` takes, or what it gives.
         corpus: where the rows come from; the model's own vocabulary reads them.
-        split: train, validation or test.
+        split: train, validation or test, or the name that the corpus has for a split.
         columns: where the corpus's columns have other names than usual: the arguments of the task's
             DataModule that name columns, such as {"source": "de", "target": "en"}.
         batch_size: most rows computed together; no figure depends on it.
@@ -95,6 +96,8 @@ def evaluate(
             raise UsageError(
                 f"a {task.name} corpus has no column {name!r}; its columns are {', '.join(known)}"
             )
+    if split not in SPLITS and corpus.path != BUILTIN:
+        corpus, split = replace(corpus, test_split=split), "test"
     data = data_class(corpus, **(columns or {}))  # type: ignore[call-arg, arg-type]
     rows = Rows(encode(corpus.load_split(data.columns(), split, data.labels), task.processor))
     task = on_device(task, device).eval()
@@ -103,7 +106,12 @@ def evaluate(
         metric.reset()
     for batch in loader(rows, task.processor, batching):
         task.measure(batch.to(device), metrics)
-    figures: dict[str, Any] = {"task": task.name, "data": corpus.path, "split": split, "rows": len(rows)}
+    figures: dict[str, Any] = {
+        "task": task.name,
+        "data": corpus.path,
+        "split": corpus.test_split or split,
+        "rows": len(rows),
+    }
     results = {name: value for name, value in task.results(metrics).items() if not name.startswith("f1_")}
     figures |= results | task.details(metrics)  # which has each class's scores in its table
     if pictures is not None:

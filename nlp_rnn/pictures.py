@@ -178,7 +178,8 @@ def _panels(metrics_csv: Path) -> dict[str, dict[str, Points]]:
     for step, _, row in steps:
         for column, text in row.items():
             value = _number(text)
-            if column and column not in ("epoch", "step") and math.isfinite(value):
+            # A panel for each class's F1 would crowd out the rest.
+            if column and column not in ("epoch", "step") and "/f1_" not in column and math.isfinite(value):
                 title, label = _title_and_label(column)
                 points = panels.setdefault(title, {}).setdefault(label, [])
                 points.append(((step + 1) / steps_per_epoch, value))

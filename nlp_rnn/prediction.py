@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import BinaryIO, TextIO
 
 from nlp_rnn.data.conllu import block_words, conllu_blocks, replace_upos
 from nlp_rnn.data.lines import open_bytes
@@ -59,8 +60,9 @@ def predict(
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
     answerer = pipeline(task.name, task, batch_size, device, beam, n_best)  # type: ignore[arg-type]
     with one_warning(), _reading(source) as stream, _writing(output) as sink:
-        # Someone who types wants each answer at once; a file is better read ahead.
-        window = 1 if stream.isatty() else None
+        # Someone who types wants each answer at once, who feeds a pipe wants them soon; a file is better
+        # read far ahead.
+        window = 1 if stream.isatty() else None if _is_file(stream) else batch_size
         name = "standard input" if source == "-" else source
         lines = decoded_lines(stream, name)
         if conllu:
@@ -98,13 +100,7 @@ def _answered(answerer: Pipeline, lines: Iterable[str], as_json: bool, window: i
         if as_json:
             yield json.dumps(answer, ensure_ascii=False) + "\n"
         else:
-            yield _plain(answer).replace("\n", " ") + "\n"
-
-
-def _plain(answer: dict[str, Any]) -> str:
-    if "tags" in answer:
-        return " ".join(answer["tags"])
-    return answer["label"] if "label" in answer else answer["text"]
+            yield answerer.task.plain(answer).replace("\n", " ") + "\n"
 
 
 def _tagged_blocks(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterator[str]:
@@ -115,6 +111,13 @@ def _tagged_blocks(answerer: Pipeline, lines: Iterable[str], name: str) -> Itera
             # What is beyond the model's longest sentence stays untagged.
             tags = answer["tags"] + [UNTAGGED] * (len(sentence) - len(answer["tags"]))
             yield replace_upos(block, tags)
+
+
+def _is_file(stream: BinaryIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # not of the operating system
+        return False
 
 
 @contextmanager

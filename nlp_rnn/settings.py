@@ -17,7 +17,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "num_layers": (1, 64),
     "dropout": (0, 0.99),
     "character_embedding_dim": (1, 65_536),
-    "character_hidden_dim": (0, 65_536),
+    "character_hidden_dim": (1, 65_536),
     # training
     "teacher_forcing": (0, 1),
     "label_smoothing": (0, 0.99),
@@ -47,6 +47,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     # trainer
     "max_epochs": (-1, 10**9),
     "max_steps": (-1, 10**12),
+    "overfit_batches": (0, 0),  # Lightning would take out the grouping by length
     "gradient_clip_val": (0, 1e9),
     "accumulate_grad_batches": (1, 10**9),
     "devices": (-1, 100_000),

@@ -26,12 +26,13 @@ from nlp_rnn.configuration import readable, setting_names, trust_only_own_classe
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pictures import learning_curves
-from nlp_rnn.predictions import PredictionWriter
 from nlp_rnn.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.resuming import ContinueAsSet, changeable, check_resume, differences
 from nlp_rnn.rundir import check_name, check_writable, new_run_dir
 from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks import Decoding, Task, Translation
+from nlp_rnn.tasks.module import check_choices
+from nlp_rnn.writer import PredictionWriter
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class _CLI(LightningCLI):
         verb = self.config.subcommand
         config = self.config[verb]
         check_settings(config.as_dict())
+        check_choices(config.model.init_args.as_dict())
         if verb == "fit":
             check_name(self._run_name(config))
             check_writable(Path(config.runs), "--runs")
@@ -206,10 +208,12 @@ class _CLI(LightningCLI):
         trainer: Any = self.trainer
         saved = [path for callback in trainer.checkpoint_callbacks if (path := callback.best_model_path)]
         if not saved:
+            log.warning("nothing was trained, so there is no model folder")
             return
-        if trainer.is_global_zero and trainer.loggers:
-            learning_curves(self.run_dir / "metrics.csv", self.run_dir / "curves.png")
         self.model.load_state_dict(torch.load(saved[0], map_location="cpu", weights_only=True)["state_dict"])
+        logged = self.run_dir / "metrics.csv"
+        if trainer.is_global_zero and logged.is_file():  # now: to validate adds to it
+            learning_curves(logged, self.run_dir / "curves.png")
         validated = trainer.validate(self.model, self.datamodule, verbose=False)
         metrics = validated[0] if validated else {}  # limit_val_batches may be 0
         if trainer.is_global_zero:

@@ -16,8 +16,9 @@ def main() -> None:
     parser.add_argument("model", help="model folder, .ckpt file or hub id")
     parser.add_argument("--data", default="builtin", help="corpus: builtin, a file or folder, or a hub id")
     parser.add_argument("--config-name", help="configuration of a hub corpus")
+    parser.add_argument("--revision", help="revision of a hub corpus")
     parser.add_argument(
-        "--split", default="test", help="train, validation or test (a single file is one split)"
+        "--split", default="test", help="train, validation, test or the corpus's own name for one"
     )
     parser.add_argument(
         "--columns",
@@ -46,7 +47,12 @@ def main() -> None:
                 arguments.output.mkdir(parents=True, exist_ok=True)
             report = evaluate(
                 arguments.model,
-                Corpus(arguments.data, config=arguments.config_name, max_examples=arguments.max_examples),
+                Corpus(
+                    arguments.data,
+                    config=arguments.config_name,
+                    revision=arguments.revision,
+                    max_examples=arguments.max_examples,
+                ),
                 split=arguments.split,
                 columns=dict(pair.split("=", 1) for pair in arguments.columns),
                 batch_size=arguments.batch_size,

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shlex
 
 import pytest
 import yaml
@@ -32,14 +31,8 @@ def test_there_is_something_to_test():
 
 @pytest.mark.parametrize("name", CORPORA)
 def test_the_first_line_is_the_command_that_runs_it(name):
-    first, *rest = (CONF / name).read_text().splitlines()
-    words = shlex.split(first)
-    assert words[:5] == ["#", "nlp-rnn", "fit", "--config", f"conf/{name}"]
-    flags = words[5:]
-    assert flags in ([], ["--data.corpus.path", flags[-1] if flags else ""])
-    # where it needs a path beside it, the corpus itself is the hub's; else it is the built-in one
-    corpus = yaml.safe_load("\n".join(rest))["data"].get("init_args", {}).get("corpus", {})
-    assert bool(corpus.get("path", "").count("/") == 1) == bool(flags)
+    first = (CONF / name).read_text().splitlines()[0]
+    assert first == f"# nlp-rnn fit --config conf/{name}"
 
 
 @pytest.mark.parametrize("name", CORPORA)

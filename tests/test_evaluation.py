@@ -259,7 +259,7 @@ FAULTS = [
     ("sentiment", {"batch_size": 0}, "batch size must be between 1"),
     ("sentiment", {"device": "abacus"}, "device abacus: cannot be used here"),
     ("sentiment", {"split": "train"}, "no train split"),
-    ("sentiment", {"split": "best"}, "unknown split 'best'"),
+    ("sentiment", {"split": "best"}, "no test split 'best'; found test"),
 ]
 
 

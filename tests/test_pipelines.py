@@ -3,6 +3,7 @@
 import itertools
 import logging
 import math
+import unicodedata
 
 import pytest
 import torch
@@ -261,3 +262,13 @@ def test_a_pipeline_does_not_drop_out(pipelines):
     task = tiny("sentiment", dropout=0.9).train()
     ask = pipeline("sentiment", task)
     assert ask(TEXTS) == ask(TEXTS)
+
+
+@pytest.mark.parametrize("level", ["word", "char", "bpe"])
+def test_composed_and_decomposed_hangul_get_the_same_answer(level):
+    texts = ["이 영화는 정말 좋아요 .", "정말 나쁜 영화 !"]
+    vocabulary = Vocabulary.train(texts, VocabularySettings(level, min_frequency=1))
+    task = TASKS["sentiment"](SentimentProcessor(vocabulary, ["0", "1"], ["negative", "positive"], 20)).eval()
+    composed, decomposed = ([unicodedata.normalize(form, text) for text in texts] for form in ("NFC", "NFD"))
+    assert composed != decomposed
+    assert pipeline("sentiment", task)(decomposed) == pipeline("sentiment", task)(composed)

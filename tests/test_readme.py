@@ -80,7 +80,9 @@ def test_the_python(place, monkeypatch):
     source, target = torch.zeros(3, 1, dtype=torch.long), torch.zeros(4, 1, dtype=torch.long)
     for kind, block in BLOCKS:
         if kind == "python":
-            block = block.replace("max_examples=2000", "max_examples=100").replace("max_epochs=3", "max_epochs=1")
+            block = block.replace("max_examples=2000", "max_examples=100").replace(
+                "max_epochs=3", "max_epochs=1"
+            )
             names = {"source": source, "target": target}
             exec(compile(block, "README.md", "exec"), names)
             if "logits" in names:

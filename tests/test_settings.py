@@ -13,7 +13,7 @@ from nlp_rnn.tasks.translation import Decoding
 @pytest.mark.parametrize("name", _RANGES)
 def test_the_ends_of_each_range_are_allowed_and_nothing_beyond(name):
     low, high = _RANGES[name]
-    assert low < high
+    assert low <= high
     check_settings({name: low})
     check_settings({name: high})
     step = 1 if isinstance(low, int) and isinstance(high, int) and high > 1 else 1e-3 * max(abs(low), 1e-9)

@@ -123,10 +123,10 @@ class Corpus:
         local = None if self.path == BUILTIN else self._local()
         if local is not None and not local.is_dir():
             raw = _read_files([local], accepted)
-        elif split == "validation":
+        elif found := self._read(accepted, only=split):
+            raw = found[split]
+        else:  # validation, which is to be drawn
             return self.load(columns, labels)[split]
-        else:
-            raw = self._read(accepted, needed=split)[split]
         if unlabelled(split, raw, labels):
             raise UsageError(f"{raw[0]}: its labels are hidden; measure on another split")
         table = checked(raw[0], raw[1], labels)
@@ -158,15 +158,19 @@ class Corpus:
 
     # ------------------------------------------------------------------------------------- sources
 
-    def _read(self, columns: Columns, needed: str = "train") -> dict[str, Split]:
+    def _read(self, columns: Columns, only: str | None = None) -> dict[str, Split]:
         if self.path == BUILTIN:
             examples = builtin.builtin_splits(0)
-            return {name: _builtin_split(name, rows, columns) for name, rows in examples.items()}
+            return {
+                name: _builtin_split(name, rows, columns)
+                for name, rows in examples.items()
+                if only in (None, name)
+            }
         if local := self._local():
-            chosen = self._split_files(local, columns, needed)
+            chosen = self._split_files(local, columns, only)
             return {name: _read_files(files, columns) for name, files in chosen.items()}
         hub, read = self._load_hub(), {}
-        for split, name in self._choose_splits(list(hub), f"dataset {self.path}", needed).items():
+        for split, name in self._choose_splits(list(hub), f"dataset {self.path}", only).items():
             where = f"dataset {self.path}, split {name}"
             read[split] = where, text_columns(hub[name].with_format("arrow")[:], columns, where)
         return read
@@ -182,7 +186,7 @@ class Corpus:
             )
         return None
 
-    def _split_files(self, local: Path, columns: Columns, needed: str = "train") -> dict[str, list[Path]]:
+    def _split_files(self, local: Path, columns: Columns, only: str | None = None) -> dict[str, list[Path]]:
         """split -> its file: one table, or the sides of parallel text"""
         if not local.is_dir():
             if {self.train_split, self.validation_split, self.test_split} - {None}:
@@ -194,14 +198,16 @@ class Corpus:
             known = file.suffix.lower() in TABLE_SUFFIXES or file.suffix[1:] in sides
             if known and not file.name.startswith("."):
                 found.setdefault(file.stem, []).append(file)
-        chosen = self._choose_splits(list(found), str(local), needed)
+        chosen = self._choose_splits(list(found), str(local), only)
         return {split: found[stem] for split, stem in chosen.items()}
 
-    def _choose_splits(self, names: Sequence[str], where: str, needed: str) -> dict[str, str]:
-        """canonical split -> which of the names it is"""
+    def _choose_splits(self, names: Sequence[str], where: str, only: str | None) -> dict[str, str]:
+        """canonical split -> which of the names it is; of one, or of all with train"""
         asked = {"train": self.train_split, "validation": self.validation_split, "test": self.test_split}
         chosen = {}
         for split, name in asked.items():
+            if only not in (None, split):
+                continue
             exact, pattern = _SPLIT_NAMES[split]
             free = [n for n in names if n not in asked.values()]
             found = [n for n in free if re.search(rf"(^|[-_.]){pattern}", n.lower())]
@@ -210,7 +216,7 @@ class Corpus:
                 found = [name] if name in names else []
             if len(found) > 1:
                 raise UsageError(f"{where}: {', '.join(found)} could each be {split}; set {split}_split")
-            if not found and (name is not None or split == needed):
+            if not found and (name is not None or split == "train" or (only and split == "test")):
                 what = f"{split} split {name!r}" if name else f"{split} split"
                 raise UsageError(f"{where}: no {what}; found {', '.join(names) or 'none'}; set {split}_split")
             if found:

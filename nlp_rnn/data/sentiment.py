@@ -24,8 +24,6 @@ class SentimentBatch(Batch):
 
     tokens: Tensor
     """[T, B] int64, padded with 0."""
-    labels: Tensor | None = None
-    """[B] int64."""
 
 
 @dataclass
@@ -61,7 +59,7 @@ class SentimentProcessor(Processor):
     def collate(self, rows: dict[str, list[Any]]) -> SentimentBatch:
         tokens, lengths = pad(rows["token_ids"])
         labels = torch.tensor(rows["label_id"]) if "label_id" in rows else None
-        return SentimentBatch(rows["row"], lengths, tokens, labels)
+        return SentimentBatch(rows["row"], lengths, tokens, labels=labels)
 
 
 class SentimentData(DataModule[SentimentProcessor]):

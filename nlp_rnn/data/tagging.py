@@ -32,8 +32,6 @@ class TaggingBatch(Batch):
     """[U]."""
     spelling: Tensor | None = None
     """[T, B] int64, which of the U words stands where."""
-    labels: Tensor | None = None
-    """[T, B] int64, `IGNORED` where there is none."""
 
 
 @dataclass

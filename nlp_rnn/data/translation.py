@@ -25,8 +25,8 @@ class TranslationBatch(Batch):
     """[S, B] int64, padded with 0."""
     target: Tensor | None = None
     """[T, B] int64, beginning of sentence first: what the decoder is shown."""
-    labels: Tensor | None = None
-    """[T, B] int64, end of sentence last, `IGNORED` behind it: what it must say."""
+    target_lengths: Tensor | None = None
+    """[B], the mark of beginning or end counted."""
     references: list[str] | None = None
     """The target sentences as written."""
 
@@ -66,6 +66,7 @@ class TranslationProcessor(Processor):
             first = torch.full((1, len(ends)), BOS)
             batch.target = torch.cat([first, ids.masked_fill(ids == IGNORED, PAD)])
             batch.labels = torch.cat([ids, torch.full_like(first, IGNORED)]).scatter(0, ends[None], EOS)
+            batch.target_lengths = ends + 1
             batch.references = rows["target"]
         return batch
 

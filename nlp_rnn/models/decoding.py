@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-State = tuple[Tensor, ...]
-"""Recurrent state: tensors of shape [layers, rows, hidden]; the rows are always dimension 1."""
+from nlp_rnn.models.recurrent import State
 
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
 """(tokens [rows] int64, state) -> (logits [rows, vocab], new state)."""

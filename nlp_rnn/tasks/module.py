@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchmetrics import Metric
 
-from nlp_rnn.data.batching import Batch
+from nlp_rnn.data.batching import IGNORED, Batch
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
-from nlp_rnn.metrics import class_report
+from nlp_rnn.metrics import MeanLoss, class_report
 from nlp_rnn.models.classifier import POOLINGS
 from nlp_rnn.models.recurrent import CELLS
 from nlp_rnn.settings import check_settings
@@ -41,6 +42,8 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
 
     name: ClassVar[str]
     processor_class: ClassVar[type[Processor]]
+    example: ClassVar[str]
+    """A text that one may ask a model about."""
     shown: ClassVar[tuple[str, ...]]
     """The figures that the progress bar shows beside the loss."""
 
@@ -52,7 +55,8 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         self.model = model
         self.settings = settings
         self.optimization = optimization
-        self._positions = self._tokens = 0
+        self.train_loss = MeanLoss()
+        self._padding: dict[str, list[int]] = {}
         self.stage_metrics = nn.ModuleDict(
             {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
         )
@@ -86,16 +90,32 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
     def answer(self, batch: B) -> list[dict[str, Any]]:
         """What the model says of each row of a batch, targets or not; see `nlp_rnn.pipeline`."""
 
+    @staticmethod
+    @abstractmethod
+    def plain(answer: dict[str, Any]) -> str:
+        """An answer as bare text."""
+
     def training_step(self, batch: B, batch_idx: int) -> Tensor:
         loss = self.loss(batch)
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch))
-        self._tokens += int(batch.lengths.sum())
-        self._positions += int(batch.lengths.max()) * len(batch)
+        self.log("train/loss_step", loss, prog_bar=True, batch_size=len(batch))
+        assert batch.labels is not None
+        count = batch.labels.ne(IGNORED).sum()
+        self.train_loss.update(loss.detach() * count, count)
+        for name, lengths in batch.all_lengths().items():
+            sums = self._padding.setdefault(name, [0, 0])
+            sums[0] += int(lengths.sum())
+            sums[1] += int(lengths.max()) * len(lengths)
         return loss
 
     def on_train_epoch_end(self) -> None:
-        self.log("train/padding", 1 - self._tokens / max(1, self._positions))
-        self._positions = self._tokens = 0
+        self.log("train/loss_epoch", self.train_loss.compute())
+        self.train_loss.reset()
+        sums = torch.tensor(list(self._padding.values()), device=self.device)
+        sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        for name, (tokens, positions) in zip(self._padding, sums.tolist(), strict=True):
+            what = "_".join(["padding", *name.split("_")[:-1]])  # padding, padding_target, padding_character
+            self.log(f"train/{what}", 1 - tokens / max(1, positions))
+        self._padding.clear()
 
     def validation_step(self, batch: B, batch_idx: int) -> None:
         self.measure(batch, self.metrics("val"))
@@ -233,6 +253,18 @@ def class_figures(matrix: Tensor, labels: Sequence[str]) -> dict[str, float]:
     report = class_report(matrix)
     by_class = {f"f1_{label}": value for label, value in zip(labels, report.f1.tolist(), strict=True)}
     return {"accuracy": report.accuracy, "f1": report.macro_f1, **by_class}
+
+
+def mean_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """Cross-entropy a scored token, 0 where none is: logits [T, B, C], labels [T, B] -> scalar."""
+    total = F.cross_entropy(
+        logits.flatten(0, 1).float(),
+        labels.flatten(),
+        ignore_index=IGNORED,
+        label_smoothing=label_smoothing,
+        reduction="sum",
+    )
+    return total / (labels != IGNORED).sum().clamp(min=1)
 
 
 def drop_words(tokens: Tensor, share: float, replacement: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import torch
 from torch import nn
@@ -30,7 +30,8 @@ class Optimization:
         weight_decay: as the optimiser understands it.
         schedule: constant; cosine, down to 0 at the last step; one_cycle (Smith & Topin 2018); plateau, times
             `factor` when the validation loss has not sunk for `patience` epochs.
-        warmup: share of all steps in which the rate rises to `lr`; not with schedule plateau.
+        warmup: share of all steps in which the rate rises to `lr`; with one_cycle 0 means 0.3; not with
+            plateau.
         factor: of schedule plateau.
         patience: of schedule plateau, in epochs.
         init: torch's own first weights, or uniform in ±0.08 (Sutskever et al. 2014).
@@ -46,6 +47,10 @@ class Optimization:
     init: Literal["torch", "uniform"] = "torch"
 
     def __post_init__(self) -> None:
+        for name, choices in get_type_hints(Optimization).items():
+            value = getattr(self, name)
+            if get_args(choices) and value not in get_args(choices):
+                raise UsageError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
         if self.schedule == "plateau" and self.warmup:
             raise UsageError("warmup has no meaning with schedule plateau: leave it at 0")
 

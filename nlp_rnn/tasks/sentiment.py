@@ -37,6 +37,7 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
 
     name = "sentiment"
     shown = ("accuracy",)
+    example = "not a bad film"
     processor_class = SentimentProcessor
 
     def __init__(
@@ -99,3 +100,7 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
             scores = dict(zip(self.processor.labels, row, strict=True))
             answers.append({"label": self.processor.labels[best], "score": row[best], "scores": scores})
         return answers
+
+    @staticmethod
+    def plain(answer: dict[str, Any]) -> str:
+        return answer["label"]

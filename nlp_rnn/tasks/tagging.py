@@ -15,7 +15,7 @@ from nlp_rnn.data.tagging import TaggingBatch, TaggingProcessor
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.metrics import MeanLoss, class_report
 from nlp_rnn.models.tagger import Tagger
-from nlp_rnn.tasks.module import Task, class_details, class_figures, drop_words, plain_settings
+from nlp_rnn.tasks.module import Task, class_details, class_figures, drop_words, mean_loss, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
 
@@ -39,6 +39,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
 
     name = "tagging"
     shown = ("accuracy",)
+    example = "i work at google"
     processor_class = TaggingProcessor
 
     def __init__(
@@ -85,12 +86,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
     def loss(self, batch: TaggingBatch) -> Tensor:
         assert batch.labels is not None
         logits = self._logits(batch, drop_words(batch.words, self.word_dropout, UNK))
-        return F.cross_entropy(
-            logits.flatten(0, 1).float(),
-            batch.labels.flatten(),
-            ignore_index=IGNORED,
-            label_smoothing=self.label_smoothing,
-        )
+        return mean_loss(logits, batch.labels, self.label_smoothing)
 
     def measure(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
@@ -103,17 +99,17 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
 
     def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
-        parts = {
-            f"{name}_{figure}": value
-            for name, matrix in (("known", known), ("unknown", unknown))
-            for figure, value in (("accuracy", class_report(matrix).accuracy), ("words", int(matrix.sum())))
+        return {
+            "loss": metrics["loss"].compute().item(),
+            **class_figures(known + unknown, self.processor.labels),
+            "known_accuracy": class_report(known).accuracy,
+            "unknown_accuracy": class_report(unknown).accuracy,
         }
-        figures = class_figures(known + unknown, self.processor.labels)
-        return {"loss": metrics["loss"].compute().item(), **figures, **parts}
 
     def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        matrix = metrics["known"].compute() + metrics["unknown"].compute()
-        return class_details(matrix, self.processor.labels)
+        known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
+        words = {"known_words": int(known.sum()), "unknown_words": int(unknown.sum())}
+        return words | class_details(known + unknown, self.processor.labels)
 
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
         """Of each sentence its `tags` and the probability of each as `scores`, up to the maximum length."""
@@ -125,3 +121,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
                 tags.t().tolist(), best.t().tolist(), batch.lengths.tolist(), strict=True
             )
         ]
+
+    @staticmethod
+    def plain(answer: dict[str, Any]) -> str:
+        return " ".join(answer["tags"])

@@ -17,7 +17,7 @@ from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
 from nlp_rnn.models.decoding import beam_search
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
-from nlp_rnn.tasks.module import Task, drop_words, plain_settings
+from nlp_rnn.tasks.module import Task, drop_words, mean_loss, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
 # Source lengths, in tokens, by which an evaluation splits BLEU.
@@ -67,6 +67,7 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
 
     name = "translation"
     shown = ("bleu",)
+    example = "zwei hunde spielen im schnee."
     processor_class = TranslationProcessor
 
     def __init__(
@@ -103,12 +104,7 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
         shown = drop_words(batch.target[1:], self.word_dropout, UNK)
         target = torch.cat([batch.target[:1], shown])
         logits = self.model(batch.source, target, batch.lengths, self.teacher_forcing)
-        return F.cross_entropy(
-            logits.flatten(0, 1).float(),
-            batch.labels.flatten(),
-            ignore_index=IGNORED,
-            label_smoothing=self.label_smoothing,
-        )
+        return mean_loss(logits, batch.labels, self.label_smoothing)
 
     def measure(self, batch: TranslationBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
@@ -169,6 +165,10 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
             ]
             answers.append({**texts[0], "n_best": texts})
         return answers
+
+    @staticmethod
+    def plain(answer: dict[str, Any]) -> str:
+        return answer["text"]
 
     def decode_with(self, beam: int, n_best: int = 1) -> None:
         """Change the width of the beam, and how many answers are kept, of a trained model."""

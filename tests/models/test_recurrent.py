@@ -90,13 +90,22 @@ def test_padding_and_order_never_change_an_answer(case, lengths, order, garbage)
     torch.testing.assert_close(output[: lengths[row], row], short[:, 0], atol=1e-6, rtol=0)
 
 
-def test_bfloat16_padding_holds_the_cell_state_exactly():
-    layer, _ = make("lstm", False, 1)
-    batch = torch.randn(6, 2, 5)
+@pytest.mark.parametrize(("cell", "bidirectional", "depth"), CASES)
+def test_in_bfloat16_too_padding_changes_nothing(cell, bidirectional, depth):
+    layer, _ = make(cell, bidirectional, depth)
+    batch, lengths = torch.randn(6, 3, 5), [3, 6, 0]
+    other = batch.clone()
+    other[3:, 0] = 1e3
+    other[:, 2] = -1e3
     with torch.autocast("cpu", torch.bfloat16):
-        _, (_, c) = layer(batch, lengths=[3, 6])
-        _, (_, alone_c) = layer(batch[:3, :1])
-    torch.testing.assert_close(c[:, 0].float(), alone_c[:, 0].float(), atol=2e-2, rtol=0)
+        output, final = layer(batch, lengths=lengths)
+        output2, final2 = layer(other, lengths=lengths)
+        alone, alone_final = layer(batch[:3, :1])
+    assert torch.equal(output, output2)
+    assert all(torch.equal(part, part2) for part, part2 in zip(final, final2, strict=True))
+    torch.testing.assert_close(output[:3, :1].float(), alone.float(), atol=2e-2, rtol=0)
+    for part, alone_part in zip(final, alone_final, strict=True):
+        torch.testing.assert_close(part[:, :1].float(), alone_part.float(), atol=2e-2, rtol=0)
 
 
 @pytest.mark.parametrize(

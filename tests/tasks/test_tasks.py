@@ -307,9 +307,12 @@ def test_stages_log_and_start_anew(name, tmp_path):
     assert f"test/{shown}" in one[0]
     run.fit_loop.max_epochs = 1
     run.fit(task, batches(task, size=2), batches(task, size=2))
-    assert {"train/loss", "train/padding", "val/loss", *(f"val/{figure}" for figure in task.shown)} <= set(
-        run.callback_metrics
-    )
+    assert {
+        "train/loss_epoch",
+        "train/padding",
+        "val/loss",
+        *(f"val/{figure}" for figure in task.shown),
+    } <= set(run.callback_metrics)
     assert 0 <= run.callback_metrics["train/padding"] < 1
 
 
@@ -567,3 +570,48 @@ def test_stored_is_plain_and_builds_the_same_task(name, cell):
     assert again.stored() == task.stored()
     assert repr(again.model) == repr(task.model)
     assert again.optimization == task.optimization
+
+
+@pytest.mark.parametrize("name", ["tagging", "translation"])
+def test_a_batch_in_which_nothing_is_scored_teaches_nothing(name):
+    task = make_task(name)
+    batch = one_batch(task)
+    batch.labels = torch.full_like(batch.labels, IGNORED)
+    loss = task.loss(batch)
+    loss.backward()
+    assert loss == 0
+    assert all(not parameter.grad.any() for parameter in task.parameters() if parameter.grad is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "padded"),
+    [
+        ("sentiment", {"padding"}),
+        ("tagging", {"padding", "padding_character"}),
+        ("translation", {"padding", "padding_target"}),
+    ],
+)
+def test_the_training_figures_are_of_all_tokens(name, padded, tmp_path):
+    task = make_task(name, optimization=Optimization(lr=1e-12))
+    run = trainer(tmp_path, max_epochs=1)
+    run.fit(task, batches(task, size=4))
+    logged = {key.removeprefix("train/"): value.item() for key, value in run.callback_metrics.items()}
+    assert {key for key in logged if key.startswith("padding")} == padded
+    whole = one_batch(task)
+    assert logged["loss_epoch"] == pytest.approx(task.loss(whole).item(), rel=1e-4)
+    tokens = positions = 0
+    for batch in batches(task, size=4):
+        tokens += int(batch.lengths.sum())
+        positions += len(batch) * int(batch.lengths.max())
+    assert logged["padding"] == pytest.approx(1 - tokens / positions)
+
+
+@pytest.mark.parametrize("setting", ["optimizer", "schedule", "init"])
+def test_unknown_names_of_optimization_are_refused(setting):
+    with pytest.raises(UsageError, match=f"{setting} must be one of .*, not 'nonsense'"):
+        Optimization(**{setting: "nonsense"})
+
+
+def test_plateau_has_no_warmup():
+    with pytest.raises(UsageError, match="no meaning with schedule plateau"):
+        Optimization(schedule="plateau", warmup=0.1)
