@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
+import math
 import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict
@@ -186,7 +187,8 @@ class _CLI(LightningCLI):
         with redirect_stdout(sys.stderr):
             super()._run_subcommand(subcommand)
         if subcommand in ("validate", "test") and self.trainer.is_global_zero:
-            metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            values = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+            metrics = {name: value if math.isfinite(value) else None for name, value in values.items()}
             print(json.dumps(metrics, ensure_ascii=False))
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:

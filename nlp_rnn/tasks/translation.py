@@ -49,7 +49,7 @@ class Decoding:
 
 
 class Translation(Task[TranslationProcessor, TranslationBatch]):
-    """Trains `Seq2Seq` on sentence pairs.
+    """Trains `Seq2Seq` on sentence pairs; BLEU and chrF disregard case.
 
     Args:
         processor: vocabularies of both languages; linked from the data.
