@@ -221,7 +221,8 @@ class _CLI(LightningCLI):
         if trainer.is_global_zero:
             card = model_card(self.model, self.datamodule.corpus.path, self.command, {"validation": metrics})
             folder = save_pretrained(self.model, self.run_dir / "model", card)
-            figures = ", ".join(f"{name.removeprefix('val/')} {value:.4g}" for name, value in metrics.items())
+            short = {name.removeprefix("val/"): value for name, value in metrics.items() if "/f1_" not in name}
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in short.items())
             print(f"best checkpoint on validation: {figures}\nmodel folder: {folder}", file=sys.stderr)
 
 
