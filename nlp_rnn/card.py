@@ -8,14 +8,16 @@ import nlp_rnn
 from nlp_rnn.tasks import Task
 
 
-def model_card(task: Task, corpus: str, command: str, metrics: Mapping[str, Mapping[str, float]]) -> str:
+def model_card(
+    task: Task, corpus: str = "", command: str = "", metrics: Mapping[str, Mapping[str, float]] | None = None
+) -> str:
     """Markdown that says what the model is, what it was made from, how, and how well it does.
 
     Args:
         task: the trained model.
-        corpus: what it was trained on.
-        command: the command that trained it.
-        metrics: split -> metric -> value, as measured.
+        corpus: what it was trained on, if that is known.
+        command: the command that trained it, likewise.
+        metrics: split -> metric -> value, as measured, likewise.
     """
     size = sum(parameter.numel() for parameter in task.model.parameters())
     sizes = ", ".join(
@@ -23,9 +25,15 @@ def model_card(task: Task, corpus: str, command: str, metrics: Mapping[str, Mapp
     )
     rows = [
         f"| {split} | {name.rsplit('/', 1)[-1]} | {value:.4f} |"
-        for split, values in metrics.items()
+        for split, values in (metrics or {}).items()
         for name, value in values.items()
     ]
+    origin = "".join(
+        f"- {what}: `{value}`\n" for what, value in (("Data", corpus), ("Command", command)) if value
+    )
+    table = (
+        "\n".join(["| split | metric | value |", "| --- | --- | --- |", *rows]) if rows else "Not measured."
+    )
     return f"""---
 library_name: nlp_rnn
 tags: [{task.name}, rnn]
@@ -35,12 +43,8 @@ tags: [{task.name}, rnn]
 
 A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters, {sizes}.
 
-- Data: `{corpus}`
-- Command: `{command}`
-
-| split | metric | value |
-| --- | --- | --- |
-{chr(10).join(rows)}
+{origin}
+{table}
 
 ## Use
 

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import nlp_rnn
+from nlp_rnn.card import model_card
 from nlp_rnn.data.lines import open_bytes, read_bytes
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
@@ -36,13 +37,13 @@ CARD = "README.md"
 _LARGEST_HEADER = 100_000_000  # of a safetensors file, in bytes; the library's own limit
 
 
-def save_pretrained(task: Task, folder: str | Path, card: str = "") -> Path:
+def save_pretrained(task: Task, folder: str | Path, card: str | None = None) -> Path:
     """Write a model folder, all of it or nothing; one that stands there is replaced.
 
     Args:
         task: a trained model with its processor.
         folder: where to.
-        card: the text of its README.md.
+        card: the text of its README.md; a card without metrics if left out.
 
     Raises:
         UsageError: `folder` exists and is no model folder, or holds other files too, or cannot be written.
@@ -64,7 +65,10 @@ def save_pretrained(task: Task, folder: str | Path, card: str = "") -> Path:
             for name, vocabulary in task.processor.vocabularies().items()
         },
     }
-    texts = {CONFIG: json.dumps(config, indent=2, ensure_ascii=False), CARD: card}
+    texts = {
+        CONFIG: json.dumps(config, indent=2, ensure_ascii=False),
+        CARD: model_card(task) if card is None else card,
+    }
     texts |= {_tokenizer_file(name, tokenizers): text for name, text in tokenizers.items()}
     weights = {name: value.contiguous() for name, value in task.model.state_dict().items()}
     try:
@@ -126,6 +130,8 @@ def from_pretrained(source: str | Path) -> Task:
     if "://" in str(source):
         raise UsageError(f"{source}: addresses are not loaded; download the model folder and give its path")
     if path.is_dir():
+        if not (path / CONFIG).exists() and (path / "model" / CONFIG).exists():
+            raise UsageError(f"{source}: a run directory; its model folder is {path / 'model'}")
         return _from_folder(path, path)
     if path.exists():
         return _from_checkpoint(path)

@@ -33,7 +33,7 @@ def check_name(name: str) -> None:
 
 
 def new_run_dir(runs: Path, name: str) -> Path:
-    """Make a fresh directory `runs/name/N`, and the link `runs/name/latest` to it.
+    """Make a fresh directory `runs/name/N`.
 
     Raises:
         UsageError: it cannot be written.
@@ -48,11 +48,15 @@ def new_run_dir(runs: Path, name: str) -> Path:
                 break
             except FileExistsError:  # another run was faster
                 number += 1
-        link = folder / f".latest.{number}"
-        link.symlink_to(str(number))
-        os.replace(link, folder / "latest")
     except OSError as error:
         raise UsageError(
             f"run directory {folder}: cannot be written ({error.strerror}); set --runs"
         ) from error
     return folder / str(number)
+
+
+def point_latest(run_dir: Path) -> None:
+    """Let the link `latest` beside a finished run lead to it."""
+    link = run_dir.with_name(f".latest.{run_dir.name}")
+    link.symlink_to(run_dir.name)
+    os.replace(link, run_dir.with_name("latest"))

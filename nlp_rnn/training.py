@@ -29,7 +29,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.pictures import learning_curves
 from nlp_rnn.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.resuming import ContinueAsSet, changeable, check_resume, differences
-from nlp_rnn.rundir import check_name, check_writable, new_run_dir
+from nlp_rnn.rundir import check_name, check_writable, new_run_dir, point_latest
 from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks import Decoding, Task, Translation
 from nlp_rnn.tasks.module import check_choices
@@ -221,9 +221,17 @@ class _CLI(LightningCLI):
         if trainer.is_global_zero:
             card = model_card(self.model, self.datamodule.corpus.path, self.command, {"validation": metrics})
             folder = save_pretrained(self.model, self.run_dir / "model", card)
-            short = {name.removeprefix("val/"): value for name, value in metrics.items() if "/f1_" not in name}
-            figures = ", ".join(f"{name} {value:.4g}" for name, value in short.items())
+            point_latest(self.run_dir)
+            figures = ", ".join(
+                f"{name.removeprefix('val/')} {value:.4g}"
+                for name, value in metrics.items()
+                if "/f1_" not in name
+            )
             print(f"best checkpoint on validation: {figures}\nmodel folder: {folder}", file=sys.stderr)
+
+    def after_predict(self) -> None:
+        if self.trainer.is_global_zero:
+            print(f"predictions: {self.config.predict.output}", file=sys.stderr)
 
 
 def run(arguments: list[str], command: str) -> None:

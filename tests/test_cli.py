@@ -14,7 +14,7 @@ import yaml
 from nlp_rnn import from_pretrained, training
 from nlp_rnn.cli import main
 from nlp_rnn.errors import UsageError
-from nlp_rnn.rundir import new_run_dir
+from nlp_rnn.rundir import new_run_dir, point_latest
 from nlp_rnn.tasks import Sentiment
 
 CONFIG = "conf/sentiment_builtin.yaml"
@@ -131,7 +131,9 @@ def test_run_directories_are_numbered_on(tmp_path):
     (tmp_path / "a" / "10").mkdir()
     (tmp_path / "a" / "notes").mkdir()
     assert new_run_dir(tmp_path, "a").name == "11"
-    assert (tmp_path / "a" / "latest").resolve().name == "11"
+    for number in ("2", "11"):
+        point_latest(tmp_path / "a" / number)
+        assert (tmp_path / "a" / "latest").resolve().name == number
     (tmp_path / "b").touch()
     with pytest.raises(UsageError, match="cannot be written"):
         new_run_dir(tmp_path, "b")

@@ -604,3 +604,16 @@ def test_links_that_leave_the_folder(folder, tmp_path, file):
     outside.rename(folder / f"real.{file}")
     (folder / file).symlink_to(f"real.{file}")
     assert from_pretrained(folder).name == "sentiment"
+
+
+def test_a_folder_has_a_card_even_if_none_is_given(trained, tmp_path):
+    _, made = trained
+    card = (save_pretrained(made["tagging"], tmp_path / "model") / "README.md").read_text(encoding="utf-8")
+    assert "# Tagging model" in card
+    assert "Not measured." in card
+
+
+def test_a_run_directory_names_its_model_folder(trained, tmp_path):
+    save_pretrained(trained[1]["tagging"], tmp_path / "1" / "model")
+    with pytest.raises(UsageError, match=r"a run directory; its model folder is .*model"):
+        from_pretrained(tmp_path / "1")

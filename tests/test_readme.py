@@ -64,6 +64,8 @@ def test_every_fit_is_understood(command, capsys, monkeypatch, place):
 
 
 def test_the_path_from_training_to_an_answer(place):
+    (reviews,) = (line for line in FITS if "my_reviews.csv" in line)
+    run(f"{reviews} --model.hidden_dim 16 {SMALL}", place)
     for name in ("translation_builtin", "tagging_ewt"):
         builtin = "" if "builtin" in name else " --data.corpus.path builtin --data.corpus.config null"
         run(f"nlp-rnn fit --config conf/{name}.yaml --model.hidden_dim 16 {SMALL}{builtin}", place)

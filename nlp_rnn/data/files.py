@@ -104,6 +104,7 @@ def _delimited_table(path: Path, columns: Columns, numbered: Iterable[tuple[int,
         rows = rows[content[0] + 1 :]
     elif len(first) == len(columns):
         places = {name: place for place, name in enumerate(columns)}
+        log.warning("%s: no header, so its columns are taken for %s", path, ", ".join(columns))
     else:
         raise UsageError(
             f"{path}, line {number}: neither a header with the columns {', '.join(columns)} "
