@@ -547,7 +547,9 @@ def test_config_that_is_none(folder, content, message):
 
 
 def test_folders_without_config_and_config_that_is_a_pipe(folder, tmp_path):
-    refused(tmp_path, tmp_path / "config.json", "no such file")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(empty, empty / "config.json", "no such file")
     (folder / "config.json").unlink()
     os.mkfifo(folder / "config.json")
     refused(folder, folder / "config.json", "not a regular file")

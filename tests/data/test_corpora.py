@@ -182,7 +182,7 @@ def test_row_8_labelled_rows_stay_however_blank(folder, caplog):
     splits = Corpus(path).load(SENTIMENT, "label")
     assert splits["train"]["text"][:] == ["", " ", "a"]
     assert splits["validation"]["text"][:] == ["b", ""]
-    assert not caplog.records
+    assert all("no header" in record.message for record in caplog.records)
 
 
 # ---------------------------------------------------------------------------------------------- checks
@@ -250,7 +250,8 @@ def test_what_is_wrong_with_tagged_data_is_refused(folder, line, message):
 def test_row_16_rows_in_train_and_test_are_counted(folder, caplog):
     path = folder({"train.tsv": tsv(0, 10), "dev.tsv": tsv(0, 10), "test.tsv": tsv(8, 12) + "text 0\t1\n"})
     Corpus(path).load(SENTIMENT, "label")
-    assert [r.message for r in caplog.records] == [f"{path}/test.tsv: 2 test row(s) are also in train"]
+    messages = [r.message for r in caplog.records if "no header" not in r.message]
+    assert messages == [f"{path}/test.tsv: 2 test row(s) are also in train"]
 
 
 def test_row_16_tagged_sentences_too(folder, caplog):

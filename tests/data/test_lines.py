@@ -51,7 +51,10 @@ def test_read_lines_gives_back_any_lines(tmp_path_factory, lines):
 def test_row_4_nul_is_text_and_counted_once(tmp_path, caplog):
     path = write(tmp_path, "a.tsv", "a\0b\t1\n\0\t0\n")
     assert rows(read_table(path, COLUMNS)) == [("a\0b", "1"), ("\0", "0")]
-    assert [record.message for record in caplog.records] == [f"{path}: kept 2 NUL character(s) as text"]
+    assert [record.message for record in caplog.records] == [
+        f"{path}: kept 2 NUL character(s) as text",
+        f"{path}: no header, so its columns are taken for text, label",
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.conllu"])
