@@ -8,7 +8,7 @@ import logging
 import math
 import sys
 from contextlib import redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import jsonargparse
 import torch
 import yaml
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from nlp_rnn import data, tasks
 from nlp_rnn.card import model_card
+from nlp_rnn.cli import VERBS
 from nlp_rnn.configuration import readable, setting_names, trust_only_own_classes
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
@@ -36,8 +37,6 @@ from nlp_rnn.tasks.module import check_choices
 from nlp_rnn.writer import PredictionWriter
 
 log = logging.getLogger(__name__)
-
-_VERBS = ("fit", "validate", "test", "predict")
 
 
 class _CLI(LightningCLI):
@@ -65,7 +64,7 @@ class _CLI(LightningCLI):
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         # To make the parser of the verb in question alone spares time; for help, all of them are there.
-        verbs = self.verbs if self.verbs[0] in _VERBS else _VERBS
+        verbs = self.verbs if self.verbs[0] in VERBS else list(VERBS)
         # Nothing is ever unpickled, so `weights_only` is no setting.
         return {verb: LightningCLI.subcommands()[verb] | {"weights_only"} for verb in verbs}
 
@@ -170,6 +169,7 @@ class _CLI(LightningCLI):
         best = trainer.checkpoint_callback
         best.dirpath = best.dirpath or folder
         # A callback of its own: with `save_last` the best one would write it no more often than itself.
+        trainer.callbacks.append(_QuickSanityCheck())
         trainer.callbacks.append(ModelCheckpoint(folder, "last", enable_version_counter=False))
         if trainer.loggers:
             trainer.callbacks.append(LearningRateMonitor())
@@ -232,6 +232,19 @@ class _CLI(LightningCLI):
     def after_predict(self) -> None:
         if self.trainer.is_global_zero:
             print(f"predictions: {self.config.predict.output}", file=sys.stderr)
+
+
+class _QuickSanityCheck(Callback):
+    """Before training: a model that knows nothing yet would write each translation to its utmost length."""
+
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if isinstance(pl_module, Translation):
+            self.decoding = pl_module.decoding
+            pl_module.decoding = replace(self.decoding, max_output=min(2, self.decoding.max_output))
+
+    def on_sanity_check_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if isinstance(pl_module, Translation):
+            pl_module.decoding = self.decoding
 
 
 def run(arguments: list[str], command: str) -> None:

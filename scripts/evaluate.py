@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from nlp_rnn.console import quiet, reporting
+from nlp_rnn.console import importing, quiet, reporting
 
 
 def main() -> None:
@@ -35,9 +35,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with reporting("evaluate"):
         quiet()
-        from nlp_rnn.data import Corpus
-        from nlp_rnn.errors import UsageError
-        from nlp_rnn.evaluation import evaluate
+        with importing():
+            from nlp_rnn.data import Corpus
+            from nlp_rnn.errors import UsageError
+            from nlp_rnn.evaluation import evaluate
 
         for pair in arguments.columns:
             if "=" not in pair:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nlp_rnn.console import quiet, reporting
+from nlp_rnn.console import importing, quiet, reporting
 
 
 def main() -> None:
@@ -25,7 +25,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with reporting("predict"):
         quiet()
-        from nlp_rnn.prediction import predict
+        with importing():
+            from nlp_rnn.prediction import predict
 
         predict(
             arguments.model,

@@ -15,7 +15,7 @@ from nlp_rnn import from_pretrained, training
 from nlp_rnn.cli import main
 from nlp_rnn.errors import UsageError
 from nlp_rnn.rundir import new_run_dir, point_latest
-from nlp_rnn.tasks import Sentiment
+from nlp_rnn.tasks import Sentiment, Translation
 
 CONFIG = "conf/sentiment_builtin.yaml"
 TINY = [
@@ -232,6 +232,21 @@ def test_decoding_can_be_set_for_a_trained_model(tmp_path, capfd):
     assert code == 0, error
     answers = [json.loads(line) for line in output.read_text().splitlines()]
     assert all(len(answer["n_best"]) == 2 for answer in answers)
+
+
+def test_before_training_nothing_is_translated_at_length(tmp_path, capfd, monkeypatch):
+    longest, answer = [], Translation.answer
+
+    def record(task, batch):
+        longest.append(task.decoding.max_output)
+        return answer(task, batch)
+
+    monkeypatch.setattr(Translation, "answer", record)
+    arguments = ["--config", "conf/translation_builtin.yaml", *TINY, "--model.decoding.max_output", "7"]
+    arguments += ["--data.vocabulary.min_frequency", "1", "--trainer.limit_train_batches", "1"]
+    code, _, error = run(capfd, "fit", *arguments, "--trainer.max_epochs", "1", "--runs", str(tmp_path))
+    assert code == 0, error
+    assert longest == [2, 2, 7, 7, 7, 7]  # before, after the epoch, and of the best checkpoint
 
 
 # Going on

@@ -11,12 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import datasets
-import huggingface_hub
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import Dataset, DatasetDict
 
 from nlp_rnn.data import builtin
 from nlp_rnn.data.checks import (
@@ -31,6 +28,7 @@ from nlp_rnn.data.checks import (
 )
 from nlp_rnn.data.files import TABLE_SUFFIXES, Columns, read_table, text_columns
 from nlp_rnn.data.lines import read_bytes, read_lines
+from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings
 
@@ -90,6 +88,8 @@ class Corpus:
         Raises:
             UsageError: for whatever is wrong with the data.
         """
+        from datasets import Dataset, DatasetDict
+
         check_settings(vars(self))
         raw = {
             name: s for name, s in self._read(_accepted(columns)).items() if not unlabelled(name, s, labels)
@@ -116,6 +116,8 @@ class Corpus:
 
         A single file is the split that is asked for. Arguments and errors otherwise as for `load`.
         """
+        from datasets import Dataset
+
         check_settings(vars(self))
         if split not in SPLITS:
             raise UsageError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
@@ -225,6 +227,8 @@ class Corpus:
 
     def _load_hub(self) -> DatasetDict:
         """The dataset from the hub or its local cache, without running code of the dataset."""
+        import datasets
+
         offline = datasets.config.HF_HUB_OFFLINE
         unreachable = offline or not _hub_is_reachable()
         name = f"dataset {self.path}" + (f", config {self.config}" if self.config else "")
@@ -321,6 +325,9 @@ def _read_files(files: list[Path], columns: Columns) -> Split:
 
 
 def _hub_is_reachable() -> bool:
+    import datasets
+    import huggingface_hub
+
     try:
         huggingface_hub.get_session().head(datasets.config.HF_ENDPOINT, timeout=5)
     except Exception:  # which ones depends on the installed HTTP library

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from datasets import ClassLabel, Features
 
 from nlp_rnn.data.conllu import read_conllu
 from nlp_rnn.data.lines import read_bytes, read_lines, short
@@ -188,6 +187,8 @@ def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
     """The names of the class label columns, from the metadata that `datasets` writes."""
     if b"huggingface" not in (schema.metadata or {}):
         return {}
+    from datasets import ClassLabel, Features  # late: most tables, and no prediction, ever need it
+
     names = {}
     for column, feature in Features.from_arrow_schema(schema).items():
         feature = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)

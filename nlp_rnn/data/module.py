@@ -10,20 +10,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-import datasets
 import numpy as np
+import pyarrow as pa
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from nlp_rnn.data.batching import Batching, LengthGroupedSampler, Rows
 from nlp_rnn.data.cache import cached_folder
-from nlp_rnn.data.corpora import Corpus
+from nlp_rnn.data.corpora import SPLITS, Corpus
 from nlp_rnn.data.processor import Processor, one_warning
+from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings
 
 # Part of every cache key: raise it when the encoded form of a corpus changes.
-_ENCODING_VERSION = 2
+_ENCODING_VERSION = 3
 
 P = TypeVar("P", bound=Processor)
 
@@ -58,7 +59,7 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
         """Canonical column name -> the names it may have in the corpus, in order of preference."""
 
     @abstractmethod
-    def make_processor(self, train: datasets.Dataset) -> P:
+    def make_processor(self, train: Dataset) -> P:
         """A new processor from the train split."""
 
     def use(self, processor: P) -> None:
@@ -86,16 +87,21 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
         if processor is None:
             state = json.loads((folder / "processor.json").read_text(encoding="utf-8"))
             processor = self.processor_class.from_state(state)  # type: ignore[assignment]
-        encoded = datasets.DatasetDict.load_from_disk(str(folder / "splits"))
-        return processor, {name: Rows(split) for name, split in encoded.items()}  # type: ignore[return-value]
+        files = {name: folder / f"{name}.arrow" for name in SPLITS}
+        return processor, {  # type: ignore[return-value]
+            name: Rows(pa.ipc.open_file(pa.memory_map(str(file))).read_all())
+            for name, file in files.items()
+            if file.exists()
+        }
 
     def _build(self, folder: Path) -> None:
         splits = self.corpus.load(self.columns(), self.labels)
         processor = self._given if self._given is not None else self.make_processor(splits["train"])
         (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
-        encoded = datasets.DatasetDict({name: encode(split, processor) for name, split in splits.items()})
-        with _quiet():
-            encoded.save_to_disk(str(folder / "splits"))
+        for name, split in splits.items():
+            table = encode(split, processor)
+            with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
+                file.write_table(table)
 
     def _loader(self, split: str, shuffle: bool = False) -> DataLoader:
         rows = self.splits.get(split)
@@ -137,27 +143,14 @@ def loader(
     )
 
 
-def encode(rows: datasets.Dataset, processor: Processor) -> datasets.Dataset:
+def encode(rows: Dataset, processor: Processor) -> pa.Table:
     """A split as the processor's id columns, and the texts that it wants beside them."""
-    kept = {name: feature for name, feature in rows.features.items() if name in processor.texts}
-    made = {name: processor.features[name] for name in processor.encode(rows[:0])}
-    with _quiet(), one_warning():
-        return rows.map(
-            processor.encode,
-            batched=True,
-            remove_columns=[name for name in rows.column_names if name not in kept],
-            features=datasets.Features(kept | made),
-            load_from_cache_file=False,
-        )
-
-
-class _quiet:
-    """No progress bars of `datasets` within."""
-
-    def __enter__(self) -> None:
-        self.was_on = datasets.are_progress_bars_disabled() is False
-        datasets.disable_progress_bars()
-
-    def __exit__(self, *_: object) -> None:
-        if self.was_on:
-            datasets.enable_progress_bars()
+    given = rows.with_format("arrow")[:]
+    schema = pa.schema([(name, processor.features[name]) for name in processor.encode(rows[:0])])
+    with one_warning():
+        parts = [pa.table(processor.encode(part), schema) for part in rows.iter(1000)]
+    table = pa.concat_tables([schema.empty_table(), *parts]).combine_chunks()
+    for name in processor.texts:
+        if name in given.column_names:
+            table = table.append_column(name, given[name])
+    return table

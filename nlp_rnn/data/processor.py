@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
+import pyarrow as pa
+
 from nlp_rnn.data.batching import Batch
 from nlp_rnn.data.vocabulary import Vocabulary
 
@@ -28,8 +30,8 @@ class Processor(ABC):
     Every field is a `Vocabulary`, possibly None, or plain (numbers, strings, lists of strings).
     """
 
-    features: ClassVar[dict[str, Any]]
-    """The columns that `encode` makes, with their `datasets` types."""
+    features: ClassVar[dict[str, pa.DataType]]
+    """The columns that `encode` makes, with their Arrow types."""
     length_columns: ClassVar[tuple[str, ...]]
     """Those by whose lengths batches are grouped; the one that must not be padded first."""
     texts: ClassVar[tuple[str, ...]] = ()

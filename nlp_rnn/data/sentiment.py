@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import datasets
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor, cap
+from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 
@@ -30,7 +31,7 @@ class SentimentBatch(Batch):
 class SentimentProcessor(Processor):
     """Texts to ids; `classes` are the labels as the corpus writes them, `labels` as people read them."""
 
-    features = {"token_ids": datasets.List(datasets.Value("int32")), "label_id": datasets.Value("int32")}
+    features = {"token_ids": pa.list_(pa.int32()), "label_id": pa.int32()}
     length_columns = ("token_ids",)
 
     tokens: Vocabulary
@@ -100,7 +101,7 @@ class SentimentData(DataModule[SentimentProcessor]):
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         return {"text": self.text, "label": self.label}
 
-    def make_processor(self, train: datasets.Dataset) -> SentimentProcessor:
+    def make_processor(self, train: Dataset) -> SentimentProcessor:
         classes = sorted(set(train["label"]))
         names = list(self.label_names or (["negative", "positive"] if classes == ["0", "1"] else classes))
         if len(names) != len(classes):

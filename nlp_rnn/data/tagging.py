@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import datasets
 import numpy as np
+import pyarrow as pa
 from torch import Tensor
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
@@ -16,6 +16,7 @@ from nlp_rnn.data.checks import UNTAGGED
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor, cap
+from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 
@@ -39,10 +40,10 @@ class TaggingProcessor(Processor):
     """Words to ids, one a word whatever is in it, and their letters to ids."""
 
     features = {
-        "word_ids": datasets.List(datasets.Value("int32")),
-        "letter_ids": datasets.List(datasets.Value("int32")),
-        "letter_counts": datasets.List(datasets.Value("int32")),
-        "label_ids": datasets.List(datasets.Value("int32")),
+        "word_ids": pa.list_(pa.int32()),
+        "letter_ids": pa.list_(pa.int32()),
+        "letter_counts": pa.list_(pa.int32()),
+        "label_ids": pa.list_(pa.int32()),
     }
     length_columns = ("word_ids",)
 
@@ -141,7 +142,7 @@ class TaggingData(DataModule[TaggingProcessor]):
     def columns(self) -> Mapping[str, str]:
         return self.names
 
-    def make_processor(self, train: datasets.Dataset) -> TaggingProcessor:
+    def make_processor(self, train: Dataset) -> TaggingProcessor:
         sentences = train["tokens"][:]
         labels = sorted({tag for tags in train["upos"] for tag in tags} - {UNTAGGED})
         characters = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import datasets
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor, cap
+from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
 
 
@@ -35,10 +36,7 @@ class TranslationBatch(Batch):
 class TranslationProcessor(Processor):
     """Sentences to ids; the one place where targets are shifted."""
 
-    features = {
-        "source_ids": datasets.List(datasets.Value("int32")),
-        "target_ids": datasets.List(datasets.Value("int32")),
-    }
+    features = {"source_ids": pa.list_(pa.int32()), "target_ids": pa.list_(pa.int32())}
     length_columns = ("source_ids", "target_ids")
     texts = ("target",)
 
@@ -106,7 +104,7 @@ class TranslationData(DataModule[TranslationProcessor]):
     def columns(self) -> Mapping[str, str]:
         return self.languages
 
-    def make_processor(self, train: datasets.Dataset) -> TranslationProcessor:
+    def make_processor(self, train: Dataset) -> TranslationProcessor:
         return TranslationProcessor(
             Vocabulary.train(train["source"], self.vocabulary),
             Vocabulary.train(train["target"], self.vocabulary),

@@ -234,7 +234,7 @@ def test_rows_are_those_of_the_dataset(data, tmp_path):
     data = data()
     data.save_to_disk(str(tmp_path))
     for stored in (data, datasets.load_from_disk(str(tmp_path))):
-        rows = Rows(stored)
+        rows = Rows(stored.with_format("arrow")[:])
         assert len(rows) == len(data)
         assert rows.lengths("ids").tolist() == [len(ids) for ids in data["ids"]]
         for indices in ([0], [1, 0], list(range(len(data))), [1, 1]):
@@ -245,7 +245,7 @@ def test_rows_are_those_of_the_dataset(data, tmp_path):
 
 
 def test_no_rows():
-    rows = Rows(dataset().select([]))
+    rows = Rows(dataset().select([]).with_format("arrow")[:])
     assert len(rows) == 0
     assert rows.lengths("ids").tolist() == []
 
