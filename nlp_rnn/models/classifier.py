@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nlp_rnn.models.dropout import Dropout
 from nlp_rnn.models.recurrent import recurrent_layer
 
 POOLINGS = ("last", "mean", "max")
@@ -39,7 +40,7 @@ class Classifier(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers, dropout, bidirectional)
         self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[T, B] int64 ids, [B] lengths (all T if left out) -> logits [B, num_classes].

@@ -8,11 +8,16 @@ either direction, and the final state is the one at each sequence's own end.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from nlp_rnn.models.dropout import dropout
+from nlp_rnn.models.kernels import lstm_layer
 
 State = tuple[Tensor, ...]
 """Recurrent state: always a tuple, of one tensor (RNN, GRU: h) or two (LSTM: h, c).
@@ -22,6 +27,13 @@ Each is [num_layers * directions, B, H].
 
 # Added to a gate before its sigmoid, this makes it exactly 0 or 1 in every floating-point type.
 _SATURATED = 1e4
+
+
+# Rather than cut a batch once more, compute this many padded steps of one sequence.
+_CUT_COST = 64
+
+# From this hidden size on, our own kernel trains an LSTM in bfloat16 faster than torch's.
+_WIDE = 512
 
 
 class _LengthAware(nn.RNNBase):
@@ -46,96 +58,184 @@ class _LengthAware(nn.RNNBase):
         Raises:
             ValueError: `lengths` has another size than the batch, or reaches outside 0..T.
         """
-        steps, batch = input.shape[:2]
-        if state is None:
-            state = self.initial_state(batch, input)
-        if lengths is not None:
-            lengths = torch.as_tensor(lengths, dtype=torch.long)
-            if lengths.shape != (batch,):
-                raise ValueError(f"lengths has shape {tuple(lengths.shape)}, the batch has {batch} sequences")
-            if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
-                raise ValueError(f"lengths must lie between 0 and {steps}, the number of steps")
-        if steps == 0 or batch == 0:
-            width = self.hidden_size * (2 if self.bidirectional else 1)
-            return input.new_zeros(steps, batch, width), state
-        if lengths is None or bool((lengths == steps).all()):
-            output, final = super().forward(input, state if self.state_tensors > 1 else state[0])
-            return output, final if isinstance(final, tuple) else (final,)
-        # cuDNN has kernels for packed sequences; on a CPU packing is many times slower than computing the
-        # padding too (PyTorch issue 149194).
-        run = self._run_packed if input.is_cuda else self._run_padded
-        return run(input, state, lengths)
+        return self._run(input, state, lengths, exact_state=True)
+
+    def outputs(
+        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
+    ) -> Tensor:
+        """As `forward`, the outputs alone: cheaper where lengths differ."""
+        return self._run(input, state, lengths, exact_state=False)[0]
 
     def initial_state(self, batch: int, like: Tensor) -> State:
         """A zero state for `batch` sequences, of the device and type of the float tensor `like`."""
         layers = self.num_layers * (2 if self.bidirectional else 1)
         return (like.new_zeros(layers, batch, self.hidden_size),) * self.state_tensors
 
-    def _run_packed(self, input: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
-        lengths = lengths.cpu()
+    def _run(
+        self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
+    ) -> tuple[Tensor, State]:
+        steps, batch = input.shape[:2]
+        if state is None:
+            state = self.initial_state(batch, input)
+        if lengths is not None:
+            lengths = torch.as_tensor(lengths, dtype=torch.long).cpu()
+            if lengths.shape != (batch,):
+                raise ValueError(f"lengths has shape {tuple(lengths.shape)}, the batch has {batch} sequences")
+            if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+                raise ValueError(f"lengths must lie between 0 and {steps}, the number of steps")
+            if bool((lengths == steps).all()):
+                lengths = None
+        if steps == 0 or batch == 0 or (lengths is not None and not lengths.any()):
+            width = self.hidden_size * (2 if self.bidirectional else 1)
+            return input.new_zeros(steps, batch, width), state
+        if input.is_cuda:
+            return self._run_cudnn(input, state, lengths)
+        if steps == 1 and not torch.is_grad_enabled() and not self.bidirectional and lengths is None:
+            return self._step(input, state)
+        if lengths is None:
+            return self._run_layers(input, state, None, exact_state)
+        ordered, order = lengths.sort(descending=True, stable=True)
+        back = order.argsort().to(input.device)
+        order = order.to(input.device)
+        input, state = input[:, order], tuple(part[:, order] for part in state)
+        output, final = self._run_layers(input, state, ordered, exact_state)
+        return output[:, back], tuple(part[:, back] for part in final)
+
+    def _run_cudnn(self, input: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """All layers in one call; cuDNN has kernels for packed sequences."""
+        start = state if self.state_tensors > 1 else state[0]
+        if lengths is None:
+            output, final = super().forward(input, start)
+            return output, final if isinstance(final, tuple) else (final,)
         packed = pack_padded_sequence(input, lengths.clamp(min=1), enforce_sorted=False)
-        output, final = super().forward(packed, state if self.state_tensors > 1 else state[0])
+        output, final = super().forward(packed, start)
         output, _ = pad_packed_sequence(output, total_length=input.size(0))
         final = final if isinstance(final, tuple) else (final,)
         alive = (lengths > 0).to(input.device)[:, None]  # [B, 1]
         final = tuple(torch.where(alive, new, old) for new, old in zip(final, state, strict=True))
         return output * alive, final
 
-    def _run_padded(self, input: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
-        """A layer and a direction at a time, over the padding too, whose effect is then taken out."""
-        steps = input.size(0)
-        lengths = lengths.to(input.device)
-        time = torch.arange(steps, device=input.device)[:, None]  # [T, 1]
-        inside = (time < lengths).unsqueeze(-1)  # [T, B, 1]
-        # Each sequence back to front in its own place; the padding stays behind it.
-        mirror = torch.where(time < lengths, lengths - 1 - time, time).unsqueeze(-1)  # [T, B, 1]
-        last = (lengths - 1).clamp(min=0)[None, :, None]  # [1, B, 1]
-        directions = 2 if self.bidirectional else 1
-
-        layer_input = input
+    def _step(self, input: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step of all layers, without the cost of setting up a run over many."""
+        hidden = input[0]
         finals = []
         for layer in range(self.num_layers):
-            if layer and self.dropout:
-                layer_input = F.dropout(layer_input, self.dropout, self.training)
+            if layer:
+                hidden = dropout(hidden, self.dropout, self.training)
+            final = self._cell(hidden, tuple(part[layer] for part in state), self.all_weights[layer])
+            hidden = final[0]
+            finals.append(final)
+        return hidden[None], tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+
+    def _run_layers(
+        self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
+    ) -> tuple[Tensor, State]:
+        """A layer at a time, over sequences that are sorted by falling length.
+
+        On a CPU packing is many times slower than computing some padding too (PyTorch issue 149194), whose
+        effect is then taken out.
+        """
+        directions = 2 if self.bidirectional else 1
+        if lengths is not None:
+            segments = _cut(lengths)
+            time = torch.arange(input.size(0))[:, None]  # [T, 1]
+            inside = (time < lengths).unsqueeze(-1).to(input.device)  # [T, B, 1]
+            # Each sequence back to front in its own place; the padding stays behind it.
+            mirror = torch.where(time < lengths, lengths - 1 - time, time)  # [T, B]
+            mirror = (mirror * input.size(1) + torch.arange(input.size(1))).flatten().to(input.device)
+        finals: list[State] = []
+        for layer in range(self.num_layers):
+            if layer:
+                input = dropout(input, self.dropout, self.training)
+            first = layer * directions
+            start = tuple(part[first : first + directions] for part in state)
+            weights = [list(self.all_weights[first + direction]) for direction in range(directions)]
+            if lengths is None:
+                input, final = self._kernel(input, start, [w for each in weights for w in each])
+                finals.append(final)
+                continue
             outputs = []
             for direction in range(directions):
-                index = layer * directions + direction
-                start = tuple(part[index : index + 1] for part in state)
-                steps_in = layer_input
-                if direction:
-                    steps_in = layer_input.gather(0, mirror.expand_as(layer_input))
-                output, final = self._run_layer(steps_in, start, index, ~inside)
-                hidden = output.gather(0, last.expand(1, -1, output.size(-1)))
-                hidden = torch.where(lengths[None, :, None] > 0, hidden, start[0])
-                finals.append((hidden, *final[1:]))
-                if direction:
-                    output = output.gather(0, mirror.expand_as(output))
-                outputs.append(output)
-            layer_input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
-            layer_input = layer_input * inside
-        return layer_input, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
+                own = tuple(part[direction : direction + 1] for part in start)
+                steps_in = _Permuted.apply(input, mirror) if direction else input
+                output, final = self._run_segments(
+                    steps_in, own, weights[direction], segments, lengths, exact_state
+                )
+                outputs.append(_Permuted.apply(output, mirror) if direction else output)
+                finals.append(final)
+            input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
+            input = input * inside
+        return input, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
 
-    def _run_layer(self, input: Tensor, state: State, index: int, padding: Tensor) -> tuple[Tensor, State]:
-        """One layer in one direction: [T, B, I] -> [T, B, H], and the state after the last step."""
+    def _run_segments(
+        self,
+        input: Tensor,
+        state: State,
+        weights: list[Tensor],
+        segments: list[_Segment],
+        lengths: Tensor,
+        exact_state: bool,
+    ) -> tuple[Tensor, State]:
+        """One layer in one direction: [T, B, I] -> [T, B, H], what is behind an end being of no meaning."""
+        batch = input.size(1)
+        alive = [segment.rows for segment in segments[1:]] + [0]
+        outputs = []
+        ended = [tuple(part[:, segments[0].rows :] for part in state)]  # shortest sequences first
+        for segment, going in zip(segments, alive, strict=True):
+            rows = segment.rows
+            part_in = input[segment.start : segment.end, :rows]
+            own_lengths = (lengths[:rows] - segment.start).clamp(max=segment.end - segment.start)
+            state = tuple(part[:, :rows] for part in state)
+            output, state = self._kernel_to_ends(part_in, state, weights, own_lengths, exact_state)
+            ended.append(tuple(part[:, going:] for part in state))
+            outputs.append(F.pad(output, (0, 0, 0, batch - rows)))
+        rest = input.size(0) - segments[-1].end
+        if rest:
+            outputs.append(outputs[0].new_zeros(rest, batch, self.hidden_size))
+        output = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+        return output, tuple(torch.cat(parts, dim=1) for parts in zip(*reversed(ended), strict=True))
+
+    def _kernel_to_ends(
+        self, input: Tensor, state: State, weights: list[Tensor], lengths: Tensor, exact_state: bool
+    ) -> tuple[Tensor, State]:
+        """One layer in one direction, and the state after `lengths` [B] steps, 1 to T."""
+        output, final = self._kernel(input, state, weights)
+        if bool((lengths < input.size(0)).any()):
+            last = (lengths - 1).to(output.device)[None, :, None].expand(1, -1, output.size(-1))
+            final = (output.gather(0, last), *final[1:])
+        return output, final
+
+    def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
+        """One layer, in as many directions as there are weights for: [T, B, I] -> [T, B, directions * H]."""
+        raise NotImplementedError  # pragma: no cover
+
+    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
+        """One step of one layer: [B, I], state [B, H] -> state [B, H]."""
         raise NotImplementedError  # pragma: no cover
 
 
 class RNN(_LengthAware, nn.RNN):  # type: ignore[misc]
     """Elman's network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) (Elman 1990)."""
 
-    def _run_layer(self, input: Tensor, state: State, index: int, padding: Tensor) -> tuple[Tensor, State]:
-        weights: list[Tensor] = [*self.all_weights[index]]
-        output, final = torch.rnn_tanh(input, state[0], weights, True, 1, 0.0, self.training, False, False)
+    def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
+        both = len(weights) > 4
+        output, final = torch.rnn_tanh(input, state[0], weights, True, 1, 0.0, self.training, both, False)
         return output, (final,)
+
+    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
+        return (torch.rnn_tanh_cell(input, state[0], *weights),)
 
 
 class GRU(_LengthAware, nn.GRU):  # type: ignore[misc]
     """Gated recurrent unit (Cho et al. 2014), with torch's placing of the reset gate."""
 
-    def _run_layer(self, input: Tensor, state: State, index: int, padding: Tensor) -> tuple[Tensor, State]:
-        weights: list[Tensor] = [*self.all_weights[index]]
-        output, final = torch.gru(input, state[0], weights, True, 1, 0.0, self.training, False, False)
+    def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
+        both = len(weights) > 4
+        output, final = torch.gru(input, state[0], weights, True, 1, 0.0, self.training, both, False)
         return output, (final,)
+
+    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
+        return (torch.gru_cell(input, state[0], *weights),)
 
 
 class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
@@ -143,17 +243,142 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
 
     state_tensors = 2
 
-    def _run_layer(self, input: Tensor, state: State, index: int, padding: Tensor) -> tuple[Tensor, State]:
-        # The fused kernel gives h of every step but c of the last alone. One more input, 1 in the padding
-        # and 0 elsewhere, shuts the input gate and opens the forget gate there: c stays as it was at the
-        # sequence's end.
-        w_ih, *others = self.all_weights[index]
-        gates = w_ih.new_tensor([-_SATURATED, _SATURATED, 0.0, 0.0])  # input, forget, cell, output
-        hold = gates.repeat_interleave(self.hidden_size)[:, None]  # [4H, 1]
-        input = torch.cat([input, padding.to(input.dtype)], dim=-1)  # [T, B, I + 1]
-        weights = [torch.cat([w_ih, hold], dim=1), *others]
-        output, h, c = torch.lstm(input, state, weights, True, 1, 0.0, self.training, False, False)
+    def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
+        both = len(weights) > 4
+        output, h, c = torch.lstm(input, state, weights, True, 1, 0.0, self.training, both, False)
         return output, (h, c)
+
+    def _kernel_to_ends(
+        self, input: Tensor, state: State, weights: list[Tensor], lengths: Tensor, exact_state: bool
+    ) -> tuple[Tensor, State]:
+        padding = torch.arange(input.size(0))[:, None, None] >= lengths[:, None]  # [T, B, 1]
+        if exact_state and bool(padding.any()):
+            # The fused kernel gives h of every step but c of the last alone. One more input, 1 in the padding
+            # and 0 elsewhere, shuts the input gate and opens the forget gate there: c stays as it was at the
+            # sequence's end.
+            w_ih, *others = weights
+            gates = w_ih.new_tensor([-_SATURATED, _SATURATED, 0.0, 0.0])  # input, forget, cell, output
+            hold = gates.repeat_interleave(self.hidden_size)[:, None]  # [4H, 1]
+            weights = [torch.cat([w_ih, hold], dim=1), *others]
+            input = torch.cat([input, padding.to(input)], dim=-1)  # [T, B, I + 1]
+        return super()._kernel_to_ends(input, state, weights, lengths, exact_state)
+
+    def _run_layers(
+        self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
+    ) -> tuple[Tensor, State]:
+        low = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        if not (low and torch.is_grad_enabled() and self.hidden_size >= _WIDE and input.device.type == "cpu"):
+            return super()._run_layers(input, state, lengths, exact_state)
+        steps, batch = input.shape[:2]
+        directions = 2 if self.bidirectional else 1
+        if lengths is None:
+            sizes = [batch] * steps
+            packed = input.flatten(0, 1)  # [N, I]
+        else:
+            sizes = (lengths > torch.arange(int(lengths[0]))[:, None]).sum(1).tolist()
+            places = torch.cat([step * batch + torch.arange(size) for step, size in enumerate(sizes)])
+            packed = _Taken.apply(input.flatten(0, 1), places)
+        finals: list[State] = []
+        for layer in range(self.num_layers):
+            if layer:
+                packed = dropout(packed, self.dropout, self.training)
+            outputs = []
+            for direction in range(directions):
+                index = layer * directions + direction
+                h, c = (part[index] for part in state)
+                weights = list(self.all_weights[index])
+                output, h, c = lstm_layer(packed, h, c, weights, sizes, backwards=bool(direction))
+                outputs.append(output)
+                finals.append((h, c))
+            packed = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
+        if lengths is not None:
+            packed = _Placed.apply(packed, places, steps * batch)
+        output = packed.view(steps, batch, -1)
+        return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+
+    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
+        return torch.lstm_cell(input, state, *weights)  # type: ignore[arg-type]
+
+
+class _Segment(NamedTuple):
+    """Steps `start` to `end` of the first `rows` sequences."""
+
+    start: int
+    end: int
+    rows: int
+
+
+def _cut(lengths: Tensor) -> list[_Segment]:
+    """Cut sequences of falling lengths [B] over time, so that few padded steps and few cuts are left.
+
+    A shortest path over the lengths that occur: from one cut to the next costs the padded steps between, of
+    the sequences that are not over, and the cut.
+    """
+    ends, counts = lengths.unique(return_counts=True)  # rising
+    ends, counts = ends[ends > 0], counts[ends > 0]
+    alive = counts.flip(0).cumsum(0).flip(0)  # [K], sequences that reach each end
+    starts = torch.cat([ends.new_zeros(1), ends])  # [K + 1], where segments may begin and end
+    cost = [0.0] + [float("inf")] * len(ends)
+    came: list[int] = [0] * (len(ends) + 1)
+    for at in range(len(ends)):
+        reach = (starts[at + 1 :] - starts[at]) * alive[at] + _CUT_COST
+        for to, price in enumerate((reach + cost[at]).tolist(), at + 1):
+            if price < cost[to]:
+                cost[to], came[to] = price, at
+    segments = []
+    to = len(ends)
+    while to:
+        at = came[to]
+        segments.append(_Segment(int(starts[at]), int(starts[to]), int(alive[at])))
+        to = at
+    return segments[::-1]
+
+
+class _Taken(torch.autograd.Function):
+    """Rows `places` [N], each once, of [M, I]."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, input: Tensor, places: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(places)
+        ctx.rows = len(input)  # type: ignore[attr-defined]
+        return input.index_select(0, places)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        rows = gradient.new_zeros(ctx.rows, gradient.size(1))  # type: ignore[attr-defined]
+        return rows.index_copy_(0, places, gradient), None
+
+
+class _Placed(torch.autograd.Function):
+    """The other way: [N, H] to rows `places` of [M, H], the others 0."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, input: Tensor, places: Tensor, rows: int) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(places)
+        return input.new_zeros(rows, input.size(1)).index_copy_(0, places, input)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradient.index_select(0, places), None, None
+
+
+class _Permuted(torch.autograd.Function):
+    """Steps of a batch [T, B, I] in another order [T * B], one that is its own inverse."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, input: Tensor, order: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(order)
+        return input.flatten(0, 1).index_select(0, order).view_as(input)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (order,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradient.flatten(0, 1).index_select(0, order).view_as(gradient), None
 
 
 CELLS: dict[str, Callable[..., _LengthAware]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}

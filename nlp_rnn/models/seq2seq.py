@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nlp_rnn.models.dropout import Dropout
 from nlp_rnn.models.recurrent import State, recurrent_layer
 
 
@@ -26,7 +27,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> State:
         """[S, B] int64 ids, [B] lengths (all S if left out) -> state, tensors of [num_layers, B, H]."""
@@ -49,17 +50,30 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers, dropout)
         self.fc_out = nn.Linear(hidden_dim, vocab_size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, target: Tensor, state: State) -> tuple[Tensor, State]:
         """All steps in one call: [T, B] int64 ids -> logits [T, B, vocab_size] and the state after them."""
-        output, state = self.rnn(self.dropout(self.embedding(target)), state)  # [T, B, H]
-        return self.fc_out(self.dropout(output)), state
+        features, state = self._read(target, state)
+        return self.fc_out(features), state
+
+    def features(self, target: Tensor, state: State, lengths: Tensor | None = None) -> Tensor:
+        """What `fc_out` makes logits of: [T, B] int64 ids -> [T, B, H], zero behind each of `lengths` [B]."""
+        return self.dropout(self.rnn.outputs(self.dropout(self.embedding(target)), state, lengths))
+
+    def guess(self, target: Tensor, state: State) -> tuple[Tensor, State]:
+        """The likeliest word after the last of `target` [T, B], as [B] int64 ids, and the state then."""
+        features, state = self._read(target, state)
+        return self.fc_out(features[-1]).argmax(-1), state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """One step: [B] int64 ids -> logits [B, vocab_size] and the new state."""
         logits, state = self(tokens[None], state)
         return logits[0], state
+
+    def _read(self, target: Tensor, state: State) -> tuple[Tensor, State]:
+        output, state = self.rnn(self.dropout(self.embedding(target)), state)  # [T, B, H]
+        return self.dropout(output), state
 
 
 class Seq2Seq(nn.Module):
@@ -99,8 +113,8 @@ class Seq2Seq(nn.Module):
             target: [T, B] int64 ids, the first row the beginning of sentence.
             source_lengths: [B]; all S if left out.
             teacher_forcing: probability, drawn for each step, that the decoder is shown the true word and
-                not its own best guess (scheduled sampling, Bengio et al. 2015). At 1 the decoder is called
-                once for all steps.
+                not its own best guess (scheduled sampling, Bengio et al. 2015). The guesses are made first,
+                without gradients; then the decoder is called once for all steps.
 
         Returns:
             Logits [T, B, target vocabulary]: row t scores the word after `target[t]`.
@@ -108,17 +122,33 @@ class Seq2Seq(nn.Module):
         Raises:
             ValueError: `teacher_forcing` is outside 0..1.
         """
+        state = self.encoder(source, source_lengths)
+        return self.decoder(self._shown(target, state, teacher_forcing), state)[0]
+
+    def features(
+        self,
+        source: Tensor,
+        target: Tensor,
+        source_lengths: Tensor | None = None,
+        target_lengths: Tensor | None = None,
+        teacher_forcing: float = 1.0,
+    ) -> Tensor:
+        """As `forward`, but before the decoder's last layer: [T, B, H], zero behind each target's end.
+
+        A loss over a large vocabulary is made of these, see `nlp_rnn.models.loss`.
+        """
+        state = self.encoder(source, source_lengths)
+        return self.decoder.features(self._shown(target, state, teacher_forcing), state, target_lengths)
+
+    @torch.no_grad()
+    def _shown(self, target: Tensor, state: State, teacher_forcing: float) -> Tensor:
+        """[T, B] ids, some of the words after the first replaced by the decoder's own guesses."""
         if not 0.0 <= teacher_forcing <= 1.0:
             raise ValueError(f"teacher_forcing must lie between 0 and 1, not {teacher_forcing}")
-        state = self.encoder(source, source_lengths)
-        if teacher_forcing == 1.0 or target.size(0) <= 1:
-            return self.decoder(target, state)[0]
-        shown = torch.rand(target.size(0) - 1).lt(teacher_forcing).tolist()
-        tokens = target[0]
-        outputs = []
-        for step in range(target.size(0)):
-            logits, state = self.decoder.step(tokens, state)  # [B, V]
-            outputs.append(logits)
-            if step < len(shown):
-                tokens = target[step + 1] if shown[step] else logits.argmax(-1)
-        return torch.stack(outputs)
+        guessed = (torch.rand(max(0, target.size(0) - 1)) >= teacher_forcing).nonzero()[:, 0].tolist()
+        shown = target.clone()
+        read = 0
+        for step in guessed:
+            shown[step + 1], state = self.decoder.guess(shown[read : step + 1], state)
+            read = step + 1
+        return shown

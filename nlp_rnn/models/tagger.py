@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nlp_rnn.models.dropout import Dropout
 from nlp_rnn.models.recurrent import recurrent_layer
 
 
@@ -60,7 +61,7 @@ class Tagger(nn.Module):
             width += self.word_encoder.output_dim
         self.rnn = recurrent_layer(cell, width, hidden_dim, num_layers, dropout, bidirectional)
         self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_tags)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,

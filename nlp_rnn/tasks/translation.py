@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torchmetrics import Metric
 
 from nlp_rnn.data.batching import IGNORED
@@ -16,8 +15,9 @@ from nlp_rnn.data.translation import TranslationBatch, TranslationProcessor
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
 from nlp_rnn.models.decoding import beam_search
+from nlp_rnn.models.loss import linear_cross_entropy
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
-from nlp_rnn.tasks.module import Task, drop_words, mean_loss, plain_settings
+from nlp_rnn.tasks.module import Task, drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
 # Source lengths, in tokens, by which an evaluation splits BLEU.
@@ -103,17 +103,29 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
         assert batch.labels is not None
         shown = drop_words(batch.target[1:], self.word_dropout, UNK)
         target = torch.cat([batch.target[:1], shown])
-        logits = self.model(batch.source, target, batch.lengths, self.teacher_forcing)
-        return mean_loss(logits, batch.labels, self.label_smoothing)
+        return self._mean_loss(batch, target, self.teacher_forcing, self.label_smoothing)
+
+    def _mean_loss(
+        self, batch: TranslationBatch, target: Tensor, teacher_forcing: float, label_smoothing: float
+    ) -> Tensor:
+        """A scored word's mean loss, the decoder being shown `target` [T, B]."""
+        assert batch.labels is not None
+        features = self.model.features(
+            batch.source, target, batch.lengths, batch.target_lengths, teacher_forcing
+        )
+        scored = batch.labels != IGNORED
+        last = self.model.decoder.fc_out
+        return linear_cross_entropy(
+            features[scored], last.weight, last.bias, batch.labels[scored], label_smoothing
+        )
 
     def measure(self, batch: TranslationBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
+        assert batch.target is not None
         assert batch.references is not None
-        logits = self.model(batch.source, batch.target, batch.lengths)
-        total = F.cross_entropy(
-            logits.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        metrics["loss"].update(total, (batch.labels != IGNORED).sum())
+        count = (batch.labels != IGNORED).sum()
+        loss = self._mean_loss(batch, batch.target, teacher_forcing=1.0, label_smoothing=0.0)
+        metrics["loss"].update(loss * count, count)
         texts = [answer["text"] for answer in self.answer(batch)]
         metrics["bleu"].update(texts, batch.references)
         metrics["chrf"].update(texts, batch.references)

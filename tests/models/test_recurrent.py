@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from nlp_rnn.models import recurrent
 from nlp_rnn.models.recurrent import CELLS, recurrent_layer
 
 PLAIN = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -30,14 +31,19 @@ def alone(plain, sequence, state):
     return output[:, 0], final if isinstance(final, tuple) else (final,)
 
 
-@pytest.mark.parametrize("method", ["_run_padded", "_run_packed"])
+@pytest.mark.parametrize("way", ["not cut", "cut", "cut everywhere", "packed"])
 @pytest.mark.parametrize(("cell", "bidirectional", "depth"), CASES)
-def test_ragged_batch_equals_each_sequence_alone(cell, bidirectional, depth, method):
+def test_ragged_batch_equals_each_sequence_alone(cell, bidirectional, depth, way, monkeypatch):
+    monkeypatch.setattr(recurrent, "_CUT_COST", {"not cut": 1000, "cut": 4, "cut everywhere": 0}.get(way))
     layer, plain = make(cell, bidirectional, depth)
     lengths = torch.tensor([3, 6, 0, 1, 6, 4])
     batch = torch.randn(6, len(lengths), 5)
     start = tuple(torch.randn_like(part) for part in layer.initial_state(len(lengths), batch))
-    output, final = getattr(layer, method)(batch, start, lengths)
+    if way == "packed":
+        output, final = layer._run_cudnn(batch, start, lengths)
+    else:
+        output, final = layer(batch, start, lengths)
+        torch.testing.assert_close(layer.outputs(batch, start, lengths), output, atol=1e-6, rtol=0)
     for row, length in enumerate(lengths.tolist()):
         state = tuple(part[:, row : row + 1].contiguous() for part in start)
         expected, expected_state = alone(plain, batch[:length, row], state)
