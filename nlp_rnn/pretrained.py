@@ -26,6 +26,7 @@ from nlp_rnn.card import model_card
 from nlp_rnn.data.lines import open_bytes, read_bytes
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
+from nlp_rnn.quantization import INT8, is_quantized, quantize
 from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks import TASKS, Task
 from nlp_rnn.tasks.module import FORMAT_VERSION
@@ -54,6 +55,7 @@ def save_pretrained(task: Task, folder: str | Path, card: str | None = None) -> 
     tokenizers = stored["processor"].pop("tokenizers")
     config = {
         **stored,
+        **({"weights": INT8} if is_quantized(task.model) else {}),
         "nlp_rnn_version": nlp_rnn.__version__,
         "special_ids": {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS},
         "vocabularies": {
@@ -208,15 +210,26 @@ def _build(stored: Mapping[str, Any], weights: Mapping[str, Tensor], config: Pat
     try:
         check_settings(stored["processor"]["settings"])
         with torch.device("meta"):  # takes no memory, whatever sizes are asked for
-            expected = task_class.from_stored(stored).model.state_dict()
+            expected = _fresh(task_class, stored).model.state_dict()
     except UsageError as error:
         raise UsageError(f"{config}: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{config}: its settings fit no model ({error!r})") from error
     _check_weights(weights, expected, file)
-    task = task_class.from_stored(stored)
+    task = _fresh(task_class, stored)
     task.model.load_state_dict(weights)
     return task.eval()
+
+
+def _fresh(task_class: type[Task], stored: Mapping[str, Any]) -> Task:
+    """The task that `stored` describes, its weights yet to be loaded."""
+    kind = stored.get("weights")
+    if kind not in (None, INT8):
+        raise UsageError(f"weights of kind {kind!r} are unknown to this version: upgrade nlp_rnn")
+    task = task_class.from_stored(stored)
+    if kind == INT8:
+        quantize(task.model)
+    return task
 
 
 def _check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], file: Path) -> None:
@@ -224,8 +237,12 @@ def _check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         problem = "missing" if name in expected else "not part of this model"
         raise UsageError(f"{file}: tensor {name} is {problem}")
     for name, value in weights.items():
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            raise UsageError(f"{file}: {name} is no tensor of floating-point numbers")
+        whole = not expected[name].is_floating_point()
+        if not isinstance(value, Tensor) or (
+            value.dtype != expected[name].dtype if whole else not value.is_floating_point()
+        ):
+            kind = "8-bit whole" if whole else "floating-point"
+            raise UsageError(f"{file}: {name} is no tensor of {kind} numbers")
         if value.shape != expected[name].shape:
             raise UsageError(
                 f"{file}: tensor {name} has shape {list(value.shape)}, but settings and vocabulary ask for "
