@@ -16,8 +16,9 @@ from nlp_rnn.data.batching import Rows
 from nlp_rnn.data.corpora import BUILTIN, SPLITS
 from nlp_rnn.data.module import encode, loader
 from nlp_rnn.errors import UsageError
+from nlp_rnn.machine import fast_products
 from nlp_rnn.pictures import bleu_by_length, confusion_matrix
-from nlp_rnn.pipelines import on_device
+from nlp_rnn.pipelines import in_precision, on_device
 from nlp_rnn.pretrained import from_pretrained
 from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks import Task, Translation
@@ -52,6 +53,7 @@ def _cell(value: Any) -> str:
 
 
 @torch.no_grad()
+@fast_products()
 def evaluate(
     model: str | Path | Task,
     corpus: Corpus,
@@ -61,6 +63,7 @@ def evaluate(
     beam: int | None = None,
     device: str = "cpu",
     pictures: Path | None = None,
+    precision: str = "fp32",
 ) -> Report:
     """Measure a model on one split.
 
@@ -74,6 +77,7 @@ def evaluate(
         beam: width of the beam, for translation; as trained if left out.
         device: where to compute.
         pictures: folder for the confusion matrix, or BLEU by length.
+        precision: fp32 or bf16, of the weights and of all that is computed with them.
 
     Raises:
         UsageError: the model or the corpus cannot be read, or they are for different tasks, or a setting is
@@ -100,7 +104,7 @@ def evaluate(
         corpus, split = replace(corpus, test_split=split), "test"
     data = data_class(corpus, **(columns or {}))  # type: ignore[call-arg, arg-type]
     rows = Rows(encode(corpus.load_split(data.columns(), split, data.labels), task.processor))
-    task = on_device(task, device).eval()
+    task = in_precision(on_device(task, device), precision).eval()
     metrics = task.metrics("test")
     for metric in metrics.values():
         metric.reset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Any, Literal
 import torch
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.machine import fast_products
 from nlp_rnn.pretrained import from_pretrained
+from nlp_rnn.quantization import is_quantized
 from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks import Task, Translation
+
+PRECISIONS = ("fp32", "bf16")
 
 
 class Pipeline:
@@ -22,9 +27,15 @@ class Pipeline:
     sentiment, `tags` and `scores` for tagging, `text` and `n_best` for translation.
     """
 
-    def __init__(self, task: Task, batch_size: int = 64, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        task: Task,
+        batch_size: int = 64,
+        device: str | torch.device = "cpu",
+        precision: str = "fp32",
+    ) -> None:
         check_settings({"size": batch_size}, "batch ")
-        self.task = on_device(task, device).eval()
+        self.task = in_precision(on_device(task, device), precision).eval()
         self.batch_size = batch_size
 
     def __call__(self, inputs: Any) -> Any:
@@ -52,6 +63,7 @@ class Pipeline:
             yield from self._answers(chunk)
 
     @torch.inference_mode()
+    @fast_products()
     def _answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         if not inputs:
             return []
@@ -88,6 +100,23 @@ def on_device(task: Task, device: str | torch.device) -> Task:
         raise UsageError(f"device {device}: cannot be used here ({reason}); try cpu") from error
 
 
+def in_precision(task: Task, precision: str) -> Task:
+    """The task, or one that shares all with it but a model with bfloat16 weights.
+
+    Raises:
+        UsageError: there is no such precision, or the weights are int8.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+    if precision == "fp32":
+        return task
+    if is_quantized(task.model):
+        raise UsageError("the weights are int8, which is a precision of its own: leave fp32")
+    task = copy.copy(task)
+    task._modules = {**task._modules, "model": copy.deepcopy(task.model).to(torch.bfloat16)}
+    return task
+
+
 def pipeline(
     task: Literal["sentiment", "tagging", "translation"],
     model: str | Path | Task,
@@ -95,6 +124,7 @@ def pipeline(
     device: str | torch.device = "cpu",
     beam: int | None = None,
     n_best: int = 1,
+    precision: Literal["fp32", "bf16"] = "fp32",
 ) -> Pipeline:
     """A trained model that takes text: `pipeline("sentiment", model="folder")("a fine film")`.
 
@@ -105,6 +135,8 @@ def pipeline(
         device: where to compute.
         beam: width of the beam, for translation; as the model was trained if left out.
         n_best: translations a sentence, at most `beam`.
+        precision: bf16 halves the weights and, where the processor computes in it, the time; answers are
+            then rounded, and may depend on what shares their batch by as much.
 
     Raises:
         UsageError: the model is for another task, cannot be loaded, or does not decode with a beam; or a
@@ -121,4 +153,4 @@ def pipeline(
         if not 1 <= n_best <= beam:
             raise UsageError(f"n_best must be between 1 and the beam's width, {beam}, not {n_best}")
         loaded.decode_with(beam, n_best)
-    return Pipeline(loaded, batch_size, device)
+    return Pipeline(loaded, batch_size, device, precision)

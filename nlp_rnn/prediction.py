@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, Literal, TextIO
 
 from nlp_rnn.data.conllu import block_words, conllu_blocks, replace_upos
 from nlp_rnn.data.lines import open_bytes
@@ -34,6 +34,7 @@ def predict(
     n_best: int = 1,
     batch_size: int = 64,
     device: str = "cpu",
+    precision: Literal["fp32", "bf16"] = "fp32",
 ) -> None:
     """Answer a file or standard input, a line each and in order, in constant memory.
 
@@ -46,6 +47,7 @@ def predict(
         beam, n_best: of translation.
         batch_size: most texts computed together.
         device: where to compute.
+        precision: of `pipeline`.
 
     Raises:
         UsageError: the model or the source cannot be read; for a fault in the text, with its line; or
@@ -58,7 +60,7 @@ def predict(
     task = from_pretrained(model)
     if conllu and task.name != "tagging":
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
-    answerer = pipeline(task.name, task, batch_size, device, beam, n_best)  # type: ignore[arg-type]
+    answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision)  # type: ignore[arg-type]
     with one_warning(), _reading(source) as stream, _writing(output) as sink:
         # Someone who types wants each answer at once, who feeds a pipe wants them soon; a file is better
         # read far ahead.

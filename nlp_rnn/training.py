@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import math
@@ -27,6 +26,7 @@ from nlp_rnn.cli import VERBS
 from nlp_rnn.configuration import readable, setting_names, trust_only_own_classes
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
+from nlp_rnn.machine import fast_products, keep_memory
 from nlp_rnn.pictures import learning_curves
 from nlp_rnn.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.resuming import ContinueAsSet, changeable, check_resume, differences
@@ -254,9 +254,10 @@ def run(arguments: list[str], command: str) -> None:
         arguments: verb and flags, configurations already found.
         command: what the user typed, for the record.
     """
-    _keep_memory()
+    keep_memory()
     trust_only_own_classes()
-    _CLI(arguments, command)
+    with fast_products():
+        _CLI(arguments, command)
 
 
 def _is_first_process() -> bool:
@@ -284,13 +285,3 @@ def _as_set(task: Task, kind: type[Task], settings: dict[str, Any]) -> Task:
     if fixed := [line for name, line in differences(task.settings, settings) if not changeable(name)]:
         log.warning("the trained model stays as it is, whatever is set here: %s", ", ".join(fixed))
     return task
-
-
-def _keep_memory() -> None:
-    """Tell glibc to keep freed memory: else each step gives its pages back and faults them in again."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return  # another C library
-    for option, value in ((-3, 1 << 30), (-1, 1 << 30), (-2, 1 << 28)):  # mmap and trim threshold, top pad
-        mallopt(option, value)

@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--beam", type=int, help="width of the beam, for translation")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--max-examples", type=int, help="measure on a random part")
     parser.add_argument("--output", type=Path, help="folder for report.json and pictures")
     arguments = parser.parse_args()
@@ -39,7 +40,9 @@ def main() -> None:
             from nlp_rnn.data import Corpus
             from nlp_rnn.errors import UsageError
             from nlp_rnn.evaluation import evaluate
+            from nlp_rnn.machine import keep_memory
 
+        keep_memory()
         for pair in arguments.columns:
             if "=" not in pair:
                 raise UsageError(f"--columns {pair}: give NAME=COLUMN, such as text=review")
@@ -59,6 +62,7 @@ def main() -> None:
                 batch_size=arguments.batch_size,
                 beam=arguments.beam,
                 device=arguments.device,
+                precision=arguments.precision,
                 pictures=arguments.output,
             )
             text = json.dumps(report.figures, ensure_ascii=False, indent=2, allow_nan=False)

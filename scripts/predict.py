@@ -22,12 +22,15 @@ def main() -> None:
     parser.add_argument("--n-best", type=int, default=1, help="answers a sentence, with --json")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     arguments = parser.parse_args()
     with reporting("predict"):
         quiet()
         with importing():
+            from nlp_rnn.machine import keep_memory
             from nlp_rnn.prediction import predict
 
+        keep_memory()
         predict(
             arguments.model,
             arguments.input,
@@ -38,6 +41,7 @@ def main() -> None:
             n_best=arguments.n_best,
             batch_size=arguments.batch_size,
             device=arguments.device,
+            precision=arguments.precision,
         )
 
 

@@ -135,10 +135,11 @@ def beam_search(
     """Search for the sequences with the highest score, keeping `width` unfinished ones a row.
 
     A step extends every live hypothesis by every token. Those among the best `width` extensions that end
-    in eos are complete; the best `width` others live on. A row stops when no live hypothesis can still
-    enter its `n_best`: log-probabilities only fall, so the most a hypothesis can reach is its present
-    log-probability over the penalty of the longest length allowed (the optimal stop of Huang, Zhao and
-    Ma 2017). At `max_length`, hypotheses without eos compete as they are. `width=1` is greedy search.
+    in eos are complete; the best `width` others live on. A row stops when `width` are complete, or when no
+    live hypothesis can still enter its `n_best`: log-probabilities only fall, so the most a hypothesis can
+    reach is its present log-probability over the penalty of the longest length allowed (the optimal stop of
+    Huang, Zhao and Ma 2017). At `max_length`, hypotheses without eos compete as they are. `width=1` is greedy
+    search.
 
     Args:
         width: live hypotheses a row.
@@ -172,6 +173,7 @@ def beam_search(
     # The live ones, of the rows still running: one a row at first, later `width` (-inf: an empty place).
     active = torch.arange(rows, device=device)  # [a], their numbers among all rows
     live = torch.zeros((rows, 1), device=device)  # [a, w], log-probabilities
+    completed = torch.zeros(rows, dtype=torch.int64, device=device)  # [a], how many there have been
     history = torch.zeros((rows, 1, 0), dtype=torch.int64, device=device)  # [a, w, length - 1]
 
     for length in range(1, longest + 1):
@@ -200,7 +202,8 @@ def beam_search(
         # Live: the first `width` that do not end in eos (sorting the flags stably keeps them best first).
         places = is_eos.long().argsort(dim=1, stable=True)[:, :width]
         live = totals.gather(1, places).masked_fill(is_eos.gather(1, places), -torch.inf)
-        done = at_limit | (best_scores[active, -1] >= live[:, 0] / reach[active])
+        completed = completed + complete.logical_and(totals[:, :width] > -torch.inf).sum(1)
+        done = at_limit | (completed >= width) | (best_scores[active, -1] >= live[:, 0] / reach[active])
         going = done.logical_not().nonzero().squeeze(1)
         if len(going) == 0:
             break
@@ -209,7 +212,7 @@ def beam_search(
         # One gather both follows the surviving hypotheses and drops the rows that are done.
         sources = (going.unsqueeze(1) * live_width + parents).flatten()
         state = tuple(tensor.index_select(1, sources) for tensor in state)
-        active, live, inputs = active[going], live[going], tokens.flatten()
+        active, live, completed, inputs = active[going], live[going], completed[going], tokens.flatten()
 
     return [
         [
