@@ -17,6 +17,7 @@ from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pipelines import Pipeline, pipeline
+from nlp_rnn.quantization import quantize
 from nlp_rnn.tasks import TASKS, Decoding
 
 TEXTS = ["i work at google .", "the work is not good , but the film is .", "good", "a b c d e f g h i", "!"]
@@ -225,6 +226,7 @@ def test_the_public_name():
         ("sentiment", {"n_best": 2}, "beam and n_best are settings of translation, not of sentiment"),
         ("sentiment", {"batch_size": 0}, "batch size must be between 1 and"),
         ("sentiment", {"batch_size": -3}, "batch size must be between 1 and"),
+        ("sentiment", {"precision": "bf61"}, "precision must be one of fp32, bf16, not 'bf61'"),
         ("sentiment", {"device": "abacus"}, "device abacus: cannot be used here"),
         ("translation", {"beam": 0}, "beam must be between 1 and"),
         ("translation", {"n_best": 0}, "n_best must be between 1 and"),
@@ -255,6 +257,23 @@ def test_beam_and_n_best():
     assert len(by_n_best("i work")["n_best"]) == 2
     fresh = pipeline("translation", tiny("translation", decoding=Decoding(max_output=8)), n_best=2)
     assert fresh.task.decoding.beam == 2
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("name", TASKS)
+def test_in_bfloat16_answers_are_the_same_but_for_rounding(name, cell):
+    task = tiny(name, cell)
+    exact, rounded = (pipeline(name, task, precision=precision) for precision in ("fp32", "bf16"))
+    assert {weight.dtype for weight in rounded.task.model.parameters()} == {torch.bfloat16}
+    assert {weight.dtype for weight in task.model.parameters()} == {torch.float32}  # as it was
+    for one, other in zip(exact(TEXTS), rounded(TEXTS), strict=True):
+        if name == "translation":
+            assert other["score"] == pytest.approx(one["score"], abs=0.1)
+        else:
+            assert other["scores"] == pytest.approx(one["scores"], abs=0.03)
+    quantize(task.model)
+    with pytest.raises(UsageError, match="int8, which is a precision of its own"):
+        pipeline(name, task, precision="bf16")
 
 
 def test_a_pipeline_does_not_drop_out(pipelines):

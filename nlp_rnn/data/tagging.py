@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,9 @@ class TaggingProcessor(Processor):
         if self.characters is not None:
             # The letters of a sentence's words on end, and how many are each word's.
             spelled = self._spell({word for words in sentences for word in words})
-            ids["letter_ids"] = [[id for word in words for id in spelled[word]] for words in sentences]
+            ids["letter_ids"] = [
+                list(chain.from_iterable(spelled[word] for word in words)) for words in sentences
+            ]
             ids["letter_counts"] = [[len(spelled[word]) for word in words] for words in sentences]
         if "upos" in rows:
             known = {label: i for i, label in enumerate(self.labels)} | {UNTAGGED: IGNORED}

@@ -32,8 +32,9 @@ def linear_cross_entropy(
     dtype = input.dtype
     if torch.is_autocast_enabled(input.device.type):
         dtype = torch.get_autocast_dtype(input.device.type)
+    learns = torch.is_grad_enabled() and any(part.requires_grad for part in (input, weight, bias))
     with torch.autocast(input.device.type, enabled=False):
-        return _LinearCrossEntropy.apply(input, weight, bias, labels, label_smoothing, dtype)
+        return _LinearCrossEntropy.apply(input, weight, bias, labels, label_smoothing, dtype, learns)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -46,12 +47,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         labels: Tensor,
         smoothing: float,
         dtype: torch.dtype,
+        learns: bool,
     ) -> Tensor:
         count, classes = len(input), len(weight)
         total = input.new_zeros((), dtype=torch.float32)
-        wants_gradient = any(ctx.needs_input_grad[:3])  # type: ignore[attr-defined]
         low_weight, low_bias = weight.to(dtype), bias.to(dtype)
-        if wants_gradient:
+        if learns:
             d_input = torch.empty_like(input, dtype=dtype)
             d_weight = torch.zeros_like(weight)
             d_bias = torch.zeros_like(bias, dtype=torch.float32)
@@ -68,7 +69,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             odds = logits.sub_(top).exp_()
             mass = odds.sum(1, keepdim=True).float()  # summed in float32; `sum(dtype=)` would copy all first
             total += (mass.log() + top).sum()
-            if wants_gradient:
+            if learns:
                 # Probabilities less targets: the gradient with respect to the logits.
                 error = odds.mul_(mass.reciprocal().to(dtype))
                 if smoothing:
@@ -80,7 +81,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 else:
                     d_weight += error.t() @ low_input
                 d_bias += error.sum(0)
-        if wants_gradient:
+        if learns:
             ctx.save_for_backward(d_input, d_weight, d_bias.to(bias.dtype))
             ctx.count = max(1, count)  # type: ignore[attr-defined]
         return total / max(1, count)
@@ -90,4 +91,4 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         scale = gradient / ctx.count  # type: ignore[attr-defined]
         gradients = tuple(part.mul_(scale) for part in ctx.saved_tensors)  # type: ignore[attr-defined]
-        return *gradients, None, None, None
+        return *gradients, None, None, None, None

@@ -116,7 +116,7 @@ def test_a_wide_beam_finds_what_enumeration_finds(table, max_length, alpha):
 
 
 def reference_beam(table, max_length, width, alpha, n_best):
-    """Beam search in plain Python over lists, with no early stop at all."""
+    """Beam search in plain Python over lists, stopping only when `width` hypotheses are complete."""
     log_table = torch.as_tensor(table, dtype=torch.float64).log().tolist()
     live, done = [(0.0, [])], []
     for length in range(1, max_length + 1):
@@ -132,6 +132,8 @@ def reference_beam(table, max_length, width, alpha, n_best):
             if tokens[-1] == EOS or length == max_length
         ]
         live = [pair for pair in grown if pair[1][-1] != EOS][:width]
+        if len(done) >= width:
+            break
     return sorted(done, key=lambda pair: -pair[0])[:n_best]
 
 
@@ -139,7 +141,7 @@ def reference_beam(table, max_length, width, alpha, n_best):
 @given(
     table=seeded_tables(5), width=st.integers(2, 4), alpha=st.sampled_from([0.0, 0.8, 2.0]), data=st.data()
 )
-def test_the_early_stop_changes_nothing(table, width, alpha, data):
+def test_the_stop_by_scores_changes_nothing(table, width, alpha, data):
     n_best = data.draw(st.integers(1, width))
     max_length = data.draw(st.integers(1, 9))
     (found,) = beam_search(
@@ -226,6 +228,17 @@ def test_finished_rows_are_not_stepped():
     assert [h.tokens for h in hypotheses] == [[], [4, 3, 2], [2], [4, 3], [3, 2]]
     assert [h.finished for h in hypotheses] == [True, True, True, False, True]
     assert model.rows == [5, 4, 2, 1]
+
+
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_a_row_stops_when_as_many_hypotheses_are_complete_as_the_beam_is_wide(width):
+    # Each step completes one hypothesis, and with this penalty a longer one would always score higher.
+    model = Table([[1.0, 0.0, 0.0], [0.5, 0.0, 0.5], [0.5, 0.0, 0.5]])
+    ((best,),) = beam_search(
+        model, start(), bos_id=BOS, eos_id=EOS, max_length=15, width=width, length_penalty=10.0
+    )
+    assert len(model.rows) == width
+    assert len(best.tokens) == width - 1
 
 
 def test_beam_search_steps_live_rows_only():

@@ -135,3 +135,40 @@ def test_dropout_between_layers_acts_in_training_alone():
     assert not torch.equal(layer(batch, lengths=lengths)[0], layer(batch, lengths=lengths)[0])
     layer.eval()
     assert torch.equal(layer(batch, lengths=lengths)[0], layer(batch, lengths=lengths)[0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 40), min_size=1, max_size=12).filter(any),
+    cost=st.sampled_from([0, 9, 999]),
+)
+def test_cuts_cover_every_step_of_every_sequence(lengths, cost):
+    before, recurrent._CUT_COST = recurrent._CUT_COST, cost
+    try:
+        segments = recurrent._cut(torch.tensor(sorted(lengths, reverse=True)))
+    finally:
+        recurrent._CUT_COST = before
+    assert [segment.start for segment in segments] == [0, *(segment.end for segment in segments[:-1])]
+    assert segments[-1].end == max(lengths)
+    for segment in segments:
+        assert segment.rows == sum(length > segment.start for length in lengths)
+    padded = sum((segment.end - segment.start) * segment.rows for segment in segments) - sum(lengths)
+    if cost == 0:
+        assert padded == 0
+    # No dearer than no cut at all, or one at every length.
+    alive = sum(length > 0 for length in lengths)
+    assert padded + cost * len(segments) <= max(lengths) * alive - sum(lengths) + cost
+    assert padded + cost * len(segments) <= cost * len(set(lengths) - {0})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_step_without_gradients_equals_one_with(cell):
+    layer, _ = make(cell, False, 2)
+    batch = torch.randn(1, 3, 5)
+    start = tuple(torch.randn_like(part) for part in layer.initial_state(3, batch))
+    output, final = layer(batch, start)
+    with torch.no_grad():
+        output2, final2 = layer(batch, start)
+    torch.testing.assert_close(output, output2, atol=1e-6, rtol=0)
+    for part, part2 in zip(final, final2, strict=True):
+        torch.testing.assert_close(part, part2, atol=1e-6, rtol=0)

@@ -104,3 +104,15 @@ def test_teacher_forcing_outside_0_to_1_is_refused(value):
         make()(
             torch.zeros(2, 1, dtype=torch.long), torch.zeros(2, 1, dtype=torch.long), teacher_forcing=value
         )
+
+
+def test_features_are_the_logits_without_the_last_layer():
+    model = make()
+    source, target = torch.randint(11, (5, 3)), torch.randint(13, (6, 3))
+    lengths, ends = torch.tensor([5, 2, 4]), torch.tensor([3, 6, 1])
+    logits = model(source, target, lengths)
+    features = model.features(source, target, lengths, ends)
+    for row, end in enumerate(ends.tolist()):
+        ours = model.decoder.fc_out(features[:end, row])
+        torch.testing.assert_close(ours, logits[:end, row], atol=1e-6, rtol=0)
+        assert not features[end:, row].any()
