@@ -1,0 +1,112 @@
+"""fairseq's LSTM of the printout's shape without attention (it feeds the last output back in all the same),
+stepped by its own Trainer over its own length-grouped batches; translations as `fairseq-interactive` makes
+them. fairseq 0.12 runs on Python up to 3.10."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fairseq
+import peer_worker
+import torch
+from fairseq import options, tasks
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.logging import metrics
+from fairseq.trainer import Trainer
+from fairseq_cli import preprocess
+
+LANGUAGES = ["--source-lang", "source", "--target-lang", "target"]
+
+
+def flags(settings: dict[str, Any]) -> list[str]:
+    return [text for name, value in settings.items() for text in (f"--{name}", str(value))]
+
+
+def binarised(data: Path, folder: Path) -> None:
+    for side in ("source", "target"):  # it wants counts
+        words = (data / f"vocabulary.{side}").read_text(encoding="utf-8").split()
+        (folder / side).write_text("".join(f"{word} 9\n" for word in words), encoding="utf-8")
+    settings = {"trainpref": data / "train", "srcdict": folder / "source", "tgtdict": folder / "target"}
+    parser = options.get_preprocessing_parser()
+    preprocess.main(parser.parse_args([*LANGUAGES, *flags({**settings, "destdir": folder})]))
+
+
+def configuration(folder: Path, batch: int) -> Any:
+    size = peer_worker.TRANSLATION
+    half = {"embed-dim": size["embedding"], "hidden-size": size["hidden"], "layers": size["layers"]}
+    settings = {
+        "arch": "lstm", "dropout": size["dropout"], "decoder-attention": "0",
+        "decoder-out-embed-dim": size["hidden"],
+        **{f"{side}-{name}": value for side in ("encoder", "decoder") for name, value in half.items()},
+        "optimizer": "adam", "lr": 1e-3, "clip-norm": 1.0, "criterion": "cross_entropy", "batch-size": batch,
+        "num-workers": 0, "save-dir": folder,
+    }  # fmt: skip
+    parser = options.get_training_parser()
+    arguments = options.parse_args_and_arch(parser, [str(folder), "--cpu", *LANGUAGES, *flags(settings)])
+    return convert_namespace_to_omegaconf(arguments)
+
+
+def main() -> None:
+    given = peer_worker.arguments()
+    torch.manual_seed(0)
+    size = peer_worker.TRANSLATION["batch"] if given.job == "decode" else given.batch
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        binarised(given.data, folder)
+        settings = configuration(folder, size)
+        task = tasks.setup_task(settings.task)
+        model = task.build_model(settings.model)
+        trainer = Trainer(settings, task, model, task.build_criterion(settings.criterion))
+        loader = trainer.get_train_iterator(epoch=1, load_dataset=True)
+
+        def epochs() -> Iterator[dict[str, Any]]:
+            while True:
+                trainer.begin_epoch(loader.next_epoch_idx)
+                yield from loader.next_epoch_itr(shuffle=True)
+
+        batches = epochs()
+
+        def train_steps(count: int) -> tuple[int, int]:
+            pairs = tokens = 0
+            with metrics.aggregate("train"):
+                for batch in itertools.islice(batches, count):
+                    trainer.train_step([batch])
+                    pairs += batch["nsentences"]
+                    # Both counts hold the ends.
+                    words = int(batch["net_input"]["src_lengths"].sum()) + batch["ntokens"]
+                    tokens += words - 2 * batch["nsentences"]
+            return pairs, tokens
+
+        if given.job == "train":
+            train_steps(2)
+            peer_worker.serve(fairseq.__version__, "pairs", train_steps)
+            return
+        train_steps(given.steps)
+    model.eval()
+    model.prepare_for_inference_(settings)
+    settings.generation.beam = given.beam
+    settings.generation.max_len_b = 50
+    generator = task.build_generator([model], settings.generation)
+    test = peer_worker.repeated((given.data / "test.source").read_text(encoding="utf-8").splitlines())
+
+    def decode(count: int) -> tuple[int, int]:
+        lines = itertools.islice(test, count)
+        ids = [task.source_dictionary.encode_line(line, add_if_not_exist=False).long() for line in lines]
+        rows = task.build_dataset_for_inference(ids, [len(row) for row in ids])
+        # Its own cache of batches would keep every data set.
+        loader = task.get_batch_iterator(rows, max_sentences=given.batch, disable_iterator_cache=True)
+        sentences = tokens = 0
+        for batch in loader.next_epoch_itr(shuffle=False):
+            for best, *_ in task.inference_step(generator, [model], batch):
+                tokens += len(task.target_dictionary.string(best["tokens"]).split())
+                sentences += 1
+        return sentences, tokens
+
+    decode(min(given.batch, 32))
+    peer_worker.serve(fairseq.__version__, "sentences", decode)
+
+
+if __name__ == "__main__":
+    main()
