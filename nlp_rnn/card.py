@@ -19,7 +19,8 @@ def model_card(
         command: the command that trained it, likewise.
         metrics: split -> metric -> value, as measured, likewise.
     """
-    size = sum(parameter.numel() for parameter in task.model.parameters())
+    named = task.model.named_parameters()
+    size = sum(parameter.numel() for name, parameter in named if not name.endswith(".scale"))  # of int8
     sizes = ", ".join(
         f"{len(vocabulary):,} {name} tokens" for name, vocabulary in task.processor.vocabularies().items()
     )

@@ -168,8 +168,8 @@ class _CLI(LightningCLI):
         folder = str(self.run_dir / "checkpoints")
         best = trainer.checkpoint_callback
         best.dirpath = best.dirpath or folder
-        # A callback of its own: with `save_last` the best one would write it no more often than itself.
         trainer.callbacks.append(_QuickSanityCheck())
+        # A callback of its own: with `save_last` the best one would write it no more often than itself.
         trainer.callbacks.append(ModelCheckpoint(folder, "last", enable_version_counter=False))
         if trainer.loggers:
             trainer.callbacks.append(LearningRateMonitor())

@@ -51,6 +51,7 @@ def test_there_are_commands_of_every_kind():
     assert {line.split()[1] for line in COMMANDS if line.startswith("python")} == {
         "scripts/evaluate.py",
         "scripts/predict.py",
+        "scripts/quantize.py",
     }
 
 
