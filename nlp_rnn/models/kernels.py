@@ -16,6 +16,14 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
+# For each new size of a matrix product oneDNN compiles a program, and keeps it.
+_MULTIPLE = 128
+
+
+def rounded(rows: int) -> int:
+    """So many rows that few sizes of matrix products occur."""
+    return -(-rows // _MULTIPLE) * _MULTIPLE
+
 
 def lstm_layer(
     input: Tensor,
@@ -29,7 +37,8 @@ def lstm_layer(
     """One layer in one direction over packed sequences, sorted by falling length.
 
     Args:
-        input: [N, I], step by step, of each the sequences that have it; N is the sum of `sizes`.
+        input: [N, I], step by step, of each the sequences that have it; what N is above the sum of `sizes`,
+            rows at the end that must be zero, belongs to no step.
         h, c: [B, H], the state each sequence starts from.
         weights: w_ih [4H, I], w_hh [4H, H], b_ih [4H], b_hh [4H]; gates in torch's order.
         sizes: [T], how many sequences have each step; never rising.
@@ -37,7 +46,7 @@ def lstm_layer(
         dtype: of the matrix products and the outputs.
 
     Returns:
-        The outputs [N, H], and h and c [B, H] after each sequence's last step.
+        The outputs [N, H], zero at the end likewise, and h and c [B, H] after each sequence's last step.
     """
     with torch.autocast("cpu", enabled=False):
         return _LSTMLayer.apply(input, h, c, *weights, sizes, backwards, dtype)
@@ -62,7 +71,7 @@ class _LSTMLayer(torch.autograd.Function):
         input, w_ih, w_hh = input.to(dtype), w_ih.to(dtype), w_hh.to(dtype)
         gates = torch.addmm((b_ih + b_hh).to(dtype), input, w_ih.t())  # [N, 4H], later what they were
         count = len(input)
-        before, output, squashed = (input.new_empty(count, width) for _ in range(3))  # h, h after, tanh c
+        before, output, squashed = (input.new_zeros(count, width) for _ in range(3))  # h, h after, tanh c
         c_before = torch.empty(count, width)
         h, c = h.to(dtype, copy=True), c.to(torch.float32, copy=True)
         work = torch.empty(len(h), 4 * width)
@@ -99,7 +108,7 @@ class _LSTMLayer(torch.autograd.Function):
         input, w_ih, w_hh, gates, before, c_before, squashed = ctx.saved_tensors  # type: ignore[attr-defined]
         width = w_hh.size(1)
         d_h, d_c = d_h.to(torch.float32, copy=True), d_c.to(torch.float32, copy=True)
-        d_gates = torch.empty_like(gates)
+        d_gates = torch.zeros_like(gates)
         work, gradient = torch.empty(len(d_h), 4 * width), torch.empty(len(d_h), 4 * width)
         small, small_too = torch.empty(len(d_h), width), torch.empty(len(d_h), width)
         for start, end in ctx.steps:  # type: ignore[attr-defined]

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from nlp_rnn.models.kernels import rounded
+
 # Logits held at a time, 64 MiB of float32: with fewer rows the matrix products slow down.
 _LOGITS = 1 << 24
 
@@ -59,8 +61,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         parts = -(-count * classes // _LOGITS) or 1
         for number in range(parts):
             part = slice(count * number // parts, count * (number + 1) // parts)
-            low_input, at = input[part].to(dtype), labels[part, None]
-            logits = torch.addmm(low_bias, low_input, low_weight.t())  # [n, V]
+            at = labels[part, None]
+            low_input = input.new_zeros(rounded(len(at)), input.size(1), dtype=dtype)
+            low_input[: len(at)] = input[part]
+            product = torch.addmm(low_bias, low_input, low_weight.t())
+            logits = product[: len(at)]  # [n, V]
             likely = logits.gather(1, at).float().sum()
             total -= (1 - smoothing) * likely
             if smoothing:
@@ -75,11 +80,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if smoothing:
                     error -= smoothing / classes
                 error[torch.arange(len(at), device=at.device), at[:, 0]] -= 1 - smoothing
-                torch.mm(error, low_weight, out=d_input[part])
+                product[len(at) :] = 0
+                d_input[part] = (product @ low_weight)[: len(at)]
                 if dtype == torch.float32:
-                    d_weight.addmm_(error.t(), low_input)
+                    d_weight.addmm_(product.t(), low_input)
                 else:
-                    d_weight += error.t() @ low_input
+                    d_weight += product.t() @ low_input
                 d_bias += error.sum(0)
         if learns:
             ctx.save_for_backward(d_input, d_weight, d_bias.to(bias.dtype))

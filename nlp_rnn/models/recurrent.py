@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlp_rnn.models.dropout import dropout
-from nlp_rnn.models.kernels import lstm_layer
+from nlp_rnn.models.kernels import lstm_layer, rounded
 
 State = tuple[Tensor, ...]
 """Recurrent state: always a tuple, of one tensor (RNN, GRU: h) or two (LSTM: h, c).
@@ -34,6 +34,7 @@ _CUT_COST = 256
 
 # From this hidden size on, our own kernel trains an LSTM in bfloat16 faster than torch's.
 _WIDE = 512
+_ROWS_A_STEP = 16
 
 
 class _LengthAware(nn.RNNBase):
@@ -273,11 +274,13 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
         directions = 2 if self.bidirectional else 1
         if lengths is None:
             sizes = [batch] * steps
-            packed = input.flatten(0, 1)  # [N, I]
         else:
-            sizes = (lengths > torch.arange(int(lengths[0]))[:, None]).sum(1).tolist()
-            places = torch.cat([step * batch + torch.arange(size) for step, size in enumerate(sizes)])
-            packed = _Taken.apply(input.flatten(0, 1), places)
+            alive = (lengths > torch.arange(steps)[:, None]).sum(1)
+            if not exact_state:  # a few that are over may go on
+                alive = (-(-alive // _ROWS_A_STEP) * _ROWS_A_STEP).clamp(max=batch)
+            sizes = alive[alive > 0].tolist()
+        places = torch.cat([step * batch + torch.arange(size) for step, size in enumerate(sizes)])
+        packed = _Taken.apply(input.flatten(0, 1), places, rounded(len(places)))
         finals: list[State] = []
         for layer in range(self.num_layers):
             if layer:
@@ -291,9 +294,9 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
                 outputs.append(output)
                 finals.append((h, c))
             packed = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
-        if lengths is not None:
-            packed = _Placed.apply(packed, places, steps * batch)
-        output = packed.view(steps, batch, -1)
+        output = _Placed.apply(packed, places, steps * batch).view(steps, batch, -1)
+        if lengths is not None and not exact_state:
+            output = output * (torch.arange(steps)[:, None] < lengths).unsqueeze(-1)
         return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
     def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
@@ -335,35 +338,40 @@ def _cut(lengths: Tensor) -> list[_Segment]:
 
 
 class _Taken(torch.autograd.Function):
-    """Rows `places` [N], each once, of [M, I]."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, input: Tensor, places: Tensor) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(places)
-        ctx.rows = len(input)  # type: ignore[attr-defined]
-        return input.index_select(0, places)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        rows = gradient.new_zeros(ctx.rows, gradient.size(1))  # type: ignore[attr-defined]
-        return rows.index_copy_(0, places, gradient), None
-
-
-class _Placed(torch.autograd.Function):
-    """The other way: [N, H] to rows `places` of [M, H], the others 0."""
+    """Rows `places` [N], each once, of [M, I], and zeros behind them: [rows, I]."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, input: Tensor, places: Tensor, rows: int) -> Tensor:  # type: ignore[override]
         ctx.save_for_backward(places)
-        return input.new_zeros(rows, input.size(1)).index_copy_(0, places, input)
+        ctx.rows = len(input)  # type: ignore[attr-defined]
+        taken = input.new_zeros(rows, input.size(1))
+        torch.index_select(input, 0, places, out=taken[: len(places)])
+        return taken
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return gradient.index_select(0, places), None, None
+        rows = gradient.new_zeros(ctx.rows, gradient.size(1))  # type: ignore[attr-defined]
+        return rows.index_copy_(0, places, gradient[: len(places)]), None, None
+
+
+class _Placed(torch.autograd.Function):
+    """The other way: the first N rows to rows `places` [N] of [rows, H], the others 0."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, input: Tensor, places: Tensor, rows: int) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(places)
+        ctx.rows = len(input)  # type: ignore[attr-defined]
+        return input.new_zeros(rows, input.size(1)).index_copy_(0, places, input[: len(places)])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        taken = gradient.new_zeros(ctx.rows, gradient.size(1))  # type: ignore[attr-defined]
+        torch.index_select(gradient, 0, places, out=taken[: len(places)])
+        return taken, None, None
 
 
 class _Permuted(torch.autograd.Function):

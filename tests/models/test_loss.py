@@ -70,13 +70,13 @@ def test_no_rows_cost_nothing():
 
 
 def test_logits_are_never_all_in_memory(monkeypatch):
-    leaves, labels = make(40, 100)
-    monkeypatch.setattr(loss, "_LOGITS", 1000)
+    leaves, labels = make(1000, 100)
+    monkeypatch.setattr(loss, "_LOGITS", 25_600)
     shapes = []
     plain = torch.addmm
     monkeypatch.setattr(torch, "addmm", lambda *given: shapes.append(plain(*given).shape) or plain(*given))
     linear_cross_entropy(*leaves, labels).backward()
-    assert [tuple(shape) for shape in shapes] == [(10, 100)] * 4
+    assert [tuple(shape) for shape in shapes] == [(256, 100)] * 4
 
 
 def test_without_gradients_none_are_made(monkeypatch):
