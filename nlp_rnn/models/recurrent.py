@@ -123,7 +123,7 @@ class _LengthAware(nn.RNNBase):
         for layer in range(self.num_layers):
             if layer:
                 hidden = dropout(hidden, self.dropout, self.training)
-            final = self._cell(hidden, tuple(part[layer] for part in state), self.all_weights[layer])
+            final = self._cell(hidden, tuple(part[layer] for part in state), [*self.all_weights[layer]])
             hidden = final[0]
             finals.append(final)
         return hidden[None], tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
@@ -150,7 +150,7 @@ class _LengthAware(nn.RNNBase):
                 input = dropout(input, self.dropout, self.training)
             first = layer * directions
             start = tuple(part[first : first + directions] for part in state)
-            weights = [list(self.all_weights[first + direction]) for direction in range(directions)]
+            weights: list[list[Tensor]] = [[*each] for each in self.all_weights[first : first + directions]]
             if lengths is None:
                 input, final = self._kernel(input, start, [w for each in weights for w in each])
                 finals.append(final)
@@ -289,7 +289,7 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
             for direction in range(directions):
                 index = layer * directions + direction
                 h, c = (part[index] for part in state)
-                weights = list(self.all_weights[index])
+                weights: list[Tensor] = [*self.all_weights[index]]
                 output, h, c = lstm_layer(packed, h, c, weights, sizes, backwards=bool(direction))
                 outputs.append(output)
                 finals.append((h, c))
