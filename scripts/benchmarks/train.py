@@ -108,8 +108,10 @@ class _Turns(pl.Callback):
     def _wait(self, trainer: pl.Trainer) -> None:
         self._batches = []
         self._turn = next(self._rounds, 0) * (int(trainer.num_training_batches) if self._epochs else 1)
-        trainer.should_stop = not self._turn
-        self._watch = self._caller.watch(self._given.device)
+        if self._turn:
+            self._watch = self._caller.watch(self._given.device)
+        else:  # a profile that is begun and never ended brings the program down
+            trainer.should_stop = True
 
 
 def heaviest_batches_first(data: DataModule) -> DataLoader:
