@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.models.ragged import unequal
 from nlp_rnn.models.recurrent import State
 
 INT8 = "int8"
@@ -233,17 +234,9 @@ class Int8Recurrent(_Int8):
         steps, batch = input.shape[:2]
         if state is None:
             state = self.initial_state(batch, input)
-        alive = [batch] * steps  # sequences still running at each step
-        if lengths is not None:
-            lengths = torch.as_tensor(lengths, dtype=torch.long).cpu()
-            if lengths.shape != (batch,):
-                raise ValueError(f"lengths has shape {tuple(lengths.shape)}, the batch has {batch} sequences")
-            if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
-                raise ValueError(f"lengths must lie between 0 and {steps}, the number of steps")
-            if bool((lengths == steps).all()):
-                lengths = None
+        lengths = unequal(lengths, steps, batch)
         if lengths is None:
-            return self._run(input, state, alive)
+            return self._run(input, state, [batch] * steps)
         # The longest first, so that those still running are always the first rows.
         ordered, order = lengths.sort(descending=True, stable=True)
         alive = (torch.arange(steps)[:, None] < ordered).sum(1).tolist()

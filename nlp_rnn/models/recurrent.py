@@ -8,16 +8,15 @@ either direction, and the final state is the one at each sequence's own end.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlp_rnn.models.dropout import dropout
 from nlp_rnn.models.kernels import lstm_layer, rounded
+from nlp_rnn.models.ragged import Permuted, Placed, Segment, Taken, cut, unequal
 
 State = tuple[Tensor, ...]
 """Recurrent state: always a tuple, of one tensor (RNN, GRU: h) or two (LSTM: h, c).
@@ -28,9 +27,6 @@ Each is [num_layers * directions, B, H].
 # Added to a gate before its sigmoid, this makes it exactly 0 or 1 in every floating-point type.
 _SATURATED = 1e4
 
-
-# Rather than cut a batch once more, compute this many padded steps of one sequence.
-_CUT_COST = 256
 
 # From this hidden size on, our own kernel trains an LSTM in bfloat16 faster than torch's.
 _WIDE = 512
@@ -78,14 +74,7 @@ class _LengthAware(nn.RNNBase):
         steps, batch = input.shape[:2]
         if state is None:
             state = self.initial_state(batch, input)
-        if lengths is not None:
-            lengths = torch.as_tensor(lengths, dtype=torch.long).cpu()
-            if lengths.shape != (batch,):
-                raise ValueError(f"lengths has shape {tuple(lengths.shape)}, the batch has {batch} sequences")
-            if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
-                raise ValueError(f"lengths must lie between 0 and {steps}, the number of steps")
-            if bool((lengths == steps).all()):
-                lengths = None
+        lengths = unequal(lengths, steps, batch)
         if steps == 0 or batch == 0 or (lengths is not None and not lengths.any()):
             width = self.hidden_size * (2 if self.bidirectional else 1)
             return input.new_zeros(steps, batch, width), state
@@ -138,7 +127,7 @@ class _LengthAware(nn.RNNBase):
         """
         directions = 2 if self.bidirectional else 1
         if lengths is not None:
-            segments = _cut(lengths)
+            segments = cut(lengths)
             time = torch.arange(input.size(0))[:, None]  # [T, 1]
             inside = (time < lengths).unsqueeze(-1).to(input.device)  # [T, B, 1]
             # Each sequence back to front in its own place; the padding stays behind it.
@@ -158,11 +147,11 @@ class _LengthAware(nn.RNNBase):
             outputs = []
             for direction in range(directions):
                 own = tuple(part[direction : direction + 1] for part in start)
-                steps_in = _Permuted.apply(input, mirror) if direction else input
+                steps_in = Permuted.apply(input, mirror) if direction else input
                 output, final = self._run_segments(
                     steps_in, own, weights[direction], segments, lengths, exact_state
                 )
-                outputs.append(_Permuted.apply(output, mirror) if direction else output)
+                outputs.append(Permuted.apply(output, mirror) if direction else output)
                 finals.append(final)
             input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
             input = input * inside
@@ -173,7 +162,7 @@ class _LengthAware(nn.RNNBase):
         input: Tensor,
         state: State,
         weights: list[Tensor],
-        segments: list[_Segment],
+        segments: list[Segment],
         lengths: Tensor,
         exact_state: bool,
     ) -> tuple[Tensor, State]:
@@ -280,7 +269,7 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
                 alive = (-(-alive // _ROWS_A_STEP) * _ROWS_A_STEP).clamp(max=batch)
             sizes = alive[alive > 0].tolist()
         places = torch.cat([step * batch + torch.arange(size) for step, size in enumerate(sizes)])
-        packed = _Taken.apply(input.flatten(0, 1), places, rounded(len(places)))
+        packed = Taken.apply(input.flatten(0, 1), places, rounded(len(places)))
         finals: list[State] = []
         for layer in range(self.num_layers):
             if layer:
@@ -294,99 +283,13 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
                 outputs.append(output)
                 finals.append((h, c))
             packed = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
-        output = _Placed.apply(packed, places, steps * batch).view(steps, batch, -1)
+        output = Placed.apply(packed, places, steps * batch).view(steps, batch, -1)
         if lengths is not None and not exact_state:
             output = output * (torch.arange(steps)[:, None] < lengths).unsqueeze(-1)
         return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
     def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
         return torch.lstm_cell(input, state, *weights)  # type: ignore[arg-type]
-
-
-class _Segment(NamedTuple):
-    """Steps `start` to `end` of the first `rows` sequences."""
-
-    start: int
-    end: int
-    rows: int
-
-
-def _cut(lengths: Tensor) -> list[_Segment]:
-    """Cut sequences of falling lengths [B] over time, so that few padded steps and few cuts are left.
-
-    A shortest path over the lengths that occur: from one cut to the next costs the padded steps between, of
-    the sequences that are not over, and the cut.
-    """
-    ends, counts = lengths.unique(return_counts=True)  # rising
-    ends, counts = ends[ends > 0], counts[ends > 0]
-    alive = counts.flip(0).cumsum(0).flip(0)  # [K], sequences that reach each end
-    starts = torch.cat([ends.new_zeros(1), ends])  # [K + 1], where segments may begin and end
-    cost = [0.0] + [float("inf")] * len(ends)
-    came: list[int] = [0] * (len(ends) + 1)
-    for at in range(len(ends)):
-        reach = (starts[at + 1 :] - starts[at]) * alive[at] + _CUT_COST
-        for to, price in enumerate((reach + cost[at]).tolist(), at + 1):
-            if price < cost[to]:
-                cost[to], came[to] = price, at
-    segments = []
-    to = len(ends)
-    while to:
-        at = came[to]
-        segments.append(_Segment(int(starts[at]), int(starts[to]), int(alive[at])))
-        to = at
-    return segments[::-1]
-
-
-class _Taken(torch.autograd.Function):
-    """Rows `places` [N], each once, of [M, I], and zeros behind them: [rows, I]."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, input: Tensor, places: Tensor, rows: int) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(places)
-        ctx.rows = len(input)  # type: ignore[attr-defined]
-        taken = input.new_zeros(rows, input.size(1))
-        torch.index_select(input, 0, places, out=taken[: len(places)])
-        return taken
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        rows = gradient.new_zeros(ctx.rows, gradient.size(1))  # type: ignore[attr-defined]
-        return rows.index_copy_(0, places, gradient[: len(places)]), None, None
-
-
-class _Placed(torch.autograd.Function):
-    """The other way: the first N rows to rows `places` [N] of [rows, H], the others 0."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, input: Tensor, places: Tensor, rows: int) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(places)
-        ctx.rows = len(input)  # type: ignore[attr-defined]
-        return input.new_zeros(rows, input.size(1)).index_copy_(0, places, input[: len(places)])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        taken = gradient.new_zeros(ctx.rows, gradient.size(1))  # type: ignore[attr-defined]
-        torch.index_select(gradient, 0, places, out=taken[: len(places)])
-        return taken, None, None
-
-
-class _Permuted(torch.autograd.Function):
-    """Steps of a batch [T, B, I] in another order [T * B], one that is its own inverse."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, input: Tensor, order: Tensor) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(order)
-        return input.flatten(0, 1).index_select(0, order).view_as(input)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (order,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return gradient.flatten(0, 1).index_select(0, order).view_as(gradient), None
 
 
 CELLS: dict[str, Callable[..., _LengthAware]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
