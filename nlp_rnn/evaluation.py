@@ -13,15 +13,16 @@ import torch
 
 from nlp_rnn.data import DATA, Batching, Corpus
 from nlp_rnn.data.batching import Rows
-from nlp_rnn.data.corpora import BUILTIN, SPLITS
-from nlp_rnn.data.module import encode, loader
+from nlp_rnn.data.corpora import SPLITS
+from nlp_rnn.data.examples import EXAMPLES
+from nlp_rnn.data.module import encode
 from nlp_rnn.errors import UsageError
 from nlp_rnn.machine import fast_products
 from nlp_rnn.pictures import bleu_by_length, confusion_matrix
 from nlp_rnn.pipelines import in_precision, on_device
 from nlp_rnn.pretrained import from_pretrained
 from nlp_rnn.settings import check_settings
-from nlp_rnn.tasks import Task, Translation
+from nlp_rnn.tasks import DecodingTask, Task
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def evaluate(
         columns: where the corpus's columns have other names than usual: the arguments of the task's
             DataModule that name columns, such as {"source": "de", "target": "en"}.
         batch_size: most rows computed together; no figure depends on it.
-        beam: width of the beam, for translation; as trained if left out.
+        beam: width of the beam, where answers are text; as trained if left out.
         device: where to compute.
         pictures: folder for the confusion matrix, or BLEU by length.
         precision: fp32 or bf16, of the weights and of all that is computed with them.
@@ -87,8 +88,8 @@ def evaluate(
     check_settings({"size": batch_size}, "batch ")
     task = model if isinstance(model, Task) else from_pretrained(model)
     if beam is not None:
-        if not isinstance(task, Translation):
-            raise UsageError(f"beam is a setting of translation, not of {task.name}")
+        if not isinstance(task, DecodingTask):
+            raise UsageError(f"beam is a setting of tasks that write text, which {task.name} is not")
         check_settings({"beam": beam})
         task.decode_with(beam)
     data_class = DATA[task.name]
@@ -100,15 +101,15 @@ def evaluate(
             raise UsageError(
                 f"a {task.name} corpus has no column {name!r}; its columns are {', '.join(known)}"
             )
-    if split not in SPLITS and corpus.path != BUILTIN:
+    if split not in SPLITS and corpus.path not in EXAMPLES:
         corpus, split = replace(corpus, test_split=split), "test"
     data = data_class(corpus, **(columns or {}))  # type: ignore[call-arg, arg-type]
-    rows = Rows(encode(corpus.load_split(data.columns(), split, data.labels), task.processor))
+    rows = Rows(encode(data.load_split(split), task.processor))
     task = in_precision(on_device(task, device), precision).eval()
     metrics = task.metrics("test")
     for metric in metrics.values():
         metric.reset()
-    for batch in loader(rows, task.processor, batching):
+    for batch in task.processor.loader(rows, batching):
         task.measure(batch.to(device), metrics)
     figures: dict[str, Any] = {
         "task": task.name,

@@ -15,7 +15,7 @@ from nlp_rnn.machine import fast_products
 from nlp_rnn.pretrained import from_pretrained
 from nlp_rnn.quantization import is_quantized
 from nlp_rnn.settings import check_settings
-from nlp_rnn.tasks import Task, Translation
+from nlp_rnn.tasks import TASKS, DecodingTask, Task
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -47,7 +47,7 @@ class Pipeline:
         Raises:
             UsageError: an input is no text, or has a lone surrogate.
         """
-        if isinstance(inputs, str):
+        if isinstance(inputs, str) or self.task.processor.is_one(inputs):
             return self._answers([inputs])[0]
         return self._answers(list(inputs))
 
@@ -67,11 +67,10 @@ class Pipeline:
     def _answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         if not inputs:
             return []
-        for number, given in enumerate(inputs, 1):
-            words = given if self.task.name == "tagging" and isinstance(given, (list, tuple)) else [given]
-            if not all(isinstance(word, str) for word in words):
-                raise UsageError(f"input {number} is no text: {given!a:.60}")
         processor = self.task.processor
+        for number, given in enumerate(inputs, 1):
+            if not processor.is_input(given):
+                raise UsageError(f"input {number} is no {processor.asked}: {given!a:.60}")
         rows = processor.rows(inputs)
         rows.update(processor.encode(rows))
         lengths = [len(ids) for ids in rows[processor.length_columns[0]]]
@@ -118,7 +117,7 @@ def in_precision(task: Task, precision: str) -> Task:
 
 
 def pipeline(
-    task: Literal["sentiment", "tagging", "translation"],
+    task: str,
     model: str | Path | Task,
     batch_size: int = 64,
     device: str | torch.device = "cpu",
@@ -129,12 +128,12 @@ def pipeline(
     """A trained model that takes text: `pipeline("sentiment", model="folder")("a fine film")`.
 
     Args:
-        task: what the model must be for.
+        task: what the model must be for, by its name in `TASKS`.
         model: what `from_pretrained` takes, or what it gives.
         batch_size: most texts that are computed together; answers do not depend on it.
         device: where to compute.
-        beam: width of the beam, for translation; as the model was trained if left out.
-        n_best: translations a sentence, at most `beam`.
+        beam: width of the beam, where the answer is text; as the model was trained if left out.
+        n_best: answers an input, at most `beam`.
         precision: bf16 halves the weights and, where the processor computes in it, the time; answers are
             then rounded, and may depend on what shares their batch by as much.
 
@@ -142,12 +141,14 @@ def pipeline(
         UsageError: the model is for another task, cannot be loaded, or does not decode with a beam; or a
             setting is out of range.
     """
+    if task not in TASKS:
+        raise UsageError(f"there is no task {task!r}: use one of {', '.join(TASKS)}")
     loaded = model if isinstance(model, Task) else from_pretrained(model)
     if loaded.name != task:
         raise UsageError(f"the model is for {loaded.name}, not for {task}")
     if beam is not None or n_best != 1:
-        if not isinstance(loaded, Translation):
-            raise UsageError(f"beam and n_best are settings of translation, not of {task}")
+        if not isinstance(loaded, DecodingTask):
+            raise UsageError(f"beam and n_best are settings of tasks that write text, which {task} is not")
         beam = max(n_best, loaded.decoding.beam) if beam is None else beam
         check_settings({"beam": beam})
         if not 1 <= n_best <= beam:

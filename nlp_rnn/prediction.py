@@ -44,7 +44,7 @@ def predict(
         output: a file, which appears when it is whole, or - for standard output.
         as_json: write JSON objects with scores rather than bare answers.
         conllu: read and write CoNLL-U; all but the UPOS column stays as it is.
-        beam, n_best: of translation.
+        beam, n_best: of tasks that write text.
         batch_size: most texts computed together.
         device: where to compute.
         precision: of `pipeline`.
@@ -97,8 +97,9 @@ def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
 def _answered(answerer: Pipeline, lines: Iterable[str], as_json: bool, window: int | None) -> Iterator[str]:
     lines = iter(lines)
     first = next(lines, "").removeprefix("\ufeff")
-    texts = (line.removesuffix("\n").removesuffix("\r") for line in chain([first] if first else [], lines))
-    for answer in answerer.iterate(texts, window):
+    lines = (line.removesuffix("\n").removesuffix("\r") for line in chain([first] if first else [], lines))
+    inputs = map(answerer.task.processor.parse, lines)
+    for answer in answerer.iterate(inputs, window):
         if as_json:
             yield json.dumps(answer, ensure_ascii=False) + "\n"
         else:

@@ -32,7 +32,7 @@ from nlp_rnn.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.resuming import ContinueAsSet, changeable, check_resume, differences
 from nlp_rnn.rundir import check_name, check_writable, new_run_dir, point_latest
 from nlp_rnn.settings import check_settings
-from nlp_rnn.tasks import Decoding, Task, Translation
+from nlp_rnn.tasks import Decoding, DecodingTask, Task
 from nlp_rnn.tasks.module import check_choices
 from nlp_rnn.writer import PredictionWriter
 
@@ -219,7 +219,7 @@ class _CLI(LightningCLI):
         validated = trainer.validate(self.model, self.datamodule, verbose=False)
         metrics = validated[0] if validated else {}  # limit_val_batches may be 0
         if trainer.is_global_zero:
-            card = model_card(self.model, self.datamodule.corpus.path, self.command, {"validation": metrics})
+            card = model_card(self.model, self.datamodule.origin, self.command, {"validation": metrics})
             folder = save_pretrained(self.model, self.run_dir / "model", card)
             point_latest(self.run_dir)
             figures = ", ".join(
@@ -235,15 +235,15 @@ class _CLI(LightningCLI):
 
 
 class _QuickSanityCheck(Callback):
-    """Before training: a model that knows nothing yet would write each translation to its utmost length."""
+    """Before training: a model that knows nothing yet would write each answer to its utmost length."""
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: Any) -> None:
-        if isinstance(pl_module, Translation):
+        if isinstance(pl_module, DecodingTask):
             self.decoding = pl_module.decoding
             pl_module.decoding = replace(self.decoding, max_output=min(2, self.decoding.max_output))
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: Any) -> None:
-        if isinstance(pl_module, Translation):
+        if isinstance(pl_module, DecodingTask):
             pl_module.decoding = self.decoding
 
 
@@ -279,7 +279,7 @@ def _as_set(task: Task, kind: type[Task], settings: dict[str, Any]) -> Task:
     """A trained model that decodes as it is told to now."""
     if not isinstance(task, kind):
         raise UsageError(f"--ckpt_path holds a model for {task.name}, not for {kind.name}")
-    if isinstance(task, Translation):
+    if isinstance(task, DecodingTask):
         task.decoding = settings.get("decoding", Decoding())
         task.settings["decoding"] = asdict(task.decoding)
     if fixed := [line for name, line in differences(task.settings, settings) if not changeable(name)]:

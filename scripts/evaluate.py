@@ -28,7 +28,7 @@ def main() -> None:
         help="such as source=de target=en; text=review",
     )
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--beam", type=int, help="width of the beam, for translation")
+    parser.add_argument("--beam", type=int, help="width of the beam, where answers are text")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--max-examples", type=int, help="measure on a random part")

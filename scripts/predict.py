@@ -18,7 +18,7 @@ def main() -> None:
         action="store_true",
         help="CoNLL-U in and out, for taggers (understood from .conllu files)",
     )
-    parser.add_argument("--beam", type=int, help="width of the beam, for translation")
+    parser.add_argument("--beam", type=int, help="width of the beam, where answers are text")
     parser.add_argument("--n-best", type=int, default=1, help="answers a sentence, with --json")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default="cpu")

@@ -6,8 +6,8 @@ import pytest
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import _RANGES, check_settings
+from nlp_rnn.tasks.decoding import Decoding
 from nlp_rnn.tasks.optimization import Optimization
-from nlp_rnn.tasks.translation import Decoding
 
 
 @pytest.mark.parametrize("name", _RANGES)

@@ -2,13 +2,13 @@
 
 from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.module import DataModule
+from nlp_rnn.data.module import CorpusData, DataModule
 from nlp_rnn.data.sentiment import SentimentData
 from nlp_rnn.data.tagging import TaggingData
 from nlp_rnn.data.translation import TranslationData
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 
-DATA: dict[str, type[DataModule]] = {
+DATA: dict[str, type[CorpusData]] = {
     "sentiment": SentimentData,
     "tagging": TaggingData,
     "translation": TranslationData,
@@ -18,6 +18,7 @@ __all__ = [
     "DATA",
     "Batching",
     "Corpus",
+    "CorpusData",
     "DataModule",
     "SentimentData",
     "TaggingData",

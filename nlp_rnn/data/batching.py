@@ -91,13 +91,13 @@ class Rows(Dataset):
 
     def __init__(self, table: pa.Table) -> None:
         self._length = len(table)
-        self._ids: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._lists: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._others: dict[str, pa.Array] = {}
         for name in table.column_names:
             column = table[name].combine_chunks()
-            if pa.types.is_list(column.type) and pa.types.is_integer(column.type.value_type):
+            if pa.types.is_list(column.type) and pa.types.is_primitive(column.type.value_type):
                 # Not `to_numpy`, which imports pandas: half a second.
-                self._ids[name] = (np.from_dlpack(column.values), np.from_dlpack(column.offsets))
+                self._lists[name] = (np.from_dlpack(column.values), np.from_dlpack(column.offsets))
             else:
                 self._others[name] = column
 
@@ -105,12 +105,12 @@ class Rows(Dataset):
         return self._length
 
     def lengths(self, name: str) -> np.ndarray:
-        """[N] lengths of an id column."""
-        return np.diff(self._ids[name][1])
+        """[N] lengths of a column of ids or numbers."""
+        return np.diff(self._lists[name][1])
 
     def __getitem__(self, indices: list[int]) -> dict[str, list[Any]]:
         taken: dict[str, list[Any]] = {"row": indices}
-        for name, (values, offsets) in self._ids.items():
+        for name, (values, offsets) in self._lists.items():
             taken[name] = [values[offsets[i] : offsets[i + 1]] for i in indices]
         for name, column in self._others.items():
             taken[name] = column.take(pa.array(indices, pa.int64())).to_pylist()

@@ -41,6 +41,8 @@ def checked(where: str, table: pa.Table, labels: str | None) -> pa.Table:
             holes = pc.list_flatten(values).is_null()
             missing[pc.list_parent_indices(values).filter(holes).to_numpy()] = True
             sizes[name] = lists[name] = pc.list_value_length(values)
+        elif pa.types.is_floating(values.type):
+            sizes[name] = pa.array(np.ones(len(values)))
         else:
             sizes[name] = pc.utf8_length(pc.utf8_trim_whitespace(values))
         if missing.any():
@@ -102,8 +104,10 @@ def one_of_each(table: pa.Table, labels: str, order: np.ndarray) -> np.ndarray:
 
 def row_keys(table: pa.Table) -> pa.ChunkedArray:
     """One text a row, equal for equal rows."""
-    texts = [
-        pc.binary_join(table.column(name), "\x1f") if is_list(table, name) else table.column(name)
-        for name in table.column_names
-    ]
+    texts = []
+    for name in table.column_names:
+        if is_list(table, name):
+            texts.append(pc.binary_join(table.column(name).cast(pa.list_(pa.string())), "\x1f"))
+        else:
+            texts.append(table.column(name).cast(pa.string()))
     return pc.binary_join_element_wise(*texts, "\x1e")

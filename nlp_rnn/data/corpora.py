@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nlp_rnn.data import builtin
 from nlp_rnn.data.checks import (
     Split,
     check_labels,
@@ -26,7 +25,8 @@ from nlp_rnn.data.checks import (
     row_keys,
     unlabelled,
 )
-from nlp_rnn.data.files import TABLE_SUFFIXES, Columns, read_table, text_columns
+from nlp_rnn.data.examples import EXAMPLES, VERSION
+from nlp_rnn.data.files import TABLE_SUFFIXES, Columns, Numbers, read_table, wanted_columns
 from nlp_rnn.data.lines import read_bytes, read_lines
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
@@ -35,7 +35,6 @@ from nlp_rnn.settings import check_settings
 log = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
-BUILTIN = "builtin"
 
 _READING_VERSION = 1  # part of every key: raise it when the same files come to give other rows
 _SPLIT_NAMES = {  # the exact names, and what a longer name holds at its start or after one of - _ .
@@ -50,7 +49,8 @@ class Corpus:
     """Where rows come from; nothing is read before `load`.
 
     Args:
-        path: "builtin", a local file or folder, or else the id of a hub dataset such as "stanfordnlp/imdb".
+        path: one that comes with the package ("builtin", "hello", "ramp" or "digits"), a local file or
+            folder, or else the id of a hub dataset such as "stanfordnlp/imdb".
         config: configuration of a hub dataset.
         revision: revision of a hub dataset.
         train_split: name of a split, or of a local file without its extension; None finds it by itself.
@@ -61,7 +61,7 @@ class Corpus:
         seed: of both draws; the built-in sentences are always the same.
     """
 
-    path: str = BUILTIN
+    path: str = "builtin"
     config: str | None = None
     revision: str | None = None
     train_split: str | None = None
@@ -78,12 +78,13 @@ class Corpus:
             columns: canonical name -> column name(s) to accept in the data, best first. The sides of
                 parallel text are columns named by their file extensions: {"source": "de", "target": "en"}
                 reads train.de and train.en. In files without a header the columns stand in this order.
+                Where the names are `Numbers`, the column holds numbers or lists of them.
             labels: canonical column of labels, one a row or a list of them. It is checked, the draws leave
                 every label in train, and labels that are one a row stratify a drawn validation split.
                 Where a row has such a label it is kept even if blank; else rows with a blank column go.
 
         Returns:
-            Exactly the canonical columns, each text or lists of text.
+            Exactly the canonical columns, each text or lists of text, or numbers (float64) or lists of them.
 
         Raises:
             UsageError: for whatever is wrong with the data.
@@ -91,9 +92,7 @@ class Corpus:
         from datasets import Dataset, DatasetDict
 
         check_settings(vars(self))
-        raw = {
-            name: s for name, s in self._read(_accepted(columns)).items() if not unlabelled(name, s, labels)
-        }
+        raw = {name: s for name, s in self.tables(columns).items() if not unlabelled(name, s, labels)}
         tables = {name: checked(where, table, labels) for name, (where, table) in raw.items()}
         for name, table in tables.items():
             if table.num_rows == 0:
@@ -121,11 +120,10 @@ class Corpus:
         check_settings(vars(self))
         if split not in SPLITS:
             raise UsageError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
-        accepted = _accepted(columns)
-        local = None if self.path == BUILTIN else self._local()
+        local = None if self.path in EXAMPLES else self._local()
         if local is not None and not local.is_dir():
-            raw = _read_files([local], accepted)
-        elif found := self._read(accepted, only=split):
+            raw = _read_files([local], _accepted(columns))
+        elif found := self.tables(columns, only=split):
             raw = found[split]
         else:  # validation, which is to be drawn
             return self.load(columns, labels)[split]
@@ -146,8 +144,8 @@ class Corpus:
         digest = hashlib.sha256(
             json.dumps([_READING_VERSION, settings, list(accepted.items()), labels]).encode()
         )
-        if self.path == BUILTIN:
-            digest.update(f"{BUILTIN} {builtin.VERSION}".encode())
+        if self.path in EXAMPLES:
+            digest.update(f"{self.path} {VERSION}".encode())
         elif local := self._local():
             for name, files in self._split_files(local, accepted).items():
                 for file in files:
@@ -160,21 +158,22 @@ class Corpus:
 
     # ------------------------------------------------------------------------------------- sources
 
-    def _read(self, columns: Columns, only: str | None = None) -> dict[str, Split]:
-        if self.path == BUILTIN:
-            examples = builtin.builtin_splits(0)
-            return {
-                name: _builtin_split(name, rows, columns)
-                for name, rows in examples.items()
-                if only in (None, name)
-            }
+    def tables(self, columns: Mapping[str, str | Sequence[str]], only: str | None = None) -> dict[str, Split]:
+        """The splits as they stand there, or one alone, with the wanted columns and nothing checked."""
+        accepted, read = _accepted(columns), {}
+        if self.path in EXAMPLES:
+            for name, table in EXAMPLES[self.path]().items():
+                where = f"corpus {self.path}, split {name}"
+                if only in (None, name):
+                    read[name] = where, wanted_columns(table, accepted, where)
+            return read
         if local := self._local():
-            chosen = self._split_files(local, columns, only)
-            return {name: _read_files(files, columns) for name, files in chosen.items()}
-        hub, read = self._load_hub(), {}
+            chosen = self._split_files(local, accepted, only)
+            return {name: _read_files(files, accepted) for name, files in chosen.items()}
+        hub = self._load_hub()
         for split, name in self._choose_splits(list(hub), f"dataset {self.path}", only).items():
             where = f"dataset {self.path}, split {name}"
-            read[split] = where, text_columns(hub[name].with_format("arrow")[:], columns, where)
+            read[split] = where, wanted_columns(hub[name].with_format("arrow")[:], accepted, where)
         return read
 
     def _local(self) -> Path | None:
@@ -184,7 +183,8 @@ class Corpus:
             return path
         if path.suffix.lower() in TABLE_SUFFIXES or not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", self.path):
             raise UsageError(
-                f"{self.path}: no such file or folder; give one, {BUILTIN!r} or a hub id (owner/name)"
+                f"{self.path}: no such file or folder; give one, a hub id (owner/name), or "
+                f"{', '.join(EXAMPLES)}"
             )
         return None
 
@@ -282,21 +282,10 @@ class Corpus:
 
 
 def _accepted(columns: Mapping[str, str | Sequence[str]]) -> dict[str, Sequence[str]]:
-    return {name: (names,) if isinstance(names, str) else tuple(names) for name, names in columns.items()}
-
-
-def _builtin_split(name: str, rows: Sequence[builtin.Example], columns: Columns) -> Split:
-    where = f"built-in corpus, split {name}"
-    english = [" ".join(row.english) for row in rows]
-    offered = {
-        "de": [" ".join(row.german) for row in rows],
-        "en": english,
-        "tokens": [list(row.english) for row in rows],
-        "upos": [list(row.upos) for row in rows],
-        "text": english,
-        "label": [row.sentiment for row in rows],
+    return {
+        name: names if isinstance(names, Numbers) else (names,) if isinstance(names, str) else tuple(names)
+        for name, names in columns.items()
     }
-    return where, text_columns(pa.table(offered), columns, where)
 
 
 def _read_files(files: list[Path], columns: Columns) -> Split:

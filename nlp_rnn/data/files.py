@@ -1,8 +1,11 @@
-"""Reading one local table: CSV, TSV, JSON lines, Parquet and CoNLL-U. "NA", "null" or "007" are text."""
+"""Reading one local table: CSV, TSV, JSON lines, Parquet, NumPy and CoNLL-U. "NA" or "007" are text."""
 
 import csv
+import io
 import json
 import logging
+import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,34 +21,50 @@ from nlp_rnn.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".conllu")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".npz", ".conllu")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 Columns = Mapping[str, Sequence[str]]  # canonical name -> names to accept in the data, best first
 
 
+class Numbers(tuple[str, ...]):
+    """The names of a column that holds numbers, or lists of them, where others hold text."""
+
+
 def read_table(path: str | Path, columns: Columns) -> pa.Table:
-    """The wanted columns of a .csv, .tsv, .jsonl, .json, .parquet or .conllu file, under canonical names.
+    """The wanted columns of a .csv, .tsv, .jsonl, .json, .parquet, .npz or .conllu file, renamed.
 
     CSV follows RFC 4180; TSV knows no quoting: every tab separates, every line is a row. Both may lack a
     header if a line has exactly the wanted columns, in their order; empty lines between rows of several
-    columns are passed over. JSON files hold one object a line. CoNLL-U offers the columns `tokens` and
-    `upos`. Every column comes out as text or lists of text, see `text_columns`.
+    columns are passed over. JSON files hold one object a line; NumPy's `.npz` an array a column, whose first
+    dimension is that of the rows. CoNLL-U offers the columns `tokens` and `upos`. Every column comes out as
+    text or lists of text, or as numbers or lists of them, see `wanted_columns`.
 
     Raises UsageError naming file and line for malformed rows, and the columns that exist if one is missing.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return _delimited_table(path, columns, _csv_rows(path) if suffix == ".csv" else _tsv_rows(path))
+        rows = _csv_rows(path) if suffix == ".csv" else _tsv_rows(path)
+        return wanted_columns(_delimited_table(path, columns, rows), _by_own_name(columns), str(path))
     if suffix in (".jsonl", ".json"):
-        return text_columns(_json_table(path, columns), {name: (name,) for name in columns}, str(path))
+        return wanted_columns(_json_table(path, columns), _by_own_name(columns), str(path))
     if suffix == ".parquet":
-        return text_columns(_parquet_table(path), columns, str(path))
+        return wanted_columns(_parquet_table(path), columns, str(path))
+    if suffix == ".npz":
+        return wanted_columns(_numpy_table(path), columns, str(path))
     if suffix == ".conllu":
         sentences = read_conllu(path)
         lists = {"tokens": [tokens for tokens, _ in sentences], "upos": [upos for _, upos in sentences]}
         schema = pa.schema([(name, pa.list_(pa.string())) for name in lists])
-        return text_columns(pa.table(lists, schema=schema), columns, str(path))
+        return wanted_columns(pa.table(lists, schema=schema), columns, str(path))
     raise UsageError(f"{path}: unknown format {suffix!r}; known are {', '.join(TABLE_SUFFIXES)}")
+
+
+def _by_own_name(columns: Columns) -> Columns:
+    """For a table that has the canonical names already."""
+    return {
+        name: Numbers((name,)) if isinstance(names, Numbers) else (name,) for name, names in columns.items()
+    }
 
 
 def _pick(available: Sequence[str], columns: Columns, where: str) -> dict[str, str]:
@@ -161,26 +180,77 @@ def _parquet_table(path: Path) -> pa.Table:
         raise UsageError(f"{path}: damaged or not Parquet ({' '.join(str(error).split())})") from None
 
 
-# ------------------------------------------------------------------------------------ columns as text
+def _numpy_table(path: Path) -> pa.Table:
+    try:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
+            columns = {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError, zipfile.BadZipFile, AttributeError) as error:
+        raise UsageError(f"{path}: damaged, not NumPy's .npz, or of Python objects ({error})") from None
+    lengths = {name: len(array) if array.ndim else 0 for name, array in columns.items()}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise UsageError(f"{path}: arrays of unequal length, in rows {counts}; give one row each")
+    return pa.table(
+        {
+            name: pa.array(list(array.reshape(len(array), -1)) if array.ndim > 1 else array)
+            for name, array in columns.items()
+        }
+    )
 
 
-def text_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
-    """The wanted columns of any table, renamed, each one text or lists of text.
+# ------------------------------------------------------------------------- columns as text and as numbers
 
-    Class labels become their names (-1 becomes null), integers and integral floats their digits, booleans
-    "0" and "1"; null stays null. A struct such as `translation: {de, en}` offers its fields as columns.
+
+def wanted_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
+    """The wanted columns of any table, renamed, each one text or lists of text; or numbers, where asked for.
+
+    Of numbers: float64, or lists of float32, inner lists laid end to end; NaN and blank text become null.
+    Of text: class labels become their names (-1 becomes null), integers and integral floats their digits,
+    booleans "0" and "1"; null stays null. A struct such as `translation: {de, en}` offers its fields as
+    columns.
     """
     class_names = _class_names(table.schema)
     table = table.flatten()
     picked = _pick(table.column_names, columns, where)
-    texts = {}
+    wanted = {}
     for name, column in picked.items():
         values = table.column(column).combine_chunks()
+        numbers = isinstance(columns[name], Numbers)
         try:
-            texts[name] = _as_text(values, class_names.get(column))
+            if numbers:
+                wanted[name] = _as_numbers(values, f"column {column!r}", where)
+            else:
+                wanted[name] = _as_text(values, class_names.get(column))
         except pa.ArrowException:
-            raise UsageError(f"{where}: column {column!r} holds {values.type}, not text or labels") from None
-    return pa.table(texts)
+            what = "numbers" if numbers else "text or labels"
+            raise UsageError(f"{where}: column {column!r} holds {values.type}, not {what}") from None
+    return pa.table(wanted)
+
+
+def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
+    if _is_any_list(values.type):
+        counts = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        items = pc.list_flatten(values)
+        while _is_any_list(items.type):
+            inner = pc.fill_null(pc.list_value_length(items), 0).to_numpy(zero_copy_only=False)
+            ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(inner)])[ends]
+            items = pc.list_flatten(items)
+        items = items.cast(pa.float32())
+        items = pc.if_else(pc.is_finite(items), items, None)
+        return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), items, mask=values.is_null())
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        trimmed = pc.utf8_trim_whitespace(values)
+        values = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+        for row, text in enumerate(values.to_pylist(), 1):
+            if text is not None and not _NUMBER.fullmatch(text):
+                raise UsageError(f"{where}, row {row}: {column} holds no number ({short(text)}); give one")
+    values = values.cast(pa.float64())
+    return pc.if_else(pc.is_finite(values), values, None)
+
+
+def _is_any_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
@@ -199,7 +269,7 @@ def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
 
 def _as_text(values: pa.Array, class_names: list[str] | None) -> pa.Array:
     kind = values.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if _is_any_list(kind):
         ends = np.cumsum(pc.fill_null(pc.list_value_length(values), 0).to_numpy(), dtype=np.int32)
         offsets = pa.array(np.concatenate([np.zeros(1, np.int32), ends]))
         items = _as_text(pc.list_flatten(values), class_names)

@@ -10,16 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
-from nlp_rnn.data.batching import Batching, LengthGroupedSampler, Rows
+from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpora import SPLITS, Corpus
 from nlp_rnn.data.processor import Processor, one_warning
-from nlp_rnn.data.types import Dataset
+from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings
 
@@ -30,33 +29,38 @@ P = TypeVar("P", bound=Processor)
 
 
 class DataModule(pl.LightningDataModule, ABC, Generic[P]):
-    """A corpus, tokenised once and batched by length.
+    """Rows from somewhere, encoded once and batched by length.
 
-    A task says which columns it reads, how its processor is made from the train split, and which settings
-    that depends on. `processor` is a pure function of the constructor's arguments, so that sizes can flow
-    from data to model before Lightning has set anything up.
+    A task says what its rows are, how its processor is made from the train split, and which settings that
+    depends on. `processor` is a pure function of the constructor's arguments, so that sizes can flow from
+    data to model before Lightning has set anything up.
 
     Args:
-        corpus: where rows come from.
-        batching: how they are put together.
-        made_from: all other settings that the processor depends on, by name.
+        batching: how rows are put together.
+        made_from: all settings that the processor depends on, by name.
     """
 
     processor_class: ClassVar[type[Processor]]
-    labels: ClassVar[str | None] = None
-    """The canonical column of labels, if the task has one."""
 
-    def __init__(self, corpus: Corpus, batching: Batching, made_from: Mapping[str, Any]) -> None:
+    def __init__(self, batching: Batching, made_from: Mapping[str, Any]) -> None:
         super().__init__()
-        check_settings({"corpus": corpus, "batching": batching, **made_from})
-        self.corpus = corpus
+        check_settings({"batching": batching, **made_from})
         self.batching = batching
         self._made_from = made_from
         self._given: P | None = None
 
+    @property
     @abstractmethod
-    def columns(self) -> Mapping[str, str | Sequence[str]]:
-        """Canonical column name -> the names it may have in the corpus, in order of preference."""
+    def origin(self) -> str:
+        """What messages and model cards call the data."""
+
+    @abstractmethod
+    def load(self) -> DatasetDict:
+        """The splits train, validation and perhaps test, in canonical columns."""
+
+    @abstractmethod
+    def key(self) -> str:
+        """A hash of what `load` gives, found without loading it."""
 
     @abstractmethod
     def make_processor(self, train: Dataset) -> P:
@@ -80,8 +84,7 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
     def _prepared(self) -> tuple[P, dict[str, Rows]]:
         # Not the fingerprint: two vocabularies of the same tokens may still read text differently.
         settings = self._given.state() if self._given is not None else repr(self._made_from)
-        content = self.corpus.key(self.columns(), self.labels)
-        key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, content])
+        key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.key()])
         folder = cached_folder(hashlib.sha256(key.encode()).hexdigest()[:32], self._build)
         processor = self._given
         if processor is None:
@@ -95,7 +98,7 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
         }
 
     def _build(self, folder: Path) -> None:
-        splits = self.corpus.load(self.columns(), self.labels)
+        splits = self.load()
         processor = self._given if self._given is not None else self.make_processor(splits["train"])
         (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
         for name, split in splits.items():
@@ -106,9 +109,9 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
     def _loader(self, split: str, shuffle: bool = False) -> DataLoader:
         rows = self.splits.get(split)
         if rows is None:
-            raise UsageError(f"corpus {self.corpus.path!r} has no {split} split: name one with {split}_split")
+            raise UsageError(f"corpus {self.origin!r} has no {split} split: name one with {split}_split")
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return loader(rows, self.processor, self.batching, shuffle, rank, world_size)
+        return self.processor.loader(rows, self.batching, shuffle, rank, world_size)
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)
@@ -123,24 +126,40 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
         return self._loader("test")
 
 
-def loader(
-    rows: Rows,
-    processor: Processor,
-    batching: Batching,
-    shuffle: bool = False,
-    rank: int = 0,
-    world_size: int = 1,
-) -> DataLoader:
-    """Batches of encoded rows, grouped by length: all of them in random order, or each row once."""
-    lengths = np.stack([rows.lengths(name) for name in processor.length_columns], axis=1)
-    return DataLoader(
-        rows,
-        sampler=LengthGroupedSampler(lengths, batching, shuffle, rank, world_size),
-        batch_size=None,
-        collate_fn=processor.collate,  # type: ignore[arg-type]
-        num_workers=batching.num_workers,
-        persistent_workers=batching.num_workers > 0,
-    )
+class CorpusData(DataModule[P]):
+    """Rows of a corpus.
+
+    Args:
+        corpus: where rows come from.
+        batching: how they are put together.
+        made_from: all other settings that the processor depends on, by name.
+    """
+
+    labels: ClassVar[str | None] = None
+    """The canonical column of labels, if the task has one."""
+
+    def __init__(self, corpus: Corpus, batching: Batching, made_from: Mapping[str, Any]) -> None:
+        check_settings({"corpus": corpus})
+        super().__init__(batching, made_from)
+        self.corpus = corpus
+
+    @abstractmethod
+    def columns(self) -> Mapping[str, str | Sequence[str]]:
+        """Canonical column name -> the names it may have in the corpus, in order of preference."""
+
+    @property
+    def origin(self) -> str:
+        return self.corpus.path
+
+    def load(self) -> DatasetDict:
+        return self.corpus.load(self.columns(), self.labels)
+
+    def load_split(self, split: str) -> Dataset:
+        """One split alone, to measure a model on, whatever other splits the corpus has or lacks."""
+        return self.corpus.load_split(self.columns(), split, self.labels)
+
+    def key(self) -> str:
+        return self.corpus.key(self.columns(), self.labels)
 
 
 def encode(rows: Dataset, processor: Processor) -> pa.Table:

@@ -13,9 +13,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import pyarrow as pa
+from torch.utils.data import DataLoader
 
-from nlp_rnn.data.batching import Batch
+from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
 from nlp_rnn.data.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -27,8 +29,11 @@ ProcessorType = TypeVar("ProcessorType", bound="Processor")
 class Processor(ABC):
     """Rows of text to batches of ids, by vocabularies and a few settings, all of them fields.
 
-    Every field is a `Vocabulary`, possibly None, or plain (numbers, strings, lists of strings).
+    Every field is a `Vocabulary`, possibly None, or plain (numbers, strings, lists of these).
     """
+
+    asked: ClassVar[str] = "text"
+    """What one input is called in messages."""
 
     features: ClassVar[dict[str, pa.DataType]]
     """The columns that `encode` makes, with their Arrow types."""
@@ -36,6 +41,22 @@ class Processor(ABC):
     """Those by whose lengths batches are grouped; the one that must not be padded first."""
     texts: ClassVar[tuple[str, ...]] = ()
     """The columns of text that `collate` wants beside them, where there are any."""
+
+    def is_input(self, given: Any) -> bool:
+        """Whether a user may ask about this, as one input."""
+        return isinstance(given, str)
+
+    def is_one(self, given: Any) -> bool:
+        """Whether this, of which text is always one, is one input rather than several."""
+        return False
+
+    def parse(self, line: str) -> Any:
+        """One input from a line of text, without its end.
+
+        Raises:
+            UsageError: the line is none.
+        """
+        return line
 
     @abstractmethod
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
@@ -48,6 +69,20 @@ class Processor(ABC):
     @abstractmethod
     def collate(self, rows: dict[str, list[Any]]) -> Batch:
         """Encoded rows to one batch: the columns of `features` and `texts`, and `row`."""
+
+    def loader(
+        self, rows: Rows, batching: Batching, shuffle: bool = False, rank: int = 0, world_size: int = 1
+    ) -> DataLoader:
+        """Batches of encoded rows, grouped by length: all of them in random order, or each row once."""
+        lengths = np.stack([rows.lengths(name) for name in self.length_columns], axis=1)
+        return DataLoader(
+            rows,
+            sampler=LengthGroupedSampler(lengths, batching, shuffle, rank, world_size),
+            batch_size=None,
+            collate_fn=self.collate,  # type: ignore[arg-type]
+            num_workers=batching.num_workers,
+            persistent_workers=batching.num_workers > 0,
+        )
 
     def vocabularies(self) -> dict[str, Vocabulary]:
         """The vocabularies by field name."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.module import DataModule
+from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, cap
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
@@ -63,7 +63,7 @@ class SentimentProcessor(Processor):
         return SentimentBatch(rows["row"], lengths, tokens, labels=labels)
 
 
-class SentimentData(DataModule[SentimentProcessor]):
+class SentimentData(CorpusData[SentimentProcessor]):
     """Labelled texts from any corpus.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.checks import UNTAGGED
 from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.module import DataModule
+from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, cap
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
@@ -52,6 +52,10 @@ class TaggingProcessor(Processor):
     characters: Vocabulary | None = None
     max_length: int = 512
     max_word_length: int = 32
+
+    def is_input(self, given: Any) -> bool:
+        words = given if isinstance(given, (list, tuple)) else [given]
+        return all(isinstance(word, str) for word in words)
 
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         """Sentences, each a list of words or a text with white space between its words."""
@@ -98,7 +102,7 @@ class TaggingProcessor(Processor):
         return {word: ids[: self.max_word_length] for word, ids in zip(words, spelled, strict=True)}
 
 
-class TaggingData(DataModule[TaggingProcessor]):
+class TaggingData(CorpusData[TaggingProcessor]):
     """Tagged sentences from any corpus.
 
     Args:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.module import DataModule
+from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, cap
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
@@ -69,7 +69,7 @@ class TranslationProcessor(Processor):
         return batch
 
 
-class TranslationData(DataModule[TranslationProcessor]):
+class TranslationData(CorpusData[TranslationProcessor]):
     """Sentence pairs from any corpus.
 
     Args:

@@ -70,6 +70,11 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
     def loss(self, batch: B) -> Tensor:
         """The training loss of a batch."""
 
+    def scored(self, batch: B) -> Tensor:
+        """Over how many targets `loss` is the mean, a scalar."""
+        assert batch.labels is not None
+        return batch.labels.ne(IGNORED).sum()
+
     @abstractmethod
     def measure(self, batch: B, metrics: Mapping[str, Any]) -> None:
         """Add a batch with targets to one stage's metrics."""
@@ -98,8 +103,7 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
     def training_step(self, batch: B, batch_idx: int) -> Tensor:
         loss = self.loss(batch)
         self.log("train/loss_step", loss, prog_bar=True, batch_size=len(batch))
-        assert batch.labels is not None
-        count = batch.labels.ne(IGNORED).sum()
+        count = self.scored(batch)
         self.train_loss.update(loss.detach() * count, count)
         for name, lengths in batch.all_lengths().items():
             sums = self._padding.setdefault(name, [0, 0])

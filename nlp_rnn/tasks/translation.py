@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,12 +11,12 @@ from torchmetrics import Metric
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.translation import TranslationBatch, TranslationProcessor
-from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
-from nlp_rnn.models.decoding import beam_search
 from nlp_rnn.models.loss import linear_cross_entropy
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
-from nlp_rnn.tasks.module import Task, drop_words, plain_settings
+from nlp_rnn.tasks.decoding import Decoding, DecodingTask
+from nlp_rnn.tasks.module import drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
 # Source lengths, in tokens, by which an evaluation splits BLEU.
@@ -31,24 +30,7 @@ _LENGTHS = {
 }
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """How a trained model writes its answer.
-
-    Args:
-        beam: width of the beam; 1 is greedy decoding.
-        length_penalty: exponent of Wu et al. (2016), equation 14; 0 favours short answers.
-        n_best: answers a sentence, at most `beam`.
-        max_output: most tokens in an answer.
-    """
-
-    beam: int = 1
-    length_penalty: float = 1.0
-    n_best: int = 1
-    max_output: int = 100
-
-
-class Translation(Task[TranslationProcessor, TranslationBatch]):
+class Translation(DecodingTask[TranslationProcessor, TranslationBatch]):
     """Trains `Seq2Seq` on sentence pairs; BLEU and chrF disregard case.
 
     Args:
@@ -87,12 +69,11 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
         settings = plain_settings(locals())
         sizes = (embedding_dim, hidden_dim, num_layers, dropout, cell)
         model = Seq2Seq(Encoder(len(processor.source), *sizes), Decoder(len(processor.target), *sizes))
-        super().__init__(processor, model, settings, optimization)
+        super().__init__(processor, model, settings, optimization, decoding)
         self.model: Seq2Seq
         self.teacher_forcing = teacher_forcing
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
-        self.decoding = decoding
 
     def make_metrics(self) -> dict[str, Metric]:
         by_length = {f"bleu_{name}": BLEU(lowercase=True) for name in _LENGTHS}
@@ -157,31 +138,6 @@ class Translation(Task[TranslationProcessor, TranslationBatch]):
 
     def answer(self, batch: TranslationBatch) -> list[dict[str, Any]]:
         """Of each sentence its best translation `text`, the `score` and all `n_best` of them."""
-        best = beam_search(
-            self.model.decoder.step,
-            self.model.encoder(batch.source, batch.lengths),
-            bos_id=BOS,
-            eos_id=EOS,
-            max_length=self.decoding.max_output,
-            width=self.decoding.beam,
-            length_penalty=self.decoding.length_penalty,
-            n_best=self.decoding.n_best,
-            forbidden=(PAD, UNK, BOS),
-        )
-        answers = []
-        for length, hypotheses in zip(batch.lengths.tolist(), best, strict=True):
-            # Nothing was said: nothing is translated, rather than the likeliest sentence of all.
-            texts = [
-                {"text": self.processor.target.decode(found.tokens) if length else "", "score": found.score}
-                for found in hypotheses
-            ]
-            answers.append({**texts[0], "n_best": texts})
-        return answers
-
-    @staticmethod
-    def plain(answer: dict[str, Any]) -> str:
-        return answer["text"]
-
-    def decode_with(self, beam: int, n_best: int = 1) -> None:
-        """Change the width of the beam, and how many answers are kept, of a trained model."""
-        self.decoding = replace(self.decoding, beam=beam, n_best=n_best)
+        state = self.model.encoder(batch.source, batch.lengths)
+        # Where nothing was said, nothing is translated, rather than the likeliest sentence of all.
+        return self.decode(self.model.decoder.step, state, self.processor.target, batch.lengths == 0)

@@ -53,7 +53,7 @@ def prepare(given: Given, caller: Caller, folder: str) -> None:
 def texts_of(given: Given, split: str = "test") -> list[Any]:
     """A split's texts (for tagging, lists of words) as they are written; validation's if there is no test."""
     data = data_of(given)
-    splits = data.corpus.load(data.columns(), data.labels)
+    splits = data.load()
     column = {"translation": "source", "sentiment": "text", "tagging": "tokens"}[given.task]
     return splits[split if split in splits else "validation"][column][:]
 

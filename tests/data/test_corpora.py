@@ -9,7 +9,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_rnn.data import corpora
+from nlp_rnn.data import builtin, corpora
 from nlp_rnn.data.checks import encoded_labels
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.errors import UsageError
@@ -145,7 +145,7 @@ def test_a_path_that_is_neither_here_nor_a_hub_id(path, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", None)
     if path == "":
         path = "\n"
-    with pytest.raises(UsageError, match="no such file or folder; give one, 'builtin' or a hub id"):
+    with pytest.raises(UsageError, match=r"no such file or folder; give one, a hub id \(owner/name\), or"):
         Corpus(path).load(SENTIMENT)
 
 
@@ -485,12 +485,12 @@ def test_the_hub_cannot_be_reached_when_nothing_answers(monkeypatch):
 
 @pytest.fixture(scope="module")
 def built_in():
-    return corpora.builtin.builtin_splits(0)  # takes a second: made once
+    return builtin.builtin_splits(0)  # takes a second: made once
 
 
 @pytest.mark.parametrize("columns", [PAIRS, TAGS, SENTIMENT], ids=lambda columns: "-".join(columns))
 def test_built_in_sentences_offer_every_task_s_columns(columns, built_in, monkeypatch):
-    monkeypatch.setattr(corpora.builtin, "builtin_splits", {0: built_in}.get)
+    monkeypatch.setattr(builtin, "builtin_splits", {0: built_in}.get)
     splits = Corpus(seed=3).load(columns)
     assert sizes(splits) == {name: len(rows) for name, rows in built_in.items()}
     assert splits["train"].column_names == list(columns)

@@ -11,7 +11,7 @@ import torch
 
 from nlp_rnn.data import DATA, Batching, Corpus, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
-from nlp_rnn.data.module import encode, loader
+from nlp_rnn.data.module import encode
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
 
@@ -224,7 +224,7 @@ def test_ids_do_not_depend_on_what_else_is_in_the_batch(task, make):
         batch = processor.collate(rows[chosen])
         assert [row_of(batch, at) for at in range(len(chosen))] == [alone[row] for row in chosen]
     for size in (1, 5, 24):
-        for batch in loader(rows, processor, Batching(size=size), shuffle=True):
+        for batch in processor.loader(rows, Batching(size=size), shuffle=True):
             for at, row in enumerate(batch.rows):
                 assert row_of(batch, at) == alone[row]
 

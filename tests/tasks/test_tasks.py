@@ -13,7 +13,7 @@ from torchmetrics.utilities import dim_zero_sum
 
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
-from nlp_rnn.data.module import encode, loader
+from nlp_rnn.data.module import encode
 from nlp_rnn.data.sentiment import SentimentProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
@@ -84,7 +84,7 @@ def make_task(name, cell="lstm", **options):
 def batches(task, size=6, repeat=1):
     """A loader of the task's rows."""
     rows = {name: column * repeat for name, column in ROWS[task.name].items()}
-    return loader(Rows(encode(Dataset.from_dict(rows), task.processor)), task.processor, Batching(size=size))
+    return task.processor.loader(Rows(encode(Dataset.from_dict(rows), task.processor)), Batching(size=size))
 
 
 def one_batch(task):
