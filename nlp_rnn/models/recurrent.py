@@ -16,13 +16,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlp_rnn.models.dropout import dropout
 from nlp_rnn.models.kernels import lstm_layer, rounded
+from nlp_rnn.models.layer import RecurrentLayer, State
 from nlp_rnn.models.ragged import Permuted, Placed, Segment, Taken, cut, unequal
-
-State = tuple[Tensor, ...]
-"""Recurrent state: always a tuple, of one tensor (RNN, GRU: h) or two (LSTM: h, c).
-
-Each is [num_layers * directions, B, H].
-"""
 
 # Added to a gate before its sigmoid, this makes it exactly 0 or 1 in every floating-point type.
 _SATURATED = 1e4
@@ -33,40 +28,10 @@ _WIDE = 512
 _ROWS_A_STEP = 16
 
 
-class _LengthAware(nn.RNNBase):
-    """What the three layers share; each names its cell's function and how many tensors its state has."""
+class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
+    """What the layers that torch has too share; each names its cell and its kernel."""
 
-    state_tensors = 1
-
-    def forward(  # type: ignore[override]
-        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
-    ) -> tuple[Tensor, State]:
-        """Run over whole sequences.
-
-        Args:
-            input: [T, B, I], float.
-            state: where to start; zeros if left out.
-            lengths: [B] integers from 0 to T, best on the CPU; every sequence has T steps if left out.
-
-        Returns:
-            The outputs [T, B, directions * H], zero behind each sequence's end, and the state at each
-            sequence's own end. A sequence of length 0 ends in the state it began with.
-
-        Raises:
-            ValueError: `lengths` has another size than the batch, or reaches outside 0..T.
-        """
-        return self._run(input, state, lengths, exact_state=True)
-
-    def outputs(
-        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
-    ) -> Tensor:
-        """As `forward`, the outputs alone: cheaper where lengths differ."""
-        return self._run(input, state, lengths, exact_state=False)[0]
-
-    def initial_state(self, batch: int, like: Tensor) -> State:
-        """A zero state for `batch` sequences, of the device and type of the float tensor `like`."""
-        layers = self.num_layers * (2 if self.bidirectional else 1)
-        return (like.new_zeros(layers, batch, self.hidden_size),) * self.state_tensors
+    cell: type[nn.Module]
 
     def _run(
         self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
@@ -81,7 +46,8 @@ class _LengthAware(nn.RNNBase):
         if input.is_cuda:
             return self._run_cudnn(input, state, lengths)
         if steps == 1 and not torch.is_grad_enabled() and not self.bidirectional and lengths is None:
-            return self._step(input, state)
+            output, state = self.stepwise()(input[0], state)
+            return output[None], state
         if lengths is None:
             return self._run_layers(input, state, None, exact_state)
         ordered, order = lengths.sort(descending=True, stable=True)
@@ -95,27 +61,15 @@ class _LengthAware(nn.RNNBase):
         """All layers in one call; cuDNN has kernels for packed sequences."""
         start = state if self.state_tensors > 1 else state[0]
         if lengths is None:
-            output, final = super().forward(input, start)
+            output, final = super(RecurrentLayer, self).forward(input, start)
             return output, final if isinstance(final, tuple) else (final,)
         packed = pack_padded_sequence(input, lengths.clamp(min=1), enforce_sorted=False)
-        output, final = super().forward(packed, start)
+        output, final = super(RecurrentLayer, self).forward(packed, start)
         output, _ = pad_packed_sequence(output, total_length=input.size(0))
         final = final if isinstance(final, tuple) else (final,)
         alive = (lengths > 0).to(input.device)[:, None]  # [B, 1]
         final = tuple(torch.where(alive, new, old) for new, old in zip(final, state, strict=True))
         return output * alive, final
-
-    def _step(self, input: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step of all layers, without the cost of setting up a run over many."""
-        hidden = input[0]
-        finals = []
-        for layer in range(self.num_layers):
-            if layer:
-                hidden = dropout(hidden, self.dropout, self.training)
-            final = self._cell(hidden, tuple(part[layer] for part in state), [*self.all_weights[layer]])
-            hidden = final[0]
-            finals.append(final)
-        return hidden[None], tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
     def _run_layers(
         self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
@@ -199,38 +153,36 @@ class _LengthAware(nn.RNNBase):
         """One layer, in as many directions as there are weights for: [T, B, I] -> [T, B, directions * H]."""
         raise NotImplementedError  # pragma: no cover
 
-    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
-        """One step of one layer: [B, I], state [B, H] -> state [B, H]."""
-        raise NotImplementedError  # pragma: no cover
+    def _new_cell(self, input_size: int) -> nn.Module:
+        return self.cell(input_size, self.hidden_size, device="meta")
 
 
 class RNN(_LengthAware, nn.RNN):  # type: ignore[misc]
     """Elman's network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) (Elman 1990)."""
+
+    cell = nn.RNNCell
 
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
         both = len(weights) > 4
         output, final = torch.rnn_tanh(input, state[0], weights, True, 1, 0.0, self.training, both, False)
         return output, (final,)
 
-    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
-        return (torch.rnn_tanh_cell(input, state[0], *weights),)
-
 
 class GRU(_LengthAware, nn.GRU):  # type: ignore[misc]
     """Gated recurrent unit (Cho et al. 2014), with torch's placing of the reset gate."""
+
+    cell = nn.GRUCell
 
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
         both = len(weights) > 4
         output, final = torch.gru(input, state[0], weights, True, 1, 0.0, self.training, both, False)
         return output, (final,)
 
-    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
-        return (torch.gru_cell(input, state[0], *weights),)
-
 
 class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
     """Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate (Gers et al. 2000)."""
 
+    cell = nn.LSTMCell
     state_tensors = 2
 
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
@@ -288,16 +240,13 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
             output = output * (torch.arange(steps)[:, None] < lengths).unsqueeze(-1)
         return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
-    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
-        return torch.lstm_cell(input, state, *weights)  # type: ignore[arg-type]
 
-
-CELLS: dict[str, Callable[..., _LengthAware]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+CELLS: dict[str, Callable[..., RecurrentLayer]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
 def recurrent_layer(
     cell: str, input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
-) -> _LengthAware:
+) -> RecurrentLayer:
     """A layer of the cells table, by name; `dropout` acts between layers, so not on one alone.
 
     Raises:
