@@ -20,7 +20,8 @@ Each is [num_layers * directions, B, H].
 class Stepwise(nn.Module):
     """Unidirectional layers, one step a call, over the very parameters of the layer that made it.
 
-    Dropout between its layers is drawn anew at each step.
+    Dropout between its layers is drawn anew at each step, and the weights are never dropped: the masks of
+    `locked` and `weight_dropout` are those of whole sequences.
     """
 
     def __init__(self, cells: Sequence[nn.Module], dropout: float) -> None:
@@ -52,6 +53,8 @@ class RecurrentLayer(nn.Module):
     num_layers: int
     dropout: float
     bidirectional: bool
+    locked: bool
+    weight_dropout: float
     all_weights: Any  # of each layer and direction, its parameters in the order of a cell's
 
     def forward(
@@ -110,6 +113,18 @@ class RecurrentLayer(nn.Module):
         """What is copied and pickled: all but the twin, which a copy makes of its own parameters."""
         state = super().__getstate__()  # type: ignore[misc]
         return {name: value for name, value in state.items() if name != "_twin"}
+
+    def extra_repr(self) -> str:
+        usual = {
+            "num_layers": 1,
+            "dropout": 0,
+            "bidirectional": False,
+            "locked": False,
+            "weight_dropout": 0,
+        }
+        values = {name: getattr(self, name) for name in usual}
+        shown = [f"{name}={value}" for name, value in values.items() if value != usual[name]]
+        return ", ".join([f"{self.input_size}, {self.hidden_size}", *shown])
 
     def _run(
         self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool

@@ -8,6 +8,7 @@ either direction, and the final state is the one at each sequence's own end.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,23 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
 
     cell: type[nn.Module]
 
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        locked: bool = False,
+        weight_dropout: float = 0.0,
+    ) -> None:
+        if not 0.0 <= weight_dropout <= 1.0:
+            raise ValueError(f"weight_dropout must lie between 0 and 1, not {weight_dropout}")
+        options: dict[str, Any] = {"dropout": dropout, "bidirectional": bidirectional}
+        super().__init__(input_size, hidden_size, num_layers, **options)  # type: ignore[arg-type]
+        self.locked = locked
+        self.weight_dropout = weight_dropout
+
     def _run(
         self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
     ) -> tuple[Tensor, State]:
@@ -43,9 +61,10 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
         if steps == 0 or batch == 0 or (lengths is not None and not lengths.any()):
             width = self.hidden_size * (2 if self.bidirectional else 1)
             return input.new_zeros(steps, batch, width), state
-        if input.is_cuda:
+        dropped = self.training and self.weight_dropout > 0
+        if input.is_cuda and not dropped and not (self.training and self.locked and self.dropout):
             return self._run_cudnn(input, state, lengths)
-        if steps == 1 and not torch.is_grad_enabled() and not self.bidirectional and lengths is None:
+        if steps == 1 and lengths is None and not (torch.is_grad_enabled() or self.bidirectional or dropped):
             output, state = self.stepwise()(input[0], state)
             return output[None], state
         if lengths is None:
@@ -90,10 +109,10 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
         finals: list[State] = []
         for layer in range(self.num_layers):
             if layer:
-                input = dropout(input, self.dropout, self.training)
+                input = dropout(input, self.dropout, self.training, self.locked)
             first = layer * directions
             start = tuple(part[first : first + directions] for part in state)
-            weights: list[list[Tensor]] = [[*each] for each in self.all_weights[first : first + directions]]
+            weights = [self._weights(first + direction) for direction in range(directions)]
             if lengths is None:
                 input, final = self._kernel(input, start, [w for each in weights for w in each])
                 finals.append(final)
@@ -110,6 +129,14 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
             input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
             input = input * inside
         return input, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
+
+    def _weights(self, index: int) -> list[Tensor]:
+        """Those of one layer and direction for one call; in training some recurrent ones are dropped.
+
+        DropConnect (Wan et al. 2013) on the hidden-to-hidden matrix, as in the AWD-LSTM (Merity et al. 2018).
+        """
+        w_ih, w_hh, *biases = self.all_weights[index]
+        return [w_ih, dropout(w_hh, self.weight_dropout, self.training), *biases]
 
     def _run_segments(
         self,
@@ -225,13 +252,14 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
         finals: list[State] = []
         for layer in range(self.num_layers):
             if layer:
-                packed = dropout(packed, self.dropout, self.training)
+                packed = self._drop_packed(packed, places % batch, batch)
             outputs = []
             for direction in range(directions):
                 index = layer * directions + direction
                 h, c = (part[index] for part in state)
-                weights: list[Tensor] = [*self.all_weights[index]]
-                output, h, c = lstm_layer(packed, h, c, weights, sizes, backwards=bool(direction))
+                output, h, c = lstm_layer(
+                    packed, h, c, self._weights(index), sizes, backwards=bool(direction)
+                )
                 outputs.append(output)
                 finals.append((h, c))
             packed = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
@@ -240,19 +268,43 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
             output = output * (torch.arange(steps)[:, None] < lengths).unsqueeze(-1)
         return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
+    def _drop_packed(self, packed: Tensor, sequences: Tensor, batch: int) -> Tensor:
+        """Dropout of [N, I], row n that of sequence `sequences[n]`; rows behind those are zero."""
+        if not (self.locked and self.training and self.dropout):
+            return dropout(packed, self.dropout, self.training)
+        masks = dropout(packed.new_ones(batch, packed.size(1)), self.dropout)
+        return packed * F.pad(masks[sequences], (0, 0, 0, len(packed) - len(sequences)))
+
 
 CELLS: dict[str, Callable[..., RecurrentLayer]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
 def recurrent_layer(
-    cell: str, input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
+    cell: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    dropout: float,
+    bidirectional: bool = False,
+    locked: bool = False,
+    weight_dropout: float = 0.0,
 ) -> RecurrentLayer:
-    """A layer of the cells table, by name; `dropout` acts between layers, so not on one alone.
+    """A layer of the cells table, by name.
+
+    Args:
+        cell: its name.
+        input_size: I.
+        hidden_size: H.
+        num_layers: how many, each reading the outputs of the one before.
+        dropout: between layers, so not on one alone.
+        bidirectional: whether to read from the end too.
+        locked: whether `dropout` has one mask for all time steps.
+        weight_dropout: of the hidden-to-hidden weights, one mask a call.
 
     Raises:
-        ValueError: there is no cell of that name.
+        ValueError: there is no cell of that name, or it has no weights of that kind to drop.
     """
     if cell not in CELLS:
         raise ValueError(f"unknown cell {cell!r}: use one of {', '.join(CELLS)}")
     between = dropout if num_layers > 1 else 0.0
-    return CELLS[cell](input_size, hidden_size, num_layers, dropout=between, bidirectional=bidirectional)
+    return CELLS[cell](input_size, hidden_size, num_layers, between, bidirectional, locked, weight_dropout)
