@@ -25,7 +25,7 @@ from nlp_rnn.tasks import Task
 EXPLODING = 3.0
 """The spectral radius of the recurrent weights of a plain RNN whose gradients are to explode.
 
-tanh's slope, at most 1, works against it: in a small layer, soon saturated, gradients may vanish all the same.
+tanh's slope, at most 1, works against it: in a small layer, soon saturated, they may vanish all the same.
 """
 
 _PREFIXES_AT_ONCE = 64
