@@ -17,10 +17,13 @@ from nlp_rnn.data.tagging import TaggingBatch
 from nlp_rnn.data.translation import TranslationBatch
 from nlp_rnn.data.vocabulary import BOS
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.gates import EQUATIONS, Unrolled, stacked
+from nlp_rnn.models.gates import Unrolled, stacked
 from nlp_rnn.pretrained import from_pretrained
 from nlp_rnn.quantization import is_quantized
 from nlp_rnn.tasks import Task
+
+COMPARED = ("rnn", "gru", "lstm")
+"""The cells whose untrained gradients are shown beside a model's own."""
 
 EXPLODING = 3.0
 """The spectral radius of the recurrent weights of a plain RNN whose gradients are to explode.
@@ -100,9 +103,9 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
 
     The gradients are those of the cross-entropy at the end of the text against what the model itself answers
     there: the label for sentiment, the last word's tag for tagging, the first word of the translation. Beside
-    the model itself stand untrained ones of the same sizes with each cell, and a plain RNN whose recurrent
-    weights are scaled to the spectral radius `EXPLODING`: gradients that vanish and explode (Bengio et al.
-    1994; Pascanu et al. 2013).
+    the model stand untrained ones of the same sizes, with its own cell and those of `COMPARED`, and a plain
+    RNN whose recurrent weights are scaled to the spectral radius `EXPLODING`: gradients that vanish and
+    explode (Bengio et al. 1994; Pascanu et al. 2013). All of it is computed on the CPU.
 
     Args:
         model: what `from_pretrained` takes, or what it gives.
@@ -132,7 +135,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     logits, rnn = _read(task, batch)
     own = type(rnn.layer).__name__.lower()
     gradients = [Gradients(f"{own}, trained", True, _norms(logits, rnn))]
-    for cell in sorted(EQUATIONS, key=lambda cell: cell != own):
+    for cell in dict.fromkeys((own, *COMPARED)):
         gradients.append(
             Gradients(f"{cell}, untrained", False, _norms(*_read(_untrained(task, cell), batch)))
         )
@@ -166,7 +169,7 @@ def _reader(model: nn.Module) -> Any:
 
 def _read(task: Task, batch: Batch) -> tuple[Tensor, Unrolled]:
     """What a model says, in float64 and without dropout, and the layers that it went through."""
-    model = copy.deepcopy(task.model).double().eval()
+    model = copy.deepcopy(task.model).cpu().double().eval()
     reader = _reader(model)
     reader.rnn = Unrolled(reader.rnn)
     return _READINGS[task.name].logits(model, batch), reader.rnn
@@ -200,12 +203,12 @@ def _scale(layer: nn.RNNBase, radius: float) -> None:
 @torch.no_grad()
 def _after_each_token(task: Task, rows: dict[str, list[Any]]) -> Tensor:
     """[T, C]: what the model says of the text up to each token, and that token the last."""
-    processor = task.processor
+    processor, model = task.processor, copy.deepcopy(task.model).cpu().eval()
     name = processor.length_columns[0]
     (ids,) = rows[name]
     found = []
     for start in range(0, len(ids), _PREFIXES_AT_ONCE):
         ends = range(start + 1, min(start + _PREFIXES_AT_ONCE, len(ids)) + 1)
         batch = processor.collate({"row": [*ends], name: [ids[:end] for end in ends]})
-        found.append(_READINGS[task.name].logits(task.model.eval(), batch)[-1].float().softmax(-1))
+        found.append(_READINGS[task.name].logits(model, batch)[-1].float().softmax(-1))
     return torch.cat(found)

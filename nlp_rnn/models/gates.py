@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nlp_rnn.models.layer import RecurrentLayer, State
 from nlp_rnn.models.ragged import unequal
-from nlp_rnn.models.recurrent import State, _LengthAware
 
 Step = dict[str, Tensor]
 """What one layer computes in one direction at one step, by name, each [B, H].
 
 `hidden` in every cell, `cell` where there is one, the gates, and the `candidate` that they let in.
+An open update gate keeps the state in a GRU, as torch has it, and replaces it in a MinGRU.
 """
 
 STATES = ("hidden", "cell")
@@ -50,14 +51,32 @@ def _lstm(input: Tensor, state: State, weights: Sequence[Tensor]) -> Step:
     return {"hidden": o * torch.tanh(c), "cell": c, "input": i, "forget": f, "output": o, "candidate": g}
 
 
+def _mingru(input: Tensor, state: State, weights: Sequence[Tensor]) -> Step:
+    z, candidate = F.linear(input, *weights).chunk(2, dim=-1)  # [B, H] each
+    update = torch.sigmoid(z)
+    return {
+        "hidden": (1 - update) * state[0] + update * candidate,
+        "update": update,
+        "candidate": candidate,
+    }
+
+
+def _minlstm(input: Tensor, state: State, weights: Sequence[Tensor]) -> Step:
+    i, f, candidate = F.linear(input, *weights).chunk(3, dim=-1)  # [B, H] each
+    i, f = torch.stack([F.logsigmoid(i), F.logsigmoid(f)]).softmax(0)  # each over their sum
+    return {"hidden": f * state[0] + i * candidate, "input": i, "forget": f, "candidate": candidate}
+
+
 EQUATIONS: dict[str, Callable[[Tensor, State, Sequence[Tensor]], Step]] = {
     "rnn": _rnn,
     "gru": _gru,
     "lstm": _lstm,
+    "mingru": _mingru,
+    "minlstm": _minlstm,
 }
 
 
-def unroll(layer: _LengthAware, input: Tensor, state: State | None = None) -> list[list[Step]]:
+def unroll(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> list[list[Step]]:
     """All that a layer computes over sequences of one length; its dropout is left out.
 
     Args:
@@ -95,7 +114,7 @@ def unroll(layer: _LengthAware, input: Tensor, state: State | None = None) -> li
     return rows
 
 
-def gates(layer: _LengthAware, input: Tensor, state: State | None = None) -> dict[str, Tensor]:
+def gates(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> dict[str, Tensor]:
     """As `unroll`, each state and gate as one tensor [T, num_layers * directions, B, H]."""
     return stacked(unroll(layer, input, state))
 
@@ -124,7 +143,7 @@ class Unrolled(nn.Module):
         ValueError: in a call, of sequences of unequal lengths.
     """
 
-    def __init__(self, layer: _LengthAware) -> None:
+    def __init__(self, layer: RecurrentLayer) -> None:
         super().__init__()
         self.layer = layer
         self.bidirectional = layer.bidirectional

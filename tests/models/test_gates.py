@@ -5,10 +5,10 @@ import itertools
 import pytest
 import torch
 
-from nlp_rnn.models.gates import EQUATIONS, Unrolled, gates, stacked, unroll
-from nlp_rnn.models.recurrent import recurrent_layer
+from nlp_rnn.models.gates import Unrolled, gates, stacked, unroll
+from nlp_rnn.models.recurrent import CELLS, recurrent_layer
 
-CASES = list(itertools.product(EQUATIONS, (False, True), (1, 2)))
+CASES = list(itertools.product(CELLS, (False, True), (1, 2)))
 
 
 def make(cell, bidirectional=False, depth=1):
@@ -58,17 +58,22 @@ def test_the_state_follows_from_the_gates(cell, bidirectional, depth):
             close(own["output"] * own["cell"].tanh(), own["hidden"])
         elif cell == "gru":
             close((1 - own["update"]) * own["candidate"] + own["update"] * before, own["hidden"])
+        elif cell == "mingru":
+            close((1 - own["update"]) * before + own["update"] * own["candidate"], own["hidden"])
+        elif cell == "minlstm":
+            close(own["forget"] * before + own["input"] * own["candidate"], own["hidden"])
+            close(own["forget"] + own["input"], torch.ones(6, 3, 7))
         for name in set(found) - {"hidden", "cell", "candidate"}:
             assert 0 < own[name].min() < own[name].max() < 1
     close(halves(found, layer), output)
 
 
-@pytest.mark.parametrize(("cell", "gate"), [("lstm", "forget"), ("gru", "update")])
+@pytest.mark.parametrize(("cell", "gate"), [("lstm", "forget"), ("gru", "update"), ("minlstm", "forget")])
 def test_a_gate_that_is_held_open_keeps_the_state(cell, gate):
     layer, input, state = make(cell)
     with torch.no_grad():
         layer.bias_ih_l0[7:14] = 50
-        if cell == "lstm":
+        if cell != "gru":
             layer.bias_ih_l0[:7] = -50  # the input gate
     found = gates(layer, input, state)
     assert found[gate].min() > 0.999
