@@ -126,9 +126,9 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
         raise UsageError(f"the input is no {processor.asked}: {text!a:.60}")
     rows = processor.rows([text])
     rows = {"row": [0], **rows, **processor.encode(rows)}
-    batch = processor.collate(rows)
-    if not int(batch.lengths[0]):
+    if not len(rows[processor.length_columns[0]][0]):
         raise UsageError("the text has no words: give a sentence")
+    batch = processor.collate(rows)
     names = getattr(processor, reading.tokens).tokens()
     ids: list[int] = getattr(batch, reading.tokens)[:, 0].tolist()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 
 from nlp_rnn.errors import UsageError
@@ -50,41 +52,32 @@ def write(found: Inspection, output: str | Path, format: Format = "csv") -> list
 
 
 def _tables(found: Inspection) -> dict[str, pa.Table]:
-    """The numbers in long form, a row a number; layers, steps and units count from 0, as torch counts."""
-    steps, places, units = found.hidden.shape
+    """The numbers, by file name; layers, steps and units count from 0, as torch counts."""
     layers, ways = zip(*found.places(), strict=True)
-    tokens = np.array(found.tokens, dtype=object)
-
-    def over(*sizes: int, **columns: Any) -> pa.Table:
-        """Columns whose values vary along one axis of `sizes`, or along all of them."""
-        spread = {}
-        for name, (axis, values) in columns.items():
-            shape = [size if at == axis else 1 for at, size in enumerate(sizes)]
-            values = np.asarray(values)
-            spread[name] = np.broadcast_to(values if axis is None else values.reshape(shape), sizes).ravel()
-        return pa.table(spread)
-
-    own = {"layer": (1, layers), "direction": (1, ways), "step": (0, range(steps)), "token": (0, tokens)}
-    state = {**own, "unit": (2, range(units))}
-    shape = (steps, places, units)
-    result = {"hidden": over(*shape, **state, value=(None, found.hidden))}
-    gates = [
-        over(*shape, gate=(0, [name] * steps), **state, value=(None, values))
-        for name, values in found.gates.items()
-    ]
-    if gates:
-        result["gates"] = pa.concat_tables(gates)
-    result["gradients"] = pa.concat_tables(
-        over(steps, places, model=(0, [each.model] * steps), **own, norm=(None, each.norms))
-        for each in found.gradients
-    )
+    places = {"layer": layers, "direction": ways}
+    steps = {"step": range(len(found.tokens)), "token": found.tokens}
+    units = {"unit": range(found.hidden.size(-1))}
+    tables = {"hidden": _long("value", found.hidden.transpose(0, 1), places, steps, units)}
+    if found.gates:
+        gates = torch.stack(list(found.gates.values())).transpose(1, 2)  # [G, K, T, H]
+        tables["gates"] = _long("value", gates, {"gate": list(found.gates)}, places, steps, units)
+    norms = torch.stack([each.norms for each in found.gradients]).transpose(1, 2)  # [M, K, T]
+    models = {"model": [each.model for each in found.gradients]}
+    tables["gradients"] = _long("norm", norms, models, places, steps)
     if found.probabilities is not None:
-        labels = (1, np.array(found.labels, dtype=object))
-        own = {"step": own["step"], "token": own["token"], "label": labels}
-        result["probabilities"] = over(
-            steps, len(found.labels), **own, probability=(None, found.probabilities)
-        )
-    return result
+        tables["probabilities"] = _long("probability", found.probabilities, steps, {"label": found.labels})
+    return tables
+
+
+def _long(name: str, values: Tensor, *axes: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """A row a value, in the column `name`; the columns of each axis say where on it the value stands."""
+    columns = {}
+    for axis, names in enumerate(axes):
+        shape = [-1 if axis == other else 1 for other in range(values.dim())]
+        for column, entries in names.items():
+            array = np.array(entries, dtype=object if isinstance(entries[0], str) else None)
+            columns[column] = np.broadcast_to(array.reshape(shape), values.shape).ravel()
+    return pa.table({**columns, name: values.numpy().ravel()})
 
 
 def _write_table(table: pa.Table, out: Path, format: Format) -> Path:
