@@ -18,6 +18,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "dropout": (0, 0.99),
     "character_embedding_dim": (1, 65_536),
     "character_hidden_dim": (1, 65_536),
+    "weight_dropout": (0, 0.99),
     # training
     "teacher_forcing": (0, 1),
     "label_smoothing": (0, 0.99),

@@ -15,9 +15,13 @@ _TIED = 0.1  # the first weights where inputs and outputs share them, as Merity 
 class LanguageModel(nn.Module):
     """Embedding, recurrent layers, linear (Mikolov et al. 2010).
 
+    With tied weights, locked and weight dropout it is regularised as the AWD-LSTM (Merity et al. 2018).
+
     Args:
         tie_weights: the last layer's weight is the embedding's, so that it has but a bias of its own (Press &
             Wolf 2017, Inan et al. 2017).
+        locked: let `dropout` have one mask for all time steps.
+        weight_dropout: on the hidden-to-hidden weights.
 
     Raises:
         ValueError: unknown cell; or weights to be tied of unequal sizes.
@@ -32,6 +36,8 @@ class LanguageModel(nn.Module):
         dropout: float,
         cell: str = "lstm",
         tie_weights: bool = False,
+        locked: bool = False,
+        weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if tie_weights and embedding_dim != hidden_dim:
@@ -40,8 +46,10 @@ class LanguageModel(nn.Module):
                 f"{hidden_dim}"
             )
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
-        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers, dropout)
-        self.dropout = Dropout(dropout)
+        self.rnn = recurrent_layer(
+            cell, embedding_dim, hidden_dim, num_layers, dropout, False, locked, weight_dropout
+        )
+        self.dropout = Dropout(dropout, locked)
         self.fc_out: nn.Linear | None = None
         if tie_weights:
             nn.init.uniform_(self.embedding.weight, -_TIED, _TIED)

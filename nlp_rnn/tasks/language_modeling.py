@@ -69,6 +69,8 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
         dropout: on the embedding, between layers and before the last linear layer.
         cell: rnn, gru or lstm.
         tie_weights: let the last layer's weight be the embedding's, of equal size then.
+        locked: let dropout have one mask for all time steps.
+        weight_dropout: on the hidden-to-hidden weights.
         label_smoothing: share of probability spread over all tokens in the training loss.
         word_dropout: share of tokens hidden while the model trains.
         decoding: how a text is continued.
@@ -89,6 +91,8 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
         dropout: float = 0.2,
         cell: str = "lstm",
         tie_weights: bool = False,
+        locked: bool = False,
+        weight_dropout: float = 0.0,
         label_smoothing: float = 0.0,
         word_dropout: float = 0.0,
         decoding: Decoding = Decoding(),
@@ -96,7 +100,15 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
     ) -> None:
         settings = plain_settings(locals())
         model = LanguageModel(
-            len(processor.tokens), embedding_dim, hidden_dim, num_layers, dropout, cell, tie_weights
+            len(processor.tokens),
+            embedding_dim,
+            hidden_dim,
+            num_layers,
+            dropout,
+            cell,
+            tie_weights,
+            locked,
+            weight_dropout,
         )
         super().__init__(processor, model, settings, optimization, decoding)
         self.model: LanguageModel

@@ -8,16 +8,17 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from nlp_rnn.data.vocabulary import Vocabulary
+from nlp_rnn.data.vocabulary import UNK, Vocabulary
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.recurrent import _LengthAware
+from nlp_rnn.models.layer import RecurrentLayer
 
 
 @torch.no_grad()
-def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, rnn: _LengthAware) -> None:
+def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, rnn: RecurrentLayer) -> None:
     """Copy a language model's weights over those of layers that read the same, and say how many.
 
-    The embedding's rows go to the tokens of the same name; others stay as they are. Of the recurrent layers
+    The embedding's rows go to the tokens of the same name, that of the unknown token to all others: so the
+    layers begin by reading any text as the language model does. Of the recurrent layers
     those are copied that read forwards and whose shapes fit: not the first if it reads more than the
     embedding, nor one above it that reads both directions of the one below.
 
@@ -54,9 +55,9 @@ def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, r
 
     ids = {token: id for id, token in enumerate(task.processor.tokens.tokens())}
     tokens = vocabulary.tokens()
-    known = [token for token in tokens if token in ids]
-    places = torch.tensor([id for id, token in enumerate(tokens) if token in ids])
-    embedding.weight[places] = given.embedding.weight[torch.tensor([ids[token] for token in known])]
+    known = sum(token in ids for token in tokens)
+    rows = torch.tensor([ids.get(token, UNK) for token in tokens])
+    embedding.weight.copy_(given.embedding.weight[rows])
     layers, theirs_by_layer = _by_layer(rnn), _by_layer(given.rnn)
     copied = 0
     for place, weights in layers.items():
@@ -68,7 +69,7 @@ def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, r
                 weight.copy_(found[name])
             copied += len(weights)
     _say(
-        f"{where}: {len(known):,} of {len(tokens):,} tokens ({len(known) / len(tokens):.1%}) and {copied} of "
+        f"{where}: {known:,} of {len(tokens):,} tokens ({known / len(tokens):.1%}) and {copied} of "
         f"{sum(map(len, layers.values()))} recurrent tensors carried over"
     )
 
