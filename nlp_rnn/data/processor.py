@@ -127,7 +127,7 @@ class _Seen:
         for (what, max_length), count in self.cut.items():
             logger.warning("%d %s cut to the maximum length of %d tokens", count, what, max_length)
         if self.unknown:
-            first = ", ".join(map(repr, list(self.unknown)[:_NAMED]))
+            first = ", ".join(f"{token!r:.20}" for token in list(self.unknown)[:_NAMED])
             more = ", ..." if len(self.unknown) > _NAMED else ""
             logger.warning(
                 "the model does not know %d token(s) that it is given: %s%s",
