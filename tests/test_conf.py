@@ -22,6 +22,7 @@ TINY = [
     *("--model.embedding_dim", "8", "--model.hidden_dim", "8"),
     *("--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1", "--trainer.max_epochs", "1"),
     *("--trainer.precision", "32-true", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.check_val_every_n_epoch", "1"),
 ]
 
 

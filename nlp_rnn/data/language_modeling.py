@@ -69,12 +69,12 @@ class LanguageModelingProcessor(Processor):
         return {"token_ids": ids, "characters": [size + 1 for size in sizes]}
 
     def collate(self, rows: dict[str, list[Any]]) -> LanguageModelingBatch:
-        if "spans" in rows:
-            spans, lengths = rows["spans"], torch.as_tensor(rows["lengths"])
+        if "span" in rows:
+            ids, lengths = torch.from_numpy(rows["span"]).long(), torch.from_numpy(rows["lengths"])
         else:  # the mark of another text's beginning is that of this one's end
             spans = [[BOS, *ids, BOS] for ids in rows["token_ids"]]
-            lengths = torch.tensor([len(span) - 1 for span in spans], dtype=torch.int64)
-        ids, _ = pad(spans)  # [T + 1, B]
+            ids, ends = pad(spans)  # [T + 1, B]
+            lengths = ends - 1
         outside = torch.arange(len(ids) - 1)[:, None] >= lengths  # [T, B]
         batch = LanguageModelingBatch(rows["row"], lengths, ids[:-1].masked_fill(outside, PAD))
         if "characters" in rows:

@@ -42,7 +42,7 @@ class RunningText(Dataset):
         inside = np.arange(window.width)[:, None] < window.lengths  # [width, B]
         return {
             "row": list(range(len(window.starts))),
-            "spans": list(self._ids[places].T),
+            "span": self._ids[places],
             "lengths": window.lengths,
             "characters": (self._characters[places[:-1]] * inside).sum(0),
             "fresh": window.fresh,
