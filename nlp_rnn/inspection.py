@@ -57,6 +57,9 @@ _READINGS = {
     "sentiment": _Reading("tokens", lambda model, batch: model(batch.tokens, batch.lengths)[None]),
     "tagging": _Reading("words", _tagger_logits),
     "translation": _Reading("source", _first_word_logits),
+    "language_modeling": _Reading(
+        "tokens", lambda model, batch: model(batch.tokens, lengths=batch.lengths)[0]
+    ),
 }
 
 
@@ -102,10 +105,11 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     """Look into a model while it reads a text.
 
     The gradients are those of the cross-entropy at the end of the text against what the model itself answers
-    there: the label for sentiment, the last word's tag for tagging, the first word of the translation. Beside
-    the model stand untrained ones of the same sizes, with its own cell and those of `COMPARED`, and a plain
-    RNN whose recurrent weights are scaled to the spectral radius `EXPLODING`: gradients that vanish and
-    explode (Bengio et al. 1994; Pascanu et al. 2013). All of it is computed on the CPU.
+    there: the label for sentiment, the last word's tag for tagging, the first word of the translation, the
+    token that follows for a language model. Beside the model stand untrained ones of the same sizes, with its
+    own cell and those of `COMPARED`, and a plain RNN whose recurrent weights are scaled to the spectral
+    radius `EXPLODING`: gradients that vanish and explode (Bengio et al. 1994; Pascanu et al. 2013). All of it
+    is computed on the CPU.
 
     Args:
         model: what `from_pretrained` takes, or what it gives.

@@ -13,6 +13,7 @@ import torch
 
 from nlp_rnn import inspection
 from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data.language_modeling import LanguageModelingProcessor
 from nlp_rnn.data.sentiment import SentimentProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
@@ -41,8 +42,10 @@ def tiny(name, cell="lstm", **options):
         letters = Vocabulary.train([TEXT], VocabularySettings("char", False, 1))
         sentences = Vocabulary.train_on_words([TOKENS], every)
         processor = TaggingProcessor(sentences, ["ADJ", "NOUN", "VERB"], letters, 20, 8)
-    else:
+    elif name == "translation":
         processor = TranslationProcessor(words, words, True, 20)
+    else:
+        processor = LanguageModelingProcessor(words)
     options = {"embedding_dim": 6, "hidden_dim": 5, "num_layers": 2, "cell": cell, **options}
     return TASKS[name](processor, **options).eval()
 
@@ -60,9 +63,12 @@ def test_hidden_states_are_the_models_own(name, cell):
     pipeline(name, task)(TEXT)
     handle.remove()
     found = inspect(task, TEXT)
-    assert found.tokens == (TOKENS[::-1] if name == "translation" else TOKENS)
+    read = {"translation": TOKENS[::-1], "language_modeling": ["<bos>", *TOKENS]}
+    assert found.tokens == read.get(name, TOKENS)
     top = found.hidden[:, -2 if found.bidirectional else -1 :]  # [T, directions, H]
-    close(top.flatten(1), heard[0][:, 0])
+    said = heard[0][:, 0]
+    assert len(said) == len(TOKENS)  # a language model takes the last token as the first step of its answer
+    close(top.flatten(1)[: len(said)], said)
     assert len(found.places()) == found.hidden.size(1) == 2 * (1 + found.bidirectional)
     assert (
         found.gates.keys()
@@ -167,7 +173,7 @@ def test_the_model_and_the_random_numbers_stay_as_they_were():
     ("name", "cell"), [("sentiment", "rnn"), ("tagging", "lstm"), ("translation", "gru")]
 )
 def test_files_hold_the_numbers(tmp_path, name, cell, format):
-    found = inspect(tiny(name, cell), TEXT)
+    found = inspect(tiny(name, cell, num_layers=1), TEXT)
     folder = tmp_path / "a" / "b"
     paths = write(found, folder, format)
     assert sorted(folder.iterdir()) == sorted(paths)
