@@ -3,7 +3,7 @@
 import csv
 import itertools
 import logging
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -168,9 +168,9 @@ def test_the_model_and_the_random_numbers_stay_as_they_were():
 # ---------------------------------------------------------------------------------------------- files
 
 
-@pytest.mark.parametrize("format", ["csv", "parquet"])
 @pytest.mark.parametrize(
-    ("name", "cell"), [("sentiment", "rnn"), ("tagging", "lstm"), ("translation", "gru")]
+    ("name", "cell", "format"),
+    [("sentiment", "rnn", "csv"), ("tagging", "lstm", "parquet"), ("translation", "gru", "csv")],
 )
 def test_files_hold_the_numbers(tmp_path, name, cell, format):
     found = inspect(tiny(name, cell, num_layers=1), TEXT)
@@ -275,16 +275,18 @@ def test_a_long_text_is_cut_with_one_warning(caplog):
     assert [record.message for record in caplog.records] == ["1 texts cut to the maximum length of 20 tokens"]
 
 
-def test_the_script(tmp_path):
+def test_the_script(tmp_path, monkeypatch, capsys):
     model = save_pretrained(tiny("sentiment", "gru"), tmp_path / "model")
 
     def run(*arguments):
-        command = [sys.executable, str(SCRIPT), str(model), *arguments, "--output", str(tmp_path / "out")]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [str(SCRIPT), str(model), *arguments, "--output", str(tmp_path / "out")]
+        monkeypatch.setattr(sys, "argv", command)
+        monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+        runpy.run_path(str(SCRIPT), run_name="__main__")
 
-    done = run(TEXT, "--format", "parquet")
-    assert done.returncode == 0, done.stderr
-    assert sorted(done.stdout.splitlines()) == sorted(str(path) for path in (tmp_path / "out").iterdir())
-    done = run(" ")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "inspect_model: error: the text has no words: give a sentence\n"
+    run(TEXT, "--format", "parquet")
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(map(str, (tmp_path / "out").iterdir()))
+    with pytest.raises(SystemExit, match="2"):
+        run(" ")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "inspect_model: error: the text has no words: give a sentence\n")
