@@ -16,6 +16,7 @@ _PUBLIC = {
     "Encoder": "nlp_rnn.models",
     "Decoder": "nlp_rnn.models",
     "Seq2Seq": "nlp_rnn.models",
+    "LanguageModel": "nlp_rnn.models",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -15,7 +15,8 @@ from nlp_rnn.machine import fast_products
 from nlp_rnn.pretrained import from_pretrained
 from nlp_rnn.quantization import is_quantized
 from nlp_rnn.settings import check_settings
-from nlp_rnn.tasks import TASKS, DecodingTask, Task
+from nlp_rnn.tasks import TASKS, DecodingTask, LanguageModeling, Task
+from nlp_rnn.tasks.language_modeling import Drawing, Step
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -24,7 +25,7 @@ class Pipeline:
     """A trained model that takes text.
 
     Answers, and what they are called, are those of the task's `answer` method: `label` and `scores` for
-    sentiment, `tags` and `scores` for tagging, `text` and `n_best` for translation.
+    sentiment, `tags` and `scores` for tagging, `text` and `n_best` for translation and language modelling.
     """
 
     def __init__(
@@ -42,7 +43,8 @@ class Pipeline:
         """One answer for one text; a list of answers, in order, for a list.
 
         For tagging a text is words with spaces between them, and a list may hold lists of words. Of an empty
-        text the tags and the translation are empty, and the label is the one of no words at all.
+        text the tags and the translation are empty, and the label is the one of no words at all; a language
+        model begins one.
 
         Raises:
             UsageError: an input is no text, or has a lone surrogate.
@@ -61,6 +63,59 @@ class Pipeline:
         source = iter(inputs)
         while chunk := list(islice(source, window or 16 * self.batch_size)):
             yield from self._answers(chunk)
+
+    def generate(
+        self,
+        prompt: str = "",
+        max_output: int = 100,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """What a language model writes after `prompt`, piece by piece as it is made.
+
+        Put together the pieces follow the prompt as they are, with a space first where one belongs. A piece
+        costs the same however much has been written. What the model does not know of the prompt is read as
+        the unknown token, with a warning.
+
+        Args:
+            prompt: what to go on from; the beginning of a text if empty.
+            max_output: most tokens; fewer where the model ends the text.
+            temperature: draw from the model's probabilities, the flatter the higher this is; without it each
+                token is the likeliest.
+            top_k: draw among so many of the likeliest tokens alone.
+            top_p: draw among the fewest of the likeliest tokens that together have this probability.
+            seed: of the draws; another text each time without it.
+
+        Raises:
+            UsageError: the model is no language model, or a setting is out of range or without effect.
+        """
+        steps = self.steps(prompt, max_output, temperature, top_k, top_p, seed)
+        return (step.piece for step in steps if step.piece)
+
+    def steps(
+        self,
+        prompt: str = "",
+        max_output: int = 100,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Step]:
+        """As `generate`, but each step as such: what was read, what comes next, and its probability.
+
+        The prompt is read in steps too; in these the likeliest token is shown, whatever really comes next.
+        """
+        if not isinstance(self.task, LanguageModeling):
+            raise UsageError(f"a text is written on by language_modeling, which {self.task.name} is not")
+        if not self.task.processor.is_input(prompt):
+            raise UsageError(f"the prompt is no {self.task.processor.asked}: {prompt!a:.60}")
+        drawing = Drawing(max_output, temperature, top_k, top_p, seed)
+        check_settings(vars(drawing))
+        if temperature is None and (top_k, top_p, seed) != (None, None, None):
+            raise UsageError("top_k, top_p and seed are of draws: set a temperature too")
+        return _each(self.task.write(prompt, drawing))
 
     @torch.inference_mode()
     @fast_products()
@@ -84,6 +139,16 @@ class Pipeline:
             for row, answer in zip(chosen, self.task.answer(batch.to(self.task.device)), strict=True):
                 answers[row] = answer
         return answers
+
+
+def _each(steps: Iterator[Step]) -> Iterator[Step]:
+    """The same, each computed as `Pipeline` computes; between them the caller's own settings hold."""
+    while True:
+        with torch.inference_mode(), fast_products():
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
 
 
 def on_device(task: Task, device: str | torch.device) -> Task:

@@ -19,7 +19,10 @@ from nlp_rnn.pretrained import from_pretrained
 
 log = logging.getLogger(__name__)
 
-_CHANGEABLE = ("dropout", "label_smoothing", "word_dropout", "teacher_forcing", "decoding.", "optimization.")
+_CHANGEABLE = (
+    *("dropout", "locked", "weight_dropout", "word_dropout", "label_smoothing", "teacher_forcing"),
+    *("decoding.", "optimization."),
+)
 
 
 def changeable(name: str) -> bool:

@@ -18,6 +18,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "dropout": (0, 0.99),
     "character_embedding_dim": (1, 65_536),
     "character_hidden_dim": (1, 65_536),
+    "weight_dropout": (0, 0.99),
     # training
     "teacher_forcing": (0, 1),
     "label_smoothing": (0, 0.99),
@@ -32,11 +33,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "length_penalty": (0, 10),
     "n_best": (1, 1_000),
     "max_output": (1, 100_000),
+    "temperature": (1e-3, 1_000),
+    "top_k": (1, 10**8),
+    "top_p": (1e-6, 1),
     # data
     "size": (1, 1_000_000),
     "max_tokens": (1, 1_000_000_000),
     "num_workers": (0, 256),
     "max_length": (1, 10_000_000),
+    "window": (1, 10_000_000),
     "max_word_length": (1, 10_000),
     "max_examples": (1, 10**12),
     "validation_fraction": (1e-6, 0.999),

@@ -125,6 +125,8 @@ class _CLI(LightningCLI):
         config = self.config[self.subcommand]
         if config.ckpt_path and self.subcommand == "fit":
             check_resume(config.ckpt_path, config)
+            if config.model.init_args.get("init_encoder"):  # the checkpoint has what became of it
+                config.model.init_args.init_encoder = None
         elif config.ckpt_path:
             self.loaded = from_pretrained(config.ckpt_path)
             config.ckpt_path = None

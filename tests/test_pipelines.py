@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nlp_rnn import pipeline as public_pipeline
 from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data.language_modeling import LanguageModelingProcessor
 from nlp_rnn.data.sentiment import SentimentProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
@@ -21,6 +22,7 @@ from nlp_rnn.quantization import quantize
 from nlp_rnn.tasks import TASKS, Decoding
 
 TEXTS = ["i work at google .", "the work is not good , but the film is .", "good", "a b c d e f g h i", "!"]
+WRITES = ("translation", "language_modeling")
 TAGS = ["ADJ", "NOUN", "VERB", "PUNCT"]
 
 
@@ -39,8 +41,9 @@ def tiny(name, cell="lstm", **options):
             8,
         ),
         "translation": lambda: TranslationProcessor(words, words, True, 20),
+        "language_modeling": lambda: LanguageModelingProcessor(words, max_length=20),
     }[name]()
-    if name == "translation":
+    if name in WRITES:
         options = {"decoding": Decoding(beam=3, n_best=3, max_output=8), **options}
     task = TASKS[name](processor, embedding_dim=8, hidden_dim=8, cell=cell, **options).eval()
     with torch.no_grad():
@@ -111,13 +114,15 @@ def test_str_gives_dict_and_list_gives_list(pipelines, name):
 @pytest.mark.parametrize("blank", ["", "   ", "\u00a0\t\n\u2028", "\u200b"])
 def test_empty_and_blank_texts_have_answers(pipelines, blank):
     texts = ["good", blank, "film"]
-    label, tags, translation = (pipelines[name](texts) for name in TASKS)
-    for name, answers in zip(TASKS, (label, tags, translation), strict=True):
-        assert close([answers[0], answers[2]], pipelines[name](["good", "film"]))
+    answers = {name: pipelines[name](texts) for name in TASKS}
+    for name, found in answers.items():
+        assert close([found[0], found[2]], pipelines[name](["good", "film"]))
+    label, tags, translation = (answers[name] for name in ("sentiment", "tagging", "translation"))
     if not blank.strip():
         assert close(label[1], pipelines["sentiment"](""))
         assert tags[1] == {"tags": [], "scores": []}
         assert translation[1]["text"] == ""
+        assert close(answers["language_modeling"][1], pipelines["language_modeling"](""))
     assert label[1]["label"] in ("negative", "positive")
 
 
@@ -275,7 +280,9 @@ def test_in_bfloat16_answers_are_the_same_but_for_rounding(name, cell):
     assert {weight.dtype for weight in rounded.task.model.parameters()} == {torch.bfloat16}
     assert {weight.dtype for weight in task.model.parameters()} == {torch.float32}  # as it was
     for one, other in zip(exact(TEXTS), rounded(TEXTS), strict=True):
-        if name == "translation":
+        if name == "language_modeling":  # what it writes may part where two tokens are nearly as likely
+            assert other["log_prob"] == pytest.approx(one["log_prob"], rel=0.02)
+        elif name == "translation":
             assert other["score"] == pytest.approx(one["score"], abs=0.1)
         else:
             assert other["scores"] == pytest.approx(one["scores"], abs=0.03)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import nlp_rnn
 from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data.language_modeling import LanguageModelingProcessor
 from nlp_rnn.data.sentiment import SentimentProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
@@ -40,8 +41,11 @@ def tiny(name):
         sentences = Vocabulary.train_on_words([text.split() for text in TEXTS], every)
         letters = Vocabulary.train(TEXTS, VocabularySettings("char", False, 1))
         processor = TaggingProcessor(sentences, ["ADJ", "NOUN", "VERB"], letters, 20, 8)
+    elif name == "language_modeling":
+        processor = LanguageModelingProcessor(words, max_length=20)
     else:
         processor = TranslationProcessor(words, words, True, 20)
+    if name in ("translation", "language_modeling"):
         options = {"decoding": Decoding(max_output=8)}
     task = TASKS[name](processor, embedding_dim=8, hidden_dim=8, **options).eval()
     with torch.no_grad():
@@ -156,7 +160,7 @@ LINES = {
 @pytest.mark.parametrize("case", LINES)
 def test_lines(models, answers, name, case):
     content, texts = LINES[case]
-    key = {"sentiment": "label", "tagging": "tags", "translation": "text"}[name]
+    key = {"sentiment": "label", "tagging": "tags"}.get(name, "text")
     expected = [answer[key] for answer in pipeline(name, models[name])(texts)]
     found = [json.loads(line) for line in answers(content, name, as_json=True)]
     assert [answer[key] for answer in found] == expected

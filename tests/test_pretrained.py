@@ -12,9 +12,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlp_rnn.card import model_card
-from nlp_rnn.data import Corpus, SentimentData, TaggingData, TranslationData, Vocabulary, VocabularySettings
+from nlp_rnn.data import (
+    Corpus,
+    LanguageModelingData,
+    SentimentData,
+    TaggingData,
+    TranslationData,
+    Vocabulary,
+    VocabularySettings,
+)
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models import Classifier, Decoder, Encoder, Seq2Seq, Tagger
+from nlp_rnn.models import Classifier, Decoder, Encoder, LanguageModel, Seq2Seq, Tagger
 from nlp_rnn.pipelines import pipeline
 from nlp_rnn.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks import TASKS, Decoding, Optimization, Sentiment, Translation
@@ -28,11 +36,13 @@ OPTIONS = {
         "character_hidden_dim": 6,
         "optimization": Optimization(lr=0.1),
     },
+    "language_modeling": {"num_layers": 2, "decoding": Decoding(max_output=9)},
     "translation": {"num_layers": 2, "decoding": Decoding(beam=2, n_best=2, max_output=9)},
 }
 TOKENIZERS = {
     "sentiment": {"tokenizer.json"},
     "tagging": {"tokenizer.words.json", "tokenizer.characters.json"},
+    "language_modeling": {"tokenizer.json"},
     "translation": {"tokenizer.source.json", "tokenizer.target.json"},
 }
 
@@ -71,6 +81,7 @@ def trained(tmp_path_factory, cache_home):
     data = {
         "sentiment": SentimentData(Corpus(str(home / "corpus" / "labels")), vocabulary=every),
         "tagging": TaggingData(Corpus(str(home / "corpus" / "tags")), vocabulary=every),
+        "language_modeling": LanguageModelingData(Corpus(str(home / "corpus")), "en", every, window=5),
         "translation": TranslationData(Corpus(str(home / "corpus")), vocabulary=every, reverse_source=True),
     }
     torch.manual_seed(1)
@@ -163,6 +174,7 @@ def test_weights_fit_the_bare_models(trained, name):
             len(p.words), len(p.labels), 8, 12, 1, 0.5, character_vocab_size=len(p.characters),
             character_embedding_dim=4, character_hidden_dim=6,
         ),
+        "language_modeling": lambda p: LanguageModel(len(p.tokens), 8, 12, 2, 0.5),
         "translation": lambda p: Seq2Seq(
             Encoder(len(p.source), 8, 12, 2, 0.5), Decoder(len(p.target), 8, 12, 2, 0.5)
         ),
@@ -187,7 +199,7 @@ def test_what_is_in_the_folder(trained, name):
         vocabulary = Vocabulary.from_json((folder / entry["file"]).read_text())
         assert (len(vocabulary), vocabulary.fingerprint) == (entry["size"], entry["hash"])
         assert vocabulary.tokens() == getattr(tasks[name].processor, field).tokens()
-    if name != "translation":
+    if name not in ("translation", "language_modeling"):
         assert config["processor"]["settings"]["labels"] == tasks[name].processor.labels
     for path in folder.iterdir():
         content = path.read_bytes()

@@ -15,6 +15,7 @@ from torch import nn
 
 from nlp_rnn import quantization
 from nlp_rnn.data import DATA, Corpus, Vocabulary, VocabularySettings
+from nlp_rnn.data.language_modeling import LanguageModelingProcessor
 from nlp_rnn.data.sentiment import SentimentProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
@@ -54,6 +55,7 @@ def tiny(name, cell="lstm"):
         "sentiment": lambda: SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 20),
         "tagging": lambda: TaggingProcessor(words, ["ADJ", "NOUN", "VERB"], letters, 20, 8),
         "translation": lambda: TranslationProcessor(words, words, True, 20),
+        "language_modeling": lambda: LanguageModelingProcessor(words, max_length=20),
     }[name]()
     task = TASKS[name](processor, embedding_dim=16, hidden_dim=32, cell=cell).eval()
     with torch.no_grad():

@@ -106,12 +106,12 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
             with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
                 file.write_table(table)
 
-    def _loader(self, split: str, shuffle: bool = False) -> DataLoader:
+    def _loader(self, split: str, shuffle: bool = False, processor: P | None = None) -> DataLoader:
         rows = self.splits.get(split)
         if rows is None:
             raise UsageError(f"corpus {self.origin!r} has no {split} split: name one with {split}_split")
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return self.processor.loader(rows, self.batching, shuffle, rank, world_size)
+        return (processor or self.processor).loader(rows, self.batching, shuffle, rank, world_size)
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)

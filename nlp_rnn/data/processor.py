@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -86,12 +86,12 @@ class Processor(ABC):
 
     def vocabularies(self) -> dict[str, Vocabulary]:
         """The vocabularies by field name."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in found.items() if isinstance(value, Vocabulary)}
 
     def settings(self) -> dict[str, Any]:
         """The plain fields by name."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {item.name: getattr(self, item.name) for item in fields(self)}
         return {
             name: value
             for name, value in found.items()
@@ -116,8 +116,29 @@ class Processor(ABC):
         return hashlib.sha256(json.dumps([tokens, self.settings()]).encode()).hexdigest()[:16]
 
 
-_Cuts = Counter[tuple[str, int]]
-_counting: ContextVar[_Cuts | None] = ContextVar("_counting", default=None)
+@dataclass
+class _Seen:
+    """What is to be warned of, when all of it is known."""
+
+    cut: Counter[tuple[str, int]] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def warn(self) -> None:
+        for (what, max_length), count in self.cut.items():
+            logger.warning("%d %s cut to the maximum length of %d tokens", count, what, max_length)
+        if self.unknown:
+            first = ", ".join(f"{token!r:.20}" for token in list(self.unknown)[:_NAMED])
+            more = ", ..." if len(self.unknown) > _NAMED else ""
+            logger.warning(
+                "the model does not know %d token(s) that it is given: %s%s",
+                self.unknown.total(),
+                first,
+                more,
+            )
+
+
+_NAMED = 5  # of the unknown tokens
+_seen: ContextVar[_Seen | None] = ContextVar("_seen", default=None)
 
 
 def cap(sequences: list[Any], max_length: int, what: str) -> list[Any]:
@@ -125,26 +146,28 @@ def cap(sequences: list[Any], max_length: int, what: str) -> list[Any]:
     long = sum(len(sequence) > max_length for sequence in sequences)
     if not long:
         return sequences
-    counting = _counting.get()
-    if counting is None:
-        _warn(long, what, max_length)
-    else:
-        counting[what, max_length] += long
+    with one_warning() as seen:
+        seen.cut[what, max_length] += long
     return [sequence[:max_length] for sequence in sequences]
 
 
+def report_unknown(tokens: Sequence[str]) -> None:
+    """Warn of tokens that are read as the unknown one; `one_warning` puts several together."""
+    with one_warning() as seen:
+        seen.unknown.update(tokens)
+
+
 @contextmanager
-def one_warning() -> Iterator[None]:
-    """Within it `cap` only counts, and warns at the end."""
-    counting: _Cuts = Counter()
-    before = _counting.set(counting)
+def one_warning() -> Iterator[_Seen]:
+    """Within the outermost of these warnings are only collected, and given at its end."""
+    seen = _seen.get()
+    if seen is not None:
+        yield seen
+        return
+    seen = _Seen()
+    before = _seen.set(seen)
     try:
-        yield
+        yield seen
     finally:
-        _counting.reset(before)
-    for (what, max_length), count in counting.items():
-        _warn(count, what, max_length)
-
-
-def _warn(count: int, what: str, max_length: int) -> None:
-    logger.warning("%d %s cut to the maximum length of %d tokens", count, what, max_length)
+        _seen.reset(before)
+    seen.warn()

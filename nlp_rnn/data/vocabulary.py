@@ -120,6 +120,20 @@ class Vocabulary:
             _check_text(text)
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
 
+    def unknown(self, text: str) -> list[str]:
+        """What of a text the vocabulary lacks, as written and in order.
+
+        Raises:
+            UsageError: the text has a lone surrogate.
+        """
+        _check_text(text)
+        found = self.tokenizer.encode(text)
+        return [text[slice(*at)] for id, at in zip(found.ids, found.offsets, strict=True) if id == UNK]
+
+    def end(self, text: str, count: int) -> int:
+        """How many of a text's characters its first `count` tokens reach over."""
+        return self.tokenizer.encode(text).offsets[count - 1][1]
+
     def encode_words(self, words: Sequence[str]) -> list[int]:
         """One id a word."""
         normalize = self.tokenizer.normalizer.normalize_str
@@ -138,6 +152,10 @@ class Vocabulary:
             return text
         text = re.sub(r" ([.,!?;:)\]])", r"\1", text)
         return re.sub(r"([(\[]) ", r"\1", text)
+
+    def piece(self, before: int, id: int) -> str:
+        """What a token adds to the text that the one before it ends: texts can be written as they come."""
+        return self.decode([before, id])[len(self.decode([before])) :]
 
     def tokens(self) -> list[str]:
         """All tokens, in the order of their ids."""

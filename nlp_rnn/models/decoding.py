@@ -7,7 +7,7 @@ ended are taken out of the batch at once, so a step costs only what the rows sti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -93,30 +93,32 @@ def sample(
     The other arguments, the result and the errors are those of `greedy`. `log_prob` and `score` are the
     model's own, before the temperature, `top_k` and `top_p`.
     """
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be above 0 and finite, not {temperature}")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1, not {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
-
-    def draw(log_probs: Tensor) -> Tensor:  # [rows, vocab] -> [rows]
-        tokens = None
-        # Shifted so that the largest is 0: whatever the temperature, the division cannot give inf - inf.
-        tiny = torch.finfo(log_probs.dtype).tiny
-        scores = (log_probs - log_probs.max(1, keepdim=True).values) / max(temperature, tiny)
-        if top_k is not None:
-            scores, tokens = scores.topk(min(top_k, scores.shape[1]))
-        elif top_p is not None:
-            scores, tokens = scores.sort(descending=True)
-        probabilities = scores.softmax(1)
-        if top_p is not None:
-            mass_before = probabilities.cumsum(1) - probabilities
-            probabilities = probabilities.masked_fill(mass_before >= top_p, 0)
-        choice = torch.multinomial(probabilities, 1, generator=generator)
-        return (choice if tokens is None else tokens.gather(1, choice)).squeeze(1)
-
+    draw = _drawing(temperature, top_k, top_p, generator)
     return _roll_out(step, state, draw, bos_id, eos_id, max_length, forbidden)
+
+
+@torch.no_grad()
+def stream(
+    step: StepFunction,
+    state: State,
+    *,
+    bos_id: PerRow,
+    eos_id: int,
+    max_length: PerRow,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    generator: torch.Generator | None = None,
+    forbidden: Sequence[int] = (),
+) -> Iterator[tuple[int, float]]:
+    """Of one row each token as soon as it is chosen, eos too, and its log-probability.
+
+    The tokens are those of `sample`, or of `greedy` where `temperature` is None. The arguments and the errors
+    are theirs too.
+    """
+    choose = _most_probable if temperature is None else _drawing(temperature, top_k, top_p, generator)
+    for _, tokens, gains in _advance(step, state, choose, bos_id, eos_id, max_length, forbidden):
+        yield tokens[0], gains[0]
 
 
 @torch.no_grad()
@@ -235,31 +237,80 @@ def _roll_out(
     length_penalty: float = 0.0,
 ) -> list[Hypothesis]:
     """One sequence a row, each token being what `choose` makes of the log-probabilities [rows, vocab]."""
+    rows = state[0].shape[1] if state and state[0].dim() > 1 else 0
+    produced: list[list[int]] = [[] for _ in range(rows)]  # eos kept
+    log_prob = [0.0] * rows
+    for active, tokens, gains in _advance(step, state, choose, bos_id, eos_id, max_length, forbidden):
+        for row, token, gain in zip(active, tokens, gains, strict=True):
+            produced[row].append(token)
+            log_prob[row] += gain
+    return [
+        _scored(tokens, total, eos_id, length_penalty)
+        for tokens, total in zip(produced, log_prob, strict=True)
+    ]
+
+
+def _advance(
+    step: StepFunction,
+    state: State,
+    choose: Callable[[Tensor], Tensor],
+    bos_id: PerRow,
+    eos_id: int,
+    max_length: PerRow,
+    forbidden: Sequence[int],
+) -> Iterator[tuple[list[int], list[int], list[float]]]:
+    """At each step the numbers of the rows still running, their tokens and the log-probabilities of these."""
     limits, inputs, banned, highest = _prepare(state, bos_id, eos_id, max_length, forbidden)
     limit_of = limits.tolist()
-    produced: list[list[int]] = [[] for _ in limit_of]  # eos kept
-    log_prob = [0.0] * len(limit_of)
-    active = list(range(len(limit_of)))  # the numbers of the rows still running
+    active = list(range(len(limit_of)))
+    length = 0
     while active:
         logits, state = step(inputs, state)
         log_probs = _log_probs(logits, inputs, banned, highest)
         inputs = choose(log_probs)
-        gains = log_probs.gather(1, inputs.unsqueeze(1)).squeeze(1)
-        going = []
-        for place, (row, token, gain) in enumerate(zip(active, inputs.tolist(), gains.tolist(), strict=True)):
-            produced[row].append(token)
-            log_prob[row] += gain
-            if token != eos_id and len(produced[row]) < limit_of[row]:
-                going.append(place)
+        length += 1
+        tokens = inputs.tolist()
+        yield active, tokens, log_probs.gather(1, inputs.unsqueeze(1)).squeeze(1).tolist()
+        going = [
+            place
+            for place, (row, token) in enumerate(zip(active, tokens, strict=True))
+            if token != eos_id and length < limit_of[row]
+        ]
         if 0 < len(going) < len(active):
             places = torch.tensor(going, device=inputs.device)
             state = tuple(tensor.index_select(1, places) for tensor in state)
             inputs = inputs[places]
         active = [active[place] for place in going]
-    return [
-        _scored(tokens, total, eos_id, length_penalty)
-        for tokens, total in zip(produced, log_prob, strict=True)
-    ]
+
+
+def _drawing(
+    temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator | None
+) -> Callable[[Tensor], Tensor]:
+    """What draws a token a row from log-probabilities, see `sample`."""
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"temperature must be above 0 and finite, not {temperature}")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k must be at least 1, not {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
+
+    def draw(log_probs: Tensor) -> Tensor:  # [rows, vocab] -> [rows]
+        tokens = None
+        # Shifted so that the largest is 0: whatever the temperature, the division cannot give inf - inf.
+        tiny = torch.finfo(log_probs.dtype).tiny
+        scores = (log_probs - log_probs.max(1, keepdim=True).values) / max(temperature, tiny)
+        if top_k is not None:
+            scores, tokens = scores.topk(min(top_k, scores.shape[1]))
+        elif top_p is not None:
+            scores, tokens = scores.sort(descending=True)
+        probabilities = scores.softmax(1)
+        if top_p is not None:
+            mass_before = probabilities.cumsum(1) - probabilities
+            probabilities = probabilities.masked_fill(mass_before >= top_p, 0)
+        choice = torch.multinomial(probabilities, 1, generator=generator)
+        return (choice if tokens is None else tokens.gather(1, choice)).squeeze(1)
+
+    return draw
 
 
 def _most_probable(log_probs: Tensor) -> Tensor:

@@ -218,11 +218,11 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
 
 
 def plain_settings(arguments: dict[str, Any]) -> dict[str, Any]:
-    """A constructor's `locals()` as plain values, checked; without itself and the processor."""
+    """A constructor's `locals()` as plain values, checked; without what is no part of a trained model."""
     settings = {
         name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
         for name, value in arguments.items()
-        if name not in ("self", "processor", "__class__")
+        if name not in ("self", "processor", "init_encoder", "__class__")
     }
     check_settings(settings)
     check_choices(settings)

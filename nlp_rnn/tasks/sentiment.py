@@ -16,6 +16,7 @@ from nlp_rnn.metrics import MeanLoss
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.tasks.module import Task, class_details, class_figures, drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.transfer import take_encoder
 
 
 class Sentiment(Task[SentimentProcessor, SentimentBatch]):
@@ -32,6 +33,8 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
         pooling: last (state), mean or max (of the outputs).
         label_smoothing: share of probability spread over all labels in the training loss.
         word_dropout: share of words hidden while the model trains.
+        init_encoder: a trained language model, folder or checkpoint, to take the embedding and the recurrent
+            weights from where they fit; it is not looked for again, nor stored.
         optimization: how the weights are moved.
     """
 
@@ -52,6 +55,7 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
         pooling: str = "last",
         label_smoothing: float = 0.0,
         word_dropout: float = 0.0,
+        init_encoder: str | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
         settings = plain_settings(locals())
@@ -70,6 +74,8 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
         super().__init__(processor, model, settings, optimization)
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
+        if init_encoder is not None:
+            take_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
 
     def make_metrics(self) -> dict[str, Metric]:
         return {"loss": MeanLoss(), "confusion": MulticlassConfusionMatrix(self.num_classes)}

@@ -17,6 +17,7 @@ from nlp_rnn.metrics import MeanLoss, class_report
 from nlp_rnn.models.tagger import Tagger
 from nlp_rnn.tasks.module import Task, class_details, class_figures, drop_words, mean_loss, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.transfer import take_encoder
 
 
 class Tagging(Task[TaggingProcessor, TaggingBatch]):
@@ -34,6 +35,8 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
         character_hidden_dim: size of the state that reads a word's letters, in each direction.
         label_smoothing: share of probability spread over all tags in the training loss.
         word_dropout: share of words hidden while the model trains; their letters are still read.
+        init_encoder: a trained language model, folder or checkpoint, to take the embedding and the recurrent
+            weights from where they fit; it is not looked for again, nor stored.
         optimization: how the weights are moved.
     """
 
@@ -55,6 +58,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
         character_hidden_dim: int = 64,
         label_smoothing: float = 0.0,
         word_dropout: float = 0.0,
+        init_encoder: str | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
         settings = plain_settings(locals())
@@ -75,6 +79,8 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
         super().__init__(processor, model, settings, optimization)
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
+        if init_encoder is not None:
+            take_encoder(init_encoder, processor.words, model.embedding, model.rnn)
 
     def make_metrics(self) -> dict[str, Metric]:
         matrices = {name: MulticlassConfusionMatrix(self.num_tags) for name in ("known", "unknown")}

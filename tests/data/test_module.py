@@ -37,6 +37,10 @@ def labelled(split):
     return {f"{split}.tsv": "text\tlabel\n" + "".join(rows)}
 
 
+def unlabelled(split):
+    return {f"{split}.tsv": "".join(f"{' '.join(sentence(n, split))}\n" for n in range(SIZES[split]))}
+
+
 def tagged(split):
     tags = ("NOUN", "VERB", "_")
     blocks = []
@@ -59,6 +63,7 @@ class Case:
     ids: str
     tensor: str
     changes: list[dict[str, Any]]
+    marks: int = 0  # that the tensor has before the ids
 
     def text(self, words):
         return words if self.column == "tokens" else " ".join(words)
@@ -73,6 +78,7 @@ CASES = {
     "tagging": Case(
         tagged, "tokens", "words", "word_ids", "words", [{"characters": False}, {"max_word_length": 3}]
     ),
+    "language_modeling": Case(unlabelled, "text", "tokens", "token_ids", "tokens", [{"window": 5}], marks=1),
 }
 
 tasks = pytest.mark.parametrize("task", CASES)
@@ -252,12 +258,13 @@ def test_empty_texts_have_no_ids(task, text, make):
     processor = make(task).processor
     rows = processor.rows([text])
     batch = processor.collate({"row": [0], **rows, **processor.encode(rows)})
-    assert getattr(batch, CASES[task].tensor).shape == (0, 1)
-    assert batch.lengths.tolist() == [0]
+    marks = CASES[task].marks
+    assert getattr(batch, CASES[task].tensor).shape == (marks, 1)
+    assert batch.lengths.tolist() == [marks]
     rows = processor.rows([text, "quick film"])
     batch = processor.collate({"row": [0, 1], **rows, **processor.encode(rows)})
-    assert getattr(batch, CASES[task].tensor).shape == (2, 2)
-    assert batch.lengths.tolist() == [0, 2]
+    assert getattr(batch, CASES[task].tensor).shape == (2 + marks, 2)
+    assert batch.lengths.tolist() == [marks, 2 + marks]
 
 
 @tasks
@@ -396,7 +403,7 @@ def test_equal_tokens_need_not_be_an_equal_vocabulary(task, make, write):
 @tasks
 def test_long_texts_are_cut_with_one_warning(task, make, caplog):
     data = make(task, max_length=4)
-    assert max(int(batch.lengths.max()) for batch in data.train_dataloader()) == 4
+    assert max(int(batch.lengths.max()) for batch in data.train_dataloader()) == 4 + CASES[task].marks
     messages = [record.message for record in caplog.records if "cut to" in record.message]
     long = sum(len(sentence(number, "train")) > 4 for number in range(SIZES["train"]))
     assert f"{long} " in messages[0]
@@ -424,8 +431,9 @@ def test_a_line_of_a_megabyte(task, part, make, caplog):
     rows = processor.rows([part * (1_000_000 // len(part))])
     batch = processor.collate({"row": [0], **rows, **processor.encode(rows)})
     many = part.endswith(" ")
-    assert batch.lengths.tolist() == [processor.max_length if many else 1]
-    assert len(caplog.records) == many
+    assert batch.lengths.tolist() == [(processor.max_length if many else 1) + CASES[task].marks]
+    assert len(caplog.records) == (many or task == "language_modeling")  # which warns of unknown words too
+    assert all(len(record.getMessage()) < 100 for record in caplog.records)
     if task == "tagging":
         assert len(batch.characters) <= processor.max_word_length
 
@@ -612,6 +620,8 @@ def test_encoded_splits_hold_what_batches_need_and_no_more(task, make):
     made = set(encoded.column_names)
     assert made == set(data.processor.features) | set(data.processor.texts)
     assert len(Rows(encoded)) == SIZES["test"]
+    if task == "language_modeling":  # its inputs are its targets
+        return
     targets = {"translation": "target", "sentiment": "label", "tagging": "upos"}
     inputs = encode(split.remove_columns(targets[task]), data.processor)
     assert set(inputs.column_names) < made

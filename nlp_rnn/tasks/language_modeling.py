@@ -1,0 +1,223 @@
+"""Language modelling: what comes next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import Metric
+
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.language_modeling import LanguageModelingBatch, LanguageModelingProcessor
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.metrics import MeanLoss
+from nlp_rnn.models.decoding import stream
+from nlp_rnn.models.language_model import LanguageModel
+from nlp_rnn.models.loss import linear_cross_entropy
+from nlp_rnn.models.recurrent import State
+from nlp_rnn.tasks.decoding import Decoding, DecodingTask
+from nlp_rnn.tasks.module import drop_words, plain_settings
+from nlp_rnn.tasks.optimization import Optimization
+
+NEVER_WRITTEN = (PAD, UNK, BOS)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a text is written token by token.
+
+    Args:
+        max_output: most tokens.
+        temperature: logits are divided by it and tokens drawn; the likeliest are taken if left out.
+        top_k: draw among so many of the likeliest alone.
+        top_p: draw among the fewest of the likeliest that together have this probability (nucleus sampling,
+            Holtzman et al. 2020).
+        seed: of the draws; others each time if left out.
+    """
+
+    max_output: int = 100
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a model that writes: the token it read, and the one it holds for the next."""
+
+    read: str
+    written: str
+    probability: float
+    piece: str
+    """What is added to the text; nothing while the beginning is read, and at the end."""
+
+
+class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingBatch]):
+    """Trains `LanguageModel` on texts.
+
+    Args:
+        processor: vocabulary, and how texts are read; linked from the data.
+        embedding_dim: size of the embedding.
+        hidden_dim: size of the recurrent state.
+        num_layers: recurrent layers.
+        dropout: on the embedding, between layers and before the last linear layer.
+        cell: rnn, gru or lstm.
+        tie_weights: let the last layer's weight be the embedding's, of equal size then.
+        locked: let dropout have one mask for all time steps.
+        weight_dropout: on the hidden-to-hidden weights.
+        label_smoothing: share of probability spread over all tokens in the training loss.
+        word_dropout: share of tokens hidden while the model trains.
+        decoding: how a text is continued.
+        optimization: how the weights are moved.
+    """
+
+    name = "language_modeling"
+    shown = ("perplexity",)
+    example = "the film is"
+    processor_class = LanguageModelingProcessor
+
+    def __init__(
+        self,
+        processor: LanguageModelingProcessor,
+        embedding_dim: int = 256,
+        hidden_dim: int = 256,
+        num_layers: int = 1,
+        dropout: float = 0.2,
+        cell: str = "lstm",
+        tie_weights: bool = False,
+        locked: bool = False,
+        weight_dropout: float = 0.0,
+        label_smoothing: float = 0.0,
+        word_dropout: float = 0.0,
+        decoding: Decoding = Decoding(),
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        settings = plain_settings(locals())
+        model = LanguageModel(
+            len(processor.tokens),
+            embedding_dim,
+            hidden_dim,
+            num_layers,
+            dropout,
+            cell,
+            tie_weights,
+            locked,
+            weight_dropout,
+        )
+        super().__init__(processor, model, settings, optimization, decoding)
+        self.model: LanguageModel
+        self.label_smoothing = label_smoothing
+        self.word_dropout = word_dropout
+        self._reached: dict[str, State] = {}  # of running text, where training and measuring are
+
+    def make_metrics(self) -> dict[str, Metric]:
+        return {"loss": MeanLoss(), "loss_a_character": MeanLoss(), "unknown": MeanLoss()}
+
+    def loss(self, batch: LanguageModelingBatch) -> Tensor:
+        hidden = drop_words(batch.tokens, self.word_dropout, UNK)
+        tokens = torch.where(batch.tokens == BOS, BOS, hidden)
+        return self._mean_loss(batch, tokens, "training", self.label_smoothing)
+
+    def _mean_loss(
+        self, batch: LanguageModelingBatch, tokens: Tensor, reader: str, label_smoothing: float
+    ) -> Tensor:
+        """A label's mean loss, the model being shown `tokens` [T, B] where this reader is."""
+        assert batch.labels is not None
+        if self.processor.window is None:
+            features = self.model.features(tokens, batch.lengths)
+        else:
+            start = None if batch.fresh else self._reached.get(reader)
+            features, state = self.model.read(tokens, start)
+            self._reached[reader] = tuple(part.detach() for part in state)
+        scored = batch.labels != IGNORED
+        return linear_cross_entropy(
+            features[scored], *self.model.output, batch.labels[scored], label_smoothing
+        )
+
+    def measure(self, batch: LanguageModelingBatch, metrics: Mapping[str, Any]) -> None:
+        assert batch.labels is not None
+        assert batch.characters is not None
+        count = (batch.labels != IGNORED).sum()
+        total = self._mean_loss(batch, batch.tokens, "measuring", label_smoothing=0.0) * count
+        metrics["loss"].update(total, count)
+        metrics["loss_a_character"].update(total, batch.characters.sum())
+        metrics["unknown"].update((batch.labels == UNK).sum(), count)
+
+    def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        loss = metrics["loss"].compute()
+        return {
+            "loss": loss.item(),
+            "perplexity": loss.exp().item(),
+            "bits_per_character": metrics["loss_a_character"].compute().item() / math.log(2),
+        }
+
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """How many tokens, marks of end among them, are foretold; and the share of these that are unknown.
+
+        An unknown token is foretold as such: the more there are, the lower are loss and bits a character.
+        """
+        tokens = int(metrics["loss"].count)
+        return {"tokens": tokens, "unknown_tokens": metrics["unknown"].compute().item()}
+
+    def answer(self, batch: LanguageModelingBatch) -> list[dict[str, Any]]:
+        """Of each text what follows it as `text`, the `score` and all `n_best`; and its own `log_prob`.
+
+        `log_prob` is of the tokens that are read, in nats; that the text ends there is not part of it.
+        """
+        # All but each text's last token is read; that one is what writing begins with.
+        ends = batch.lengths - 1
+        features, state = self.model.read(batch.tokens[:-1], lengths=ends)
+        last = batch.tokens.gather(0, ends.to(batch.tokens.device)[None])[0]
+        following = batch.tokens[1:].where(
+            torch.arange(len(features))[:, None].to(last.device) < ends.to(last.device), IGNORED
+        )
+        log_prob = torch.zeros(len(batch), device=last.device)
+        for read, next in zip(features, following, strict=True):  # the logits of one step at a time
+            log_prob -= F.cross_entropy(self.model.logits(read).float(), next, reduction="none")
+        found = self.decode(
+            self.model.step, state, self.processor.tokens, torch.zeros(len(batch), dtype=torch.bool), last
+        )
+        return [{**one, "log_prob": value} for one, value in zip(found, log_prob.tolist(), strict=True)]
+
+    def write(self, prompt: str, how: Drawing) -> Iterator[Step]:
+        """Read a beginning, then write on, a step at a time and at the same cost for each.
+
+        Of the beginning's steps `written` is the likeliest token, whatever really comes next.
+        """
+        vocabulary = self.processor.tokens
+        names = vocabulary.tokens()
+        rows = self.processor.rows([prompt])
+        batch = self.processor.collate({"row": [0], **self.processor.encode(rows)}).to(self.device)
+        ids = batch.tokens[:, 0].tolist()  # the mark of beginning first
+        logits, state = self.model(batch.tokens[:-1])
+        for id, share in zip(ids[1:-1], logits[1:, 0].float().softmax(-1), strict=True):
+            best = int(share.argmax())
+            yield Step(names[id], names[best], float(share[best]), "")
+        generator = torch.Generator(self.device)
+        if how.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(how.seed)
+        last = ids[-1]
+        for id, log_prob in stream(
+            self.model.step,
+            state,
+            bos_id=last,
+            eos_id=EOS,
+            max_length=how.max_output,
+            temperature=how.temperature,
+            top_k=how.top_k,
+            top_p=how.top_p,
+            generator=generator,
+            forbidden=NEVER_WRITTEN,
+        ):
+            yield Step(
+                names[last], names[id], math.exp(log_prob), "" if id == EOS else vocabulary.piece(last, id)
+            )
+            last = id

@@ -1,0 +1,87 @@
+"""What a trained language model knows of words, as the beginning of another model (Dai & Le 2015)."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor, nn
+
+from nlp_rnn.data.vocabulary import UNK, Vocabulary
+from nlp_rnn.errors import UsageError
+from nlp_rnn.models.layer import RecurrentLayer
+
+
+@torch.no_grad()
+def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, rnn: RecurrentLayer) -> None:
+    """Copy a language model's weights over those of layers that read the same, and say how many.
+
+    The embedding's rows go to the tokens of the same name, that of the unknown token to all others: so the
+    layers begin by reading any text as the language model does. Of the recurrent layers
+    those are copied that read forwards and whose shapes fit: not the first if it reads more than the
+    embedding, nor one above it that reads both directions of the one below.
+
+    Args:
+        source: what `nlp_rnn.from_pretrained` takes: a model folder or checkpoint.
+        vocabulary: of the embedding.
+        embedding: the layer that reads ids.
+        rnn: the recurrent layers that read what it gives.
+
+    Raises:
+        UsageError: there is no language model, or it has int8 weights, another cell or other sizes.
+    """
+    from nlp_rnn.pretrained import from_pretrained
+    from nlp_rnn.quantization import is_quantized
+    from nlp_rnn.tasks.language_modeling import LanguageModeling
+
+    where = f"init_encoder {source}"
+    with torch.random.fork_rng(devices=[]):  # the same first weights elsewhere, with it or without
+        task = from_pretrained(source)
+    if not isinstance(task, LanguageModeling):
+        raise UsageError(f"{where}: holds a model for {task.name}, not for {LanguageModeling.name}")
+    if is_quantized(task.model):
+        raise UsageError(f"{where}: its weights are int8; give the model that they were made from")
+    given = task.model
+    alike: list[tuple[str, object, object]] = [
+        ("embedding_dim", given.embedding.embedding_dim, embedding.embedding_dim)
+    ]
+    if rnn.input_size == embedding.embedding_dim:  # a tagger's also reads letters: there are no such weights
+        alike.append(("cell", type(given.rnn).__name__, type(rnn).__name__))
+        alike.append(("hidden_dim", given.rnn.hidden_size, rnn.hidden_size))
+    for name, theirs, ours in alike:
+        if theirs != ours:
+            raise UsageError(f"{where}: its {name} is {theirs}, this model's {ours}; give both the same")
+
+    ids = {token: id for id, token in enumerate(task.processor.tokens.tokens())}
+    tokens = vocabulary.tokens()
+    known = sum(token in ids for token in tokens)
+    rows = torch.tensor([ids.get(token, UNK) for token in tokens])
+    embedding.weight.copy_(given.embedding.weight[rows])
+    layers, theirs_by_layer = _by_layer(rnn), _by_layer(given.rnn)
+    copied = 0
+    for place, weights in layers.items():
+        found = theirs_by_layer.get(place, {})
+        if {name: weight.shape for name, weight in weights.items()} == {
+            name: weight.shape for name, weight in found.items()
+        }:
+            for name, weight in weights.items():
+                weight.copy_(found[name])
+            copied += len(weights)
+    _say(
+        f"{where}: {known:,} of {len(tokens):,} tokens ({known / len(tokens):.1%}) and {copied} of "
+        f"{sum(map(len, layers.values()))} recurrent tensors carried over"
+    )
+
+
+@rank_zero_only
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _by_layer(rnn: nn.Module) -> dict[str, dict[str, Tensor]]:
+    """Layer and direction, as parameters' names end ("0", "1_reverse"), -> those parameters by name."""
+    layers: dict[str, dict[str, Tensor]] = {}
+    for name, weight in rnn.named_parameters():
+        layers.setdefault(name.rpartition("_l")[2], {})[name] = weight
+    return layers
