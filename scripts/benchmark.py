@@ -10,7 +10,7 @@ from benchmarks.given import Given
 from nlp_rnn.console import quiet, reporting
 from nlp_rnn.errors import UsageError
 
-_COMMANDS = ["train", "decode", "tag", "classify", "tokenize", "startup", "memory", "scaling"]
+_COMMANDS = ["train", "cells", "decode", "tag", "classify", "tokenize", "startup", "memory", "scaling"]
 _TRACED = ["train", "decode", "tag", "classify"]
 _BATCH = {"translation": 128, "sentiment": 64, "tagging": 32}
 _TASK = {"decode": "translation", "tag": "tagging", "classify": "sentiment", "scaling": "translation"}

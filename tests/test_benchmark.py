@@ -36,6 +36,7 @@ ROWS = {
     ],
     "train --task sentiment": ["tutorial loop", "tutorial loop, padded and wrong at the ends"],
     "train --task tagging": ["tutorial loop", "nlp_rnn fp32", "limit: bare products bf16"],
+    "cells --task sentiment": ["rnn fp32", "gru bf16", "lstm fp32"],
     "decode": ["tutorial loop, greedy, one at a time", "nlp_rnn bf16, greedy", "nlp_rnn fp32, beam 5"],
     "tag": ["tutorial loop", "nlp_rnn fp32", "nlp_rnn bf16"],
     "classify": ["tutorial loop", "tutorial loop, padded and wrong at the ends", "nlp_rnn bf16"],
@@ -108,7 +109,7 @@ def test_each_command_measures_its_contestants(command, corpora, tmp_path, monke
         assert len(row["measurements"]) == repeat
         assert all(one["seconds"] > 0 for one in row["measurements"])
         if "rate" in row:
-            average = document["facts"].get("tokens_a_row") if verb == "train" else None
+            average = document["facts"].get("tokens_a_row") if verb in ("train", "cells") else None
             rates = [
                 (one["tokens"] / average if average and "tokens" in one else one["units"]) / one["seconds"]
                 for one in row["measurements"]

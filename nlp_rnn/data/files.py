@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import math
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -184,15 +185,17 @@ def _numpy_table(path: Path) -> pa.Table:
     try:
         with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
             columns = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, zipfile.BadZipFile, AttributeError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
         raise UsageError(f"{path}: damaged, not NumPy's .npz, or of Python objects ({error})") from None
     lengths = {name: len(array) if array.ndim else 0 for name, array in columns.items()}
-    if len(set(lengths.values())) > 1:
+    if len(set(lengths.values())) != 1 or not all(array.ndim for array in columns.values()):
         counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise UsageError(f"{path}: arrays of unequal length, in rows {counts}; give one row each")
+        raise UsageError(f"{path}: arrays of unequal length or none, in rows {counts}; give one row each")
     return pa.table(
         {
-            name: pa.array(list(array.reshape(len(array), -1)) if array.ndim > 1 else array)
+            name: pa.array(
+                list(array.reshape(len(array), math.prod(array.shape[1:]))) if array.ndim > 1 else array
+            )
             for name, array in columns.items()
         }
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nlp_rnn.models.dropout import Dropout
 
 State = tuple[Tensor, ...]
-"""Recurrent state: always a tuple, of one tensor (RNN, GRU: h) or two (LSTM: h, c).
+"""Recurrent state: always a tuple, of one tensor (RNN, GRU, MinGRU, MinLSTM: h) or two (LSTM: h, c).
 
 Each is [num_layers * directions, B, H].
 """

@@ -1,8 +1,8 @@
 """Recurrent layers that know how long each sequence is.
 
-`CELLS` names them. Each is the torch layer of the same name, with the same weights and the same printout,
-that also takes the lengths of its sequences: what follows a sequence's end never reaches its answer, in
-either direction, and the final state is the one at each sequence's own end.
+`CELLS` names them. Those that torch has too are its layers, with the same weights and the same printout, that
+also take the lengths of their sequences: what follows a sequence's end never reaches its answer, in either
+direction, and the final state is the one at each sequence's own end.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from nlp_rnn.models.dropout import dropout
 from nlp_rnn.models.kernels import lstm_layer, rounded
 from nlp_rnn.models.layer import RecurrentLayer, State
+from nlp_rnn.models.minimal import MinGRU, MinLSTM
 from nlp_rnn.models.ragged import Permuted, Placed, Segment, Taken, cut, unequal
 
 # Added to a gate before its sigmoid, this makes it exactly 0 or 1 in every floating-point type.
@@ -276,7 +277,13 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
         return packed * F.pad(masks[sequences], (0, 0, 0, len(packed) - len(sequences)))
 
 
-CELLS: dict[str, Callable[..., RecurrentLayer]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+CELLS: dict[str, Callable[..., RecurrentLayer]] = {
+    "rnn": RNN,
+    "gru": GRU,
+    "lstm": LSTM,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
+}
 
 
 def recurrent_layer(

@@ -57,6 +57,21 @@ def train(given: Given) -> Report:
     return Report(title, rows_of(results, _TUTORIAL, best, facts["tokens_a_row"]), facts, [*notes, *missing])
 
 
+def cells(given: Given) -> Report:
+    """Training steps of the same model with each cell of the table."""
+    from nlp_rnn.models.recurrent import CELLS
+
+    facts = alone(own("corpus", "train:prepare", given), given)
+    contestants = [
+        own(f"{cell} {kind}", "train:ours", given, precision=kind, cell=cell)
+        for kind in given.precisions
+        for cell in CELLS
+    ]
+    rows = rows_of(compete(contestants, given), f"lstm {given.precisions[0]}", None, facts["tokens_a_row"])
+    title = f"training with each cell, {given.task}, {given.data}, batch {given.batch_size}, {given.device}"
+    return Report(title, rows, facts)
+
+
 def decode(given: Given) -> Report:
     """Translating the test split, one sentence at a time and in bulk, greedy and with a beam of 5."""
     one = "tutorial loop, greedy, one at a time"

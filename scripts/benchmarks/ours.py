@@ -45,17 +45,17 @@ def data_of(given: Given) -> DataModule:
     return TaggingData(corpus, batching=batching)
 
 
-def task_of(given: Given, data: DataModule, teacher_forcing: float = 1.0) -> Task:
+def task_of(given: Given, data: DataModule, teacher_forcing: float = 1.0, cell: str = "lstm") -> Task:
     """The model: the printout's, the sentiment tutorial's, or that of conf/tagging_ewt.yaml."""
     torch.manual_seed(0)
     if given.task == "translation":
         sizes: dict[str, Any] = {"embedding_dim": 16, "hidden_dim": 32} if given.quick else {}
-        return Translation(data.processor, teacher_forcing=teacher_forcing, **sizes)
+        return Translation(data.processor, cell=cell, teacher_forcing=teacher_forcing, **sizes)
     if given.task == "sentiment":
         width = 16 if given.quick else 300
-        return Sentiment(data.processor, embedding_dim=width, hidden_dim=width, num_layers=2, dropout=0.5)
+        return Sentiment(data.processor, width, width, num_layers=2, dropout=0.5, cell=cell)
     if given.quick:
-        return Tagging(data.processor, embedding_dim=16, hidden_dim=16)
+        return Tagging(data.processor, embedding_dim=16, hidden_dim=16, cell=cell)
     return Tagging(
         data.processor,
         embedding_dim=150,
@@ -64,6 +64,7 @@ def task_of(given: Given, data: DataModule, teacher_forcing: float = 1.0) -> Tas
         character_hidden_dim=100,
         label_smoothing=0.1,
         word_dropout=0.2,
+        cell=cell,
     )
 
 

@@ -48,6 +48,7 @@ def ours(
     epochs: bool = False,
     max_examples: int | None = None,
     teacher_forcing: float = 1.0,
+    cell: str = "lstm",
 ) -> None:
     """Our DataModule, task and optimiser, under Lightning's Trainer.
 
@@ -57,11 +58,12 @@ def ours(
         epochs: a turn is of so many epochs, not steps.
         max_examples: instead of what is given.
         teacher_forcing: of translation.
+        cell: of all recurrent layers.
     """
     if max_examples:
         given = replace(given, max_examples=max_examples)
     data = data_of(given)
-    task = task_of(given, data, teacher_forcing)
+    task = task_of(given, data, teacher_forcing, cell)
     trainer = pl.Trainer(
         accelerator="gpu" if given.device == "cuda" else "cpu",
         devices=1,

@@ -7,13 +7,13 @@ import torch
 
 from nlp_rnn.models import ragged, recurrent
 from nlp_rnn.models.dropout import dropout
-from nlp_rnn.models.recurrent import LSTM, recurrent_layer
+from nlp_rnn.models.recurrent import CELLS, LSTM, recurrent_layer
 
-GATED = ("rnn", "gru", "lstm")  # the cells with hidden-to-hidden weights
+RECURRENT = ("rnn", "gru", "lstm")  # the cells with hidden-to-hidden weights
 LENGTHS = torch.tensor([3, 6, 1, 6, 4])
 WAYS = {"even": None, "ragged": LENGTHS, "bfloat16": None, "ragged bfloat16": LENGTHS}
-# Where the gate that keeps the old state stands among the gates, by cell.
-KEEPS = {"gru": 1, "lstm": 1}
+# A gate of each cell, and the bias with which nothing of the old state is left.
+FORGETS = {"gru": (1, -1e4), "lstm": (1, -1e4), "mingru": (0, 1e4), "minlstm": (1, -1e4)}
 
 
 def run(layer, way, batch, monkeypatch):
@@ -27,7 +27,7 @@ def run(layer, way, batch, monkeypatch):
 
 @pytest.mark.parametrize("locked", [False, True])
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("cell", GATED)
+@pytest.mark.parametrize("cell", CELLS)
 def test_locked_dropout_has_one_mask_a_sequence(cell, way, locked, monkeypatch):
     torch.manual_seed(0)
     layer = recurrent_layer(cell, 4, 30, 2, 0.5, locked=locked)
@@ -36,8 +36,9 @@ def test_locked_dropout_has_one_mask_a_sequence(cell, way, locked, monkeypatch):
         for name, parameter in layer.named_parameters():
             if name != "weight_ih_l1":
                 parameter.zero_()
-            if name.startswith("bias_ih") and cell in KEEPS:
-                parameter.view(-1, 30)[KEEPS[cell]] = -1e4
+            if name.startswith("bias_ih") and cell in FORGETS:
+                gate, bias = FORGETS[cell]
+                parameter.view(-1, 30)[gate] = bias
         layer.bias_ih_l0.view(-1, 30)[-2:] += 1.0
         layer.bias_ih_l1.view(-1, 30)[-2:] += 0.1
     output, _ = run(layer, way, torch.zeros(6, 5, 4), monkeypatch)
@@ -51,7 +52,7 @@ def test_locked_dropout_has_one_mask_a_sequence(cell, way, locked, monkeypatch):
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("cell", GATED)
+@pytest.mark.parametrize("cell", RECURRENT)
 def test_weight_dropout_is_the_layer_with_weights_dropped_once(cell, way, bidirectional, monkeypatch):
     torch.manual_seed(0)
     layer = recurrent_layer(cell, 5, 7, 2, 0.0, bidirectional, weight_dropout=0.5)
@@ -72,7 +73,7 @@ def test_weight_dropout_is_the_layer_with_weights_dropped_once(cell, way, bidire
     assert all(torch.equal(one, other) for one, other in zip(final, expected_final, strict=True))
 
 
-@pytest.mark.parametrize("cell", GATED)
+@pytest.mark.parametrize("cell", RECURRENT)
 @torch.no_grad()
 def test_weight_dropout_acts_in_training_alone(cell):
     torch.manual_seed(0)
@@ -90,7 +91,7 @@ def test_weight_dropout_acts_in_training_alone(cell):
         assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("cell", GATED)
+@pytest.mark.parametrize("cell", RECURRENT)
 def test_options_print_and_leave_the_keys_as_they_are(cell):
     plain = recurrent_layer(cell, 5, 7, 2, 0.5, True)
     layer = recurrent_layer(cell, 5, 7, 2, 0.5, True, locked=True, weight_dropout=0.25)

@@ -1,0 +1,62 @@
+"""The small corpora that come with the package; the large one has `test_builtin.py`."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from nlp_rnn.data import Corpus
+from nlp_rnn.data.examples import EXAMPLES
+from nlp_rnn.data.files import Numbers
+from nlp_rnn.errors import UsageError
+
+DIGITS = {"features": Numbers(("features",)), "caption": "caption"}
+
+
+def test_hello_is_one_word():
+    splits = Corpus("hello").load({"text": "text"})
+    assert {name: split["text"][:] for name, split in splits.items()} == {
+        "train": ["hello"],
+        "validation": ["hello"],
+    }
+
+
+def test_the_ramp_has_ten_numbers():
+    assert Corpus("ramp").load({"x": Numbers(("value",))})["train"]["x"][:] == pytest.approx(
+        np.linspace(0, 0.9, 10)
+    )
+
+
+def test_the_digits_are_all_there_once():
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    splits = Corpus("digits").load(DIGITS)
+    assert {name: len(split) for name, split in splits.items()} == {
+        "train": 1257,
+        "validation": 180,
+        "test": 360,
+    }
+    pixels = np.concatenate([np.array(split["features"][:]) for split in splits.values()])
+    assert sorted(map(tuple, pixels * 16)) == sorted(map(tuple, digits.data))
+    assert {name for split in splits.values() for name in split["caption"]} == {
+        *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    }
+
+
+def test_the_digits_need_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(UsageError, match="pip install scikit-learn"):
+        Corpus("digits").load(DIGITS)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_each_is_an_entry_of_its_own_in_the_cache(name):
+    keys = {Corpus(other).key({"text": "text"}) for other in EXAMPLES}
+    assert len(keys) == len(EXAMPLES)
+    assert Corpus(name).key({"text": "text"}) == Corpus(name).key({"text": "text"})
+
+
+def test_columns_that_an_example_lacks_are_named():
+    with pytest.raises(
+        UsageError, match="corpus hello, split train: no column 'label'; the columns are text"
+    ):
+        Corpus("hello").load({"text": "text", "label": "label"})

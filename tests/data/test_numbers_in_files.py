@@ -1,0 +1,124 @@
+"""Columns of numbers, in every format that holds them."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlp_rnn.data import Corpus
+from nlp_rnn.data.files import Numbers, read_table
+from nlp_rnn.errors import UsageError
+
+NUMBER = {"x": Numbers(("x", "value"))}
+PAIRS = {"features": Numbers(("features",)), "caption": ("caption",)}
+
+
+def write(path, content):
+    """A file with the columns of `content`, in the format that the path's extension says."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table(content), path)
+    elif path.suffix == ".npz":
+        np.savez(path, **{name: np.array(column) for name, column in content.items()})
+    elif path.suffix == ".jsonl":
+        rows = zip(*content.values(), strict=True)
+        path.write_text("".join(json.dumps(dict(zip(content, row, strict=True))) + "\n" for row in rows))
+    else:
+        between = "\t" if path.suffix == ".tsv" else ","
+        rows = [content, *zip(*content.values(), strict=True)]
+        path.write_text("".join(between.join(map(str, row)) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".npz"])
+@pytest.mark.parametrize("values", [[1.5, -2.0, 3e-7], [1, 2, 30]], ids=["floats", "whole"])
+def test_numbers_come_out_as_they_are(tmp_path, suffix, values):
+    table = read_table(write(tmp_path / f"a{suffix}", {"value": values, "other": values}), NUMBER)
+    assert table.schema == pa.schema([("x", pa.float64())])
+    assert table["x"].to_pylist() == values
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_no_digit_is_lost_in_a_csv(tmp_path_factory, values):
+    path = write(tmp_path_factory.mktemp("csv") / "a.csv", {"x": values, "y": values})
+    assert read_table(path, NUMBER)["x"].to_pylist() == values
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".npz"])
+def test_vectors_and_their_texts(tmp_path, suffix):
+    images = [[[0.0, 0.5], [1.0, 0.25]], [[1.0, 1.0], [0.0, 0.0]]]  # laid end to end
+    path = write(tmp_path / f"a{suffix}", {"features": images, "caption": ["one", "two"]})
+    table = read_table(path, PAIRS)
+    assert table["features"].type == pa.list_(pa.float32())
+    assert table["features"].to_pylist() == [[0.0, 0.5, 1.0, 0.25], [1.0, 1.0, 0.0, 0.0]]
+    assert table["caption"].to_pylist() == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", {"x": [1, "", 3], "y": [0, 0, 0]}, "a.csv, row 2: column 'x' holds no value"),
+        ("a.csv", {"x": [1, 2, "NA"], "y": [0, 0, 0]}, r"a.csv, row 3: column 'x' holds no number \('NA'\)"),
+        ("a.csv", {"x": ["1,5"], "y": [0]}, "a.csv, line 2: 2 fields expected"),
+        ("a.csv", {"x": ["inf"], "y": [0]}, "a.csv, row 1: column 'x' holds no number"),
+        ("a.parquet", {"x": [1.0, None]}, "a.parquet, row 2: column 'x' holds no value"),
+        ("a.parquet", {"x": [1.0, math.nan]}, "a.parquet, row 2: column 'x' holds no value"),
+        ("a.npz", {"x": [math.inf, 2.0]}, "a.npz, row 1: column 'x' holds no value"),
+        ("a.parquet", {"y": [1.0]}, "no column 'x' or 'value'; the columns are y"),
+    ],
+)
+def test_missing_numbers_are_named(tmp_path, name, content, message):
+    path = write(tmp_path / name, content)
+    with pytest.raises(UsageError, match=message):
+        Corpus(str(path)).load(NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ([[1.0, None], [1.0, 2.0]], "row 1: column 'features' holds no value"),
+        ([[1.0, 2.0], [math.nan, 2.0]], "row 2: column 'features' holds no value"),
+        ([[1.0, 2.0], None], "row 2: column 'features' holds no value"),
+        (["red", "blue"], r"row 1: column 'features' holds no number \('red'\)"),
+        ([["red"], ["blue"]], "holds list<.*string>, not numbers"),
+    ],
+)
+def test_holes_in_vectors_are_named(tmp_path, features, message):
+    path = write(tmp_path / "a.parquet", {"features": features, "caption": ["one", "two"]})
+    with pytest.raises(UsageError, match=message):
+        Corpus(str(path)).load(PAIRS)
+
+
+def test_rows_shared_by_train_and_test_are_found_among_vectors_too(tmp_path, caplog):
+    rows = {"features": [[1.0, 2.0], [3.0, 4.0]], "caption": ["one", "two"]}
+    for split in ("train", "test"):
+        write(tmp_path / f"{split}.parquet", rows)
+    Corpus(str(tmp_path)).load(PAIRS)
+    assert "2 test row(s) are also in train" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"not a file of NumPy", "damaged"),
+        (b"", "damaged"),
+        (np.lib.format.MAGIC_PREFIX, "damaged"),
+        ({"features": np.zeros((0, 4)), "caption": ["one"]}, "features 0, caption 1"),
+        ({"features": 1.0, "caption": "one"}, "features 0, caption 0"),
+        ({"features": [[1.0], [2.0]], "caption": ["one"]}, "features 2, caption 1; give one row each"),
+        ({"features": [[1.0]], "caption": [{"of": "Python"}]}, "of Python objects"),
+        ({"features": 1.0, "caption": ["one"]}, "features 0, caption 1"),
+    ],
+)
+def test_numpy_files_that_are_none(tmp_path, content, message):
+    path = tmp_path / "a.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        write(path, content)
+    with pytest.raises(UsageError, match=f"a.npz: .*{message}"):
+        read_table(path, PAIRS)
