@@ -1,0 +1,167 @@
+"""A language model's weights as another model's first ones."""
+
+import json
+
+import pytest
+import torch
+
+from nlp_rnn.cli import main
+from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data.language_modeling import LanguageModelingProcessor
+from nlp_rnn.data.sentiment import SentimentProcessor
+from nlp_rnn.data.tagging import TaggingProcessor
+from nlp_rnn.data.vocabulary import SPECIALS, UNK
+from nlp_rnn.errors import UsageError
+from nlp_rnn.models.recurrent import CELLS
+from nlp_rnn.pretrained import from_pretrained, save_pretrained
+from nlp_rnn.quantization import quantize
+from nlp_rnn.tasks import LanguageModeling, Sentiment, Tagging
+
+EVERY = VocabularySettings(min_frequency=1)
+READ = ["the film is good", "the work is here"]
+OTHER = ["good work is rare", "a film"]  # a and rare are new
+
+
+def vocabulary(texts):
+    return Vocabulary.train(texts, EVERY)
+
+
+def language_model(folder, cell="lstm", layers=1, embedding_dim=6, hidden_dim=7):
+    torch.manual_seed(1)
+    processor = LanguageModelingProcessor(vocabulary(READ))
+    task = LanguageModeling(processor, embedding_dim, hidden_dim, layers, cell=cell)
+    return task, str(save_pretrained(task, folder))
+
+
+def sentiment(source=None, cell="lstm", layers=1, bidirectional=False, embedding_dim=6, hidden_dim=7):
+    torch.manual_seed(0)
+    processor = SentimentProcessor(vocabulary(OTHER), ["0", "1"], ["bad", "good"])
+    sizes = (embedding_dim, hidden_dim, layers, 0.0, cell, bidirectional)
+    return Sentiment(processor, *sizes, init_encoder=source)
+
+
+def tagging(source=None, letters=True, **options):
+    torch.manual_seed(0)
+    words = Vocabulary.train_on_words([text.split() for text in OTHER], EVERY)
+    characters = Vocabulary.train(OTHER, VocabularySettings("char", min_frequency=1)) if letters else None
+    processor = TaggingProcessor(words, ["NOUN", "VERB"], characters)
+    return Tagging(processor, 6, 7, 1, 0.0, init_encoder=source, **options)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_it_begins_by_reading_as_the_language_model_does(cell, tmp_path, capsys):
+    given, source = language_model(tmp_path / "lm", cell)
+    made = sentiment(source, cell)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        f"init_encoder {source}: 8 of 10 tokens (80.0%) and 4 of 4 recurrent tensors carried over\n"
+    )
+    for text in [*READ, *OTHER]:  # words that one of them lacks too
+        outputs = []
+        for task in (given, made):
+            ids = torch.tensor(task.processor.tokens.encode([text])).t()
+            if task is given:  # what the classifier has no token for is unknown to it
+                known = made.processor.tokens.tokens()
+                names = given.processor.tokens.tokens()
+                ids = torch.tensor([[id if names[id] in known else UNK] for id in ids[:, 0].tolist()])
+            outputs.append(task.model.rnn(task.model.embedding(ids))[0])
+        assert torch.equal(*outputs)
+
+
+def test_rows_go_to_the_tokens_of_the_same_name(tmp_path):
+    given, source = language_model(tmp_path / "lm")
+    plain, made = sentiment(), sentiment(source)
+    theirs = given.processor.tokens.tokens()
+    for id, token in enumerate(made.processor.tokens.tokens()):
+        row = theirs.index(token) if token in theirs else UNK
+        assert torch.equal(made.model.embedding.weight[id], given.model.embedding.weight[row])
+    assert {"good", "work", "film", *SPECIALS} <= set(theirs)
+    # All else begins as it would have without.
+    assert torch.equal(made.model.fc_out.weight, plain.model.fc_out.weight)
+    assert not torch.equal(made.model.rnn.weight_hh_l0, plain.model.rnn.weight_hh_l0)
+
+
+@pytest.mark.parametrize(
+    ("given_layers", "layers", "bidirectional", "copied", "all_of_them"),
+    [(1, 1, True, 4, 8), (2, 2, False, 8, 8), (2, 2, True, 4, 16), (2, 1, False, 4, 4), (1, 2, False, 4, 8)],
+)
+def test_layers_that_fit(given_layers, layers, bidirectional, copied, all_of_them, tmp_path, capsys):
+    given, source = language_model(tmp_path / "lm", layers=given_layers)
+    plain, made = (
+        sentiment(path, layers=layers, bidirectional=bidirectional).model.rnn for path in (None, source)
+    )
+    assert f"and {copied} of {all_of_them} recurrent tensors" in capsys.readouterr().err
+    changed = set()
+    for name, weight in made.named_parameters():
+        theirs = dict(given.model.rnn.named_parameters()).get(name)
+        if theirs is not None and weight.shape == theirs.shape and torch.equal(weight, theirs):
+            changed.add(name)
+        else:
+            assert torch.equal(weight, dict(plain.named_parameters())[name])
+    assert len(changed) == copied
+    assert not any(name.endswith("reverse") for name in changed)
+
+
+def test_a_tagger_takes_the_words_and_layers_that_read_nothing_else(tmp_path, capsys):
+    given, source = language_model(tmp_path / "lm")
+    made = tagging(source)
+    assert "8 of 10 tokens (80.0%) and 0 of 8 recurrent" in capsys.readouterr().err
+    rows = [task.processor.vocabularies() for task in (given, made)]
+    row, own = (next(iter(each.values())).tokens().index("work") for each in rows)
+    assert torch.equal(made.model.embedding.weight[own], given.model.embedding.weight[row])
+    tagging(source, letters=False)
+    assert "4 of 8 recurrent" in capsys.readouterr().err
+    tagging(source, cell="gru")  # no weights of a cell are asked for
+
+
+FAULTS = [
+    ({"cell": "gru"}, "its cell is LSTM, this model's GRU; give both the same"),
+    ({"embedding_dim": 5}, "its embedding_dim is 6, this model's 5; give both the same"),
+    ({"hidden_dim": 9}, "its hidden_dim is 7, this model's 9; give both the same"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), FAULTS)
+def test_other_sizes_are_refused(options, message, tmp_path):
+    _, source = language_model(tmp_path / "lm")
+    with pytest.raises(UsageError, match=message):
+        sentiment(source, **options)
+
+
+def test_what_is_no_language_model_is_refused(tmp_path):
+    save_pretrained(sentiment(), tmp_path / "classifier")
+    with pytest.raises(UsageError, match="holds a model for sentiment, not for language_modeling"):
+        sentiment(str(tmp_path / "classifier"))
+    task, _ = language_model(tmp_path / "lm")
+    quantize(task.model)
+    with pytest.raises(UsageError, match="its weights are int8"):
+        sentiment(str(save_pretrained(task, tmp_path / "int8")))
+    with pytest.raises(UsageError, match="no such model folder"):
+        sentiment(str(tmp_path / "nowhere"))
+
+
+def test_it_is_not_looked_for_again(tmp_path, capsys):
+    """By a saved model, nor where training goes on, though the run's configuration names it."""
+    torch.manual_seed(0)
+    _, source = language_model(tmp_path / "lm", embedding_dim=8, hidden_dim=8)
+    arguments = [
+        *("fit", "--model", "nlp_rnn.tasks.Sentiment", "--data", "nlp_rnn.data.SentimentData"),
+        *("--data.corpus.max_examples", "40", "--trainer.enable_progress_bar", "false"),
+        *("--model.embedding_dim", "8", "--model.hidden_dim", "8", "--model.init_encoder", source),
+        *("--runs", str(tmp_path / "runs"), "--name", "x"),
+    ]
+    main([*arguments, "--trainer.max_epochs", "1"])
+    assert "recurrent tensors carried over" in capsys.readouterr().err
+    run = tmp_path / "runs" / "x" / "1"
+    assert "init_encoder" not in (run / "model" / "config.json").read_text()
+    assert source in (run / "config.yaml").read_text()
+    (tmp_path / "lm").rename(tmp_path / "gone")
+    assert json.loads((run / "model" / "config.json").read_text())["task"] == "sentiment"
+    assert isinstance(from_pretrained(run / "model"), Sentiment)
+    checkpoint = str(run / "checkpoints" / "last.ckpt")
+    main([*arguments, "--trainer.max_epochs", "2", "--ckpt_path", checkpoint])
+    assert "carried over" not in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*arguments, "--trainer.max_epochs", "1"])
+    assert "no such model folder" in capsys.readouterr().err
