@@ -1,6 +1,7 @@
 """Text to id tensors."""
 
 from nlp_rnn.data.batching import Batching
+from nlp_rnn.data.captioning import CaptioningData
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import CorpusData, DataModule
 from nlp_rnn.data.sentiment import SentimentData
@@ -12,11 +13,13 @@ DATA: dict[str, type[CorpusData]] = {
     "sentiment": SentimentData,
     "tagging": TaggingData,
     "translation": TranslationData,
+    "captioning": CaptioningData,
 }
 
 __all__ = [
     "DATA",
     "Batching",
+    "CaptioningData",
     "Corpus",
     "CorpusData",
     "DataModule",

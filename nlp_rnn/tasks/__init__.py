@@ -1,5 +1,6 @@
 """LightningModules, one a task: loss, metrics, optimiser."""
 
+from nlp_rnn.tasks.captioning import Captioning
 from nlp_rnn.tasks.decoding import Decoding, DecodingTask
 from nlp_rnn.tasks.module import Task
 from nlp_rnn.tasks.optimization import Optimization
@@ -7,6 +8,16 @@ from nlp_rnn.tasks.sentiment import Sentiment
 from nlp_rnn.tasks.tagging import Tagging
 from nlp_rnn.tasks.translation import Translation
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Sentiment, Tagging, Translation)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Sentiment, Tagging, Translation, Captioning)}
 
-__all__ = ["TASKS", "Decoding", "DecodingTask", "Optimization", "Sentiment", "Tagging", "Task", "Translation"]
+__all__ = [
+    "TASKS",
+    "Captioning",
+    "Decoding",
+    "DecodingTask",
+    "Optimization",
+    "Sentiment",
+    "Tagging",
+    "Task",
+    "Translation",
+]

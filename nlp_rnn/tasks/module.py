@@ -43,7 +43,7 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
     name: ClassVar[str]
     processor_class: ClassVar[type[Processor]]
     example: ClassVar[str]
-    """A text that one may ask a model about."""
+    """A Python expression for something that one may ask a model about."""
     shown: ClassVar[tuple[str, ...]]
     """The figures that the progress bar shows beside the loss."""
 
