@@ -15,6 +15,7 @@ from nlp_rnn.machine import fast_products
 from nlp_rnn.pretrained import from_pretrained
 from nlp_rnn.quantization import is_quantized
 from nlp_rnn.settings import check_settings
+from nlp_rnn.streaming import Stream
 from nlp_rnn.tasks import TASKS, DecodingTask, Task
 
 PRECISIONS = ("fp32", "bf16")
@@ -61,6 +62,14 @@ class Pipeline:
         source = iter(inputs)
         while chunk := list(islice(source, window or 16 * self.batch_size)):
             yield from self._answers(chunk)
+
+    def stream(self) -> Stream:
+        """A text that is answered while it comes; any number of streams may be open at a time.
+
+        Raises:
+            UsageError: such models, or this one, answer whole inputs only.
+        """
+        return Stream(self.task)
 
     @torch.inference_mode()
     @fast_products()
