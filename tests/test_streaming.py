@@ -99,6 +99,7 @@ def by_level():
 @settings(max_examples=60, deadline=None)
 @given(pieces=PIECES)
 @example(pieces=["good.<br", "/><br", "/>the", "x<br/>", "<br", "/>", "a<b", "<br />b", "<"])
+@example(pieces=["<br", ">", "the"])
 @example(pieces=list("the e\u0301 <br  /> \u1100\u1161\u11a8 <br x"))
 def test_any_pieces(by_level, level, pieces):
     check(by_level[level], pieces, "" if level == "char" else " ")

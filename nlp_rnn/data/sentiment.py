@@ -43,7 +43,7 @@ class SentimentProcessor(Processor):
         return {"text": list(inputs)}
 
     def settle(self, still_open: str | None, piece: str) -> tuple[str, str]:
-        return self.tokens.settle(still_open or "", piece)
+        return self.tokens.settle(still_open, piece)
 
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         ids = {"token_ids": cap(self.tokens.encode(rows["text"]), self.max_length, "texts")}
