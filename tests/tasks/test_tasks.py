@@ -1,4 +1,4 @@
-"""The three tasks, each with every cell: they learn, measure exactly, and refuse what makes no sense."""
+"""The tasks, each with every cell: they learn, measure exactly, and refuse what makes no sense."""
 
 import copy
 import math
@@ -13,6 +13,7 @@ from torchmetrics.utilities import dim_zero_sum
 
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.captioning import CaptioningProcessor
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.sentiment import SentimentProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
@@ -57,6 +58,11 @@ ROWS = {
         ],
     },
 }
+ROWS["captioning"] = {
+    "features": torch.eye(6).tolist(),
+    "caption": ROWS["translation"]["target"],
+}
+WRITES = ("translation", "captioning")
 CASES = [(name, cell) for name in TASKS for cell in CELLS]
 
 
@@ -71,11 +77,14 @@ def make_processor(name, words=tuple(SENTENCES)):
             Vocabulary.train_on_words([text.split() for text in words], every), tags, letters
         )
     target = Vocabulary.train(ROWS["translation"]["target"], every)
+    if name == "captioning":
+        scale = 0.5 if words == tuple(SENTENCES) else 0.4  # other words stand for other vectors
+        return CaptioningProcessor(target, [0.2] * 6, scale)
     return TranslationProcessor(Vocabulary.train(words, every), target)
 
 
 def make_task(name, cell="lstm", **options):
-    if name == "translation":
+    if name in WRITES:
         options = {"num_layers": 1, "decoding": Decoding(max_output=8), **options}
     options = {"embedding_dim": 8, "hidden_dim": 12, "dropout": 0.0, "cell": cell, **options}
     return TASKS[name](make_processor(name), **options)
@@ -135,12 +144,12 @@ def test_every_task_and_cell_learns_a_tiny_corpus(name, cell):
             assert answer["label"] == {"0": "negative", "1": "positive"}[rows["label"][row]]
         elif name == "tagging" and rows["upos"][row] != ["_"]:
             assert answer["tags"] == rows["upos"][row]
-        elif name == "translation":
-            assert answer["text"] == rows["target"][row].replace(" .", ".")
+        elif name in WRITES:
+            assert answer["text"] == ROWS["translation"]["target"][row].replace(" .", ".")
 
 
 def classes_of(task):
-    return len(task.processor.target) if task.name == "translation" else len(task.processor.labels)
+    return len(task.processor.target) if task.name in WRITES else len(task.processor.labels)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -188,6 +197,8 @@ def test_label_smoothing_is_of_the_training_loss_alone(name):
     loss = smooth.loss(batch)
     if name == "translation":
         logits = smooth.model(batch.source, batch.target, batch.lengths)
+    elif name == "captioning":
+        logits = smooth.model(batch.vectors, batch.target)
     elif name == "tagging":
         logits = smooth._logits(batch, batch.words)
     else:
@@ -209,9 +220,9 @@ def test_word_dropout_hides_words_from_training_alone(name):
     task = make_task(name, word_dropout=0.5)
     batch = one_batch(task)
     seen = []
-    reader = task.model.decoder if name == "translation" else task.model
+    reader = task.model.decoder if name in WRITES else task.model
     reader.embedding.register_forward_pre_hook(lambda layer, given: seen.append(given))
-    whole = {"sentiment": "tokens", "tagging": "words", "translation": "target"}[name]
+    whole = {"sentiment": "tokens", "tagging": "words"}.get(name, "target")
     before = getattr(batch, whole).clone()
 
     for _ in range(20):
@@ -220,7 +231,7 @@ def test_word_dropout_hides_words_from_training_alone(name):
     changed = dropped != before
     assert (dropped[changed] == UNK).all()
     text = (before > UNK).expand_as(changed)
-    if name == "translation":
+    if name in WRITES:
         assert (dropped[:, 0] == BOS).all()
         text = text & (before != BOS)
     assert changed[text].float().mean().item() == pytest.approx(0.5, abs=0.1)
@@ -230,7 +241,7 @@ def test_word_dropout_hides_words_from_training_alone(name):
     seen.clear()
     task.eval()
     task.measure(batch, task.metrics("val"))
-    if name == "translation":
+    if name in WRITES:
         del seen[1:]  # its own words, as it translates
     else:
         task.answer(batch)
@@ -308,7 +319,7 @@ def test_stages_log_and_start_anew(name, tmp_path):
     one = run.test(task, batches(task, size=2), verbose=False)
     two = run.test(task, batches(task, size=6), verbose=False)
     assert one[0] == pytest.approx(two[0], rel=1e-5)
-    shown = {"sentiment": "accuracy", "tagging": "unknown_accuracy", "translation": "chrf"}[name]
+    shown = {"sentiment": "accuracy", "tagging": "unknown_accuracy"}.get(name, "chrf")
     assert f"test/{shown}" in one[0]
     run.fit_loop.max_epochs = 1
     run.fit(task, batches(task, size=2), batches(task, size=2))
@@ -338,7 +349,7 @@ def test_predictions_name_their_rows(name, tmp_path):
     task.eval()
     batch = one_batch(task)
     by_row = dict(zip(batch.rows, task.answer(batch), strict=True))
-    key = {"sentiment": "label", "tagging": "tags", "translation": "text"}[name]
+    key = {"sentiment": "label", "tagging": "tags"}.get(name, "text")
     assert all(answer[key] == by_row[answer["row"]][key] for answer in found)
 
 
@@ -496,6 +507,7 @@ def test_gradients_are_clipped_under_fused_optimizers(algorithm, precision, tmp_
         ("translation", {"decoding": Decoding(beam=0)}, "decoding.beam must be"),
         ("translation", {"decoding": Decoding(length_penalty=math.inf)}, "decoding.length_penalty must be"),
         ("translation", {"decoding": Decoding(max_output=0)}, "decoding.max_output must be"),
+        ("captioning", {"noise": -1.0}, "noise must be"),
         ("sentiment", {"label_smoothing": 1.0}, "label_smoothing must be"),
         ("sentiment", {"word_dropout": math.inf}, "word_dropout must be"),
         ("sentiment", {"optimization": Optimization(lr=math.nan)}, "optimization.lr must be"),
@@ -537,7 +549,7 @@ def test_training_goes_on_with_the_same_vocabulary_alone(name, tmp_path):
 
     # As many words, but others: silently nonsense otherwise.
     others = [text.replace("film", "book") for text in SENTENCES]
-    options = {"num_layers": 1} if name == "translation" else {}
+    options = {"num_layers": 1} if name in WRITES else {}
     other = TASKS[name](make_processor(name, others), embedding_dim=8, hidden_dim=12, **options)
     assert other.model.state_dict().keys() == task.model.state_dict().keys()
     with pytest.raises(UsageError, match="another vocabulary or labels") as caught:
@@ -577,7 +589,7 @@ def test_stored_is_plain_and_builds_the_same_task(name, cell):
     assert again.optimization == task.optimization
 
 
-@pytest.mark.parametrize("name", ["tagging", "translation"])
+@pytest.mark.parametrize("name", ["tagging", *WRITES])
 def test_a_batch_in_which_nothing_is_scored_teaches_nothing(name):
     task = make_task(name)
     batch = one_batch(task)
@@ -594,6 +606,7 @@ def test_a_batch_in_which_nothing_is_scored_teaches_nothing(name):
         ("sentiment", {"padding"}),
         ("tagging", {"padding", "padding_character"}),
         ("translation", {"padding", "padding_target"}),
+        ("captioning", {"padding", "padding_target"}),
     ],
 )
 def test_the_training_figures_are_of_all_tokens(name, padded, tmp_path):
