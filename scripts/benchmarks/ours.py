@@ -53,7 +53,15 @@ def task_of(given: Given, data: DataModule, teacher_forcing: float = 1.0) -> Tas
         return Translation(data.processor, teacher_forcing=teacher_forcing, **sizes)
     if given.task == "sentiment":
         width = 16 if given.quick else 300
-        return Sentiment(data.processor, embedding_dim=width, hidden_dim=width, num_layers=2, dropout=0.5)
+        both = given.command != "stream"
+        return Sentiment(
+            data.processor,
+            embedding_dim=width,
+            hidden_dim=width,
+            num_layers=2,
+            dropout=0.5,
+            bidirectional=both,
+        )
     if given.quick:
         return Tagging(data.processor, embedding_dim=16, hidden_dim=16)
     return Tagging(
