@@ -45,8 +45,11 @@ class Pipeline:
         For tagging a text is words with spaces between them, and a list may hold lists of words. Of an empty
         text the tags and the translation are empty, and the label is the one of no words at all.
 
+        For captioning an input is a vector, a list or an array of numbers, which may be nested as a picture's
+        rows are.
+
         Raises:
-            UsageError: an input is no text, or has a lone surrogate.
+            UsageError: an input is no text, or has a lone surrogate; or it is no vector of the model's length.
         """
         if isinstance(inputs, str) or self.task.processor.is_one(inputs):
             return self._answers([inputs])[0]

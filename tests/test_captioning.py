@@ -200,7 +200,7 @@ def test_any_numbers(ask, vectors):
         ([1.0, 2.0, 3.0, 4.0, 5.0, 1e300], "beyond float32"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.filterwarnings("error")
 def test_what_is_no_vector_is_refused(ask, given_one, message):
     with pytest.raises(UsageError) as caught:
         ask(given_one)

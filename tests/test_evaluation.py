@@ -256,7 +256,7 @@ FAULTS = [
     ("tagging", {"columns": {"batching": "x"}}, "no column 'batching'; its columns are tokens, tags"),
     ("translation", {"columns": {"text": "x"}}, "no column 'text'; its columns are source, target"),
     ("sentiment", {"columns": {"text": "review"}}, "no column 'review'; the columns are text, label"),
-    ("sentiment", {"beam": 2}, "beam is a setting of translation, not of sentiment"),
+    ("sentiment", {"beam": 2}, "beam is a setting of tasks that write text, which sentiment is not"),
     ("translation", {"beam": 0}, "beam must be between 1"),
     ("sentiment", {"batch_size": 0}, "batch size must be between 1"),
     ("sentiment", {"device": "abacus"}, "device abacus: cannot be used here"),

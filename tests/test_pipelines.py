@@ -224,8 +224,16 @@ def test_the_public_name():
     ("name", "options", "message"),
     [
         ("tagging", {}, "the model is for sentiment, not for tagging"),
-        ("sentiment", {"beam": 2}, "beam and n_best are settings of translation, not of sentiment"),
-        ("sentiment", {"n_best": 2}, "beam and n_best are settings of translation, not of sentiment"),
+        (
+            "sentiment",
+            {"beam": 2},
+            "beam and n_best are settings of tasks that write text, which sentiment is not",
+        ),
+        (
+            "sentiment",
+            {"n_best": 2},
+            "beam and n_best are settings of tasks that write text, which sentiment is not",
+        ),
         ("sentiment", {"batch_size": 0}, "batch size must be between 1 and"),
         ("sentiment", {"batch_size": -3}, "batch size must be between 1 and"),
         ("sentiment", {"precision": "bf61"}, "precision must be one of fp32, bf16, not 'bf61'"),

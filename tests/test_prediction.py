@@ -126,7 +126,7 @@ def test_beam_and_n_best(answers):
         ("translation", {"n_best": 2}, "shown as JSON alone"),
         ("tagging", {"as_json": True, "conllu": True}, "JSON or CoNLL-U: choose one"),
         ("sentiment", {"conllu": True}, "CoNLL-U is for taggers; .* is for sentiment"),
-        ("sentiment", {"beam": 2}, "settings of translation, not of sentiment"),
+        ("sentiment", {"beam": 2}, "settings of tasks that write text, which sentiment is not"),
         ("sentiment", {"batch_size": 0}, "batch size must be between 1"),
     ],
 )

@@ -81,10 +81,11 @@ class CaptioningProcessor(Processor):
         for vector in vectors:
             if len(vector) != len(self.means):
                 raise UsageError(f"a vector of {len(vector)} numbers; the model reads {len(self.means)}")
-        scaled = (np.array(vectors).reshape(-1, len(self.means)) - self.means) / self.scale
-        columns: dict[str, list[Any]] = {"vector": list(scaled.astype(np.float32))}
-        if not np.isfinite(columns["vector"]).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (np.array(vectors).reshape(-1, len(self.means)) - self.means) / self.scale
+        if not (np.abs(scaled) <= np.finfo(np.float32).max).all():  # as it is not of NaN
             raise UsageError("a vector holds NaN, infinity or a number beyond float32; leave it out")
+        columns: dict[str, list[Any]] = {"vector": list(scaled.astype(np.float32))}
         if "caption" in rows:
             columns["target_ids"] = cap(self.target.encode(rows["caption"]), self.max_length, "captions")
         return columns
@@ -106,7 +107,7 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
         features: name of the column of vectors, all of one length; of several, the first that there is.
         caption: name of the column of captions, likewise.
         vocabulary: how the captions' vocabulary is made.
-        batching: how rows are put together.
+        batching: how rows are put together; of `max_tokens` a vector takes one a number.
         max_length: longest caption, in tokens; what is beyond it is cut off.
     """
 

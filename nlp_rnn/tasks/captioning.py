@@ -20,7 +20,10 @@ from nlp_rnn.tasks.optimization import Optimization
 
 
 class Captioning(DecodingTask[CaptioningProcessor, CaptioningBatch]):
-    """Trains `Captioner` on vectors with captions; all scores of text disregard case.
+    """Trains `Captioner` on vectors with captions.
+
+    `exact` is the share of captions that are right to the last sign; it, BLEU and chrF disregard case. BLEU
+    is of four words on end: of captions that are shorter it says nothing.
 
     Args:
         processor: the captions' vocabulary, the vectors' length and scale; linked from the data.
@@ -28,7 +31,7 @@ class Captioning(DecodingTask[CaptioningProcessor, CaptioningBatch]):
         hidden_dim: size of the recurrent state.
         num_layers: recurrent layers.
         dropout: on the embedding, between layers and before the last linear layer.
-        cell: rnn, gru or lstm.
+        cell: rnn, gru, lstm, mingru or minlstm.
         noise: standard deviation of Gaussian noise on the scaled vectors while the model trains.
         label_smoothing: share of probability spread over all tokens in the training loss.
         word_dropout: share of a caption's tokens hidden from the decoder while it trains.
