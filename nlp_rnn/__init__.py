@@ -11,6 +11,7 @@ _PUBLIC = {
     "pipeline": "nlp_rnn.pipelines",
     "from_pretrained": "nlp_rnn.pretrained",
     "save_pretrained": "nlp_rnn.pretrained",
+    "Captioner": "nlp_rnn.models",
     "Classifier": "nlp_rnn.models",
     "Tagger": "nlp_rnn.models",
     "Encoder": "nlp_rnn.models",

@@ -52,7 +52,7 @@ A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters, {sizes}
 ```python
 from nlp_rnn import pipeline
 
-print(pipeline("{task.name}", model="path/to/this/folder")("{task.example}"))
+print(pipeline("{task.name}", model="path/to/this/folder")({task.example}))
 ```
 
 ## The model

@@ -15,6 +15,7 @@ from nlp_rnn.machine import fast_products
 from nlp_rnn.pretrained import from_pretrained
 from nlp_rnn.quantization import is_quantized
 from nlp_rnn.settings import check_settings
+from nlp_rnn.streaming import Stream
 from nlp_rnn.tasks import TASKS, DecodingTask, LanguageModeling, Task
 from nlp_rnn.tasks.language_modeling import Drawing, Step
 
@@ -46,8 +47,12 @@ class Pipeline:
         text the tags and the translation are empty, and the label is the one of no words at all; a language
         model begins one.
 
+        For captioning an input is a vector, a list or an array of numbers, which may be nested as a picture's
+        rows are.
+
         Raises:
-            UsageError: an input is no text, or has a lone surrogate.
+            UsageError: an input is no text, or has a lone surrogate; or it is no vector of the model's
+                length.
         """
         if isinstance(inputs, str) or self.task.processor.is_one(inputs):
             return self._answers([inputs])[0]
@@ -116,6 +121,14 @@ class Pipeline:
         if temperature is None and (top_k, top_p, seed) != (None, None, None):
             raise UsageError("top_k, top_p and seed are of draws: set a temperature too")
         return _each(self.task.write(prompt, drawing))
+
+    def stream(self) -> Stream:
+        """A text that is answered while it comes; any number of streams may be open at a time.
+
+        Raises:
+            UsageError: such models, or this one, answer whole inputs only.
+        """
+        return Stream(self.task)
 
     @torch.inference_mode()
     @fast_products()

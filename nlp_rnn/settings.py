@@ -23,6 +23,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "teacher_forcing": (0, 1),
     "label_smoothing": (0, 0.99),
     "word_dropout": (0, 0.99),
+    "noise": (0, 100),
     "lr": (1e-12, 100),
     "weight_decay": (0, 100),
     "warmup": (0, 1),
@@ -47,6 +48,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "validation_fraction": (1e-6, 0.999),
     "min_frequency": (0, 10**9),
     "max_size": (5, 10**8),
+    "means": (-1e300, 1e300),
+    "scale": (1e-300, 1e300),
     "seed": (0, 2**32 - 1),
     "seed_everything": (0, 2**32 - 1),
     # trainer

@@ -10,10 +10,19 @@ from benchmarks.given import Given
 from nlp_rnn.console import quiet, reporting
 from nlp_rnn.errors import UsageError
 
-_COMMANDS = ["train", "cells", "decode", "tag", "classify", "tokenize", "startup", "memory", "scaling"]
+_COMMANDS = [
+    *("train", "cells", "decode", "tag", "classify", "stream"),
+    *("tokenize", "startup", "memory", "scaling"),
+]
 _TRACED = ["train", "decode", "tag", "classify"]
 _BATCH = {"translation": 128, "sentiment": 64, "tagging": 32}
-_TASK = {"decode": "translation", "tag": "tagging", "classify": "sentiment", "scaling": "translation"}
+_TASK = {
+    "decode": "translation",
+    "tag": "tagging",
+    "classify": "sentiment",
+    "stream": "sentiment",
+    "scaling": "translation",
+}
 _PRECISIONS = {"fp32": ("fp32",), "bf16": ("bf16",), "both": ("fp32", "bf16")}
 
 
@@ -78,7 +87,7 @@ def _given(arguments: argparse.Namespace) -> Given:
         if "=" not in pair:
             raise UsageError(f"--peer {pair}: give NAME=PYTHON")
     task = _TASK.get(command, arguments.task)
-    limits = {"classify": 512}
+    limits = {"classify": 512, "stream": 512}
     return Given(
         command=command,
         task=task,

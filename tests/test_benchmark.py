@@ -40,6 +40,7 @@ ROWS = {
     "decode": ["tutorial loop, greedy, one at a time", "nlp_rnn bf16, greedy", "nlp_rnn fp32, beam 5"],
     "tag": ["tutorial loop", "nlp_rnn fp32", "nlp_rnn bf16"],
     "classify": ["tutorial loop", "tutorial loop, padded and wrong at the ends", "nlp_rnn bf16"],
+    "stream": ["all of the text anew", "nlp_rnn fp32", "nlp_rnn bf16"],
     "tokenize": ["split and dictionary", "tokenizers library", "nlp_rnn"],
     "startup": ["nlp-rnn --version", "second start of a fit, to the end of its first step"],
     "memory": [*TRAIN, "nlp_rnn loss, 200 target words, 2 x 5"],
@@ -91,7 +92,11 @@ def run(monkeypatch, *arguments):
 def test_each_command_measures_its_contestants(command, corpora, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SCRIPTS.parent), os.environ.get("PYTHONPATH", "")]))
     verb, *flags = command.split()
-    task = flags[-1] if flags else {"tag": "tagging", "classify": "sentiment"}.get(verb, "translation")
+    task = (
+        flags[-1]
+        if flags
+        else {"tag": "tagging", "classify": "sentiment", "stream": "sentiment"}.get(verb, "translation")
+    )
     output = tmp_path / "measured.json"
     picture = ["--picture", str(tmp_path / "scaling.png")] if verb == "scaling" else []
     repeat = 1 if verb == "startup" else 2

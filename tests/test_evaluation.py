@@ -26,8 +26,10 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.evaluation import Report, evaluate
 from nlp_rnn.pipelines import pipeline
 from nlp_rnn.pretrained import save_pretrained
-from nlp_rnn.tasks import TASKS, Decoding
+from nlp_rnn.tasks import TASKS as EVERY_TASK
+from nlp_rnn.tasks import Decoding
 
+TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.asked == "text"}
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"
 WORDS = [*"abcdefghijkl", "good", "bad", "not", ".", "!", "New", "Old", "don't"]
 TAGS = ["ADJ", "NOUN", "VERB", "X"]  # X: a tag that no word of the corpus has

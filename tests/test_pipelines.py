@@ -19,8 +19,10 @@ from nlp_rnn.data.translation import TranslationProcessor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pipelines import Pipeline, pipeline
 from nlp_rnn.quantization import quantize
-from nlp_rnn.tasks import TASKS, Decoding
+from nlp_rnn.tasks import TASKS as EVERY_TASK
+from nlp_rnn.tasks import Decoding
 
+TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.asked == "text"}
 TEXTS = ["i work at google .", "the work is not good , but the film is .", "good", "a b c d e f g h i", "!"]
 WRITES = ("translation", "language_modeling")
 TAGS = ["ADJ", "NOUN", "VERB", "PUNCT"]

@@ -24,8 +24,10 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.pipelines import pipeline
 from nlp_rnn.prediction import predict
 from nlp_rnn.pretrained import save_pretrained
-from nlp_rnn.tasks import TASKS, Decoding
+from nlp_rnn.tasks import TASKS as EVERY_TASK
+from nlp_rnn.tasks import Decoding
 
+TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.asked == "text"}
 TEXTS = ["i work at google .", "the work is not good , but the film is .", "good", "a b c d e f", "", "!"]
 SCRIPT = Path(__file__).parents[1] / "scripts" / "predict.py"
 

@@ -25,9 +25,11 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.models import Classifier, Decoder, Encoder, LanguageModel, Seq2Seq, Tagger
 from nlp_rnn.pipelines import pipeline
 from nlp_rnn.pretrained import from_pretrained, save_pretrained
-from nlp_rnn.tasks import TASKS, Decoding, Optimization, Sentiment, Translation
+from nlp_rnn.tasks import TASKS as EVERY_TASK
+from nlp_rnn.tasks import Decoding, Optimization, Sentiment, Translation
 from nlp_rnn.tasks.module import FORMAT_VERSION
 
+TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.asked == "text"}
 TEXTS = ["i work at google .", "the work is good !", "a", "ein unbekanntes Wort", ""]
 OPTIONS = {
     "sentiment": {"pooling": "max", "cell": "gru"},

@@ -1,6 +1,7 @@
 """Text to id tensors."""
 
 from nlp_rnn.data.batching import Batching
+from nlp_rnn.data.captioning import CaptioningData
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.language_modeling import LanguageModelingData
 from nlp_rnn.data.module import CorpusData, DataModule
@@ -14,11 +15,13 @@ DATA: dict[str, type[CorpusData]] = {
     "tagging": TaggingData,
     "translation": TranslationData,
     "language_modeling": LanguageModelingData,
+    "captioning": CaptioningData,
 }
 
 __all__ = [
     "DATA",
     "Batching",
+    "CaptioningData",
     "Corpus",
     "CorpusData",
     "DataModule",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD
 from nlp_rnn.errors import UsageError
 
 # In training, rows whose second lengths differ by less than this may share a batch. Larger ones pad more; 1
@@ -84,6 +85,20 @@ def pad(sequences: Sequence[Sequence[int] | np.ndarray], value: int = 0) -> tupl
     for column, sequence in enumerate(sequences):
         padded[: lengths[column], column] = sequence
     return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
+
+
+def shifted(sequences: Sequence[Sequence[int] | np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+    """What a decoder is shown and what it must say: the one place where targets are shifted.
+
+    Returns:
+        [T, B] int64 the beginning and the ids, padded with 0; [T, B] int64 the ids and the end, then
+        `IGNORED`; [B] their lengths, the mark of beginning or end counted.
+    """
+    ids, ends = pad(sequences, IGNORED)
+    first = torch.full((1, len(ends)), BOS)
+    shown = torch.cat([first, ids.masked_fill(ids == IGNORED, PAD)])
+    labels = torch.cat([ids, torch.full_like(first, IGNORED)]).scatter(0, ends[None], EOS)
+    return shown, labels, ends + 1
 
 
 class Rows(Dataset):

@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import math
-import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,17 +17,21 @@ import pyarrow.parquet as pq
 
 from nlp_rnn.data.conllu import read_conllu
 from nlp_rnn.data.lines import read_bytes, read_lines, short
+from nlp_rnn.data.numbers import NUMBER
 from nlp_rnn.errors import UsageError
 
 log = logging.getLogger(__name__)
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".npz", ".conllu")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 Columns = Mapping[str, Sequence[str]]  # canonical name -> names to accept in the data, best first
 
 
 class Numbers(tuple[str, ...]):
     """The names of a column that holds numbers, or lists of them, where others hold text."""
+
+
+class Vectors(Numbers):
+    """The names of a column whose rows are lists of equally many numbers."""
 
 
 def read_table(path: str | Path, columns: Columns) -> pa.Table:
@@ -64,7 +67,8 @@ def read_table(path: str | Path, columns: Columns) -> pa.Table:
 def _by_own_name(columns: Columns) -> Columns:
     """For a table that has the canonical names already."""
     return {
-        name: Numbers((name,)) if isinstance(names, Numbers) else (name,) for name, names in columns.items()
+        name: type(names)((name,)) if isinstance(names, Numbers) else (name,)
+        for name, names in columns.items()
     }
 
 
@@ -221,7 +225,11 @@ def wanted_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
         numbers = isinstance(columns[name], Numbers)
         try:
             if numbers:
+                if isinstance(columns[name], Vectors) and not _is_any_list(values.type):
+                    raise UsageError(f"{where}: column {column!r} holds {values.type}, not lists of numbers")
                 wanted[name] = _as_numbers(values, f"column {column!r}", where)
+                if isinstance(columns[name], Vectors):
+                    _check_even(wanted[name], f"column {column!r}", where)
             else:
                 wanted[name] = _as_text(values, class_names.get(column))
         except pa.ArrowException:
@@ -246,10 +254,24 @@ def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
         trimmed = pc.utf8_trim_whitespace(values)
         values = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
         for row, text in enumerate(values.to_pylist(), 1):
-            if text is not None and not _NUMBER.fullmatch(text):
+            if text is not None and not NUMBER.fullmatch(text):
                 raise UsageError(f"{where}, row {row}: {column} holds no number ({short(text)}); give one")
     values = values.cast(pa.float64())
     return pc.if_else(pc.is_finite(values), values, None)
+
+
+def _check_even(values: pa.Array, column: str, where: str) -> None:
+    """UsageError unless all lists but null are of one length."""
+    counts = pc.list_value_length(values)
+    known = counts.drop_null()
+    if len(known):
+        differ = pc.fill_null(pc.not_equal(counts, known[0]), False).to_numpy(zero_copy_only=False)
+        if differ.any():
+            row = int(differ.argmax())
+            raise UsageError(
+                f"{where}, row {row + 1}: {column} holds {counts[row]} numbers, {known[0]} before; "
+                "give equally many in all rows"
+            )
 
 
 def _is_any_list(kind: pa.DataType) -> bool:

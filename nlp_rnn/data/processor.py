@@ -58,6 +58,13 @@ class Processor(ABC):
         """
         return line
 
+    def settle(self, still_open: Any, piece: Any) -> tuple[Any, Any]:
+        """Of a stream's next piece, and what the piece before left open: what is settled, and what is not.
+
+        Settled is what nothing that follows can change; the rest, of bounded size, is None if there is none.
+        """
+        return piece, None
+
     @abstractmethod
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         """What a user asks about, as canonical columns without targets."""

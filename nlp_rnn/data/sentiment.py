@@ -42,6 +42,9 @@ class SentimentProcessor(Processor):
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         return {"text": list(inputs)}
 
+    def settle(self, still_open: str | None, piece: str) -> tuple[str, str]:
+        return self.tokens.settle(still_open, piece)
+
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         ids = {"token_ids": cap(self.tokens.encode(rows["text"]), self.max_length, "texts")}
         if "label" in rows:

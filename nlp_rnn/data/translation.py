@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import torch
 from torch import Tensor
 
-from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
+from nlp_rnn.data.batching import Batch, Batching, pad, shifted
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, cap
 from nlp_rnn.data.types import Dataset
-from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
+from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 
 
 @dataclass
@@ -34,7 +33,7 @@ class TranslationBatch(Batch):
 
 @dataclass
 class TranslationProcessor(Processor):
-    """Sentences to ids; the one place where targets are shifted."""
+    """Sentences to ids."""
 
     features = {"source_ids": pa.list_(pa.int32()), "target_ids": pa.list_(pa.int32())}
     length_columns = ("source_ids", "target_ids")
@@ -60,11 +59,7 @@ class TranslationProcessor(Processor):
         source, lengths = pad(sources)
         batch = TranslationBatch(rows["row"], lengths, source)
         if "target_ids" in rows:
-            ids, ends = pad(rows["target_ids"], IGNORED)
-            first = torch.full((1, len(ends)), BOS)
-            batch.target = torch.cat([first, ids.masked_fill(ids == IGNORED, PAD)])
-            batch.labels = torch.cat([ids, torch.full_like(first, IGNORED)]).scatter(0, ends[None], EOS)
-            batch.target_lengths = ends + 1
+            batch.target, batch.labels, batch.target_lengths = shifted(rows["target_ids"])
             batch.references = rows["target"]
         return batch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ Level = Literal["word", "bpe", "char"]
 _WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’\-]\w+)*|[^\w\s]"
 _CHARACTER = r"[\s\S]"
 _SPACE = "▁"  # as subwords write it
+_BREAK = r"<br\s*/?>"  # HTML's line break, common in reviews
+_BREAK_BEGUN = re.compile(r"<(b(r(\s*/?)?)?)?\Z")
+_LONGEST_OPEN = 64  # characters: more than 30 accents on a letter no writing system has (UAX 15)
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,7 @@ class Vocabulary:
         """
         if settings.level not in get_args(Level):
             raise UsageError(f"vocabulary.level must be word, bpe or char, not {settings.level!r}")
-        # HTML line breaks, common in reviews, are white space.
-        breaks = normalizers.Replace(Regex(r"<br\s*/?>"), " ")
+        breaks = normalizers.Replace(Regex(_BREAK), " ")
         normalizer = normalizers.Sequence([breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
         if settings.level == "bpe":
@@ -133,6 +136,31 @@ class Vocabulary:
     def end(self, text: str, count: int) -> int:
         """How many of a text's characters its first `count` tokens reach over."""
         return self.tokenizer.encode(text).offsets[count - 1][1]
+
+    def settle(self, still_open: str | None, piece: str) -> tuple[str, str]:
+        """Part a text that goes on into what nothing that follows can change the ids of, and the rest.
+
+        Args:
+            still_open: the rest of before; None at the beginning of the text.
+            piece: what follows it after a space, its own ends stripped; or, where the vocabulary is of
+                characters, at once and as it is.
+
+        Raises:
+            UsageError: as for `encode`.
+        """
+        _check_text(piece)
+        piece = piece.strip() if self._separator else piece
+        if still_open is not None and piece:
+            piece = still_open + self._separator + piece
+        text = re.sub(_BREAK, " ", piece or still_open or "")
+        begun = _BREAK_BEGUN.search(text)
+        end = begun.start() if begun else len(text)
+        if not self._separator:
+            end = next((at for at in range(end, 0, -1) if _begins(text[at : at + 1])), 0)
+        elif begun:
+            end = max(0, text.rfind(" ", 0, end))
+        end = max(end, len(text) - _LONGEST_OPEN)
+        return text[:end], text[end:]
 
     def encode_words(self, words: Sequence[str]) -> list[int]:
         """One id a word."""
@@ -205,6 +233,11 @@ def _alphabet(texts: Iterable[str], size: int) -> list[str]:
 def _normalizers(lowercase: bool) -> list[normalizers.Normalizer]:
     # NFC, so that letters typed as one sign or as base and accent are the same.
     return [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
+
+
+def _begins(sign: str) -> bool:
+    """Whether NFC never makes one of a sign and what stands before it: no accent, no letter inside Hangul."""
+    return sign != "" and unicodedata.category(sign)[0] != "M" and not "\u1160" <= sign <= "\u11ff"
 
 
 def _check_text(text: str) -> None:

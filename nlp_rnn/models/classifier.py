@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nlp_rnn.models.dropout import Dropout
-from nlp_rnn.models.recurrent import recurrent_layer
+from nlp_rnn.models.recurrent import State, recurrent_layer
 
 POOLINGS = ("last", "mean", "max")
 
@@ -51,6 +51,36 @@ class Classifier(nn.Module):
         if lengths is None:
             lengths = torch.full((tokens.size(1),), tokens.size(0))
         return self.fc_out(self.dropout(self._pool(output, state[0], lengths.to(output.device))))
+
+    def initial_state(self, batch: int) -> State:
+        """Where `step` starts `batch` sequences: the layers' state, and behind it what is pooled so far."""
+        like = self.fc_out.bias
+        state = self.rnn.initial_state(batch, like)
+        if self.pooling == "mean":  # the outputs' sum, and of how many
+            sums = like.new_zeros(batch, self.rnn.hidden_size, dtype=torch.float64)
+            return *state, sums, sums[:, :1].clone()
+        if self.pooling == "max":
+            return *state, like.new_full((batch, self.rnn.hidden_size), -torch.inf)
+        return state
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step more: [B] int64 ids -> logits [B, num_classes] of all read so far, and the new state.
+
+        Raises:
+            ValueError: the layers read from both ends.
+        """
+        if self.rnn.bidirectional:
+            raise ValueError("a classifier that reads from both ends has no steps")
+        parts = self.rnn.state_tensors
+        output, layers = self.rnn(self.dropout(self.embedding(tokens[None])), state[:parts])
+        summary, pooled = output[0], state[parts:]  # [B, H]
+        if self.pooling == "mean":
+            pooled = pooled[0] + summary, pooled[1] + 1
+            summary = (pooled[0] / pooled[1]).to(summary.dtype)
+        elif self.pooling == "max":
+            summary = torch.maximum(pooled[0], summary)
+            pooled = (summary,)
+        return self.fc_out(self.dropout(summary)), (*layers, *pooled)
 
     def _pool(self, output: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
         if self.pooling == "last":

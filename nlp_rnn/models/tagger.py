@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nlp_rnn.models.dropout import Dropout
-from nlp_rnn.models.recurrent import recurrent_layer
+from nlp_rnn.models.recurrent import State, recurrent_layer
 
 
 class WordEncoder(nn.Module):
@@ -86,11 +86,47 @@ class Tagger(nn.Module):
         Raises:
             ValueError: the tagger reads characters and got none.
         """
+        features = self._features(words, characters, character_lengths, spelling)
+        output, _ = self.rnn(self.dropout(features), lengths=lengths)  # [T, B, D * H]
+        return self.fc_out(self.dropout(output))
+
+    def initial_state(self, batch: int) -> State:
+        """Where `step` starts `batch` sequences."""
+        return self.rnn.initial_state(batch, self.fc_out.bias)
+
+    def step(
+        self,
+        words: Tensor,
+        state: State,
+        characters: Tensor | None = None,
+        character_lengths: Tensor | None = None,
+        spelling: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """One word more: [B] int64 ids -> its logits [B, num_tags] and the new state.
+
+        The other arguments are those of `forward`, `spelling` [B].
+
+        Raises:
+            ValueError: the layers read from both ends, or the tagger reads characters and got none.
+        """
+        if self.rnn.bidirectional:
+            raise ValueError("a tagger that reads from both ends has no steps")
+        spelling = None if spelling is None else spelling[None]
+        features = self._features(words[None], characters, character_lengths, spelling)
+        output, state = self.rnn(self.dropout(features), state)
+        return self.fc_out(self.dropout(output[0])), state
+
+    def _features(
+        self,
+        words: Tensor,
+        characters: Tensor | None,
+        character_lengths: Tensor | None,
+        spelling: Tensor | None,
+    ) -> Tensor:
         features = self.embedding(words)  # [T, B, E]
         if self.word_encoder is not None:
             if characters is None or character_lengths is None or spelling is None:
                 raise ValueError("this tagger reads characters: give characters, lengths and spelling")
             vectors = self.word_encoder(characters, character_lengths)  # [U, 2 * character_hidden_dim]
             features = torch.cat([features, vectors[spelling].to(features.dtype)], dim=-1)
-        output, _ = self.rnn(self.dropout(features), lengths=lengths)  # [T, B, D * H]
-        return self.fc_out(self.dropout(output))
+        return features

@@ -1,5 +1,6 @@
 """LightningModules, one a task: loss, metrics, optimiser."""
 
+from nlp_rnn.tasks.captioning import Captioning
 from nlp_rnn.tasks.decoding import Decoding, DecodingTask
 from nlp_rnn.tasks.language_modeling import LanguageModeling
 from nlp_rnn.tasks.module import Task
@@ -9,11 +10,12 @@ from nlp_rnn.tasks.tagging import Tagging
 from nlp_rnn.tasks.translation import Translation
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Sentiment, Tagging, Translation, LanguageModeling)
+    task.name: task for task in (Sentiment, Tagging, Translation, LanguageModeling, Captioning)
 }
 
 __all__ = [
     "TASKS",
+    "Captioning",
     "Decoding",
     "DecodingTask",
     "LanguageModeling",

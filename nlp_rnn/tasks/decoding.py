@@ -7,9 +7,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.models.decoding import StepFunction, beam_search
+from nlp_rnn.models.loss import linear_cross_entropy
 from nlp_rnn.models.recurrent import State
+from nlp_rnn.models.seq2seq import Decoder
 from nlp_rnn.tasks.module import B, P, Task
 from nlp_rnn.tasks.optimization import Optimization
 
@@ -89,3 +92,10 @@ class DecodingTask(Task[P, B]):
     def decode_with(self, beam: int, n_best: int = 1) -> None:
         """Change the width of the beam, and how many answers are kept, of a trained model."""
         self.decoding = replace(self.decoding, beam=beam, n_best=n_best)
+
+
+def word_loss(decoder: Decoder, features: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """A scored word's mean loss: the decoder's features [T, B, H], labels [T, B] -> scalar."""
+    scored = labels != IGNORED
+    last = decoder.fc_out
+    return linear_cross_entropy(features[scored], last.weight, last.bias, labels[scored], label_smoothing)

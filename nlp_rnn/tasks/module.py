@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_type_hints
 
 import pytorch_lightning as pl
 import torch
@@ -19,7 +19,7 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.metrics import MeanLoss, class_report
 from nlp_rnn.models.classifier import POOLINGS
-from nlp_rnn.models.recurrent import CELLS
+from nlp_rnn.models.recurrent import CELLS, State
 from nlp_rnn.settings import check_settings
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
 
@@ -28,6 +28,15 @@ FORMAT_VERSION = 1
 
 B = TypeVar("B", bound=Batch)
 P = TypeVar("P", bound=Processor)
+
+
+class Reading(NamedTuple):
+    """How far a model has come in a text that it reads a token at a time."""
+
+    answer: dict[str, Any]
+    """What it says of what it has read."""
+    state: State
+    """All that it keeps of that."""
 
 
 class Task(pl.LightningModule, ABC, Generic[P, B]):
@@ -43,7 +52,7 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
     name: ClassVar[str]
     processor_class: ClassVar[type[Processor]]
     example: ClassVar[str]
-    """A text that one may ask a model about."""
+    """A Python expression for something that one may ask a model about."""
     shown: ClassVar[tuple[str, ...]]
     """The figures that the progress bar shows beside the loss."""
 
@@ -99,6 +108,20 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
     @abstractmethod
     def plain(answer: dict[str, Any]) -> str:
         """An answer as bare text."""
+
+    # Answering while reading, where a task can: see `nlp_rnn.streaming`.
+
+    def begin(self) -> Reading:
+        """Before the first token: the answer of an empty text.
+
+        Raises:
+            UsageError: such models, or this one, answer whole inputs only.
+        """
+        raise UsageError(f"a model for {self.name} answers whole inputs only: it has no stream")
+
+    def advance(self, piece: Any, reading: Reading) -> Reading:
+        """Read on: a piece of input, as the processor settles it; without a token in it nothing changes."""
+        raise NotImplementedError  # pragma: no cover
 
     def training_step(self, batch: B, batch_idx: int) -> Tensor:
         loss = self.loss(batch)
@@ -215,6 +238,19 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         if not isinstance(task, cls):
             raise UsageError(f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}")
         return task
+
+
+def check_forward(model: nn.Module) -> None:
+    """Refuse to stream with a model that must see the end first.
+
+    Raises:
+        UsageError: its layers read from both ends.
+    """
+    if model.rnn.bidirectional:  # type: ignore[union-attr]
+        raise UsageError(
+            "the model reads from both ends, so it cannot answer before the text has ended: "
+            "train with --model.bidirectional false"
+        )
 
 
 def plain_settings(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
@@ -14,7 +15,15 @@ from nlp_rnn.data.sentiment import SentimentBatch, SentimentProcessor
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.metrics import MeanLoss
 from nlp_rnn.models.classifier import Classifier
-from nlp_rnn.tasks.module import Task, class_details, class_figures, drop_words, plain_settings
+from nlp_rnn.tasks.module import (
+    Reading,
+    Task,
+    check_forward,
+    class_details,
+    class_figures,
+    drop_words,
+    plain_settings,
+)
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.transfer import take_encoder
 
@@ -40,7 +49,7 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
 
     name = "sentiment"
     shown = ("accuracy",)
-    example = "not a bad film"
+    example = '"not a bad film"'
     processor_class = SentimentProcessor
 
     def __init__(
@@ -72,6 +81,7 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
             pooling,
         )
         super().__init__(processor, model, settings, optimization)
+        self.model: Classifier
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
         if init_encoder is not None:
@@ -100,7 +110,22 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
 
     def answer(self, batch: SentimentBatch) -> list[dict[str, Any]]:
         """Of each text its `label`, the probability of it as `score`, and all `scores` by label."""
-        shares = self.model(batch.tokens, batch.lengths).float().softmax(-1)
+        return self._answers(self.model(batch.tokens, batch.lengths))
+
+    def begin(self) -> Reading:
+        check_forward(self.model)
+        empty = torch.zeros(0, 1, dtype=torch.int64, device=self.device)
+        return Reading(self._answers(self.model(empty))[0], self.model.initial_state(1))
+
+    def advance(self, piece: str, reading: Reading) -> Reading:
+        (ids,) = self.processor.tokens.encode([piece])
+        state = reading.state
+        for token in ids:
+            logits, state = self.model.step(torch.tensor([token], device=self.device), state)
+        return Reading(self._answers(logits)[0], state) if ids else reading
+
+    def _answers(self, logits: Tensor) -> list[dict[str, Any]]:
+        shares = logits.float().softmax(-1)
         answers = []
         for best, row in zip(shares.argmax(-1).tolist(), shares.tolist(), strict=True):
             scores = dict(zip(self.processor.labels, row, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -15,7 +15,16 @@ from nlp_rnn.data.tagging import TaggingBatch, TaggingProcessor
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.metrics import MeanLoss, class_report
 from nlp_rnn.models.tagger import Tagger
-from nlp_rnn.tasks.module import Task, class_details, class_figures, drop_words, mean_loss, plain_settings
+from nlp_rnn.tasks.module import (
+    Reading,
+    Task,
+    check_forward,
+    class_details,
+    class_figures,
+    drop_words,
+    mean_loss,
+    plain_settings,
+)
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.transfer import take_encoder
 
@@ -42,7 +51,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
 
     name = "tagging"
     shown = ("accuracy",)
-    example = "i work at google"
+    example = '"i work at google"'
     processor_class = TaggingProcessor
 
     def __init__(
@@ -77,6 +86,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
             character_hidden_dim,
         )
         super().__init__(processor, model, settings, optimization)
+        self.model: Tagger
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
         if init_encoder is not None:
@@ -127,6 +137,27 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
                 tags.t().tolist(), best.t().tolist(), batch.lengths.tolist(), strict=True
             )
         ]
+
+    def begin(self) -> Reading:
+        check_forward(self.model)
+        return Reading({"tags": [], "scores": []}, self.model.initial_state(1))
+
+    def advance(self, piece: str | Sequence[str], reading: Reading) -> Reading:
+        """The answer is of the piece's own words."""
+        (words,) = self.processor.rows([piece])["tokens"]
+        state, found = reading.state, []
+        for word in words:
+            row = self.processor.encode({"tokens": [[word]]})
+            batch = self.processor.collate({"row": [0], **row}).to(self.device)
+            spelling = None if batch.spelling is None else batch.spelling[0]
+            logits, state = self.model.step(
+                batch.words[0], state, batch.characters, batch.character_lengths, spelling
+            )
+            found.append(logits[0].float().softmax(-1).max(-1))
+        if not found:
+            return reading
+        tags = [self.processor.labels[int(tag)] for _, tag in found]
+        return Reading({"tags": tags, "scores": [score.item() for score, _ in found]}, state)
 
     @staticmethod
     def plain(answer: dict[str, Any]) -> str:

@@ -13,9 +13,8 @@ from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.translation import TranslationBatch, TranslationProcessor
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
-from nlp_rnn.models.loss import linear_cross_entropy
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
-from nlp_rnn.tasks.decoding import Decoding, DecodingTask
+from nlp_rnn.tasks.decoding import Decoding, DecodingTask, word_loss
 from nlp_rnn.tasks.module import drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
@@ -49,7 +48,7 @@ class Translation(DecodingTask[TranslationProcessor, TranslationBatch]):
 
     name = "translation"
     shown = ("bleu",)
-    example = "zwei hunde spielen im schnee."
+    example = '"zwei hunde spielen im schnee."'
     processor_class = TranslationProcessor
 
     def __init__(
@@ -94,11 +93,7 @@ class Translation(DecodingTask[TranslationProcessor, TranslationBatch]):
         features = self.model.features(
             batch.source, target, batch.lengths, batch.target_lengths, teacher_forcing
         )
-        scored = batch.labels != IGNORED
-        last = self.model.decoder.fc_out
-        return linear_cross_entropy(
-            features[scored], last.weight, last.bias, batch.labels[scored], label_smoothing
-        )
+        return word_loss(self.model.decoder, features, batch.labels, label_smoothing)
 
     def measure(self, batch: TranslationBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None

@@ -87,6 +87,22 @@ def ours(
         _one_by_one(given, caller, texts, lambda text: written(answer([text])).get("tokens", 0))
 
 
+@settled
+def word_by_word(
+    given: Given, caller: Caller, model: str, precision: str = "fp32", anew: bool = False
+) -> None:
+    """Turns of so many readings of 200 words, classified after each: by a stream, or all of them `anew`."""
+    pipe = pipeline(given.task, model, 1, given.device, precision=precision)  # type: ignore[arg-type]
+    words = " ".join(texts_of(given)).split()[: 10 if given.quick else 200]
+    for readings in caller.rounds():
+        watch = caller.watch(given.device)
+        for _ in range(readings):
+            read = pipe.stream()
+            for count, word in enumerate(words, 1):
+                pipe(" ".join(words[:count])) if anew else read(word)
+        caller.report("words", readings * len(words), watch.stop())
+
+
 @torch.no_grad()
 def tutorial_translation(given: Given, caller: Caller, model: str) -> None:
     """The tutorial's decoding, of the same weights: a sentence at a time, a step at a time."""

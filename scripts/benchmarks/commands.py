@@ -102,6 +102,18 @@ def classify(given: Given) -> Report:
     return _forward(given, "classifying")
 
 
+def stream(given: Given) -> Report:
+    """A text that comes a word at a time, classified after each."""
+    anew = "all of the text anew"
+    with TemporaryDirectory() as folder:
+        facts, model = _model(given, folder)
+        contestants = [own(anew, "answering:word_by_word", given, model=model, anew=True)]
+        for name, weights, kind in _ours(given, model):
+            contestants.append(own(name, "answering:word_by_word", given, model=weights, precision=kind))
+        results = compete(contestants, given)
+    return Report(f"after each word, {given.data}, {given.device}", rows_of(results, anew), facts)
+
+
 def _forward(given: Given, title: str) -> Report:
     with TemporaryDirectory() as folder:
         facts, model = _model(given, folder)

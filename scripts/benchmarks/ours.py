@@ -53,7 +53,10 @@ def task_of(given: Given, data: DataModule, teacher_forcing: float = 1.0, cell: 
         return Translation(data.processor, cell=cell, teacher_forcing=teacher_forcing, **sizes)
     if given.task == "sentiment":
         width = 16 if given.quick else 300
-        return Sentiment(data.processor, width, width, num_layers=2, dropout=0.5, cell=cell)
+        both = given.command != "stream"
+        return Sentiment(
+            data.processor, width, width, num_layers=2, dropout=0.5, cell=cell, bidirectional=both
+        )
     if given.quick:
         return Tagging(data.processor, embedding_dim=16, hidden_dim=16, cell=cell)
     return Tagging(

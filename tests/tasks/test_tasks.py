@@ -13,6 +13,7 @@ from torchmetrics.utilities import dim_zero_sum
 
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.captioning import CaptioningProcessor
 from nlp_rnn.data.language_modeling import LanguageModelingProcessor
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.sentiment import SentimentProcessor
@@ -59,7 +60,11 @@ ROWS = {
     },
     "language_modeling": {"text": SENTENCES},
 }
-WRITES = ("translation", "language_modeling")
+ROWS["captioning"] = {
+    "features": torch.eye(6).tolist(),
+    "caption": ROWS["translation"]["target"],
+}
+WRITES = ("translation", "captioning", "language_modeling")
 CASES = [(name, cell) for name in TASKS for cell in CELLS]
 
 
@@ -76,6 +81,9 @@ def make_processor(name, words=tuple(SENTENCES)):
     if name == "language_modeling":
         return LanguageModelingProcessor(Vocabulary.train(words, every))
     target = Vocabulary.train(ROWS["translation"]["target"], every)
+    if name == "captioning":
+        scale = 0.5 if words == tuple(SENTENCES) else 0.4  # other words stand for other vectors
+        return CaptioningProcessor(target, [0.2] * 6, scale)
     return TranslationProcessor(Vocabulary.train(words, every), target)
 
 
@@ -140,15 +148,15 @@ def test_every_task_and_cell_learns_a_tiny_corpus(name, cell):
             assert answer["label"] == {"0": "negative", "1": "positive"}[rows["label"][row]]
         elif name == "tagging" and rows["upos"][row] != ["_"]:
             assert answer["tags"] == rows["upos"][row]
-        elif name == "translation":
-            assert answer["text"] == rows["target"][row].replace(" .", ".")
         elif name == "language_modeling":
             assert answer["text"] == ""  # the whole text was given
+        elif name in WRITES:
+            assert answer["text"] == ROWS["translation"]["target"][row].replace(" .", ".")
 
 
 def classes_of(task):
     if task.name in WRITES:
-        return len(getattr(task.processor, "target" if task.name == "translation" else "tokens"))
+        return len(getattr(task.processor, "tokens" if task.name == "language_modeling" else "target"))
     return len(task.processor.labels)
 
 
@@ -197,6 +205,8 @@ def test_label_smoothing_is_of_the_training_loss_alone(name):
     loss = smooth.loss(batch)
     if name == "translation":
         logits = smooth.model(batch.source, batch.target, batch.lengths)
+    elif name == "captioning":
+        logits = smooth.model(batch.vectors, batch.target)
     elif name == "tagging":
         logits = smooth._logits(batch, batch.words)
     elif name == "language_modeling":
@@ -220,9 +230,9 @@ def test_word_dropout_hides_words_from_training_alone(name):
     task = make_task(name, word_dropout=0.5)
     batch = one_batch(task)
     seen = []
-    reader = task.model.decoder if name == "translation" else task.model
+    reader = getattr(task.model, "decoder", task.model)
     reader.embedding.register_forward_pre_hook(lambda layer, given: seen.append(given))
-    whole = {"tagging": "words", "translation": "target"}.get(name, "tokens")
+    whole = {"tagging": "words", "translation": "target", "captioning": "target"}.get(name, "tokens")
     before = getattr(batch, whole).clone()
 
     for _ in range(20):
@@ -319,8 +329,8 @@ def test_stages_log_and_start_anew(name, tmp_path):
     one = run.test(task, batches(task, size=2), verbose=False)
     two = run.test(task, batches(task, size=6), verbose=False)
     assert one[0] == pytest.approx(two[0], rel=1e-5)
-    figures = {"sentiment": "accuracy", "tagging": "unknown_accuracy", "translation": "chrf"}
-    shown = figures.get(name, "bits_per_character")
+    figures = {"sentiment": "accuracy", "tagging": "unknown_accuracy"}
+    shown = figures.get(name, "bits_per_character" if name == "language_modeling" else "chrf")
     assert f"test/{shown}" in one[0]
     run.fit_loop.max_epochs = 1
     run.fit(task, batches(task, size=2), batches(task, size=2))
@@ -508,6 +518,7 @@ def test_gradients_are_clipped_under_fused_optimizers(algorithm, precision, tmp_
         ("translation", {"decoding": Decoding(beam=0)}, "decoding.beam must be"),
         ("translation", {"decoding": Decoding(length_penalty=math.inf)}, "decoding.length_penalty must be"),
         ("translation", {"decoding": Decoding(max_output=0)}, "decoding.max_output must be"),
+        ("captioning", {"noise": -1.0}, "noise must be"),
         ("sentiment", {"label_smoothing": 1.0}, "label_smoothing must be"),
         ("sentiment", {"word_dropout": math.inf}, "word_dropout must be"),
         ("sentiment", {"optimization": Optimization(lr=math.nan)}, "optimization.lr must be"),
@@ -549,7 +560,7 @@ def test_training_goes_on_with_the_same_vocabulary_alone(name, tmp_path):
 
     # As many words, but others: silently nonsense otherwise.
     others = [text.replace("film", "book") for text in SENTENCES]
-    options = {"num_layers": 1} if name == "translation" else {}
+    options = {"num_layers": 1} if name in WRITES else {}
     other = TASKS[name](make_processor(name, others), embedding_dim=8, hidden_dim=12, **options)
     assert other.model.state_dict().keys() == task.model.state_dict().keys()
     with pytest.raises(UsageError, match="another vocabulary or labels") as caught:
@@ -589,7 +600,7 @@ def test_stored_is_plain_and_builds_the_same_task(name, cell):
     assert again.optimization == task.optimization
 
 
-@pytest.mark.parametrize("name", ["tagging", "translation"])
+@pytest.mark.parametrize("name", ["tagging", *WRITES])
 def test_a_batch_in_which_nothing_is_scored_teaches_nothing(name):
     task = make_task(name)
     batch = one_batch(task)
@@ -606,6 +617,7 @@ def test_a_batch_in_which_nothing_is_scored_teaches_nothing(name):
         ("sentiment", {"padding"}),
         ("tagging", {"padding", "padding_character"}),
         ("translation", {"padding", "padding_target"}),
+        ("captioning", {"padding", "padding_target"}),
     ],
 )
 def test_the_training_figures_are_of_all_tokens(name, padded, tmp_path):

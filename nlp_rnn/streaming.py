@@ -1,0 +1,48 @@
+"""A text read as it comes, and answered after each piece of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.machine import fast_products
+from nlp_rnn.tasks import Task
+
+
+class Stream:
+    """One text that comes a piece at a time: what is kept of it is a recurrent state, however long it grows.
+
+    Call it with a piece, and it answers for all that it has read: as the pipeline answers the whole text, in
+    the same time at its thousandth word as at its first. A piece is a word, or several; where the model reads
+    characters it is any part of the text, and nothing is put between two of them. A blank piece changes
+    nothing. The maximum length, to which a pipeline cuts texts, does not hold here.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._open: Any = None
+        self._reading = self._begin()
+
+    @torch.inference_mode()
+    @fast_products()
+    def _begin(self) -> Any:
+        return self._task.begin()
+
+    @torch.inference_mode()
+    @fast_products()
+    def __call__(self, piece: Any) -> dict[str, Any]:
+        """The answer for what has been read so far, this piece included.
+
+        Raises:
+            UsageError: the piece is no text, or has a lone surrogate; the stream is then as it was before.
+        """
+        processor = self._task.processor
+        if not processor.is_input(piece):
+            raise UsageError(f"the piece is no {processor.asked}: {piece!a:.60}")
+        settled, still_open = processor.settle(self._open, piece)
+        reading = self._task.advance(settled, self._reading)
+        answer = (self._task.advance(still_open, reading) if still_open else reading).answer
+        self._open, self._reading = still_open, reading
+        return answer

@@ -1,0 +1,137 @@
+"""Captioning: a vector of numbers said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.captioning import CaptioningBatch, CaptioningProcessor
+from nlp_rnn.data.vocabulary import UNK
+from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
+from nlp_rnn.models.captioner import Captioner
+from nlp_rnn.tasks.decoding import Decoding, DecodingTask, word_loss
+from nlp_rnn.tasks.module import drop_words, plain_settings
+from nlp_rnn.tasks.optimization import Optimization
+
+
+class Captioning(DecodingTask[CaptioningProcessor, CaptioningBatch]):
+    """Trains `Captioner` on vectors with captions.
+
+    `exact` is the share of captions that are right to the last sign; it, BLEU and chrF disregard case. BLEU
+    is of four words on end: of captions that are shorter it says nothing.
+
+    Args:
+        processor: the captions' vocabulary, the vectors' length and scale; linked from the data.
+        embedding_dim: size of the embedding.
+        hidden_dim: size of the recurrent state.
+        num_layers: recurrent layers.
+        dropout: on the embedding, between layers and before the last linear layer.
+        cell: rnn, gru, lstm, mingru or minlstm.
+        noise: standard deviation of Gaussian noise on the scaled vectors while the model trains.
+        label_smoothing: share of probability spread over all tokens in the training loss.
+        word_dropout: share of a caption's tokens hidden from the decoder while it trains.
+        decoding: how validation and test decode.
+        optimization: how the weights are moved.
+    """
+
+    name = "captioning"
+    shown = ("exact",)
+    processor_class = CaptioningProcessor
+
+    def __init__(
+        self,
+        processor: CaptioningProcessor,
+        embedding_dim: int = 64,
+        hidden_dim: int = 256,
+        num_layers: int = 1,
+        dropout: float = 0.2,
+        cell: str = "lstm",
+        noise: float = 0.0,
+        label_smoothing: float = 0.0,
+        word_dropout: float = 0.0,
+        decoding: Decoding = Decoding(),
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        settings = plain_settings(locals())
+        features, words = len(processor.means), len(processor.target)
+        model = Captioner(features, words, embedding_dim, hidden_dim, num_layers, dropout, cell)
+        super().__init__(processor, model, settings, optimization, decoding)
+        self.model: Captioner
+        self.noise = noise
+        self.label_smoothing = label_smoothing
+        self.word_dropout = word_dropout
+
+    @property
+    def example(self) -> str:  # type: ignore[override]
+        return f"[0.5] * {len(self.processor.means)}"
+
+    def make_metrics(self) -> dict[str, Metric]:
+        return {
+            "loss": MeanLoss(),
+            "exact": MeanLoss(),
+            "bleu": BLEU(lowercase=True),
+            "chrf": ChrF(lowercase=True),
+        }
+
+    def loss(self, batch: CaptioningBatch) -> Tensor:
+        assert batch.target is not None
+        vectors = batch.vectors
+        if self.noise:
+            vectors = vectors + self.noise * torch.randn_like(vectors)
+        shown = drop_words(batch.target[1:], self.word_dropout, UNK)
+        return self._mean_loss(batch, vectors, torch.cat([batch.target[:1], shown]), self.label_smoothing)
+
+    def _mean_loss(
+        self, batch: CaptioningBatch, vectors: Tensor, target: Tensor, label_smoothing: float
+    ) -> Tensor:
+        """A token's mean loss, the decoder being shown `target` [T, B]."""
+        assert batch.labels is not None
+        features = self.model.features(vectors, target, batch.target_lengths)
+        return word_loss(self.model.decoder, features, batch.labels, label_smoothing)
+
+    def measure(self, batch: CaptioningBatch, metrics: Mapping[str, Any]) -> None:
+        assert batch.labels is not None
+        assert batch.target is not None
+        assert batch.references is not None
+        count = (batch.labels != IGNORED).sum()
+        loss = self._mean_loss(batch, batch.vectors, batch.target, label_smoothing=0.0)
+        metrics["loss"].update(loss * count, count)
+        texts = [answer["text"] for answer in self.answer(batch)]
+        right = [_plain(one) == _plain(other) for one, other in zip(texts, batch.references, strict=True)]
+        metrics["exact"].update(torch.tensor(right).sum(), len(right))
+        metrics["bleu"].update(texts, batch.references)
+        metrics["chrf"].update(texts, batch.references)
+
+    def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        loss = metrics["loss"].compute()
+        return {
+            "loss": loss.item(),
+            "perplexity": loss.exp().item(),
+            "exact": metrics["exact"].compute().item(),
+            "bleu": float(metrics["bleu"].compute()),
+            "chrf": float(metrics["chrf"].compute()),
+        }
+
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "bleu_signature": metrics["bleu"].signature,
+            "chrf_signature": metrics["chrf"].signature,
+            "decoding": {"beam": self.decoding.beam, "length_penalty": self.decoding.length_penalty},
+        }
+
+    def answer(self, batch: CaptioningBatch) -> list[dict[str, Any]]:
+        """Of each vector its best caption `text`, the `score` and all `n_best` of them."""
+        nothing = torch.zeros(len(batch), dtype=torch.bool)
+        return self.decode(
+            self.model.decoder.step, self.model.start(batch.vectors), self.processor.target, nothing
+        )
+
+
+def _plain(text: str) -> str:
+    """A text as `exact` compares it: in lower case, with single spaces."""
+    return " ".join(text.lower().split())
