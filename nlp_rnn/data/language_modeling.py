@@ -53,6 +53,9 @@ class LanguageModelingProcessor(Processor):
             report_unknown(self.tokens.unknown(text))
         return {"prompt": list(inputs)}
 
+    def settle(self, still_open: str | None, piece: str) -> tuple[str, str]:
+        return self.tokens.settle(still_open, piece)
+
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         if "text" not in rows:  # of a beginning the end matters most
             whole = self.tokens.encode(rows["prompt"])

@@ -21,7 +21,7 @@ from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.loss import linear_cross_entropy
 from nlp_rnn.models.recurrent import State
 from nlp_rnn.tasks.decoding import Decoding, DecodingTask
-from nlp_rnn.tasks.module import drop_words, plain_settings
+from nlp_rnn.tasks.module import Reading, drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
 NEVER_WRITTEN = (PAD, UNK, BOS)
@@ -166,9 +166,10 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
         return {"tokens": tokens, "unknown_tokens": metrics["unknown"].compute().item()}
 
     def answer(self, batch: LanguageModelingBatch) -> list[dict[str, Any]]:
-        """Of each text what follows it as `text`, the `score` and all `n_best`; and its own `log_prob`.
+        """Of each text what follows it as `text`, the `score` and all `n_best`; and what is said of itself.
 
-        `log_prob` is of the tokens that are read, in nats; that the text ends there is not part of it.
+        That is its `log_prob`, in nats, without that of its end; and, with a `probability`, the token that is
+        likeliest to come `next`, perhaps the end.
         """
         # All but each text's last token is read; that one is what writing begins with.
         ends = batch.lengths - 1
@@ -183,7 +184,35 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
         found = self.decode(
             self.model.step, state, self.processor.tokens, torch.zeros(len(batch), dtype=torch.bool), last
         )
-        return [{**one, "log_prob": value} for one, value in zip(found, log_prob.tolist(), strict=True)]
+        ahead = self._ahead(self.model.step(last, state)[0], log_prob)
+        return [one | other for one, other in zip(found, ahead, strict=True)]
+
+    def begin(self) -> Reading:
+        like = self.model.embedding.weight
+        first = torch.tensor([BOS], device=self.device)
+        logits, state = self.model.step(first, self.model.rnn.initial_state(1, like))
+        log_prob = torch.zeros(1, device=self.device)
+        return Reading(self._ahead(logits, log_prob)[0], (*state, logits, log_prob))
+
+    def advance(self, piece: str, reading: Reading) -> Reading:
+        """The answer says what comes next, and how likely all is that has been read."""
+        *state, logits, log_prob = reading.state
+        (ids,) = self.processor.tokens.encode([piece])
+        for id in ids:
+            token = torch.tensor([id], device=self.device)
+            log_prob = log_prob - F.cross_entropy(logits.float(), token)
+            logits, state = self.model.step(token, tuple(state))  # type: ignore[assignment]
+        return Reading(self._ahead(logits, log_prob)[0], (*state, logits, log_prob)) if ids else reading
+
+    def _ahead(self, logits: Tensor, log_prob: Tensor) -> list[dict[str, Any]]:
+        """Of texts with these logits [B, vocab_size] of what follows, and these log-probabilities [B]."""
+        never = torch.tensor(NEVER_WRITTEN, device=logits.device)
+        best, ids = logits.float().index_fill(1, never, -torch.inf).softmax(1).max(1)
+        name = self.processor.tokens.tokenizer.id_to_token
+        return [
+            {"log_prob": own, "next": name(id), "probability": share}
+            for own, id, share in zip(log_prob.tolist(), ids.tolist(), best.tolist(), strict=True)
+        ]
 
     def write(self, prompt: str, how: Drawing) -> Iterator[Step]:
         """Read a beginning, then write on, a step at a time and at the same cost for each.
