@@ -54,9 +54,8 @@ def test_it_begins_by_reading_as_the_language_model_does(cell, tmp_path, capsys)
     made = sentiment(source, cell)
     said, count = capsys.readouterr(), len(list(made.model.rnn.parameters()))
     assert said.out == ""
-    assert said.err == (
-        f"init_encoder {source}: 8 of 10 tokens (80.0%) and {count} of {count} recurrent tensors carried over\n"
-    )
+    words = f"init_encoder {source}: 8 of 10 tokens (80.0%)"
+    assert said.err == f"{words} and {count} of {count} recurrent tensors carried over\n"
     for text in [*READ, *OTHER]:  # words that one of them lacks too
         outputs = []
         for task in (given, made):
