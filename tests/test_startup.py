@@ -40,6 +40,7 @@ def imported(program):
         (CLI.format(["fit", "--config", "conf/none.yaml"]), 2, "", HEAVY - {"yaml"}),
         (SCRIPT.format("scripts/predict.py"), 0, "--beam", HEAVY),
         (SCRIPT.format("scripts/evaluate.py"), 0, "--columns", HEAVY),
+        (SCRIPT.format("scripts/inspect_model.py"), 0, "--format", HEAVY),
         (CLI.format(["fit", "--config", "conf/tagging_builtin.yaml", "--print_config"]), 0, "lr:", LATE),
         ("import nlp_rnn.prediction", 0, "", LATE),
         (SECOND_START, 0, "'train': 20", LATE),
