@@ -40,7 +40,7 @@ library_name: nlp_rnn
 tags: [{task.name}, rnn]
 ---
 
-# {task.name.capitalize()} model
+# {task.name.capitalize().replace("_", " ")} model
 
 A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters, {sizes}.
 

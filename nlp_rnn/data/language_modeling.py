@@ -94,14 +94,8 @@ class LanguageModelingProcessor(Processor):
         if self.window is None:
             return super().loader(rows, batching, shuffle, rank, world_size)
         text = RunningText(rows)
-        return DataLoader(
-            text,
-            sampler=StreamSampler(len(text), self.window, batching, shuffle, rank, world_size),
-            batch_size=None,
-            collate_fn=self.collate,  # type: ignore[arg-type]
-            num_workers=batching.num_workers,
-            persistent_workers=batching.num_workers > 0,
-        )
+        sampler = StreamSampler(len(text), self.window, batching, shuffle, rank, world_size)
+        return self._batches(text, sampler, batching)
 
 
 class LanguageModelingData(CorpusData[LanguageModelingProcessor]):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
 from nlp_rnn.data.vocabulary import Vocabulary
@@ -82,9 +82,15 @@ class Processor(ABC):
     ) -> DataLoader:
         """Batches of encoded rows, grouped by length: all of them in random order, or each row once."""
         lengths = np.stack([rows.lengths(name) for name in self.length_columns], axis=1)
+        return self._batches(
+            rows, LengthGroupedSampler(lengths, batching, shuffle, rank, world_size), batching
+        )
+
+    def _batches(self, data: Dataset, sampler: DistributedSampler, batching: Batching) -> DataLoader:
+        """What the sampler asks of the data, a batch at a time."""
         return DataLoader(
-            rows,
-            sampler=LengthGroupedSampler(lengths, batching, shuffle, rank, world_size),
+            data,
+            sampler=sampler,
             batch_size=None,
             collate_fn=self.collate,  # type: ignore[arg-type]
             num_workers=batching.num_workers,

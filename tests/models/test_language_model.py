@@ -36,8 +36,8 @@ def test_steps_parts_and_the_whole_are_the_same(cell, tied):
     parts, between = reader(tokens[:4])
     rest, end = reader(tokens[4:], between)
     for found, last in ((torch.stack(steps), state), (torch.cat([parts, rest]), end)):
-        assert (found - whole).abs().max() < 1e-6
-        assert all((a - b).abs().max() < 1e-6 for a, b in zip(last, final, strict=True))
+        assert torch.allclose(found, whole, atol=1e-6)
+        assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(last, final, strict=True))
 
 
 @pytest.mark.parametrize(("cell", "tied"), CASES)
