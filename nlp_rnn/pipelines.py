@@ -51,8 +51,7 @@ class Pipeline:
         rows are.
 
         Raises:
-            UsageError: an input is no text, or has a lone surrogate; or it is no vector of the model's
-                length.
+            UsageError: an input is no text, or has a lone surrogate, or is no vector of the model's length.
         """
         if isinstance(inputs, str) or self.task.processor.is_one(inputs):
             return self._answers([inputs])[0]

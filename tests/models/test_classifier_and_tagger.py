@@ -49,6 +49,43 @@ def test_tagger_alone_equals_batched(cell, bidirectional, depth, characters):
         torch.testing.assert_close(together[:length, row], alone[:, 0], atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize(("cell", "depth", "pooling"), itertools.product(CELLS, (1, 2), POOLINGS))
+def test_classifier_steps_equal_the_whole(cell, depth, pooling):
+    torch.manual_seed(0)
+    model = Classifier(20, 3, 6, 5, depth, 0.5, cell, False, pooling).eval()
+    tokens = torch.randint(20, (7, 4))
+    state = model.initial_state(4)
+    sizes = [part.shape for part in state]
+    with torch.no_grad():
+        for time in range(7):
+            logits, state = model.step(tokens[time], state)
+            torch.testing.assert_close(logits, model(tokens[: time + 1]), atol=1e-6, rtol=0)
+            assert [part.shape for part in state] == sizes
+
+
+@pytest.mark.parametrize(("cell", "depth", "characters"), itertools.product(CELLS, (1, 2), (False, True)))
+def test_tagger_steps_equal_the_whole(cell, depth, characters):
+    torch.manual_seed(0)
+    model = Tagger(20, 4, 6, 5, depth, 0.5, cell, False, 9 if characters else 0, 3, 4).eval()
+    words, spelling = torch.randint(20, (7, 5)), torch.randint(8, (7, 5))
+    letters = (torch.randint(9, (6, 8)), torch.tensor([1, 2, 3, 4, 5, 6, 0, 2])) if characters else ()
+    whole = model(words, None, *letters, *([spelling] if characters else []))
+    state = model.initial_state(5)
+    with torch.no_grad():
+        for time in range(7):
+            logits, state = model.step(
+                words[time], state, *letters, *([spelling[time]] if characters else [])
+            )
+            torch.testing.assert_close(logits, whole[time], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("make", [Classifier, Tagger])
+def test_models_that_read_from_both_ends_have_no_steps(make):
+    model = make(20, 3, 6, 5, 1, 0.5)
+    with pytest.raises(ValueError, match="from both ends has no steps"):
+        model.step(torch.tensor([3]), model.initial_state(1))
+
+
 def test_unknown_pooling_is_refused():
     with pytest.raises(ValueError, match="'sum': use one of last, mean, max"):
         Classifier(5, 2, 3, 3, 1, 0.0, pooling="sum")
