@@ -36,6 +36,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "size": (1, 1_000_000),
     "max_tokens": (1, 1_000_000_000),
     "num_workers": (0, 256),
+    "length": (1, 10_000_000),
+    "horizon": (1, 100_000),
     "max_length": (1, 10_000_000),
     "max_word_length": (1, 10_000),
     "max_examples": (1, 10**12),

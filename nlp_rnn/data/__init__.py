@@ -2,6 +2,7 @@
 
 from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.corpora import Corpus
+from nlp_rnn.data.forecasting import ForecastingData
 from nlp_rnn.data.module import CorpusData, DataModule
 from nlp_rnn.data.sentiment import SentimentData
 from nlp_rnn.data.tagging import TaggingData
@@ -12,6 +13,7 @@ DATA: dict[str, type[CorpusData]] = {
     "sentiment": SentimentData,
     "tagging": TaggingData,
     "translation": TranslationData,
+    "forecasting": ForecastingData,
 }
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Corpus",
     "CorpusData",
     "DataModule",
+    "ForecastingData",
     "SentimentData",
     "TaggingData",
     "TranslationData",

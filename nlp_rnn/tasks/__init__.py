@@ -1,12 +1,13 @@
 """LightningModules, one a task: loss, metrics, optimiser."""
 
 from nlp_rnn.tasks.decoding import Decoding, DecodingTask
+from nlp_rnn.tasks.forecasting import Forecasting
 from nlp_rnn.tasks.module import Task
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.sentiment import Sentiment
 from nlp_rnn.tasks.tagging import Tagging
 from nlp_rnn.tasks.translation import Translation
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Sentiment, Tagging, Translation)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Sentiment, Tagging, Translation, Forecasting)}
 
-__all__ = ["TASKS", "Decoding", "DecodingTask", "Optimization", "Sentiment", "Tagging", "Task", "Translation"]
+__all__ = ["TASKS", "Decoding", "DecodingTask", "Forecasting", "Optimization", "Sentiment", "Tagging", "Task", "Translation"]
