@@ -37,6 +37,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_tokens": (1, 1_000_000_000),
     "num_workers": (0, 256),
     "length": (1, 10_000_000),
+    "sequences": (1, 10**8),
     "horizon": (1, 100_000),
     "max_length": (1, 10_000_000),
     "max_word_length": (1, 10_000),

@@ -3,6 +3,7 @@
 from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.forecasting import ForecastingData
+from nlp_rnn.data.long_memory import LongMemoryData
 from nlp_rnn.data.module import CorpusData, DataModule
 from nlp_rnn.data.sentiment import SentimentData
 from nlp_rnn.data.tagging import TaggingData
@@ -23,6 +24,7 @@ __all__ = [
     "CorpusData",
     "DataModule",
     "ForecastingData",
+    "LongMemoryData",
     "SentimentData",
     "TaggingData",
     "TranslationData",

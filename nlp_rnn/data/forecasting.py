@@ -117,7 +117,9 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         for name, theirs in processor.reading().items():
             ours = getattr(self, name)
             if name in ("inputs", "targets", "horizon") and ours != theirs:
-                raise UsageError(f"the model was trained with {name} {theirs}, the data has {ours}: give the same")
+                raise UsageError(
+                    f"the model was trained with {name} {theirs}, the data has {ours}: give the same"
+                )
         super().use(processor)
 
     def divided(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
@@ -149,7 +151,9 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
             windows = np.lib.stride_tricks.sliding_window_view(part.numbers, whole, axis=0).swapaxes(1, 2)
             steps.append(windows[:, : self.length, : len(self.inputs)].reshape(len(windows), -1))
             following.append(windows[:, self.length :, predicted].reshape(len(windows), -1))
-        return pa.table({"steps": lists(np.concatenate(steps)), "following": lists(np.concatenate(following))})
+        return pa.table(
+            {"steps": lists(np.concatenate(steps)), "following": lists(np.concatenate(following))}
+        )
 
     def make_processor(self, train: Dataset) -> ForecastingProcessor:
         series = self._series["train"]

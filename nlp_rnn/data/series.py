@@ -128,7 +128,9 @@ class SeriesData(CorpusData[P]):
         where, table = split
         for name in self.numbers:
             if not pa.types.is_floating(table.schema.field(name).type):
-                raise UsageError(f"{where}: column {name!r} holds lists; give each number a column of its own")
+                raise UsageError(
+                    f"{where}: column {name!r} holds lists; give each number a column of its own"
+                )
         table = checked(where, table, labels=self.numbers[0])  # no row of a series is left out
         if self.corpus.max_examples is not None:
             table = table.slice(0, self.corpus.max_examples)

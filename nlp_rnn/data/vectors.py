@@ -137,7 +137,9 @@ def _parsed(line: str, width: int) -> Any:
     try:
         numbers = [float(part) for part in line.replace(",", " ").split()]
     except ValueError as error:
-        raise UsageError(f"{error}; give numbers with spaces or commas between them, or a JSON list") from None
+        raise UsageError(
+            f"{error}; give numbers with spaces or commas between them, or a JSON list"
+        ) from None
     if width == 1 or len(numbers) % width:  # the latter is refused as it stands
         return numbers
     return [numbers[at : at + width] for at in range(0, len(numbers), width)]

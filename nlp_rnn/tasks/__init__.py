@@ -10,4 +10,14 @@ from nlp_rnn.tasks.translation import Translation
 
 TASKS: dict[str, type[Task]] = {task.name: task for task in (Sentiment, Tagging, Translation, Forecasting)}
 
-__all__ = ["TASKS", "Decoding", "DecodingTask", "Forecasting", "Optimization", "Sentiment", "Tagging", "Task", "Translation"]
+__all__ = [
+    "TASKS",
+    "Decoding",
+    "DecodingTask",
+    "Forecasting",
+    "Optimization",
+    "Sentiment",
+    "Tagging",
+    "Task",
+    "Translation",
+]
