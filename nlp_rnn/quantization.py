@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.models.layer import RecurrentLayer, State
 from nlp_rnn.models.ragged import unequal
-from nlp_rnn.models.recurrent import State
 
 INT8 = "int8"
 """What config.json says under `weights`."""
@@ -37,10 +37,13 @@ def quantize(model: M) -> M:
     """Replace every embedding, linear and recurrent layer by one with int8 weights, in place.
 
     Raises:
-        UsageError: the weights are int8 already.
+        UsageError: the weights are int8 already, or a layer's kind has no int8 counterpart.
     """
     if is_quantized(model):
         raise UsageError("the weights are int8 already")
+    for module in model.modules():
+        if isinstance(module, RecurrentLayer) and not isinstance(module, nn.RNNBase):
+            raise UsageError(f"{type(module).__name__} layers have no int8 weights: use rnn, gru or lstm")
     for name, child in list(model.named_children()):
         if isinstance(child, nn.Embedding):
             setattr(model, name, Int8Embedding(child.weight))
@@ -249,6 +252,21 @@ class Int8Recurrent(_Int8):
     ) -> Tensor:
         """As `forward`, the outputs alone."""
         return self(input, state, lengths)[0]
+
+    def stepwise(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
+        """The same, one step a call: [B, I] and a state -> [B, H] and the state after it.
+
+        Raises:
+            ValueError: the layer is bidirectional.
+        """
+        if self.bidirectional:
+            raise ValueError("a bidirectional layer cannot go step by step: it begins at both ends")
+
+        def step(input: Tensor, state: State) -> tuple[Tensor, State]:
+            output, state = self(input[None], state)
+            return output[0], state
+
+        return step
 
     def _run(self, input: Tensor, state: State, alive: list[int]) -> tuple[Tensor, State]:
         """`alive` falls from step to step; it says how many of the first rows each step is for."""

@@ -19,7 +19,7 @@ from nlp_rnn.data.sentiment import SentimentProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.recurrent import CELLS, recurrent_layer
+from nlp_rnn.models.recurrent import recurrent_layer
 from nlp_rnn.pipelines import pipeline
 from nlp_rnn.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.quantization import Int8Embedding, Int8Linear, Int8Recurrent, is_quantized, quantize
@@ -27,6 +27,7 @@ from nlp_rnn.tasks import TASKS
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "quantize.py"
 TEXTS = ["i work at google .", "the work is not good , but the film is .", "good", "", "a b c d e f g h i"]
+CELLS = ("rnn", "gru", "lstm")  # those that have int8 weights
 CASES = list(itertools.product(CELLS, (False, True), (1, 2, 3)))
 LENGTHS = torch.tensor([3, 6, 0, 1, 6, 4])
 
@@ -109,9 +110,10 @@ def test_steps_equal_the_whole(cell):
     input = torch.randn(5, 3, 16)
     whole, final = layer(input)
     state = layer.initial_state(3, input)
+    twin = layer.stepwise()
     for time in range(5):
-        output, state = layer(input[time : time + 1], state)
-        assert torch.equal(output[0], whole[time])
+        output, state = twin(input[time], state)
+        assert torch.equal(output, whole[time])
     assert all(torch.equal(one, other) for one, other in zip(state, final, strict=True))
 
 
@@ -251,6 +253,21 @@ def test_training_is_refused(name, tmp_path):
         trainer.fit(task, data)
     with pytest.raises(UsageError, match="int8 weights only answer"):
         task.train()
+
+
+def test_both_directions_step_by_step_are_refused():
+    with pytest.raises(ValueError, match="cannot go step by step"):
+        pair("gru", True, 1)[1].stepwise()
+
+
+@pytest.mark.parametrize("cell", ["mingru", "minlstm"])
+@pytest.mark.parametrize("name", TASKS)
+def test_cells_without_int8_weights_are_refused_and_left_whole(name, cell):
+    task = tiny(name, cell)
+    before = repr(task.model)
+    with pytest.raises(UsageError, match=r"^Min(GRU|LSTM) layers have no int8 weights"):
+        quantize(task.model)
+    assert repr(task.model) == before
 
 
 def test_quantising_twice_is_refused():

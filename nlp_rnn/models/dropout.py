@@ -19,15 +19,28 @@ _LEVELS = 1 << 16
 class Dropout(nn.Dropout):
     """`torch.nn.Dropout` (Srivastava et al. 2014), by `dropout`."""
 
+    def __init__(self, p: float = 0.5, locked: bool = False) -> None:
+        super().__init__(p)
+        self.locked = locked
+
     def forward(self, input: Tensor) -> Tensor:
-        return dropout(input, self.p, self.training)
+        return dropout(input, self.p, self.training, self.locked)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + (", locked=True" if self.locked else "")
 
 
-def dropout(input: Tensor, p: float, training: bool = True) -> Tensor:
-    """Zero each element with probability `p`, to the nearest 1/65536, and scale the others by 1 / (1 - p)."""
+def dropout(input: Tensor, p: float, training: bool = True, locked: bool = False) -> Tensor:
+    """Zero each element with probability `p`, to the nearest 1/65536, and scale the others by 1 / (1 - p).
+
+    With `locked` the same elements at every step of [T, B, F], one draw for each of [B, F] (Gal & Ghahramani
+    2016).
+    """
     threshold = round(p * _LEVELS)
     if not training or threshold == 0:
         return input
+    if locked:
+        return input * dropout(input.new_ones(input.shape[1:]), p)
     if input.device.type != "cpu" or threshold == _LEVELS:
         return F.dropout(input, p)
     return _Dropout.apply(input, threshold)

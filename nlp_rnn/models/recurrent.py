@@ -1,13 +1,14 @@
 """Recurrent layers that know how long each sequence is.
 
-`CELLS` names them. Each is the torch layer of the same name, with the same weights and the same printout,
-that also takes the lengths of its sequences: what follows a sequence's end never reaches its answer, in
-either direction, and the final state is the one at each sequence's own end.
+`CELLS` names them. Those that torch has too are its layers, with the same weights and the same printout, that
+also take the lengths of their sequences: what follows a sequence's end never reaches its answer, in either
+direction, and the final state is the one at each sequence's own end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +17,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlp_rnn.models.dropout import dropout
 from nlp_rnn.models.kernels import lstm_layer, rounded
+from nlp_rnn.models.layer import RecurrentLayer, State
+from nlp_rnn.models.minimal import MinGRU, MinLSTM
 from nlp_rnn.models.ragged import Permuted, Placed, Segment, Taken, cut, unequal
-
-State = tuple[Tensor, ...]
-"""Recurrent state: always a tuple, of one tensor (RNN, GRU: h) or two (LSTM: h, c).
-
-Each is [num_layers * directions, B, H].
-"""
 
 # Added to a gate before its sigmoid, this makes it exactly 0 or 1 in every floating-point type.
 _SATURATED = 1e4
@@ -33,40 +30,27 @@ _WIDE = 512
 _ROWS_A_STEP = 16
 
 
-class _LengthAware(nn.RNNBase):
-    """What the three layers share; each names its cell's function and how many tensors its state has."""
+class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
+    """What the layers that torch has too share; each names its cell and its kernel."""
 
-    state_tensors = 1
+    cell: type[nn.Module]
 
-    def forward(  # type: ignore[override]
-        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
-    ) -> tuple[Tensor, State]:
-        """Run over whole sequences.
-
-        Args:
-            input: [T, B, I], float.
-            state: where to start; zeros if left out.
-            lengths: [B] integers from 0 to T, best on the CPU; every sequence has T steps if left out.
-
-        Returns:
-            The outputs [T, B, directions * H], zero behind each sequence's end, and the state at each
-            sequence's own end. A sequence of length 0 ends in the state it began with.
-
-        Raises:
-            ValueError: `lengths` has another size than the batch, or reaches outside 0..T.
-        """
-        return self._run(input, state, lengths, exact_state=True)
-
-    def outputs(
-        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
-    ) -> Tensor:
-        """As `forward`, the outputs alone: cheaper where lengths differ."""
-        return self._run(input, state, lengths, exact_state=False)[0]
-
-    def initial_state(self, batch: int, like: Tensor) -> State:
-        """A zero state for `batch` sequences, of the device and type of the float tensor `like`."""
-        layers = self.num_layers * (2 if self.bidirectional else 1)
-        return (like.new_zeros(layers, batch, self.hidden_size),) * self.state_tensors
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        locked: bool = False,
+        weight_dropout: float = 0.0,
+    ) -> None:
+        if not 0.0 <= weight_dropout <= 1.0:
+            raise ValueError(f"weight_dropout must lie between 0 and 1, not {weight_dropout}")
+        options: dict[str, Any] = {"dropout": dropout, "bidirectional": bidirectional}
+        super().__init__(input_size, hidden_size, num_layers, **options)  # type: ignore[arg-type]
+        self.locked = locked
+        self.weight_dropout = weight_dropout
 
     def _run(
         self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
@@ -78,10 +62,12 @@ class _LengthAware(nn.RNNBase):
         if steps == 0 or batch == 0 or (lengths is not None and not lengths.any()):
             width = self.hidden_size * (2 if self.bidirectional else 1)
             return input.new_zeros(steps, batch, width), state
-        if input.is_cuda:
+        dropped = self.training and self.weight_dropout > 0
+        if input.is_cuda and not dropped and not (self.training and self.locked and self.dropout):
             return self._run_cudnn(input, state, lengths)
-        if steps == 1 and not torch.is_grad_enabled() and not self.bidirectional and lengths is None:
-            return self._step(input, state)
+        if steps == 1 and lengths is None and not (torch.is_grad_enabled() or self.bidirectional or dropped):
+            output, state = self.stepwise()(input[0], state)
+            return output[None], state
         if lengths is None:
             return self._run_layers(input, state, None, exact_state)
         ordered, order = lengths.sort(descending=True, stable=True)
@@ -95,27 +81,15 @@ class _LengthAware(nn.RNNBase):
         """All layers in one call; cuDNN has kernels for packed sequences."""
         start = state if self.state_tensors > 1 else state[0]
         if lengths is None:
-            output, final = super().forward(input, start)
+            output, final = super(RecurrentLayer, self).forward(input, start)
             return output, final if isinstance(final, tuple) else (final,)
         packed = pack_padded_sequence(input, lengths.clamp(min=1), enforce_sorted=False)
-        output, final = super().forward(packed, start)
+        output, final = super(RecurrentLayer, self).forward(packed, start)
         output, _ = pad_packed_sequence(output, total_length=input.size(0))
         final = final if isinstance(final, tuple) else (final,)
         alive = (lengths > 0).to(input.device)[:, None]  # [B, 1]
         final = tuple(torch.where(alive, new, old) for new, old in zip(final, state, strict=True))
         return output * alive, final
-
-    def _step(self, input: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step of all layers, without the cost of setting up a run over many."""
-        hidden = input[0]
-        finals = []
-        for layer in range(self.num_layers):
-            if layer:
-                hidden = dropout(hidden, self.dropout, self.training)
-            final = self._cell(hidden, tuple(part[layer] for part in state), [*self.all_weights[layer]])
-            hidden = final[0]
-            finals.append(final)
-        return hidden[None], tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
     def _run_layers(
         self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
@@ -136,10 +110,10 @@ class _LengthAware(nn.RNNBase):
         finals: list[State] = []
         for layer in range(self.num_layers):
             if layer:
-                input = dropout(input, self.dropout, self.training)
+                input = dropout(input, self.dropout, self.training, self.locked)
             first = layer * directions
             start = tuple(part[first : first + directions] for part in state)
-            weights: list[list[Tensor]] = [[*each] for each in self.all_weights[first : first + directions]]
+            weights = [self._weights(first + direction) for direction in range(directions)]
             if lengths is None:
                 input, final = self._kernel(input, start, [w for each in weights for w in each])
                 finals.append(final)
@@ -156,6 +130,14 @@ class _LengthAware(nn.RNNBase):
             input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
             input = input * inside
         return input, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
+
+    def _weights(self, index: int) -> list[Tensor]:
+        """Those of one layer and direction for one call; in training some recurrent ones are dropped.
+
+        DropConnect (Wan et al. 2013) on the hidden-to-hidden matrix, as in the AWD-LSTM (Merity et al. 2018).
+        """
+        w_ih, w_hh, *biases = self.all_weights[index]
+        return [w_ih, dropout(w_hh, self.weight_dropout, self.training), *biases]
 
     def _run_segments(
         self,
@@ -199,38 +181,36 @@ class _LengthAware(nn.RNNBase):
         """One layer, in as many directions as there are weights for: [T, B, I] -> [T, B, directions * H]."""
         raise NotImplementedError  # pragma: no cover
 
-    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
-        """One step of one layer: [B, I], state [B, H] -> state [B, H]."""
-        raise NotImplementedError  # pragma: no cover
+    def _new_cell(self, input_size: int) -> nn.Module:
+        return self.cell(input_size, self.hidden_size, device="meta")
 
 
 class RNN(_LengthAware, nn.RNN):  # type: ignore[misc]
     """Elman's network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) (Elman 1990)."""
+
+    cell = nn.RNNCell
 
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
         both = len(weights) > 4
         output, final = torch.rnn_tanh(input, state[0], weights, True, 1, 0.0, self.training, both, False)
         return output, (final,)
 
-    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
-        return (torch.rnn_tanh_cell(input, state[0], *weights),)
-
 
 class GRU(_LengthAware, nn.GRU):  # type: ignore[misc]
     """Gated recurrent unit (Cho et al. 2014), with torch's placing of the reset gate."""
+
+    cell = nn.GRUCell
 
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
         both = len(weights) > 4
         output, final = torch.gru(input, state[0], weights, True, 1, 0.0, self.training, both, False)
         return output, (final,)
 
-    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
-        return (torch.gru_cell(input, state[0], *weights),)
-
 
 class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
     """Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate (Gers et al. 2000)."""
 
+    cell = nn.LSTMCell
     state_tensors = 2
 
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
@@ -273,13 +253,14 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
         finals: list[State] = []
         for layer in range(self.num_layers):
             if layer:
-                packed = dropout(packed, self.dropout, self.training)
+                packed = self._drop_packed(packed, places % batch, batch)
             outputs = []
             for direction in range(directions):
                 index = layer * directions + direction
                 h, c = (part[index] for part in state)
-                weights: list[Tensor] = [*self.all_weights[index]]
-                output, h, c = lstm_layer(packed, h, c, weights, sizes, backwards=bool(direction))
+                output, h, c = lstm_layer(
+                    packed, h, c, self._weights(index), sizes, backwards=bool(direction)
+                )
                 outputs.append(output)
                 finals.append((h, c))
             packed = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
@@ -288,22 +269,49 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
             output = output * (torch.arange(steps)[:, None] < lengths).unsqueeze(-1)
         return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
-    def _cell(self, input: Tensor, state: State, weights: list[Tensor]) -> State:
-        return torch.lstm_cell(input, state, *weights)  # type: ignore[arg-type]
+    def _drop_packed(self, packed: Tensor, sequences: Tensor, batch: int) -> Tensor:
+        """Dropout of [N, I], row n that of sequence `sequences[n]`; rows behind those are zero."""
+        if not (self.locked and self.training and self.dropout):
+            return dropout(packed, self.dropout, self.training)
+        masks = dropout(packed.new_ones(batch, packed.size(1)), self.dropout)
+        return packed * F.pad(masks[sequences], (0, 0, 0, len(packed) - len(sequences)))
 
 
-CELLS: dict[str, Callable[..., _LengthAware]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+CELLS: dict[str, Callable[..., RecurrentLayer]] = {
+    "rnn": RNN,
+    "gru": GRU,
+    "lstm": LSTM,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
+}
 
 
 def recurrent_layer(
-    cell: str, input_size: int, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool = False
-) -> _LengthAware:
-    """A layer of the cells table, by name; `dropout` acts between layers, so not on one alone.
+    cell: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    dropout: float,
+    bidirectional: bool = False,
+    locked: bool = False,
+    weight_dropout: float = 0.0,
+) -> RecurrentLayer:
+    """A layer of the cells table, by name.
+
+    Args:
+        cell: its name.
+        input_size: I.
+        hidden_size: H.
+        num_layers: how many, each reading the outputs of the one before.
+        dropout: between layers, so not on one alone.
+        bidirectional: whether to read from the end too.
+        locked: whether `dropout` has one mask for all time steps.
+        weight_dropout: of the hidden-to-hidden weights, one mask a call.
 
     Raises:
-        ValueError: there is no cell of that name.
+        ValueError: there is no cell of that name, or it has no weights of that kind to drop.
     """
     if cell not in CELLS:
         raise ValueError(f"unknown cell {cell!r}: use one of {', '.join(CELLS)}")
     between = dropout if num_layers > 1 else 0.0
-    return CELLS[cell](input_size, hidden_size, num_layers, dropout=between, bidirectional=bidirectional)
+    return CELLS[cell](input_size, hidden_size, num_layers, between, bidirectional, locked, weight_dropout)

@@ -27,7 +27,7 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
         hidden_dim: size of the recurrent state, in each direction.
         num_layers: recurrent layers.
         dropout: on the embedding, between layers and before the last linear layer.
-        cell: rnn, gru or lstm.
+        cell: rnn, gru, lstm, mingru or minlstm.
         bidirectional: read from both ends.
         pooling: last (state), mean or max (of the outputs).
         label_smoothing: share of probability spread over all labels in the training loss.

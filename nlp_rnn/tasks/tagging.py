@@ -28,7 +28,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
         hidden_dim: size of the recurrent state, in each direction.
         num_layers: recurrent layers.
         dropout: on the words' vectors, between layers and before the last linear layer.
-        cell: rnn, gru or lstm.
+        cell: rnn, gru, lstm, mingru or minlstm.
         bidirectional: read from both ends.
         character_embedding_dim: size of the letters' embedding.
         character_hidden_dim: size of the state that reads a word's letters, in each direction.

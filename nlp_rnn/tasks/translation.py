@@ -39,7 +39,7 @@ class Translation(DecodingTask[TranslationProcessor, TranslationBatch]):
         hidden_dim: size of the recurrent state.
         num_layers: recurrent layers a side.
         dropout: on embeddings, between layers and before the last linear layer.
-        cell: rnn, gru or lstm.
+        cell: rnn, gru, lstm, mingru or minlstm.
         teacher_forcing: probability that the decoder is shown the true word while it trains.
         label_smoothing: share of probability spread over all words in the training loss.
         word_dropout: share of target words hidden from the decoder while it trains.

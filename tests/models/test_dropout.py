@@ -64,3 +64,25 @@ def test_the_module_prints_and_acts_as_torchs():
     assert repr(layer) == repr(nn.Dropout(0.5))
     assert (layer(torch.ones(1000)) == 0).any()
     assert torch.equal(layer.eval()(torch.ones(10)), torch.ones(10))
+
+
+@pytest.mark.parametrize("p", [0.3, 1.0])
+def test_locked_is_one_mask_for_all_steps(p):
+    torch.manual_seed(0)
+    input = torch.rand(7, 80, 90, requires_grad=True)
+    output = dropout(input, p, locked=True)
+    zero = output == 0
+    assert torch.equal(zero, zero[:1].expand_as(zero))
+    assert zero[0].float().mean().item() == pytest.approx(p, abs=0.02)
+    assert all(len(column.unique()) == (1 if p == 1 else 2) for column in (zero[0, 0], zero[0, :, 0]))
+    torch.testing.assert_close(output, torch.where(zero, 0, input / (1 - p)), atol=0, rtol=1e-4)
+    output.sum().backward()
+    assert torch.equal(input.grad == 0, zero)
+
+
+def test_the_locked_module():
+    layer = Dropout(0.5, locked=True)
+    assert repr(layer) == "Dropout(p=0.5, inplace=False, locked=True)"
+    zero = layer(torch.ones(3, 40, 5)) == 0
+    assert torch.equal(zero[0], zero[2])
+    assert torch.equal(layer.eval()(torch.ones(3, 4, 5)), torch.ones(3, 4, 5))

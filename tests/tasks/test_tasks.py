@@ -512,7 +512,7 @@ def test_settings_without_sense(name, options, message):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_unknown_cells(name):
-    with pytest.raises(UsageError, match="cell must be one of rnn, gru, lstm, not 'mamba'"):
+    with pytest.raises(UsageError, match="cell must be one of rnn, gru, lstm, mingru, minlstm, not 'mamba'"):
         make_task(name, "mamba")
 
 

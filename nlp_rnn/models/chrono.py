@@ -1,0 +1,46 @@
+"""First biases for long memory: chrono initialisation (Tallec & Ollivier 2018, section 2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from nlp_rnn.models.layer import RecurrentLayer
+from nlp_rnn.models.minimal import MinGRU, MinLSTM
+from nlp_rnn.models.recurrent import GRU, LSTM
+
+# Of each kind of layer, where the gates stand that keep the old state, and those that let new in.
+_GATES: dict[type[RecurrentLayer], tuple[int | None, int | None]] = {
+    LSTM: (1, 0),  # i, f, g, o
+    GRU: (1, None),  # r, z, n; torch's z keeps
+    MinGRU: (None, 0),  # z, c
+    MinLSTM: (1, 0),  # i, f, c
+}
+
+
+@torch.no_grad()
+def chrono_(layer: RecurrentLayer, longest: float) -> None:
+    """Set a layer's gate biases, in place, for dependencies of up to `longest` steps.
+
+    Each unit draws a time u from U(1, longest - 1); the gate that keeps its state begins with the bias log u
+    and the one that lets new in with -log u. It then forgets at the rate 1 / (1 + u). Where there are two
+    biases the first is set, and the second is 0.
+
+    Raises:
+        ValueError: the layer has no such gates, or `longest` is below 2 or not finite.
+    """
+    if type(layer) not in _GATES:
+        raise ValueError(f"{type(layer).__name__} has no gates that keep a state: chrono_ sets none")
+    if not 2 <= longest < math.inf:
+        raise ValueError(f"longest must be a finite number of steps, at least 2, not {longest}")
+    keeps, enters = _GATES[type(layer)]
+    for _, *parameters in layer.all_weights:
+        biases: list[Tensor] = [part.view(-1, layer.hidden_size) for part in parameters if part.dim() == 1]
+        times = torch.empty_like(biases[0][0]).uniform_(1, longest - 1).log()
+        for gate, sign in ((keeps, 1), (enters, -1)):
+            if gate is not None:
+                biases[0][gate] = sign * times
+                for other in biases[1:]:
+                    other[gate] = 0
