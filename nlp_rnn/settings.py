@@ -25,6 +25,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lr": (1e-12, 100),
     "weight_decay": (0, 100),
     "warmup": (0, 1),
+    "memory": (0, 1_000_000_000),
     "patience": (0, 1_000_000),
     "factor": (1e-6, 0.999),
     # decoding

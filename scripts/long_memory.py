@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=10_000, help="fresh sequences to measure on")
     parser.add_argument("--hidden-dim", type=int, default=64)
     parser.add_argument("--layers", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=4_000)
+    parser.add_argument("--steps", type=int, default=2_000)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--lr", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -86,16 +86,17 @@ def trained(cell: str, given: argparse.Namespace) -> tuple[float, float, float, 
         given.problem, given.length, given.train, given.validation, given.test, given.seed,
         Batching(given.batch_size),
     )  # fmt: skip
+    memory = given.length if cell != "rnn" and not given.document else 0
     task = Forecasting(
         data.processor, given.hidden_dim, given.layers, cell=cell,
-        optimization=Optimization(optimizer="adam", lr=given.lr, schedule="cosine"),
+        optimization=Optimization(optimizer="adam", lr=given.lr, schedule="cosine", memory=memory),
     )  # fmt: skip
     logger = CSVLogger(given.output, name=None, version=cell)
     every = max(1, given.steps // 40)
     trainer = pl.Trainer(
-        max_steps=given.steps, val_check_interval=every, check_val_every_n_epoch=None, log_every_n_steps=every,
-        gradient_clip_val=1.0, logger=logger, accelerator="cpu", enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False,
+        max_steps=given.steps, val_check_interval=every, check_val_every_n_epoch=None,
+        log_every_n_steps=every, gradient_clip_val=1.0, logger=logger, accelerator="cpu",
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     start = time.perf_counter()
     trainer.fit(task, data)
@@ -114,11 +115,12 @@ def curves_of(metrics: Path) -> dict[str, list[tuple[float, float]]]:
     """Training and validation error, points (step, error), from what Lightning logged."""
     with metrics.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    columns = {"train": "train/loss_step", "val": "val/mse"}
-    return {
-        name: [(float(row["step"]) + 1, float(row[column])) for row in rows if row.get(column)]
-        for name, column in columns.items()
-    }
+
+    def points(column: str) -> list[tuple[float, float]]:
+        return [(float(row["step"]) + 1, float(row[column])) for row in rows if row.get(column)]
+
+    epochs = points("train/loss_epoch")
+    return {"train": epochs if len(epochs) >= 10 else points("train/loss_step"), "val": points("val/mse")}
 
 
 if __name__ == "__main__":

@@ -8,23 +8,40 @@ import yaml
 
 from nlp_rnn.cli import conf_folder, main
 from nlp_rnn.data import Corpus
+from nlp_rnn.data.examples import EXAMPLES
 from nlp_rnn.settings import check_settings
+from nlp_rnn.tasks import TASKS
 
 CONF = conf_folder()
 CORPORA = sorted(path.name for path in CONF.glob("*.yaml"))
 OVERLAYS = sorted(path.name for path in (CONF / "trainer").glob("*.yaml"))
 
-TINY = [
+TEXT = [
     *("--data.corpus.path", "builtin", "--data.corpus.config", "null", "--data.corpus.max_examples", "200"),
     *("--data.batching.size", "16", "--data.max_length", "12"),
     *("--model.embedding_dim", "8", "--model.hidden_dim", "8"),
+]
+QUICK = [
     *("--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1", "--trainer.max_epochs", "1"),
     *("--trainer.precision", "32-true", "--trainer.enable_progress_bar", "false"),
 ]
 
 
+def task_of(name):
+    """The task that a configuration is for, by its class."""
+    kind = yaml.safe_load((CONF / name).read_text())["model"]["class_path"].rpartition(".")[2]
+    return next(task for task, found in TASKS.items() if found.__name__ == kind)
+
+
+def tiny(name):
+    """What makes a configuration a matter of seconds."""
+    if task_of(name) == "forecasting":
+        return [*QUICK, "--trainer.check_val_every_n_epoch", "1"]
+    return [*TEXT, *QUICK]
+
+
 def test_there_is_something_to_test():
-    assert {name.partition("_")[0] for name in CORPORA} == {"sentiment", "tagging", "translation"}
+    assert {task_of(name) for name in CORPORA} >= {"sentiment", "tagging", "translation", "forecasting"}
     assert len(CORPORA) >= 8
     assert {"bf16.yaml", "ddp.yaml", "gpu.yaml"} <= set(OVERLAYS)
 
@@ -37,10 +54,10 @@ def test_the_first_line_is_the_command_that_runs_it(name):
 
 @pytest.mark.parametrize("name", CORPORA)
 def test_it_trains(name, tmp_path):
-    main(["fit", "--config", f"conf/{name}", *TINY, "--runs", str(tmp_path)])
+    main(["fit", "--config", f"conf/{name}", *tiny(name), "--runs", str(tmp_path)])
     (run,) = (tmp_path / name.removesuffix(".yaml")).glob("1")
     config = json.loads((run / "model" / "config.json").read_text())
-    assert config["task"] == name.partition("_")[0]
+    assert config["task"] == task_of(name)
     assert (run / "checkpoints" / "last.ckpt").is_file()
 
 
@@ -67,4 +84,4 @@ def test_its_values_are_in_range_and_its_corpus_is_the_hubs_or_built_in(name):
     content = yaml.safe_load((CONF / name).read_text())
     check_settings(content)
     corpus = Corpus(**content["data"].get("init_args", {}).get("corpus", {}))
-    assert corpus.path == "builtin" or corpus.path.count("/") == 1
+    assert corpus.path in EXAMPLES or corpus.path.count("/") == 1

@@ -27,6 +27,7 @@ from nlp_rnn.pipelines import pipeline
 from nlp_rnn.pretrained import save_pretrained
 from nlp_rnn.tasks import TASKS, Decoding
 
+TEXT = ("sentiment", "tagging", "translation")  # the tasks that are asked about text
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"
 WORDS = [*"abcdefghijkl", "good", "bad", "not", ".", "!", "New", "Old", "don't"]
 TAGS = ["ADJ", "NOUN", "VERB", "X"]  # X: a tag that no word of the corpus has
@@ -55,7 +56,7 @@ def tiny(name):
 
 @pytest.fixture(scope="module")
 def tasks():
-    return {name: tiny(name) for name in TASKS}
+    return {name: tiny(name) for name in TEXT}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def rows():
 def corpora(rows, tmp_path_factory):
     """Of each task the folder of a corpus with nothing but a test split."""
     home = tmp_path_factory.mktemp("corpora")
-    for name in TASKS:
+    for name in TEXT:
         (home / name).mkdir()
     pairs = zip(rows["sentence"], rows["label"], strict=True)
     tsv = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in pairs)
@@ -87,7 +88,7 @@ def corpora(rows, tmp_path_factory):
             file.write("\n")
     (home / "translation" / "test.de").write_text("\n".join(rows["sentence"]) + "\n")
     (home / "translation" / "test.en").write_text("\n".join(rows["translation"]) + "\n")
-    return {name: str(home / name) for name in TASKS}
+    return {name: str(home / name) for name in TEXT}
 
 
 def close(one, other):
@@ -191,14 +192,14 @@ def test_perplexity_is_teacher_forced_and_of_all_words(tasks, corpora, rows):
     assert figures["perplexity"] == pytest.approx(math.exp(total / count), rel=1e-3)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TEXT)
 def test_batch_size_and_a_second_time_change_nothing(tasks, corpora, name):
     whole = evaluate(tasks[name], Corpus(corpora[name]))
     for size in (1, 7, 7, 1000):
         assert close(evaluate(tasks[name], Corpus(corpora[name]), batch_size=size).figures, whole.figures)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TEXT)
 def test_a_task_can_go_on_after_an_evaluation(tasks, corpora, name):
     """What was made without gradients must not stand in the way of training or of other metrics."""
     task = tiny(name)
@@ -297,7 +298,7 @@ def test_nothing_measured_is_still_standard_json(tasks, tmp_path):
     assert "loss" not in report.table().split("\n\n")[0]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TEXT)
 def test_reports_are_standard_json(tasks, corpora, name):
     figures = evaluate(tasks[name], Corpus(corpora[name])).figures
     assert strict(json.dumps(figures, allow_nan=False)) == figures
@@ -317,7 +318,7 @@ def test_table():
     )
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TEXT)
 def test_pictures(tasks, corpora, name, tmp_path):
     picture = "bleu_by_length.png" if name == "translation" else "confusion_matrix.png"
     evaluate(tasks[name], Corpus(corpora[name]), pictures=tmp_path)

@@ -6,6 +6,7 @@ from nlp_rnn.data.forecasting import ForecastingData
 from nlp_rnn.data.long_memory import LongMemoryData
 from nlp_rnn.data.module import CorpusData, DataModule
 from nlp_rnn.data.sentiment import SentimentData
+from nlp_rnn.data.series_tagging import SeriesTaggingData
 from nlp_rnn.data.tagging import TaggingData
 from nlp_rnn.data.translation import TranslationData
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
@@ -15,6 +16,7 @@ DATA: dict[str, type[CorpusData]] = {
     "tagging": TaggingData,
     "translation": TranslationData,
     "forecasting": ForecastingData,
+    "series_tagging": SeriesTaggingData,
 }
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "ForecastingData",
     "LongMemoryData",
     "SentimentData",
+    "SeriesTaggingData",
     "TaggingData",
     "TranslationData",
     "Vocabulary",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nlp_rnn.data.batching import Batch, Batching
 from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.series import Series, SeriesData
+from nlp_rnn.data.series import Series, SeriesData, names_of
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vectors import SeriesProcessor, pad_vectors, scaled, standard
 from nlp_rnn.errors import UsageError
@@ -62,7 +62,7 @@ class ForecastingProcessor(SeriesProcessor):
         return ForecastingBatch(rows["row"], lengths, vectors, targets)
 
     def unscaled(self, outputs: Tensor) -> np.ndarray:
-        """What a model says, [B, horizon * targets], in the data's own units: [B, horizon, targets] float64."""
+        """What a model says, [B, horizon * targets], in the data's units: [B, horizon, targets] float64."""
         steps = outputs.double().cpu().numpy().reshape(len(outputs), self.horizon, len(self.target_means))
         return steps * self.target_deviations + self.target_means
 
@@ -173,12 +173,6 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
             target_means=[scale[name][0] for name in predicted],
             target_deviations=[scale[name][1] for name in predicted],
         )
-
-
-def names_of(columns: str | Sequence[str]) -> list[str]:
-    """Column names, given as a list or with commas between them."""
-    names = columns.split(",") if isinstance(columns, str) else columns
-    return [name.strip() for name in names if name.strip()]
 
 
 def lists(numbers: np.ndarray) -> pa.Array:

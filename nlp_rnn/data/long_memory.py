@@ -1,4 +1,4 @@
-"""Long memory: two marked numbers far apart in a long sequence, whose sum or product is asked for at its end."""
+"""Long memory: sequences with two marked numbers, whose sum or product is asked for at the end."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -145,4 +146,10 @@ class SeriesData(CorpusData[P]):
             return [whole]
         groups = table[self.group].combine_chunks().dictionary_encode().indices.to_numpy()
         bounds = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(groups)]
-        return [whole[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        return [whole[start:end] for start, end in pairwise(bounds)]
+
+
+def names_of(columns: str | Sequence[str]) -> list[str]:
+    """Column names, given as a list or with commas between them."""
+    names = columns.split(",") if isinstance(columns, str) else columns
+    return [name.strip() for name in names if name.strip()]

@@ -5,10 +5,13 @@ from nlp_rnn.tasks.forecasting import Forecasting
 from nlp_rnn.tasks.module import Task
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.sentiment import Sentiment
+from nlp_rnn.tasks.series_tagging import SeriesTagging
 from nlp_rnn.tasks.tagging import Tagging
 from nlp_rnn.tasks.translation import Translation
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Sentiment, Tagging, Translation, Forecasting)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Sentiment, Tagging, Translation, Forecasting, SeriesTagging)
+}
 
 __all__ = [
     "TASKS",
@@ -17,6 +20,7 @@ __all__ = [
     "Forecasting",
     "Optimization",
     "Sentiment",
+    "SeriesTagging",
     "Tagging",
     "Task",
     "Translation",

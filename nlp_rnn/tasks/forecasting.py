@@ -25,7 +25,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         hidden_dim: size of the recurrent state.
         num_layers: recurrent layers.
         dropout: between layers and before the last linear layer.
-        cell: rnn, gru or lstm.
+        cell: the recurrent layers, by their name in `CELLS`.
         optimization: how the weights are moved.
     """
 
@@ -65,9 +65,10 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         metrics["errors"].update(self.model(batch.vectors, batch.lengths).float(), batch.targets)
 
     def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        """`loss` in scaled numbers, `mse` and `mae` in the data's own units, `r2`: means over all predicted."""
+        """`loss` of scaled numbers, `mse` and `mae` in the data's own units, `r2`: each a mean."""
         loss = metrics["errors"].compute()[0].mean().item()
-        return {"loss": loss, **dict(zip(("mse", "mae", "r2"), self._errors(metrics).mean(1).tolist()))}
+        mse, mae, r2 = self._errors(metrics).mean(1).tolist()
+        return {"loss": loss, "mse": mse, "mae": mae, "r2": r2}
 
     def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """The same of each predicted column and step."""

