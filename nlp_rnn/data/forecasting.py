@@ -63,7 +63,13 @@ class ForecastingProcessor(SeriesProcessor):
 
     def unscaled(self, outputs: Tensor) -> np.ndarray:
         """What a model says, [B, horizon * targets], in the data's units: [B, horizon, targets] float64."""
-        steps = outputs.double().cpu().numpy().reshape(len(outputs), self.horizon, len(self.target_means))
+        steps = (
+            outputs.detach()
+            .double()
+            .cpu()
+            .numpy()
+            .reshape(len(outputs), self.horizon, len(self.target_means))
+        )
         return steps * self.target_deviations + self.target_means
 
 
@@ -128,18 +134,15 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
             cut = len(series) - max(1, round(self.corpus.validation_fraction * len(series)))
             first.append(series[:cut])
             last.append(series[cut:])
+        remedy = "they are train's end, for validation: raise validation_fraction or give a validation split"
+        self._long(train, "lower them or give more rows")
+        self._long(last, remedy)
         return first, last
 
     def table(self, series: list[Series]) -> pa.Table:
         """Each window's `steps`, flat, and the numbers `following` it."""
         whole = self.length + self.horizon
-        long = [part for part in series if len(part) >= whole]
-        if not long:
-            longest = max(series, key=len)
-            raise UsageError(
-                f"{longest.where}: {len(longest)} steps, too few for a window of length + horizon = {whole}; "
-                "lower them or give more rows (of the validation split: set validation_fraction)"
-            )
+        long = self._long(series, "lower them or give more rows")
         if len(long) < len(series):
             log.warning(
                 "%s: %d series shorter than length + horizon = %d left out",
@@ -154,6 +157,18 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         return pa.table(
             {"steps": lists(np.concatenate(steps)), "following": lists(np.concatenate(following))}
         )
+
+    def _long(self, series: list[Series], remedy: str) -> list[Series]:
+        """Those that hold a window."""
+        whole = self.length + self.horizon
+        long = [part for part in series if len(part) >= whole]
+        if not long:
+            longest = max(series, key=len)
+            raise UsageError(
+                f"{longest.where}: {len(longest)} steps, too few for a window of length + horizon = "
+                f"{self.length} + {self.horizon} = {whole}; {remedy}"
+            )
+        return long
 
     def make_processor(self, train: Dataset) -> ForecastingProcessor:
         series = self._series["train"]

@@ -144,7 +144,7 @@ def train(task, steps):
 @pytest.mark.parametrize(("name", "cell"), CASES)
 def test_every_task_and_cell_learns_a_tiny_corpus(name, cell):
     task = make_task(name, cell, optimization=Optimization(lr=0.03))
-    first, last = train(task, 40)
+    first, last = train(task, 200 if name == "forecasting" else 40)
     if name != "forecasting":
         assert first == pytest.approx(math.log(classes_of(task)), rel=0.35)  # untrained: nearly a guess
     assert last < 0.1 * first
@@ -316,7 +316,12 @@ def test_metrics_are_of_the_corpus(name):
         task.measure(batch, halves[0 if number < 4 else 1])
     for metrics in (task.metrics("val"), merged(halves)):
         assert task.results(metrics) == pytest.approx(whole[0], rel=1e-5)
-        assert task.details(metrics) == whole[1] or name == "forecasting"
+        if name == "forecasting":  # sums of floats, which depend on their order a little
+            for one, other in zip(task.details(metrics)["steps"], whole[1]["steps"], strict=True):
+                assert one.pop("column") == other["column"]
+                assert one == pytest.approx({key: other[key] for key in one}, rel=1e-6)
+        else:
+            assert task.details(metrics) == whole[1]
     # A mean of batches would have been something else.
     losses = []
     for batch in many:
@@ -324,7 +329,7 @@ def test_metrics_are_of_the_corpus(name):
         task.measure(batch, fresh)
         losses.append(task.results(fresh)["loss"])
     losses = [loss for loss in losses if math.isfinite(loss)]
-    if name != "sentiment":
+    if name not in ("sentiment", "forecasting"):  # of which each row weighs the same
         assert sum(losses) / len(losses) != pytest.approx(whole[0]["loss"], rel=1e-3)
 
 
@@ -368,7 +373,9 @@ def test_predictions_name_their_rows(name, tmp_path):
     key = {"tagging": "tags", "translation": "text", "forecasting": "values", "series_tagging": "labels"}.get(
         name, "label"
     )
-    assert all(answer[key] == by_row[answer["row"]][key] for answer in found)
+    for answer in found:
+        expected = by_row[answer["row"]][key]
+        assert answer[key] == (pytest.approx(expected, rel=1e-4) if name == "forecasting" else expected)
 
 
 # ---------------------------------------------------------------------------------------- learning rates
