@@ -78,7 +78,7 @@ def test_sums_give_what_whole_data_gives():
 def test_figures_are_in_the_datas_own_units(weather):
     steps, path = weather
     arguments = {"inputs": ("degrees", "pascal"), "length": 5, "horizon": 2, "batching": Batching(size=7)}
-    task = model_of(ForecastingData(Corpus(path), **arguments))
+    task = model_of(ForecastingData(Corpus(path, validation_fraction=0.3), **arguments))
     report = evaluate(task, Corpus(path))  # which columns, length and horizon the processor knows
     assert report.figures["rows"] == 40 - 6
     ask = pipeline("forecasting", task)
@@ -127,7 +127,7 @@ def test_lists_tuples_and_arrays_are_the_same():
         ([[0.1], []], "input 2: there is no step"),
         ([[0.1, math.nan]], "input 1: step 2 is not finite"),
         ([[0.1], [[0.1, 0.2]]], "input 2: the shape is 1 x 2; give 1 number"),
-        (["0.1"], "input 1 is no list of numbers: '0.1'"),
+        (["0.1"], "input 1: not all of it are numbers"),
         ("0.1", "input 1 is no list of numbers"),
         ([0.1, None], "input 1: not all of it are numbers"),
     ],
@@ -140,7 +140,8 @@ def test_what_is_no_window_is_refused(given, message):
 
 def test_saved_equals_loaded_and_answers_lines(tmp_path, weather):
     steps, path = weather
-    data = ForecastingData(Corpus(path), ("degrees", "pascal"), ("pascal",), length=3, horizon=2)
+    corpus = Corpus(path, validation_fraction=0.3)
+    data = ForecastingData(corpus, ("degrees", "pascal"), ("pascal",), length=3, horizon=2)
     task = model_of(data)
     loaded = from_pretrained(save_pretrained(task, tmp_path / "model", model_card(task)))
     assert loaded.processor.state() == task.processor.state()
@@ -194,11 +195,8 @@ def test_memory_is_for_gates(cell, memory):
 def test_the_script_trains_side_by_side(problem, tmp_path, monkeypatch, capsys):
     script = Path(__file__).parents[2] / "scripts" / "long_memory.py"
     sizes = ["--length", "6", "--train", "200", "--validation", "40", "--test", "30", "--steps", "6"]
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        [str(script), "--problem", problem, *sizes, "--cells", "rnn", "gru", "--output", str(tmp_path)],
-    )
+    asked = ["--problem", problem, *sizes, "--cells", "rnn", "gru", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [str(script), *asked])
     runpy.run_path(str(script), run_name="__main__")
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["rnn", "gru"]
     assert (tmp_path / f"{problem}_6.png").stat().st_size > 5000
