@@ -21,8 +21,8 @@ def model_card(
     """
     named = task.model.named_parameters()
     size = sum(parameter.numel() for name, parameter in named if not name.endswith(".scale"))  # of int8
-    sizes = ", ".join(
-        f"{len(vocabulary):,} {name} tokens" for name, vocabulary in task.processor.vocabularies().items()
+    sizes = "".join(
+        f", {len(vocabulary):,} {name} tokens" for name, vocabulary in task.processor.vocabularies().items()
     )
     rows = [
         f"| {split} | {name.rsplit('/', 1)[-1]} | {value:.4f} |"
@@ -42,7 +42,7 @@ tags: [{task.name}, rnn]
 
 # {task.name.capitalize().replace("_", " ")} model
 
-A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters, {sizes}.
+A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters{sizes}.
 
 {origin}
 {table}

@@ -119,6 +119,44 @@ class MeanLoss(Metric):
         return self.total / self.count
 
 
+class RegressionSums(Metric):
+    """What squared and absolute errors are means of, for each of K numbers that are predicted."""
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    count: Tensor  # int64 scalar: rows
+    squared: Tensor  # [K] float64: sum of squared errors
+    absolute: Tensor  # [K] float64: sum of absolute errors
+    values: Tensor  # [K] float64: sum of the true numbers
+    squares: Tensor  # [K] float64: sum of their squares
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        for name in ("squared", "absolute", "values", "squares"):
+            self.add_state(name, torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, predicted: Tensor, truth: Tensor) -> None:
+        """Add rows, [B, K] each."""
+        truth = truth.detach().double()
+        errors = predicted.detach().double() - truth
+        self.count += len(truth)
+        self.squared += errors.square().sum(0)
+        self.absolute += errors.abs().sum(0)
+        self.values += truth.sum(0)
+        self.squares += truth.square().sum(0)
+
+    def compute(self) -> Tensor:
+        """[3, K] float64: mean squared error, mean absolute error, and R2, the share of variance explained.
+
+        NaN where nothing has been added; R2 also where the true numbers are all the same.
+        """
+        spread = self.squares - self.values.square() / self.count
+        spread = torch.where(spread > 1e-12 * self.squares, spread, torch.nan)
+        return torch.stack([self.squared / self.count, self.absolute / self.count, 1 - self.squared / spread])
+
+
 @dataclass(frozen=True)
 class ClassReport:
     """What a confusion matrix says, see `class_report`. Tensors are [classes]; rates are float64, 0 to 1."""

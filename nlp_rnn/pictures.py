@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,11 @@ def confusion_matrix(matrix: Tensor, labels: Sequence[str], out: Path) -> None:
 def bleu_by_length(labels: Sequence[str], scores: Sequence[float], counts: Sequence[int], out: Path) -> None:
     """Write `bleu_by_length_figure` to `out` as PNG."""
     _save(bleu_by_length_figure(labels, scores, counts), out)
+
+
+def side_by_side(runs: Mapping[str, Mapping[str, Points]], level: float, what: str, out: Path) -> None:
+    """Write `side_by_side_figure` to `out` as PNG."""
+    _save(side_by_side_figure(runs, level, what), out)
 
 
 def learning_curves_figure(metrics_csv: Path) -> Figure:
@@ -157,6 +162,34 @@ def bleu_by_length_figure(labels: Sequence[str], scores: Sequence[float], counts
     axes.grid(axis="y", alpha=0.25)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def side_by_side_figure(runs: Mapping[str, Mapping[str, Points]], level: float, what: str) -> Figure:
+    """Draw the mean squared errors of several runs, one panel a run, all to one logarithmic scale.
+
+    Args:
+        runs: name -> curve ("train" or "val") -> points (step, error).
+        level: an error to compare with, drawn as a dashed line.
+        what: what the line is called.
+    """
+    figure = _figure(len(runs) * PANEL[0] * 0.85, PANEL[1])
+    shared = None
+    for place, (name, curves) in enumerate(runs.items(), start=1):
+        axes = shared = figure.add_subplot(1, len(runs), place, sharex=shared, sharey=shared)
+        axes.set_yscale("log")
+        for label, points in sorted(curves.items(), key=_legend_order):
+            axes.plot(*zip(*points, strict=True), label=label, color=COLOURS.get(label), linewidth=1.5)
+        axes.axhline(level, label=what, color="black", linestyle="--", linewidth=1)
+        axes.set_title(name, fontsize=11, parse_math=False)
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if place == 1:
+            axes.set_ylabel("mean squared error")
+        else:
+            axes.tick_params(labelleft=False)
+        axes.legend(fontsize=8, frameon=False)
     return figure
 
 

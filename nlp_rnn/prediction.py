@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Literal, TextIO
+from typing import Any, BinaryIO, Literal, TextIO
 
 from nlp_rnn.data.conllu import block_words, conllu_blocks, replace_upos
 from nlp_rnn.data.lines import open_bytes
@@ -70,7 +70,7 @@ def predict(
         if conllu:
             answers = _tagged_blocks(answerer, lines, name)
         else:
-            answers = _answered(answerer, lines, as_json, window)
+            answers = _answered(answerer, lines, name, as_json, window)
         for text in answers:
             sink.write(text)
             if window:
@@ -94,16 +94,26 @@ def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
         log.warning("%s: kept %d NUL character(s) as text", name, nuls)
 
 
-def _answered(answerer: Pipeline, lines: Iterable[str], as_json: bool, window: int | None) -> Iterator[str]:
+def _answered(
+    answerer: Pipeline, lines: Iterable[str], name: str, as_json: bool, window: int | None
+) -> Iterator[str]:
     lines = iter(lines)
     first = next(lines, "").removeprefix("\ufeff")
     lines = (line.removesuffix("\n").removesuffix("\r") for line in chain([first] if first else [], lines))
-    inputs = map(answerer.task.processor.parse, lines)
+    inputs = _parsed(answerer, lines, name)
     for answer in answerer.iterate(inputs, window):
         if as_json:
             yield json.dumps(answer, ensure_ascii=False) + "\n"
         else:
             yield answerer.task.plain(answer).replace("\n", " ") + "\n"
+
+
+def _parsed(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterator[Any]:
+    for number, line in enumerate(lines, 1):
+        try:
+            yield answerer.task.processor.parse(line)
+        except UsageError as error:
+            raise UsageError(f"{name}, line {number}: {error}") from None
 
 
 def _tagged_blocks(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterator[str]:

@@ -27,6 +27,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lr": (1e-12, 100),
     "weight_decay": (0, 100),
     "warmup": (0, 1),
+    "memory": (0, 1_000_000_000),
     "patience": (0, 1_000_000),
     "factor": (1e-6, 0.999),
     # decoding
@@ -41,6 +42,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "size": (1, 1_000_000),
     "max_tokens": (1, 1_000_000_000),
     "num_workers": (0, 256),
+    "length": (1, 10_000_000),
+    "sequences": (1, 10**8),
+    "horizon": (1, 100_000),
     "max_length": (1, 10_000_000),
     "window": (1, 10_000_000),
     "max_word_length": (1, 10_000),

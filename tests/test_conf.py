@@ -16,10 +16,12 @@ CONF = conf_folder()
 CORPORA = sorted(path.name for path in CONF.glob("*.yaml"))
 OVERLAYS = sorted(path.name for path in (CONF / "trainer").glob("*.yaml"))
 
-TINY = [
+TEXT = [
     *("--data.corpus.path", "builtin", "--data.corpus.config", "null", "--data.corpus.max_examples", "200"),
     *("--data.batching.size", "16", "--data.max_length", "12"),
     *("--model.embedding_dim", "8", "--model.hidden_dim", "8"),
+]
+QUICK = [
     *("--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1", "--trainer.max_epochs", "1"),
     *("--trainer.precision", "32-true", "--trainer.enable_progress_bar", "false"),
     *("--trainer.check_val_every_n_epoch", "1"),
@@ -34,8 +36,15 @@ def task_of(name):
     return task
 
 
+def tiny(name):
+    """What makes a configuration a matter of seconds."""
+    if task_of(name) == "forecasting":
+        return QUICK
+    return [*(value.replace("builtin", TINY_CORPORA.get(task_of(name), "builtin")) for value in TEXT), *QUICK]
+
+
 def test_there_is_something_to_test():
-    assert {task_of(name) for name in CORPORA} == set(TASKS)
+    assert {task_of(name) for name in CORPORA} == set(TASKS) - {"series_tagging"}  # of which none comes along
     assert len(CORPORA) >= 8
     assert {"bf16.yaml", "ddp.yaml", "gpu.yaml"} <= set(OVERLAYS)
 
@@ -48,8 +57,7 @@ def test_the_first_line_is_the_command_that_runs_it(name):
 
 @pytest.mark.parametrize("name", CORPORA)
 def test_it_trains(name, tmp_path):
-    tiny = [value.replace("builtin", TINY_CORPORA.get(task_of(name), "builtin")) for value in TINY]
-    main(["fit", "--config", f"conf/{name}", *tiny, "--runs", str(tmp_path)])
+    main(["fit", "--config", f"conf/{name}", *tiny(name), "--runs", str(tmp_path)])
     (run,) = (tmp_path / name.removesuffix(".yaml")).glob("1")
     config = json.loads((run / "model" / "config.json").read_text())
     assert config["task"] == task_of(name)

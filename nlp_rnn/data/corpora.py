@@ -118,14 +118,8 @@ class Corpus:
         from datasets import Dataset
 
         check_settings(vars(self))
-        if split not in SPLITS:
-            raise UsageError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
-        local = None if self.path in EXAMPLES else self._local()
-        if local is not None and not local.is_dir():
-            raw = _read_files([local], _accepted(columns))
-        elif found := self.tables(columns, only=split):
-            raw = found[split]
-        else:  # validation, which is to be drawn
+        raw = self.table(columns, split)
+        if raw is None:  # validation, which is to be drawn
             return self.load(columns, labels)[split]
         if unlabelled(split, raw, labels):
             raise UsageError(f"{raw[0]}: its labels are hidden; measure on another split")
@@ -175,6 +169,15 @@ class Corpus:
             where = f"dataset {self.path}, split {name}"
             read[split] = where, wanted_columns(hub[name].with_format("arrow")[:], accepted, where)
         return read
+
+    def table(self, columns: Mapping[str, str | Sequence[str]], split: str) -> Split | None:
+        """One split as it stands there, which of a single file is all of it; None for one to be drawn."""
+        if split not in SPLITS:
+            raise UsageError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+        local = None if self.path in EXAMPLES else self._local()
+        if local is not None and not local.is_dir():
+            return _read_files([local], _accepted(columns))
+        return self.tables(columns, only=split).get(split)
 
     def _local(self) -> Path | None:
         """The local file or folder that `path` names; None for a hub dataset."""

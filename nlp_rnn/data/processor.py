@@ -65,6 +65,10 @@ class Processor(ABC):
         """
         return piece, None
 
+    def reading(self) -> dict[str, Any]:
+        """The DataModule's arguments on which the rows depend that this reads, as it was made with them."""
+        return {}
+
     @abstractmethod
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         """What a user asks about, as canonical columns without targets."""

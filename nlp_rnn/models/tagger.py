@@ -1,4 +1,4 @@
-"""Many to many, in step: a sequence of words in, one score a tag and word out."""
+"""Many to many, in step: a sequence of words or vectors in, one score a tag and step out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nlp_rnn.models.dropout import Dropout
 from nlp_rnn.models.recurrent import State, recurrent_layer
+from nlp_rnn.models.regressor import in_type_of
 
 
 class WordEncoder(nn.Module):
@@ -27,7 +28,59 @@ class WordEncoder(nn.Module):
         return torch.cat(list(state[0]), dim=-1)
 
 
-class Tagger(nn.Module):
+class _StepTagger(nn.Module):
+    """Recurrent layers, and linear at every step; what they read is the subclass's affair."""
+
+    def _read(
+        self,
+        width: int,
+        num_tags: int,
+        hidden_dim: int,
+        num_layers: int,
+        dropout: float,
+        cell: str,
+        bidirectional: bool,
+    ) -> None:
+        """Add the layers, for features of this width."""
+        self.rnn = recurrent_layer(cell, width, hidden_dim, num_layers, dropout, bidirectional)
+        self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_tags)
+        self.dropout = Dropout(dropout)
+
+    def _scores(self, features: Tensor, lengths: Tensor | None) -> Tensor:
+        """[T, B, width], [B] -> [T, B, num_tags]."""
+        output, _ = self.rnn(features, lengths=lengths)  # [T, B, D * H]
+        return self.fc_out(self.dropout(output))
+
+
+class SeriesTagger(_StepTagger):
+    """Recurrent layers over vectors, linear at every step.
+
+    Raises:
+        ValueError: unknown cell.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        num_tags: int,
+        hidden_dim: int,
+        num_layers: int,
+        dropout: float,
+        cell: str = "lstm",
+        bidirectional: bool = False,
+    ) -> None:
+        super().__init__()
+        self._read(input_dim, num_tags, hidden_dim, num_layers, dropout, cell, bidirectional)
+
+    def forward(self, vectors: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[T, B, input_dim] float, [B] lengths (all T if left out) -> logits [T, B, num_tags].
+
+        What stands behind a sequence's end has no meaning.
+        """
+        return self._scores(in_type_of(self.rnn, vectors), lengths)
+
+
+class Tagger(_StepTagger):
     """Word embedding, beside it an optional character-level word encoder, recurrent layers, linear.
 
     `character_vocab_size` 0 leaves the word encoder out.
@@ -59,9 +112,7 @@ class Tagger(nn.Module):
                 character_vocab_size, character_embedding_dim, character_hidden_dim, cell
             )
             width += self.word_encoder.output_dim
-        self.rnn = recurrent_layer(cell, width, hidden_dim, num_layers, dropout, bidirectional)
-        self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_tags)
-        self.dropout = Dropout(dropout)
+        self._read(width, num_tags, hidden_dim, num_layers, dropout, cell, bidirectional)
 
     def forward(
         self,
@@ -87,8 +138,7 @@ class Tagger(nn.Module):
             ValueError: the tagger reads characters and got none.
         """
         features = self._features(words, characters, character_lengths, spelling)
-        output, _ = self.rnn(self.dropout(features), lengths=lengths)  # [T, B, D * H]
-        return self.fc_out(self.dropout(output))
+        return self._scores(self.dropout(features), lengths)
 
     def initial_state(self, batch: int) -> State:
         """Where `step` starts `batch` sequences."""

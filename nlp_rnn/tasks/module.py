@@ -51,7 +51,7 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
 
     name: ClassVar[str]
     processor_class: ClassVar[type[Processor]]
-    example: ClassVar[str]
+    example: str
     """A Python expression for something that one may ask a model about."""
     shown: ClassVar[tuple[str, ...]]
     """The figures that the progress bar shows beside the loss."""
@@ -69,7 +69,7 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         self.stage_metrics = nn.ModuleDict(
             {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
         )
-        initialize(model, optimization.init)
+        initialize(model, optimization)
 
     def metrics(self, stage: str) -> Mapping[str, Any]:
         """The metrics of "val" or "test", by name."""

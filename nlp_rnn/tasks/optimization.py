@@ -12,6 +12,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.models.chrono import chrono_
+from nlp_rnn.models.layer import RecurrentLayer
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -35,6 +37,8 @@ class Optimization:
         factor: of schedule plateau.
         patience: of schedule plateau, in epochs.
         init: torch's own first weights, or uniform in ±0.08 (Sutskever et al. 2014).
+        memory: over how many steps the gates are to remember at first (chrono initialisation, Tallec &
+            Ollivier 2018); 0 leaves their biases as they are.
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
@@ -45,6 +49,7 @@ class Optimization:
     factor: float = 0.5
     patience: int = 1
     init: Literal["torch", "uniform"] = "torch"
+    memory: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in get_type_hints(Optimization).items():
@@ -55,11 +60,22 @@ class Optimization:
             raise UsageError("warmup has no meaning with schedule plateau: leave it at 0")
 
 
-def initialize(model: nn.Module, how: str) -> None:
-    """Set the first weights in place."""
-    if how == "uniform":
+def initialize(model: nn.Module, settings: Optimization) -> None:
+    """Set the first weights in place.
+
+    Raises:
+        UsageError: `memory` is set, and 1 or for cells without gates.
+    """
+    if settings.init == "uniform":
         for parameter in model.parameters():
             nn.init.uniform_(parameter, -0.08, 0.08)
+    if settings.memory:
+        for layer in model.modules():
+            if isinstance(layer, RecurrentLayer):
+                try:
+                    chrono_(layer, settings.memory)
+                except ValueError as error:
+                    raise UsageError(f"memory {settings.memory}: {error}; leave it at 0") from error
 
 
 def make_optimizer(

@@ -14,9 +14,11 @@ from torchmetrics.utilities import dim_zero_sum
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
 from nlp_rnn.data.captioning import CaptioningProcessor
+from nlp_rnn.data.forecasting import ForecastingProcessor
 from nlp_rnn.data.language_modeling import LanguageModelingProcessor
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.sentiment import SentimentProcessor
+from nlp_rnn.data.series_tagging import SeriesTaggingProcessor
 from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.translation import TranslationProcessor
 from nlp_rnn.data.vocabulary import BOS, UNK
@@ -64,12 +66,28 @@ ROWS["captioning"] = {
     "features": torch.eye(6).tolist(),
     "caption": ROWS["translation"]["target"],
 }
+SERIES = [[0.1, -0.4], [0.2, 0.9], [0.3, 0.1], [0.5, -0.7], [0.6, 0.2], [0.8, 0.4]]
+ROWS["forecasting"] = {
+    "steps": [[x for step in SERIES[: 2 + n] for x in step] for n in (0, 3, 1, 4, 2, 0)],
+    "following": [[1.0, 30.0], [3.0, -10.0], [2.0, 20.0], [5.0, 0.0], [4.0, 50.0], [1.0, 30.0]],
+}
+ROWS["series_tagging"] = {
+    "steps": ROWS["forecasting"]["steps"],
+    "labels": [["up", "down", "up", "still", "down", "up"][: 2 + n] for n in (0, 3, 1, 4, 2, 0)],
+}
 WRITES = ("translation", "captioning", "language_modeling")
+TEXT = ("sentiment", "tagging", *WRITES)  # the tasks that read or write words
 CASES = [(name, cell) for name in TASKS for cell in CELLS]
 
 
 def make_processor(name, words=tuple(SENTENCES)):
     every = VocabularySettings(min_frequency=1)
+    scale = {"inputs": ["x", "y"], "means": [0.4, 0.1], "deviations": [0.2, 0.5 + ("book" in str(words))]}
+    if name == "forecasting":
+        targets = {"targets": ["a"], "target_means": [3.0], "target_deviations": [20.0]}
+        return ForecastingProcessor(**scale, **targets, length=4, horizon=2)
+    if name == "series_tagging":
+        return SeriesTaggingProcessor(**scale, label="label", labels=["down", "still", "up"])
     if name == "sentiment":
         return SentimentProcessor(Vocabulary.train(words, every), ["0", "1"], ["negative", "positive"])
     if name == "tagging":
@@ -90,7 +108,9 @@ def make_processor(name, words=tuple(SENTENCES)):
 def make_task(name, cell="lstm", **options):
     if name in WRITES:
         options = {"num_layers": 1, "decoding": Decoding(max_output=8), **options}
-    options = {"embedding_dim": 8, "hidden_dim": 12, "dropout": 0.0, "cell": cell, **options}
+    if name in TEXT:
+        options = {"embedding_dim": 8, **options}
+    options = {"hidden_dim": 12, "dropout": 0.0, "cell": cell, **options}
     return TASKS[name](make_processor(name), **options)
 
 
@@ -137,8 +157,9 @@ def train(task, steps):
 @pytest.mark.parametrize(("name", "cell"), CASES)
 def test_every_task_and_cell_learns_a_tiny_corpus(name, cell):
     task = make_task(name, cell, optimization=Optimization(lr=0.03))
-    first, last = train(task, 40)
-    assert first == pytest.approx(math.log(classes_of(task)), rel=0.35)  # untrained: nearly a guess
+    first, last = train(task, 200 if name == "forecasting" else 40)
+    if name != "forecasting":
+        assert first == pytest.approx(math.log(classes_of(task)), rel=0.35)  # untrained: nearly a guess
     assert last < (0.2 if name == "language_modeling" else 0.1) * first  # none can know a first word
     task.eval()
     batch = one_batch(task)
@@ -152,6 +173,10 @@ def test_every_task_and_cell_learns_a_tiny_corpus(name, cell):
             assert answer["text"] == ""  # the whole text was given
         elif name in WRITES:
             assert answer["text"] == ROWS["translation"]["target"][row].replace(" .", ".")
+        elif name == "forecasting":
+            assert answer["values"] == pytest.approx(rows["following"][row], abs=8)
+        elif name == "series_tagging":
+            assert answer["labels"] == rows["labels"][row]
 
 
 def classes_of(task):
@@ -197,7 +222,7 @@ def test_scheduled_sampling():
     assert last < 0.3 * first
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TEXT)
 def test_label_smoothing_is_of_the_training_loss_alone(name):
     plain, smooth = make_task(name), make_task(name, label_smoothing=0.3)
     smooth.load_state_dict(plain.state_dict())
@@ -225,7 +250,7 @@ def test_label_smoothing_is_of_the_training_loss_alone(name):
     assert results[0]["loss"] == pytest.approx(plain.loss(batch).item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TEXT)
 def test_word_dropout_hides_words_from_training_alone(name):
     task = make_task(name, word_dropout=0.5)
     batch = one_batch(task)
@@ -277,6 +302,8 @@ def test_first_weights(name):
     assert values.min() < -0.07
     assert values.max() > 0.07
     assert values.std().item() == pytest.approx(0.08 / math.sqrt(3), rel=0.05)
+    if name not in TEXT:
+        return
     torchs = make_task(name).model.parameters()
     assert max(parameter.abs().max().item() for parameter in torchs) > 1  # embeddings are N(0, 1)
 
@@ -310,7 +337,12 @@ def test_metrics_are_of_the_corpus(name):
         task.measure(batch, halves[0 if number < 4 else 1])
     for metrics in (task.metrics("val"), merged(halves)):
         assert task.results(metrics) == pytest.approx(whole[0], rel=1e-5)
-        assert task.details(metrics) == whole[1]
+        if name == "forecasting":  # sums of floats, which depend on their order a little
+            for one, other in zip(task.details(metrics)["steps"], whole[1]["steps"], strict=True):
+                assert one.pop("column") == other["column"]
+                assert one == pytest.approx({key: other[key] for key in one}, rel=1e-6)
+        else:
+            assert task.details(metrics) == whole[1]
     # A mean of batches would have been something else.
     losses = []
     for batch in many:
@@ -318,7 +350,7 @@ def test_metrics_are_of_the_corpus(name):
         task.measure(batch, fresh)
         losses.append(task.results(fresh)["loss"])
     losses = [loss for loss in losses if math.isfinite(loss)]
-    if name != "sentiment":
+    if name not in ("sentiment", "forecasting"):  # of which each row weighs the same
         assert sum(losses) / len(losses) != pytest.approx(whole[0]["loss"], rel=1e-3)
 
 
@@ -329,8 +361,8 @@ def test_stages_log_and_start_anew(name, tmp_path):
     one = run.test(task, batches(task, size=2), verbose=False)
     two = run.test(task, batches(task, size=6), verbose=False)
     assert one[0] == pytest.approx(two[0], rel=1e-5)
-    figures = {"sentiment": "accuracy", "tagging": "unknown_accuracy"}
-    shown = figures.get(name, "bits_per_character" if name == "language_modeling" else "chrf")
+    figures = {"tagging": "unknown_accuracy", "forecasting": "r2", "language_modeling": "bits_per_character"}
+    shown = figures.get(name, "chrf" if name in WRITES else "accuracy")
     assert f"test/{shown}" in one[0]
     run.fit_loop.max_epochs = 1
     run.fit(task, batches(task, size=2), batches(task, size=2))
@@ -360,8 +392,11 @@ def test_predictions_name_their_rows(name, tmp_path):
     task.eval()
     batch = one_batch(task)
     by_row = dict(zip(batch.rows, task.answer(batch), strict=True))
-    key = {"sentiment": "label", "tagging": "tags"}.get(name, "text")
-    assert all(answer[key] == by_row[answer["row"]][key] for answer in found)
+    keys = {"sentiment": "label", "tagging": "tags", "forecasting": "values", "series_tagging": "labels"}
+    key = keys.get(name, "text")
+    for answer in found:
+        expected = by_row[answer["row"]][key]
+        assert answer[key] == (pytest.approx(expected, rel=1e-4) if name == "forecasting" else expected)
 
 
 # ---------------------------------------------------------------------------------------- learning rates
@@ -561,7 +596,9 @@ def test_training_goes_on_with_the_same_vocabulary_alone(name, tmp_path):
     # As many words, but others: silently nonsense otherwise.
     others = [text.replace("film", "book") for text in SENTENCES]
     options = {"num_layers": 1} if name in WRITES else {}
-    other = TASKS[name](make_processor(name, others), embedding_dim=8, hidden_dim=12, **options)
+    if name in TEXT:
+        options["embedding_dim"] = 8
+    other = TASKS[name](make_processor(name, others), hidden_dim=12, **options)
     assert other.model.state_dict().keys() == task.model.state_dict().keys()
     with pytest.raises(UsageError, match="another vocabulary or labels") as caught:
         trainer(tmp_path, max_steps=2).fit(other, batches(other), ckpt_path=tmp_path / "x.ckpt")

@@ -1,0 +1,155 @@
+"""Series of numbers: the time steps of a file, cut into sequences, never shuffled, and scaled."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from nlp_rnn.data.batching import Batching
+from nlp_rnn.data.checks import Split, check_labels, checked
+from nlp_rnn.data.corpora import SPLITS, Corpus
+from nlp_rnn.data.files import Numbers
+from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.types import Dataset, DatasetDict
+from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import check_settings
+
+P = TypeVar("P", bound=Processor)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Successive rows of one file that belong together."""
+
+    origin: str
+    """The file."""
+    start: int
+    """Which of its rows, counted from 0, is the first."""
+    numbers: np.ndarray
+    """[T, C] float64."""
+    labels: list[str] | None = None
+    """[T]."""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, part: slice) -> Series:
+        labels = self.labels[part] if self.labels is not None else None
+        return Series(self.origin, self.start + (part.start or 0), self.numbers[part], labels)
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"{self.origin}, rows {self.start + 1} to {self.start + len(self)}"
+
+
+class SeriesData(CorpusData[P]):
+    """Time steps, a row each and in order, of any corpus.
+
+    Where the corpus has no validation split, it is the end of train. `max_examples` of the corpus takes a
+    split's first rows.
+
+    Args:
+        corpus: where rows come from.
+        numbers: the columns of numbers.
+        group: the column that says which series a row is of, a new one at each change of it; empty if a file
+            is one series.
+        label: the column of labels; empty if there is none.
+        batching: how sequences are put together.
+        made_from: all settings that rows and processor depend on, by name.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        numbers: Sequence[str],
+        group: str,
+        label: str,
+        batching: Batching,
+        made_from: Mapping[str, Any],
+    ) -> None:
+        super().__init__(corpus, batching, made_from)
+        self.labels_column = label
+        self.numbers = list(numbers)
+        self.group = group
+        named = [*self.numbers, *filter(None, (group, self.labels_column))]
+        twice = [name for place, name in enumerate(named) if name in named[:place]]
+        if twice:
+            raise UsageError(f"column {twice[0]!r} is named twice: {', '.join(named)}")
+
+    def columns(self) -> Mapping[str, str | Sequence[str]]:
+        texts = {name: name for name in (self.group, self.labels_column) if name}
+        return {**{name: Numbers((name,)) for name in self.numbers}, **texts}
+
+    @abstractmethod
+    def divided(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
+        """Train and a validation split from it: the later part."""
+
+    @abstractmethod
+    def table(self, series: list[Series]) -> pa.Table:
+        """The rows of a split.
+
+        Raises:
+            UsageError: there is none.
+        """
+
+    def load(self) -> DatasetDict:
+        from datasets import Dataset, DatasetDict
+
+        return DatasetDict({name: Dataset(self.table(series)) for name, series in self._series.items()})
+
+    def load_split(self, split: str) -> Dataset:
+        from datasets import Dataset
+
+        check_settings(vars(self.corpus))
+        raw = self.corpus.table(self.columns(), split)
+        return Dataset(self.table(self._series[split] if raw is None else self._cut(raw)))
+
+    @cached_property
+    def _series(self) -> dict[str, list[Series]]:
+        """The series of each split."""
+        check_settings(vars(self.corpus))
+        raw = self.corpus.tables(self.columns())
+        splits = {name: self._cut(split) for name, split in raw.items()}
+        if self.labels_column:
+            check_labels(raw, self.labels_column)
+        if "validation" not in splits:
+            splits["train"], splits["validation"] = self.divided(splits["train"])
+        return {name: splits[name] for name in SPLITS if name in splits}
+
+    def _cut(self, split: Split) -> list[Series]:
+        where, table = split
+        for name in self.numbers:
+            if not pa.types.is_floating(table.schema.field(name).type):
+                raise UsageError(
+                    f"{where}: column {name!r} holds lists; give each number a column of its own"
+                )
+        table = checked(where, table, labels=self.numbers[0])  # no row of a series is left out
+        if self.corpus.max_examples is not None:
+            table = table.slice(0, self.corpus.max_examples)
+        if len(table) == 0:
+            raise UsageError(f"{where}: no rows; give data with content")
+        numbers = np.stack([table[name].to_numpy() for name in self.numbers], axis=1)
+        labels = table[self.labels_column].to_pylist() if self.labels_column else None
+        if labels is not None and "" in labels:
+            raise UsageError(f"{where}, row {labels.index('') + 1}: column {self.labels_column!r} is blank")
+        whole = Series(where, 0, numbers, labels)
+        if not self.group:
+            return [whole]
+        groups = table[self.group].combine_chunks().dictionary_encode().indices.to_numpy()
+        bounds = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(groups)]
+        return [whole[start:end] for start, end in pairwise(bounds)]
+
+
+def names_of(columns: str | Sequence[str]) -> list[str]:
+    """Column names, given as a list or with commas between them."""
+    names = columns.split(",") if isinstance(columns, str) else columns
+    return [name.strip() for name in names if name.strip()]

@@ -1,0 +1,275 @@
+"""Series of numbers: windows in time, scales of train alone, and faults named by file, row and column."""
+
+import json
+import logging
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlp_rnn.data import Batching, Corpus, ForecastingData, SeriesTaggingData
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.forecasting import ForecastingProcessor
+from nlp_rnn.errors import UsageError
+
+SERIES = np.random.default_rng(0).normal(20, 5, (40, 2))
+NAMES = ("x", "y")
+
+
+def write(path, columns):
+    """A file of columns, in the format that its name says."""
+    names = list(columns)
+    rows = list(zip(*columns.values(), strict=True))
+    if path.suffix == ".csv":
+        lines = [",".join(names), *(",".join(map(str, row)) for row in rows)]
+        path.write_text("\n".join(lines) + "\n")
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), path)
+    else:
+        np.savez(path, **{name: np.array(values) for name, values in columns.items()})
+    return str(path)
+
+
+def series(**more):
+    return {"x": SERIES[:, 0].tolist(), "y": SERIES[:, 1].tolist(), **more}
+
+
+def windows(data, split):
+    """[(window [T, F], targets [horizon, K])] in the data's own units, in the rows' order."""
+    rows, processor = data.splits[split], data.processor
+    batch = processor.collate(rows[list(range(len(rows)))])
+    steps = batch.vectors.double().numpy().swapaxes(0, 1) * processor.deviations + processor.means
+    return list(zip(steps, processor.unscaled(batch.targets), strict=True))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "npz"])
+def test_every_window_of_every_format_and_none_over_the_cut(suffix, tmp_path):
+    path = write(tmp_path / f"a.{suffix}", series())
+    corpus = Corpus(path, validation_fraction=0.25)
+    data = ForecastingData(corpus, NAMES, ("y",), length=5, horizon=2)
+    for split, first, end in (("train", 0, 30), ("validation", 30, 40)):
+        found = windows(data, split)
+        assert len(found) == end - first - 6
+        for at, (steps, following) in enumerate(found, first):
+            np.testing.assert_allclose(steps, SERIES[at : at + 5], rtol=1e-5)
+            np.testing.assert_allclose(following[:, 0], SERIES[at + 5 : at + 7, 1], rtol=1e-5)
+    # Fitted on train alone, each of its steps once.
+    np.testing.assert_allclose(data.processor.means, SERIES[:30].mean(0))
+    np.testing.assert_allclose(data.processor.deviations, SERIES[:30].std(0))
+    assert data.processor.target_means == data.processor.means[1:]
+
+
+def test_splits_in_files_of_their_own(tmp_path):
+    for name, part in (("train", slice(0, 20)), ("val", slice(20, 30)), ("test", slice(30, 40))):
+        write(tmp_path / f"{name}.csv", {"x": SERIES[part, 0].tolist()})
+    data = ForecastingData(Corpus(str(tmp_path)), ("x",), length=4)
+    assert {name: len(rows) for name, rows in data.splits.items()} == {
+        "train": 16, "validation": 6, "test": 6,
+    }  # fmt: skip
+    assert windows(data, "test")[0][0][0, 0] == pytest.approx(SERIES[30, 0])
+    assert data.processor.targets == []
+    assert len(data.load_split("test")) == 6
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6), length=st.integers(1, 4))
+def test_no_window_reaches_over_a_change_of_group(lengths, length, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("groups")
+    groups = [group % 2 for group, count in enumerate(lengths) for _ in range(count)]
+    values = [group * 100 + at for group, count in enumerate(lengths) for at in range(count)]
+    for name in ("train", "val"):
+        write(folder / f"{name}.csv", {"value": values, "group": groups})
+    data = ForecastingData(Corpus(str(folder)), group="group", length=length)
+    expected = sum(max(0, count - length) for count in lengths)
+    if expected == 0:
+        with pytest.raises(UsageError, match=f"too few for a window of length \\+ horizon = {length} "):
+            data.load()
+        return
+    rows = data.load()["train"]
+    assert len(rows) == expected
+    for row in rows:
+        together = row["steps"] + row["following"]
+        assert together == [together[0] + at for at in range(length + 1)]
+
+
+def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(tmp_path, caplog):
+    path = write(tmp_path / "a.csv", {"value": range(48), "group": ["a"] * 20 + ["b"] * 20 + ["c"] * 8})
+    with caplog.at_level(logging.WARNING):
+        splits = ForecastingData(Corpus(path, validation_fraction=0.4), group="group", length=4).load()
+    assert [row["following"][0] for row in splits["validation"]] == [16, 17, 18, 19, 36, 37, 38, 39]
+    assert "1 series shorter than length + horizon = 5 left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "message"),
+    [
+        ({"x": [1, 2, 3]}, {}, "3 steps, too few for a window of length + horizon = 4 + 1 = 5; lower"),
+        ({"x": [7] * 30}, {}, "a.csv: column 'x' is constant in train (7): it says nothing; leave it out"),
+        ({"x": [1, 2, "", 4] * 9}, {}, "a.csv, row 3: column 'x' holds no value (null)"),
+        ({"x": [1, "nan", 3, 4] * 9}, {}, "a.csv, row 2: column 'x' holds no number ('nan'); give one"),
+        ({"x": [1, 2, 3, "four"] * 9}, {}, "a.csv, row 4: column 'x' holds no number ('four'); give one"),
+        ({"x": [1, 2] * 9}, {"inputs": ("x", "z")}, "no column 'z'; the columns are x"),
+        ({"x": range(20)}, {"length": 9}, "rows 15 to 20: 6 steps, too few"),
+        ({"x": [1, 2] * 9}, {"inputs": ("x", "x")}, "column 'x' is named twice"),
+        ({"x": [1, 2] * 9}, {"group": "x"}, "column 'x' is named twice"),
+        ({"x": [1, 2] * 9}, {"inputs": ()}, "inputs names no column"),
+        ({"x": [1, 2] * 9}, {"length": 0}, "length must be between 1"),
+        ({"x": [1, 2] * 9}, {"horizon": 0}, "horizon must be between 1"),
+        ({"x": [1e300, -1e300] * 9}, {}, "column 'x' is too large or too small to scale"),
+    ],
+)
+def test_faults_are_named(columns, arguments, message, tmp_path):
+    path = write(tmp_path / "a.csv", columns)
+    with pytest.raises(UsageError) as caught:
+        _ = ForecastingData(
+            Corpus(path, validation_fraction=0.3), **{"inputs": ("x",), **arguments}
+        ).processor
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_lists_are_no_time_steps(tmp_path):
+    path = write(tmp_path / "a.jsonl", {"value": [[1, 2], [3, 4]]})
+    with pytest.raises(UsageError, match="column 'value' holds lists; give each number a column of its own"):
+        ForecastingData(Corpus(path)).load()
+
+
+def test_max_examples_takes_the_first_rows(tmp_path):
+    path = write(tmp_path / "a.csv", {"value": range(100)})
+    rows = ForecastingData(Corpus(path, max_examples=20, validation_fraction=0.2), length=3).load()["train"]
+    assert [row["steps"][0] for row in rows] == list(range(13))
+
+
+def test_a_models_processor_must_read_the_same(tmp_path):
+    data = ForecastingData(Corpus("ramp"))
+    data.use(data.processor)
+    with pytest.raises(UsageError, match="trained with horizon 1, the data has 2"):
+        ForecastingData(Corpus("ramp"), horizon=2).use(data.processor)
+
+
+# ------------------------------------------------------------------------------------------- what is asked
+
+
+def processor(columns=("x",)):
+    ones = [1.0] * len(columns)
+    return ForecastingProcessor(
+        inputs=list(columns), means=ones, deviations=ones, length=3, horizon=1, target_means=ones,
+        target_deviations=ones,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("columns", "line", "steps"),
+    [
+        (("x",), "1 2,3 , -4e1", [1, 2, 3, -40]),
+        (("x",), "[1, 2.5]", [1, 2.5]),
+        (("x", "y"), "1 2 3 4", [1, 2, 3, 4]),
+        (("x", "y"), "[[1, 2], [3, 4]]", [1, 2, 3, 4]),
+    ],
+)
+def test_lines(columns, line, steps):
+    reader = processor(columns)
+    assert reader.rows([reader.parse(line)])["steps"] == [steps]
+
+
+@pytest.mark.parametrize(
+    ("columns", "line", "message"),
+    [
+        (("x",), "", "there is no step; give 1 number(s) a step: x"),
+        (("x",), "[]", "there is no step"),
+        (("x",), "1 two", "could not convert string to float"),
+        (("x",), "[1, ", "not JSON"),
+        (("x",), '["1"]', "not all of it are numbers"),
+        (("x",), "[true]", "not all of it are numbers"),
+        (("x",), "[1, [2]]", "the steps are of unequal sizes"),
+        (("x",), "1 nan", "step 2 is not finite"),
+        (("x",), "1e99", "step 1 is not finite"),
+        (("x", "y"), "1 2 3", "the shape is 3; give 2 number(s) a step: x, y"),
+        (("x", "y"), "[[1, 2, 3]]", "the shape is 1 x 3"),
+    ],
+)
+def test_lines_that_are_none(columns, line, message):
+    with pytest.raises(UsageError) as caught:
+        processor(columns).parse(line)
+    assert message in str(caught.value)
+
+
+def test_one_or_several():
+    one, two = processor(), processor(("x", "y"))
+    assert one.is_one([1.0, 2])
+    assert one.is_one(np.ones(3))
+    assert one.is_one((1,))
+    assert not one.is_one([[1.0, 2]])
+    assert not one.is_one(np.ones((2, 3)))
+    assert not one.is_one([])
+    assert two.is_one([[1.0, 2]])
+    assert two.is_one([1, 2])
+    assert two.is_one(np.ones((3, 2)))
+    assert not two.is_one([[[1.0, 2]]])
+    assert not two.is_one(np.ones((4, 3, 2)))
+
+
+# ------------------------------------------------------------------------------------------ series tagging
+
+
+def recordings(count=6, steps=5):
+    numbers = SERIES[: count * steps, 0].tolist()
+    return {
+        "value": numbers,
+        "label": ["high" if number > 20 else "low" for number in numbers],
+        "group": [f"r{at // steps}" for at in range(count * steps)],
+    }
+
+
+def test_sequences_are_whole_and_the_last_validate(tmp_path):
+    path = write(tmp_path / "a.csv", recordings())
+    data = SeriesTaggingData(Corpus(path, validation_fraction=0.3), batching=Batching(size=9))
+    assert {name: len(rows) for name, rows in data.splits.items()} == {"train": 4, "validation": 2}
+    (batch,) = data.val_dataloader()
+    np.testing.assert_allclose(data.processor.means, [SERIES[:20, 0].mean()])
+    steps = batch.vectors[..., 0].double().numpy() * data.processor.deviations + data.processor.means
+    order = [batch.rows.index(0), batch.rows.index(1)]
+    np.testing.assert_allclose(steps[:, order].T.ravel(), SERIES[20:30, 0], rtol=1e-5)
+    labels = [data.processor.labels[label] for label in batch.labels[:, order].t().flatten()]
+    assert labels == recordings()["label"][20:]
+
+
+def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
+    columns = {"value": [1, 2, 3, 4, 5, 6], "label": list("ababab"), "group": list("kkkklm")}
+    path = write(tmp_path / "a.csv", columns)
+    data = SeriesTaggingData(Corpus(path, validation_fraction=0.1))
+    (batch,) = data.train_dataloader()
+    assert sorted(batch.lengths.tolist()) == [1, 4]
+    short = batch.lengths.tolist().index(1)
+    assert batch.labels[1:, short].tolist() == [IGNORED] * 3
+    assert batch.vectors[1:, short].eq(0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({}, {"group": ""}, "one sequence is too few to take validation from"),
+        ({"label": ["low"] * 29 + [""]}, {}, "a.csv, row 30: column 'label' is blank"),
+        ({"label": ["low"] * 30}, {}, "all label in train are low; give two or more"),
+        ({"value": [1, ""] * 15}, {}, "a.csv, row 2: column 'value' holds no value"),
+        ({"value": [1] * 30}, {}, "column 'value' is constant in train"),
+        ({}, {"label": ""}, "inputs and label name the columns"),
+    ],
+)
+def test_faults_of_labelled_series_are_named(change, arguments, message, tmp_path):
+    path = write(tmp_path / "a.csv", recordings() | change)
+    with pytest.raises(UsageError) as caught:
+        _ = SeriesTaggingData(Corpus(path), **arguments).processor
+    assert message in str(caught.value)
+
+
+def test_labels_that_train_lacks_are_refused(tmp_path):
+    write(tmp_path / "train.csv", recordings())
+    write(tmp_path / "val.csv", recordings() | {"label": ["low"] * 29 + ["strange"]})
+    with pytest.raises(UsageError, match=r"val\.csv, row 30: label 'strange' is never seen in train"):
+        SeriesTaggingData(Corpus(str(tmp_path))).load()
