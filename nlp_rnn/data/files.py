@@ -172,7 +172,9 @@ def _json_table(path: Path, columns: Columns) -> pa.Table:
             UnicodeEncodeError,
             OverflowError,
         ) as error:  # types mixed, or half a surrogate pair
-            raise UsageError(f"{path}, column {name!r}: {' '.join(str(error).split())}") from None
+            texts = [row for row, record in enumerate(rows, 1) if isinstance(record[name], (str, bool))]
+            at = f", row {texts[0]}" if texts and isinstance(columns[name], Numbers) else ""
+            raise UsageError(f"{path}{at}, column {name!r}: {' '.join(str(error).split())}") from None
     return pa.table(arrays)
 
 

@@ -1,10 +1,22 @@
-"""Id tensors to scores: pure torch, no Lightning, no files."""
+"""Tensors to scores: pure torch, no Lightning, no files."""
 
 from nlp_rnn.models.captioner import Captioner
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.recurrent import CELLS
+from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
-from nlp_rnn.models.tagger import Tagger
+from nlp_rnn.models.tagger import SeriesTagger, Tagger
 
-__all__ = ["CELLS", "Captioner", "Classifier", "Decoder", "Encoder", "LanguageModel", "Seq2Seq", "Tagger"]
+__all__ = [
+    "CELLS",
+    "Captioner",
+    "Classifier",
+    "Decoder",
+    "Encoder",
+    "LanguageModel",
+    "Regressor",
+    "Seq2Seq",
+    "SeriesTagger",
+    "Tagger",
+]

@@ -139,6 +139,12 @@ def test_lists_are_no_time_steps(tmp_path):
         ForecastingData(Corpus(path)).load()
 
 
+def test_text_among_numbers_of_json_is_named_by_its_row(tmp_path):
+    path = write(tmp_path / "a.jsonl", {"value": [1, 2.5, "three", 4]})
+    with pytest.raises(UsageError, match=r"a\.jsonl, row 3, column 'value': "):
+        ForecastingData(Corpus(path)).load()
+
+
 def test_max_examples_takes_the_first_rows(tmp_path):
     path = write(tmp_path / "a.csv", {"value": range(100)})
     rows = ForecastingData(Corpus(path, max_examples=20, validation_fraction=0.2), length=3).load()["train"]
