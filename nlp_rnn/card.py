@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import nlp_rnn
@@ -21,8 +22,8 @@ def model_card(
     """
     named = task.model.named_parameters()
     size = sum(parameter.numel() for name, parameter in named if not name.endswith(".scale"))  # of int8
-    sizes = ", ".join(
-        f"{len(vocabulary):,} {name} tokens" for name, vocabulary in task.processor.vocabularies().items()
+    sizes = "".join(
+        f", {len(vocabulary):,} {name} tokens" for name, vocabulary in task.processor.vocabularies().items()
     )
     rows = [
         f"| {split} | {name.rsplit('/', 1)[-1]} | {value:.4f} |"
@@ -42,7 +43,7 @@ tags: [{task.name}, rnn]
 
 # {task.name.capitalize()} model
 
-A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters, {sizes}.
+A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters{sizes}.
 
 {origin}
 {table}
@@ -52,7 +53,7 @@ A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters, {sizes}
 ```python
 from nlp_rnn import pipeline
 
-print(pipeline("{task.name}", model="path/to/this/folder")({task.example}))
+print(pipeline("{task.name}", model="path/to/this/folder")({json.dumps(task.example, ensure_ascii=False)}))
 ```
 
 ## The model
