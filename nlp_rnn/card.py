@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import nlp_rnn
@@ -52,7 +53,7 @@ A recurrent model of nlp_rnn {nlp_rnn.__version__}: {size:,} parameters{sizes}.
 ```python
 from nlp_rnn import pipeline
 
-print(pipeline("{task.name}", model="path/to/this/folder")({task.example}))
+print(pipeline("{task.name}", model="path/to/this/folder")({json.dumps(task.example, ensure_ascii=False)}))
 ```
 
 ## The model

@@ -227,7 +227,7 @@ def test_saved_equals_loaded(int8, tmp_path):
     answers = pipeline("captioning", task)(VECTORS)
     assert pipeline("captioning", loaded)(VECTORS) == answers
     assert (
-        'pipeline("captioning", model="path/to/this/folder")([0.5] * 6)'
+        'pipeline("captioning", model="path/to/this/folder")([1.0, 2.0, 3.0, 4.0, 3.0, 2.0])'
         in (tmp_path / "model" / "README.md").read_text()
     )
 

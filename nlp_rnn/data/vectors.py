@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nlp_rnn.data.numbers import numbers
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 
@@ -37,7 +37,9 @@ class SeriesProcessor(Processor):
 
     def parse(self, line: str) -> Any:
         """Numbers with spaces or commas between them, a step's columns in turn, or JSON lists."""
-        given = _parsed(line, len(self.inputs))
+        given, width = numbers(line), len(self.inputs)
+        if width > 1 and not any(isinstance(step, list) for step in given) and len(given) % width == 0:
+            given = [given[at : at + width] for at in range(0, len(given), width)]
         self._steps(given)
         return given
 
@@ -113,10 +115,10 @@ def scaled(flat: Sequence[float], means: Sequence[float], deviations: Sequence[f
 
 def pad_vectors(flat: Sequence[np.ndarray], width: int) -> tuple[Tensor, Tensor]:
     """Put series side by side: [T * C] each -> [T, B, C] float32 filled up with 0, and their lengths [B]."""
-    lengths = [len(numbers) // width for numbers in flat]
+    lengths = [len(steps) // width for steps in flat]
     padded = np.zeros((max(lengths, default=0), len(flat), width), np.float32)
-    for row, numbers in enumerate(flat):
-        padded[: lengths[row], row] = np.reshape(numbers, (-1, width))
+    for row, steps in enumerate(flat):
+        padded[: lengths[row], row] = np.reshape(steps, (-1, width))
     return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
 
 
@@ -126,20 +128,3 @@ def _depth(given: Any) -> int:
     while isinstance(given, (list, tuple, np.ndarray)) and len(given):
         given, depth = given[0], depth + 1
     return depth
-
-
-def _parsed(line: str, width: int) -> Any:
-    if line.lstrip().startswith("["):
-        try:
-            return json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"not JSON ({error})") from None
-    try:
-        numbers = [float(part) for part in line.replace(",", " ").split()]
-    except ValueError as error:
-        raise UsageError(
-            f"{error}; give numbers with spaces or commas between them, or a JSON list"
-        ) from None
-    if width == 1 or len(numbers) % width:  # the latter is refused as it stands
-        return numbers
-    return [numbers[at : at + width] for at in range(0, len(numbers), width)]

@@ -65,10 +65,7 @@ class Captioning(DecodingTask[CaptioningProcessor, CaptioningBatch]):
         self.noise = noise
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
-
-    @property
-    def example(self) -> str:  # type: ignore[override]
-        return f"[0.5] * {len(self.processor.means)}"
+        self.example = [round(mean, 2) for mean in processor.means]
 
     def make_metrics(self) -> dict[str, Metric]:
         return {

@@ -46,7 +46,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         self.names = processor.targets or processor.inputs
         self.outputs = processor.horizon * len(self.names)
         self.deviations = processor.target_deviations * processor.horizon
-        self.example = str(processor.example(processor.length))
+        self.example = processor.example(processor.length)
         model = Regressor(len(processor.inputs), self.outputs, hidden_dim, num_layers, dropout, cell)
         super().__init__(processor, model, settings, optimization)
 

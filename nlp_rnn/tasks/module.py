@@ -51,8 +51,8 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
 
     name: ClassVar[str]
     processor_class: ClassVar[type[Processor]]
-    example: str
-    """A Python expression for something that one may ask a model about."""
+    example: str | list[Any]
+    """An input that one may ask a model about."""
     shown: ClassVar[tuple[str, ...]]
     """The figures that the progress bar shows beside the loss."""
 

@@ -49,7 +49,7 @@ class Sentiment(Task[SentimentProcessor, SentimentBatch]):
 
     name = "sentiment"
     shown = ("accuracy",)
-    example = '"not a bad film"'
+    example = "not a bad film"
     processor_class = SentimentProcessor
 
     def __init__(

@@ -49,7 +49,7 @@ class SeriesTagging(Task[SeriesTaggingProcessor, SeriesTaggingBatch]):
     ) -> None:
         settings = plain_settings(locals())
         self.num_classes = len(processor.labels)
-        self.example = str(processor.example(4))
+        self.example = processor.example(4)
         model = SeriesTagger(
             len(processor.inputs), self.num_classes, hidden_dim, num_layers, dropout, cell, bidirectional
         )

@@ -51,7 +51,7 @@ class Tagging(Task[TaggingProcessor, TaggingBatch]):
 
     name = "tagging"
     shown = ("accuracy",)
-    example = '"i work at google"'
+    example = "i work at google"
     processor_class = TaggingProcessor
 
     def __init__(

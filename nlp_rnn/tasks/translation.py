@@ -48,7 +48,7 @@ class Translation(DecodingTask[TranslationProcessor, TranslationBatch]):
 
     name = "translation"
     shown = ("bleu",)
-    example = '"zwei hunde spielen im schnee."'
+    example = "zwei hunde spielen im schnee."
     processor_class = TranslationProcessor
 
     def __init__(
