@@ -49,8 +49,8 @@ class Corpus:
     """Where rows come from; nothing is read before `load`.
 
     Args:
-        path: one that comes with the package ("builtin", "hello", "ramp" or "digits"), a local file or
-            folder, or else the id of a hub dataset such as "stanfordnlp/imdb".
+        path: one that comes with the package (builtin, hello, ramp, digits, motion), a local file or folder,
+            or else the id of a hub dataset such as "stanfordnlp/imdb".
         config: configuration of a hub dataset.
         revision: revision of a hub dataset.
         train_split: name of a split, or of a local file without its extension; None finds it by itself.

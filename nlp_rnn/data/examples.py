@@ -67,9 +67,39 @@ def _digits() -> Tables:
     return {name: table.take(pa.array(np.sort(rows))) for name, rows in parts.items()}
 
 
+_MOVES = {"still": (0, 0), "left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
+
+
+def _motion() -> Tables:
+    """Clips of a dot that wanders over 4 x 4 pixels, a row a frame: where it came from is the frame's label.
+
+    A frame alone does not tell, the one before it must be remembered. There is noise on all pixels.
+    """
+    random, side = np.random.default_rng(0), 4
+    tables = {}
+    for split, clips in (("train", 600), ("validation", 100), ("test", 100)):
+        columns: dict[str, list] = {"clip": [], "label": [], **{f"p{pixel}": [] for pixel in range(side**2)}}
+        for clip in range(clips):
+            place, move = random.integers(0, side, 2), "still"
+            for frame in range(random.integers(6, 15)):
+                if frame:
+                    inside = [m for m, by in _MOVES.items() if np.isin(place + by, range(side)).all()]
+                    move = str(random.choice(inside))
+                    place = place + _MOVES[move]
+                pixels = np.abs(random.normal(0, 0.1, side**2))
+                pixels[place[0] * side + place[1]] += 1
+                columns["clip"].append(f"{split} {clip}")
+                columns["label"].append(move)
+                for pixel, ink in enumerate(pixels.round(3).tolist()):
+                    columns[f"p{pixel}"].append(ink)
+        tables[split] = pa.table(columns)
+    return tables
+
+
 EXAMPLES: dict[str, Callable[[], Tables]] = {
     "builtin": _grammar,
     "hello": _hello,
     "ramp": _ramp,
     "digits": _digits,
+    "motion": _motion,
 }

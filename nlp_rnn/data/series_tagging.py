@@ -74,10 +74,10 @@ class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
 
     def __init__(
         self,
-        corpus: Corpus = Corpus("ramp"),
-        inputs: str | Sequence[str] = ("value",),
+        corpus: Corpus = Corpus("motion"),
+        inputs: str | Sequence[str] = tuple(f"p{pixel}" for pixel in range(16)),
         label: str = "label",
-        group: str = "group",
+        group: str = "clip",
         batching: Batching = Batching(size=32),
     ) -> None:
         self.inputs = names_of(inputs)

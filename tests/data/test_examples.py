@@ -42,6 +42,23 @@ def test_the_digits_are_all_there_once():
     }
 
 
+def test_a_frame_of_motion_is_labelled_by_where_the_dot_came_from():
+    pixels = {f"p{pixel}": Numbers((f"p{pixel}",)) for pixel in range(16)}
+    splits = Corpus("motion").load({"clip": "clip", "label": "label", **pixels}, "label")
+    assert set(splits["train"]["label"]) == {"still", "left", "right", "up", "down"}
+    for split in splits.values():
+        ink = np.array([split[name][:] for name in pixels]).T  # [frames, 16]
+        assert np.sort(ink, 1)[:, -2].max() < 0.7 < ink.max(1).min()  # one dot, whatever the noise
+        rows, columns = np.divmod(ink.argmax(1), 4)
+        names = {(0, 0): "still", (0, -1): "left", (0, 1): "right", (-1, 0): "up", (1, 0): "down"}
+        for at in range(1, len(ink)):
+            if split["clip"][at] == split["clip"][at - 1]:
+                moved = rows[at] - rows[at - 1], columns[at] - columns[at - 1]
+                assert split["label"][at] == names[moved]
+            else:
+                assert split["label"][at] == "still"
+
+
 def test_the_digits_need_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(UsageError, match="pip install scikit-learn"):
