@@ -119,7 +119,7 @@ class Pipeline:
         check_settings(vars(drawing))
         if temperature is None and (top_k, top_p, seed) != (None, None, None):
             raise UsageError("top_k, top_p and seed are of draws: set a temperature too")
-        return _each(self.task.write(prompt, drawing))
+        return self.task.write(prompt, drawing)  # of one row `fast_products` are slower
 
     def stream(self) -> Stream:
         """A text that is answered while it comes; any number of streams may be open at a time.
@@ -151,16 +151,6 @@ class Pipeline:
             for row, answer in zip(chosen, self.task.answer(batch.to(self.task.device)), strict=True):
                 answers[row] = answer
         return answers
-
-
-def _each(steps: Iterator[Step]) -> Iterator[Step]:
-    """The same, each computed as `Pipeline` computes; between them the caller's own settings hold."""
-    while True:
-        with torch.inference_mode(), fast_products():
-            step = next(steps, None)
-        if step is None:
-            return
-        yield step
 
 
 def on_device(task: Task, device: str | torch.device) -> Task:

@@ -214,6 +214,7 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
             for own, id, share in zip(log_prob.tolist(), ids.tolist(), best.tolist(), strict=True)
         ]
 
+    @torch.inference_mode()
     def write(self, prompt: str, how: Drawing) -> Iterator[Step]:
         """Read a beginning, then write on, a step at a time and at the same cost for each.
 
