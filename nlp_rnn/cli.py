@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 from nlp_rnn.errors import UsageError
@@ -49,9 +51,13 @@ def _help() -> str:
     verbs = "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
     ready_made = sorted(str(path.relative_to(conf_folder())) for path in conf_folder().rglob("*.yaml"))
     configurations = "\n".join(f"  conf/{name}" for name in ready_made)
+    content = "".join(path.read_text(encoding="utf-8") for path in conf_folder().glob("*.yaml"))
+    models, data = (
+        ", ".join(sorted(set(re.findall(rf"nlp_rnn\.{part}\.(\w+)", content)))) for part in ("tasks", "data")
+    )
     return f"""usage: nlp-rnn {{{",".join(VERBS)}}} --config FILE [--config FILE ...] [--SETTING VALUE ...]
 
-Recurrent NLP models: sentiment, tagging and translation.
+Recurrent networks for text and for series of numbers.
 
 verbs:
 {verbs}
@@ -62,9 +68,15 @@ examples:
 
 all settings, each a flag and a key in a configuration file:
   nlp-rnn fit --help                        of the run, its trainer, checkpoints and early stopping
-  nlp-rnn fit --model.help Translation      of a model: Sentiment, Tagging or Translation
-  nlp-rnn fit --data.help TranslationData   of its data: SentimentData, TaggingData or TranslationData
+  nlp-rnn fit --model.help Translation      of a model, and
+  nlp-rnn fit --data.help TranslationData   of its data, both also a class_path in a configuration
   nlp-rnn fit --config FILE --print_config  all of them, as a configuration sets them
+
+models:
+{_filled(models)}
+
+data:
+{_filled(data)}
 
 ready-made configurations; later ones win over earlier ones, flags over both:
 {configurations}
@@ -72,6 +84,10 @@ ready-made configurations; later ones win over earlier ones, flags over both:
 options:
   -h, --help  show this text
   --version   show the version"""
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 88, initial_indent="  ", subsequent_indent="  ")
 
 
 def _check_verb(arguments: list[str]) -> None:
