@@ -48,9 +48,9 @@ def main() -> None:
         "--document", action="store_true",
         help="a plain network of two layers on 2,048 sequences, which learns them by heart",
     )  # fmt: skip
+    if parser.parse_args().document:
+        parser.set_defaults(**DOCUMENT)
     given = parser.parse_args()
-    if given.document:
-        vars(given).update(DOCUMENT)
     with reporting("long_memory"):
         quiet()
         with importing():

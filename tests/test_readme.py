@@ -14,12 +14,14 @@ from nlp_rnn.cli import main
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+PYTHON = "".join(block for kind, block in BLOCKS if kind == "python")
 COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.strip().splitlines()]
 FITS = [line for line in COMMANDS if line.startswith("nlp-rnn fit")]
 SMALL = (
-    "--data.corpus.max_examples 200 --trainer.max_epochs 1 --trainer.limit_train_batches 2 "
-    "--trainer.enable_progress_bar false"
+    "--model.hidden_dim 16 --data.batching.size 16 --trainer.max_epochs 1 --trainer.limit_train_batches 2 "
+    "--trainer.check_val_every_n_epoch 1 --trainer.enable_progress_bar false --data.corpus.max_examples 200"
 )
+SHORT = "--steps 2 --train 64 --validation 64 --test 64 --length 10"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,9 @@ def test_there_are_commands_of_every_kind():
     assert len(FITS) >= 8
     assert {line.split()[1] for line in COMMANDS if line.startswith("python")} == {
         "scripts/evaluate.py",
+        "scripts/generate.py",
+        "scripts/inspect_model.py",
+        "scripts/long_memory.py",
         "scripts/predict.py",
         "scripts/quantize.py",
     }
@@ -64,22 +69,31 @@ def test_every_fit_is_understood(command, capsys, monkeypatch, place):
     assert "class_path: nlp_rnn.tasks." in capsys.readouterr().out
 
 
-def test_the_path_from_training_to_an_answer(place):
-    (reviews,) = (line for line in FITS if "my_reviews.csv" in line)
-    run(f"{reviews} --model.hidden_dim 16 {SMALL}", place)
-    for name in ("translation_builtin", "tagging_ewt"):
-        builtin = "" if "builtin" in name else " --data.corpus.path builtin --data.corpus.config null"
-        run(f"nlp-rnn fit --config conf/{name}.yaml --model.hidden_dim 16 {SMALL}{builtin}", place)
+def fit_in_small(name, place):
+    """Run the command of the page that leaves `runs/NAME`."""
+    named = [line for line in FITS if f"--name {name}" in line]
+    fit = (named or [line for line in FITS if line == f"nlp-rnn fit --config conf/{name}.yaml"])[0]
+    hub = " --data.corpus.path builtin --data.corpus.config null" if name == "tagging_ewt" else ""
+    main(f"{fit} {SMALL}{hub} --runs {place / 'runs'}".split()[1:])
+
+
+def test_the_path_from_training_to_an_answer(place, monkeypatch):
+    monkeypatch.chdir(place)
     after = [line for line in COMMANDS if not line.startswith(("nlp-rnn fit", "pip", "pytest"))]
-    outputs = {line: run(line, place) for line in after}
+    for name in dict.fromkeys(re.findall(r"runs/(\w+)/latest/model", " ".join(after))):
+        fit_in_small(name, place)
+    outputs = {line: run(f"{line} {SHORT}" if "long_memory" in line else line, place) for line in after}
     assert len(next(out for line, out in outputs.items() if line.startswith("echo")).splitlines()) == 1
     assert (place / "report" / "bleu_by_length.png").stat().st_size > 1000
     assert len((place / "tagged.conllu").read_text().splitlines()) == 2
+    assert {path.suffix for path in (place / "inside").iterdir()} == {".png", ".csv"}
+    assert next((place / "memory").glob("*.png")).stat().st_size > 1000
 
 
 def test_the_python(place, monkeypatch):
     monkeypatch.chdir(place)
-    run(f"nlp-rnn fit --config conf/sentiment_builtin.yaml {SMALL}", place)
+    for name in dict.fromkeys(re.findall(r"runs/(\w+)/latest/model", PYTHON)):
+        fit_in_small(name, place)
     source, target = torch.zeros(3, 1, dtype=torch.long), torch.zeros(4, 1, dtype=torch.long)
     for kind, block in BLOCKS:
         if kind == "python":
