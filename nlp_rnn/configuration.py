@@ -52,7 +52,7 @@ def find_config(name: str) -> Path:
         raise UsageError(f"--config {name}: not a file")
     known = sorted(f"conf/{path.relative_to(conf_folder())}" for path in conf_folder().rglob("*.yaml"))
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"ready-made are {', '.join(known)}"
+    hint = f"did you mean {near[0]}?" if near else "nlp-rnn --help lists the ready-made ones"
     raise UsageError(f"--config {name}: no such file; {hint}")
 
 

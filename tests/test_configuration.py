@@ -331,7 +331,7 @@ def test_a_gpu_that_is_not_there_is_an_error_before_data_loads(refusal, accelera
     [
         ("conf/transltion_builtin.yaml", "did you mean conf/translation_builtin.yaml?"),
         ("tagging_ewt.yml", "did you mean conf/tagging_ewt.yaml?"),
-        ("zzz", "conf/sentiment_builtin.yaml, "),
+        ("zzz", "nlp-rnn --help lists the ready-made ones"),
         ("conf/../pyproject.toml", "no such file"),
         (".", "not a file"),
     ],

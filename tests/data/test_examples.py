@@ -51,12 +51,12 @@ def test_a_frame_of_motion_is_labelled_by_where_the_dot_came_from():
         assert np.sort(ink, 1)[:, -2].max() < 0.7 < ink.max(1).min()  # one dot, whatever the noise
         rows, columns = np.divmod(ink.argmax(1), 4)
         names = {(0, 0): "still", (0, -1): "left", (0, 1): "right", (-1, 0): "up", (1, 0): "down"}
+        clips, labels = split["clip"][:], split["label"][:]
         for at in range(1, len(ink)):
-            if split["clip"][at] == split["clip"][at - 1]:
-                moved = rows[at] - rows[at - 1], columns[at] - columns[at - 1]
-                assert split["label"][at] == names[moved]
+            if clips[at] == clips[at - 1]:
+                assert labels[at] == names[rows[at] - rows[at - 1], columns[at] - columns[at - 1]]
             else:
-                assert split["label"][at] == "still"
+                assert labels[at] == "still"
 
 
 def test_the_digits_need_scikit_learn(monkeypatch):

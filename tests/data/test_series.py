@@ -232,9 +232,12 @@ def recordings(count=6, steps=5):
     }
 
 
+LABELLED = {"inputs": "value", "label": "label", "group": "group"}
+
+
 def test_sequences_are_whole_and_the_last_validate(tmp_path):
     path = write(tmp_path / "a.csv", recordings())
-    data = SeriesTaggingData(Corpus(path, validation_fraction=0.3), batching=Batching(size=9))
+    data = SeriesTaggingData(Corpus(path, validation_fraction=0.3), **LABELLED, batching=Batching(size=9))
     assert {name: len(rows) for name, rows in data.splits.items()} == {"train": 4, "validation": 2}
     (batch,) = data.val_dataloader()
     np.testing.assert_allclose(data.processor.means, [SERIES[:20, 0].mean()])
@@ -248,7 +251,7 @@ def test_sequences_are_whole_and_the_last_validate(tmp_path):
 def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
     columns = {"value": [1, 2, 3, 4, 5, 6], "label": list("ababab"), "group": list("kkkklm")}
     path = write(tmp_path / "a.csv", columns)
-    data = SeriesTaggingData(Corpus(path, validation_fraction=0.1))
+    data = SeriesTaggingData(Corpus(path, validation_fraction=0.1), **LABELLED)
     (batch,) = data.train_dataloader()
     assert sorted(batch.lengths.tolist()) == [1, 4]
     short = batch.lengths.tolist().index(1)
@@ -270,7 +273,7 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
 def test_faults_of_labelled_series_are_named(change, arguments, message, tmp_path):
     path = write(tmp_path / "a.csv", recordings() | change)
     with pytest.raises(UsageError) as caught:
-        _ = SeriesTaggingData(Corpus(path), **arguments).processor
+        _ = SeriesTaggingData(Corpus(path), **(LABELLED | arguments)).processor
     assert message in str(caught.value)
 
 
@@ -278,4 +281,4 @@ def test_labels_that_train_lacks_are_refused(tmp_path):
     write(tmp_path / "train.csv", recordings())
     write(tmp_path / "val.csv", recordings() | {"label": ["low"] * 29 + ["strange"]})
     with pytest.raises(UsageError, match=r"val\.csv, row 30: label 'strange' is never seen in train"):
-        SeriesTaggingData(Corpus(str(tmp_path))).load()
+        SeriesTaggingData(Corpus(str(tmp_path)), **LABELLED).load()
