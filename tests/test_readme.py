@@ -1,7 +1,8 @@
-"""The README's commands are run, those on the built-in corpus in small, and its Python too."""
+"""The README's commands are run, those on the built-in corpora in small, and its Python too."""
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,10 @@ SMALL = (
     "--model.hidden_dim 16 --data.batching.size 16 --trainer.max_epochs 1 --trainer.limit_train_batches 2 "
     "--trainer.check_val_every_n_epoch 1 --trainer.enable_progress_bar false --data.corpus.max_examples 200"
 )
-SHORT = "--steps 2 --train 64 --validation 64 --test 64 --length 10"
+SHORT = " --steps 2 --train 64 --validation 64 --test 64 --length 10"
+SCRIPT = re.compile(
+    r"((?P<writer>(echo|printf) .*) \| )?python (?P<script>\S+) (?P<arguments>.*?)( < (?P<file>\S+))?"
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +40,7 @@ def place(tmp_path_factory):
     return folder
 
 
-def run(command, place):
-    """Run one line as a shell in a checkout would."""
-    command = re.sub(r"^nlp-rnn", f"{sys.executable} -m nlp_rnn.cli", command)
+def run_as_a_shell_would(command, place):
     command = re.sub(r"(^|\| )python ", rf"\1{sys.executable} ", command)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -48,15 +50,32 @@ def run(command, place):
     return done.stdout
 
 
+def run_here(command, place, monkeypatch):
+    """What a line of the README prints, without the seconds that a process of its own takes to start."""
+    if command.startswith("nlp-rnn "):
+        return main(command.split()[1:])
+    found = SCRIPT.fullmatch(command)
+    given, taken = place / "given.txt", place / "taken.txt"
+    if found["writer"]:
+        given.write_bytes(subprocess.run(found["writer"], shell=True, capture_output=True).stdout)
+    arguments = subprocess.run(
+        f"printf '%s\\0' {found['arguments']}", shell=True, capture_output=True, text=True
+    ).stdout.split("\0")[:-1]
+    source = place / found["file"] if found["file"] else given
+    source.touch()
+    with source.open() as stdin, taken.open("w") as stdout, monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", [found["script"], *arguments])
+        patch.setattr(sys, "stdin", stdin)
+        patch.setattr(sys, "stdout", stdout)
+        runpy.run_path(found["script"], run_name="__main__")
+    return taken.read_text(encoding="utf-8")
+
+
 def test_there_are_commands_of_every_kind():
     assert len(FITS) >= 8
-    assert {line.split()[1] for line in COMMANDS if line.startswith("python")} == {
-        "scripts/evaluate.py",
-        "scripts/generate.py",
-        "scripts/inspect_model.py",
-        "scripts/long_memory.py",
-        "scripts/predict.py",
-        "scripts/quantize.py",
+    assert set(re.findall(r"python (scripts/\w+\.py)", "\n".join(COMMANDS))) == {
+        f"scripts/{name}.py"
+        for name in ("evaluate", "generate", "inspect_model", "long_memory", "predict", "quantize")
     }
 
 
@@ -69,21 +88,23 @@ def test_every_fit_is_understood(command, capsys, monkeypatch, place):
     assert "class_path: nlp_rnn.tasks." in capsys.readouterr().out
 
 
-def fit_in_small(name, place):
+def fit_in_small(name):
     """Run the command of the page that leaves `runs/NAME`."""
     named = [line for line in FITS if f"--name {name}" in line]
-    fit = (named or [line for line in FITS if line == f"nlp-rnn fit --config conf/{name}.yaml"])[0]
+    fit = named[0] if named else f"nlp-rnn fit --config conf/{name}.yaml"
     hub = " --data.corpus.path builtin --data.corpus.config null" if name == "tagging_ewt" else ""
-    main(f"{fit} {SMALL}{hub} --runs {place / 'runs'}".split()[1:])
+    main(f"{fit} {SMALL}{hub}".split()[1:])
 
 
 def test_the_path_from_training_to_an_answer(place, monkeypatch):
     monkeypatch.chdir(place)
     after = [line for line in COMMANDS if not line.startswith(("nlp-rnn fit", "pip", "pytest"))]
     for name in dict.fromkeys(re.findall(r"runs/(\w+)/latest/model", " ".join(after))):
-        fit_in_small(name, place)
-    outputs = {line: run(f"{line} {SHORT}" if "long_memory" in line else line, place) for line in after}
-    assert len(next(out for line, out in outputs.items() if line.startswith("echo")).splitlines()) == 1
+        fit_in_small(name)
+    (first,) = (line for line in after if line.startswith("echo"))
+    assert len(run_as_a_shell_would(first, place).splitlines()) == 1
+    for line in after:
+        run_here(line + SHORT if "long_memory" in line else line, place, monkeypatch)
     assert (place / "report" / "bleu_by_length.png").stat().st_size > 1000
     assert len((place / "tagged.conllu").read_text().splitlines()) == 2
     assert {path.suffix for path in (place / "inside").iterdir()} == {".png", ".csv"}
@@ -93,7 +114,7 @@ def test_the_path_from_training_to_an_answer(place, monkeypatch):
 def test_the_python(place, monkeypatch):
     monkeypatch.chdir(place)
     for name in dict.fromkeys(re.findall(r"runs/(\w+)/latest/model", PYTHON)):
-        fit_in_small(name, place)
+        fit_in_small(name)
     source, target = torch.zeros(3, 1, dtype=torch.long), torch.zeros(4, 1, dtype=torch.long)
     for kind, block in BLOCKS:
         if kind == "python":
