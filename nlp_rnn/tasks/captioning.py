@@ -12,14 +12,14 @@ from torchmetrics import Metric
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.captioning import CaptioningBatch, CaptioningProcessor
 from nlp_rnn.data.vocabulary import UNK
-from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
+from nlp_rnn.metrics import MeanLoss
 from nlp_rnn.models.captioner import Captioner
-from nlp_rnn.tasks.decoding import Decoding, DecodingTask, word_loss
+from nlp_rnn.tasks.decoding import Decoding, ReferencedTask, word_loss
 from nlp_rnn.tasks.module import drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
 
-class Captioning(DecodingTask[CaptioningProcessor, CaptioningBatch]):
+class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
     """Trains `Captioner` on vectors with captions.
 
     `exact` is the share of captions that are right to the last sign; it, BLEU and chrF disregard case. BLEU
@@ -68,12 +68,7 @@ class Captioning(DecodingTask[CaptioningProcessor, CaptioningBatch]):
         self.example = [round(mean, 2) for mean in processor.means]
 
     def make_metrics(self) -> dict[str, Metric]:
-        return {
-            "loss": MeanLoss(),
-            "exact": MeanLoss(),
-            "bleu": BLEU(lowercase=True),
-            "chrf": ChrF(lowercase=True),
-        }
+        return super().make_metrics() | {"exact": MeanLoss()}
 
     def loss(self, batch: CaptioningBatch) -> Tensor:
         assert batch.target is not None
@@ -105,21 +100,7 @@ class Captioning(DecodingTask[CaptioningProcessor, CaptioningBatch]):
         metrics["chrf"].update(texts, batch.references)
 
     def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        loss = metrics["loss"].compute()
-        return {
-            "loss": loss.item(),
-            "perplexity": loss.exp().item(),
-            "exact": metrics["exact"].compute().item(),
-            "bleu": float(metrics["bleu"].compute()),
-            "chrf": float(metrics["chrf"].compute()),
-        }
-
-    def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "bleu_signature": metrics["bleu"].signature,
-            "chrf_signature": metrics["chrf"].signature,
-            "decoding": {"beam": self.decoding.beam, "length_penalty": self.decoding.length_penalty},
-        }
+        return super().results(metrics) | {"exact": metrics["exact"].compute().item()}
 
     def answer(self, batch: CaptioningBatch) -> list[dict[str, Any]]:
         """Of each vector its best caption `text`, the `score` and all `n_best` of them."""

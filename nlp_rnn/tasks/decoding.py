@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
 from nlp_rnn.models.decoding import StepFunction, beam_search
 from nlp_rnn.models.loss import linear_cross_entropy
 from nlp_rnn.models.recurrent import State
@@ -92,6 +95,29 @@ class DecodingTask(Task[P, B]):
     def decode_with(self, beam: int, n_best: int = 1) -> None:
         """Change the width of the beam, and how many answers are kept, of a trained model."""
         self.decoding = replace(self.decoding, beam=beam, n_best=n_best)
+
+
+class ReferencedTask(DecodingTask[P, B]):
+    """A task whose texts are compared with written ones, by BLEU and chrF that disregard case."""
+
+    def make_metrics(self) -> dict[str, Metric]:
+        return {"loss": MeanLoss(), "bleu": BLEU(lowercase=True), "chrf": ChrF(lowercase=True)}
+
+    def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        loss = metrics["loss"].compute()
+        return {
+            "loss": loss.item(),
+            "perplexity": loss.exp().item(),
+            "bleu": float(metrics["bleu"].compute()),
+            "chrf": float(metrics["chrf"].compute()),
+        }
+
+    def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "bleu_signature": metrics["bleu"].signature,
+            "chrf_signature": metrics["chrf"].signature,
+            "decoding": {"beam": self.decoding.beam, "length_penalty": self.decoding.length_penalty},
+        }
 
 
 def word_loss(decoder: Decoder, features: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:

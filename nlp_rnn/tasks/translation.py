@@ -12,9 +12,9 @@ from torchmetrics import Metric
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.translation import TranslationBatch, TranslationProcessor
 from nlp_rnn.data.vocabulary import UNK
-from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
+from nlp_rnn.metrics import BLEU
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
-from nlp_rnn.tasks.decoding import Decoding, DecodingTask, word_loss
+from nlp_rnn.tasks.decoding import Decoding, ReferencedTask, word_loss
 from nlp_rnn.tasks.module import drop_words, plain_settings
 from nlp_rnn.tasks.optimization import Optimization
 
@@ -29,7 +29,7 @@ _LENGTHS = {
 }
 
 
-class Translation(DecodingTask[TranslationProcessor, TranslationBatch]):
+class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
     """Trains `Seq2Seq` on sentence pairs; BLEU and chrF disregard case.
 
     Args:
@@ -75,8 +75,7 @@ class Translation(DecodingTask[TranslationProcessor, TranslationBatch]):
         self.word_dropout = word_dropout
 
     def make_metrics(self) -> dict[str, Metric]:
-        by_length = {f"bleu_{name}": BLEU(lowercase=True) for name in _LENGTHS}
-        return {"loss": MeanLoss(), "bleu": BLEU(lowercase=True), "chrf": ChrF(lowercase=True), **by_length}
+        return super().make_metrics() | {f"bleu_{name}": BLEU(lowercase=True) for name in _LENGTHS}
 
     def loss(self, batch: TranslationBatch) -> Tensor:
         assert batch.target is not None
@@ -109,26 +108,14 @@ class Translation(DecodingTask[TranslationProcessor, TranslationBatch]):
             chosen = [i for i, length in enumerate(batch.lengths.tolist()) if least <= length <= most]
             metrics[f"bleu_{name}"].update([texts[i] for i in chosen], [batch.references[i] for i in chosen])
 
-    def results(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        loss = metrics["loss"].compute()
-        return {
-            "loss": loss.item(),
-            "perplexity": loss.exp().item(),
-            "bleu": float(metrics["bleu"].compute()),
-            "chrf": float(metrics["chrf"].compute()),
-        }
-
     def details(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         by_length = [
             {"source_tokens": name, "bleu": float(metric.compute()), "sentences": int(metric.count)}
             for name in _LENGTHS
             for metric in [metrics[f"bleu_{name}"]]
         ]
-        return {
-            "bleu_signature": metrics["bleu"].signature,
-            "chrf_signature": metrics["chrf"].signature,
-            "decoding": {"beam": self.decoding.beam, "length_penalty": self.decoding.length_penalty},
-            "bleu_by_length": [entry for entry in by_length if entry["sentences"]],
+        return super().details(metrics) | {
+            "bleu_by_length": [entry for entry in by_length if entry["sentences"]]
         }
 
     def answer(self, batch: TranslationBatch) -> list[dict[str, Any]]:
