@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import math
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ def read_table(path: str | Path, columns: Columns) -> pa.Table:
     if suffix == ".parquet":
         return wanted_columns(_parquet_table(path), columns, str(path))
     if suffix == ".npz":
-        return wanted_columns(_numpy_table(path), columns, str(path))
+        return wanted_columns(_numpy_table(path, columns), _by_own_name(columns), str(path))
     if suffix == ".conllu":
         sentences = read_conllu(path)
         lists = {"tokens": [tokens for tokens, _ in sentences], "upos": [upos for _, upos in sentences]}
@@ -187,24 +186,44 @@ def _parquet_table(path: Path) -> pa.Table:
         raise UsageError(f"{path}: damaged or not Parquet ({' '.join(str(error).split())})") from None
 
 
-def _numpy_table(path: Path) -> pa.Table:
+def _numpy_table(path: Path, columns: Columns) -> pa.Table:
+    """The wanted columns under their canonical names; other arrays may be of any kind."""
     try:
-        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
-            columns = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
+            picked = _pick(file.files, columns, str(path))
+            arrays = {name: file[column] for name, column in picked.items()}
+    except UsageError:
+        raise
+    except Exception as error:  # of archives, compression and headers: of many kinds
         raise UsageError(f"{path}: damaged, not NumPy's .npz, or of Python objects ({error})") from None
-    lengths = {name: len(array) if array.ndim else 0 for name, array in columns.items()}
-    if len(set(lengths.values())) != 1 or not all(array.ndim for array in columns.values()):
+    lengths = {name: len(array) if np.ndim(array) else 0 for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1 or not all(np.ndim(array) for array in arrays.values()):
         counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise UsageError(f"{path}: arrays of unequal length or none, in rows {counts}; give one row each")
-    return pa.table(
-        {
-            name: pa.array(
-                list(array.reshape(len(array), math.prod(array.shape[1:]))) if array.ndim > 1 else array
-            )
-            for name, array in columns.items()
-        }
-    )
+    found = {}
+    for name, array in arrays.items():
+        try:
+            found[name] = _from_numpy(array)
+        except (pa.ArrowException, ValueError) as error:  # ValueError: text that is none
+            raise UsageError(f"{path}, column {picked[name]!r}: {' '.join(str(error).split())}") from None
+    return pa.table(found)
+
+
+def _from_numpy(array: np.ndarray) -> pa.Array:
+    """[N] as values, [N, ...] as lists, laid end to end.
+
+    Raises:
+        ValueError: it holds neither numbers nor text, or text with a lone surrogate.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
+        raise ValueError(f"{getattr(array, 'dtype', 'no array')}; give numbers or text")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # long double
+        array = array.astype(np.float64)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.ndim == 1:
+        return pa.array(array)
+    rows = array.reshape(len(array), math.prod(array.shape[1:]))
+    return pa.array(list(rows), pa.list_(pa.array(rows[:0].ravel()).type))
 
 
 # ------------------------------------------------------------------------- columns as text and as numbers
