@@ -163,18 +163,48 @@ def _json_table(path: Path, columns: Columns) -> pa.Table:
             picked = _pick(list(record), columns, f"{path}, line {number}")
         rows.append({name: record[column] for name, column in picked.items()})
     arrays = {}
-    for name in columns:
+    for name, names in columns.items():
+        values = [row[name] for row in rows]
+        numbers = isinstance(names, Numbers)
+        logical = [row for row, value in enumerate(values, 1) if _is_logical(value)] if numbers else []
+        if logical:
+            raise UsageError(f"{path}, row {logical[0]}: column {name!r} holds true or false; write 1 or 0")
         try:
-            arrays[name] = pa.array([row[name] for row in rows], None if rows else pa.string())
-        except (
-            pa.ArrowException,
-            UnicodeEncodeError,
-            OverflowError,
-        ) as error:  # types mixed, or half a surrogate pair
-            texts = [row for row, record in enumerate(rows, 1) if isinstance(record[name], (str, bool))]
-            at = f", row {texts[0]}" if texts and isinstance(columns[name], Numbers) else ""
+            arrays[name] = _from_json(values, numbers) if rows else pa.array([], pa.string())
+        except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
+            # types mixed, or half a surrogate pair
+            texts = [row for row, value in enumerate(values, 1) if isinstance(value, str)]
+            at = f", row {texts[0]}" if texts and numbers else ""
             raise UsageError(f"{path}{at}, column {name!r}: {' '.join(str(error).split())}") from None
     return pa.table(arrays)
+
+
+def _from_json(values: list[Any], numbers: bool) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        if not numbers:
+            raise
+        return pa.array(_as_floats(values))  # whole numbers may be larger than 64 bits hold, or than 53
+
+
+def _is_logical(value: Any) -> bool:
+    """Whether a value is true or false, or a list with one somewhere in it."""
+    if not isinstance(value, list):
+        return isinstance(value, bool)
+    kinds = set(map(type, value))
+    return bool in kinds or (list in kinds and any(map(_is_logical, value)))
+
+
+def _as_floats(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_floats(item) for item in value]
+    if not isinstance(value, int):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _parquet_table(path: Path) -> pa.Table:
@@ -232,7 +262,8 @@ def _from_numpy(array: np.ndarray) -> pa.Array:
 def wanted_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
     """The wanted columns of any table, renamed, each one text or lists of text; or numbers, where asked for.
 
-    Of numbers: float64, or lists of float32, inner lists laid end to end; NaN and blank text become null.
+    Of numbers: float64, or lists of float32, inner lists of one length laid end to end; blank text becomes
+    null, and so does a row with an inner list that is null.
     Of text: class labels become their names (-1 becomes null), integers and integral floats their digits,
     booleans "0" and "1"; null stays null. A struct such as `translation: {de, en}` offers its fields as
     columns.
@@ -260,25 +291,42 @@ def wanted_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
 
 
 def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
-    if _is_any_list(values.type):
-        counts = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
-        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        items = pc.list_flatten(values)
-        while _is_any_list(items.type):
-            inner = pc.fill_null(pc.list_value_length(items), 0).to_numpy(zero_copy_only=False)
-            ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(inner)])[ends]
-            items = pc.list_flatten(items)
-        items = items.cast(pa.float32())
-        items = pc.if_else(pc.is_finite(items), items, None)
-        return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), items, mask=values.is_null())
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        trimmed = pc.utf8_trim_whitespace(values)
-        values = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-        for row, text in enumerate(values.to_pylist(), 1):
+    missing = values.is_null().to_numpy(zero_copy_only=False)
+    row = np.arange(len(values))  # of each item, the one it stands in
+    items, is_list = values, _is_any_list(values.type)
+    while _is_any_list(items.type):
+        sizes = pc.list_value_length(items)
+        known = sizes.drop_null()
+        if items is not values and len(known):
+            differ = pc.fill_null(pc.not_equal(sizes, known[0]), False).to_numpy(zero_copy_only=False)
+            if differ.any():
+                at = row[differ.argmax()] + 1
+                raise UsageError(
+                    f"{where}, row {at}: {column} holds lists of unequal length; make them equal"
+                )
+        missing[row[items.is_null().to_numpy(zero_copy_only=False)]] = True
+        row = np.repeat(row, pc.fill_null(sizes, 0).to_numpy())
+        items = pc.list_flatten(items)
+    if pa.types.is_boolean(items.type):
+        raise UsageError(f"{where}: {column} holds {values.type}, not numbers; write 0 and 1")
+    if not is_list and (pa.types.is_string(items.type) or pa.types.is_large_string(items.type)):
+        trimmed = pc.utf8_trim_whitespace(items)
+        items = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+        for number, text in enumerate(items.to_pylist(), 1):
             if text is not None and not NUMBER.fullmatch(text):
-                raise UsageError(f"{where}, row {row}: {column} holds no number ({short(text)}); give one")
-    values = values.cast(pa.float64())
-    return pc.if_else(pc.is_finite(values), values, None)
+                raise UsageError(f"{where}, row {number}: {column} holds no number ({short(text)}); give one")
+    # Not safe: whole numbers that a float cannot hold are rounded.
+    items = items.cast(pa.float32() if is_list else pa.float64(), safe=False)
+    endless = pc.fill_null(pc.invert(pc.is_finite(items)), False).to_numpy(zero_copy_only=False)
+    if endless.any():
+        at = row[endless.argmax()] + 1
+        raise UsageError(f"{where}, row {at}: {column} holds a number that is not finite, or too large")
+    if not is_list:
+        return items
+    kept = ~missing[row]  # a null has no items
+    items, counts = items.filter(pa.array(kept)), np.bincount(row[kept], minlength=len(values))
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), items, mask=pa.array(missing))
 
 
 def _check_even(values: pa.Array, column: str, where: str) -> None:
