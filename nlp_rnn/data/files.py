@@ -301,9 +301,7 @@ def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
             differ = pc.fill_null(pc.not_equal(sizes, known[0]), False).to_numpy(zero_copy_only=False)
             if differ.any():
                 at = row[differ.argmax()] + 1
-                raise UsageError(
-                    f"{where}, row {at}: {column} holds lists of unequal length; make them equal"
-                )
+                raise UsageError(f"{where}, row {at}: {column} holds lists of unequal length")
         missing[row[items.is_null().to_numpy(zero_copy_only=False)]] = True
         row = np.repeat(row, pc.fill_null(sizes, 0).to_numpy())
         items = pc.list_flatten(items)
