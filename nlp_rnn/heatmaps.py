@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from nlp_rnn.pictures import _figure, _save
+from nlp_rnn.pictures import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,14 +55,14 @@ class Curve:
 
 def heat_maps(maps: Sequence[HeatMap], tokens: Sequence[str], out: Path) -> None:
     """Write `heat_maps_figure` to `out` as PNG."""
-    _save(heat_maps_figure(maps, tokens), out)
+    save(heat_maps_figure(maps, tokens), out)
 
 
 def curves(
     lines: Sequence[Curve], tokens: Sequence[str], title: str, axis: str, log: bool, out: Path
 ) -> None:
     """Write `curves_figure` to `out` as PNG."""
-    _save(curves_figure(lines, tokens, title, axis, log), out)
+    save(curves_figure(lines, tokens, title, axis, log), out)
 
 
 def heat_maps_figure(maps: Sequence[HeatMap], tokens: Sequence[str]) -> Figure:
@@ -78,7 +78,7 @@ def heat_maps_figure(maps: Sequence[HeatMap], tokens: Sequence[str]) -> Figure:
                 f"{tuple(panel.values.shape)}"
             )
     heights = [max(1.0, len(panel.rows) * ROW[len(panel.rows) <= FEW]) for panel in maps]
-    figure = _figure(_width(tokens) + 1.6, sum(heights) + 0.35 * len(maps) + 1.0)
+    figure = new_figure(_width(tokens) + 1.6, sum(heights) + 0.35 * len(maps) + 1.0)
     grid = figure.add_gridspec(len(maps), height_ratios=heights)
     for place, panel in enumerate(maps):
         axes = figure.add_subplot(grid[place])
@@ -115,7 +115,7 @@ def curves_figure(
     for line in lines:
         if len(line.values) != len(tokens):
             raise ValueError(f"{len(line.values)} values do not fit {len(tokens)} tokens")
-    figure = _figure(_width(tokens) + 3.2, 4.2)
+    figure = new_figure(_width(tokens) + 3.2, 4.2)
     axes = figure.add_subplot()
     for line in lines:
         axes.plot(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,6 +14,7 @@ from torch import Tensor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.heatmaps import Curve, HeatMap, curves, heat_maps
 from nlp_rnn.inspection import Inspection
+from nlp_rnn.rundir import written_whole
 
 Format = Literal["csv", "parquet"]
 
@@ -84,12 +84,8 @@ def _write_table(table: pa.Table, out: Path, format: Format) -> Path:
     """Write a table; `out` is the whole table or what it was before."""
     from pyarrow import csv, parquet
 
-    half = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    with written_whole(out) as half:
         (csv.write_csv if format == "csv" else parquet.write_table)(table, half)
-        os.replace(half, out)
-    finally:
-        half.unlink(missing_ok=True)
     return out
 
 

@@ -8,8 +8,10 @@ only when a picture is drawn.
 from __future__ import annotations
 
 import csv
+import logging
 import math
-import os
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +19,12 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.rundir import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
 
 Points = list[tuple[float, float]]
 
@@ -27,26 +32,43 @@ COLOURS = {"train": "tab:blue", "val": "tab:orange", "test": "tab:green"}
 PANEL = (4.2, 3.0)  # inches
 DPI = 130
 MAX_CLASSES_WITH_COUNTS = 20
+FONTS = (  # what the first has no sign for is drawn in the next that is installed
+    "DejaVu Sans",
+    "Noto Sans CJK KR",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Source Han Sans",
+    "NanumGothic",
+    "WenQuanYi Zen Hei",
+    "Apple SD Gothic Neo",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Malgun Gothic",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Arial Unicode MS",
+)
+_NO_GLYPH = r"Glyph .* missing from"
 
 
 def learning_curves(metrics_csv: Path, out: Path) -> None:
     """Write `learning_curves_figure` to `out` as PNG."""
-    _save(learning_curves_figure(metrics_csv), out)
+    save(learning_curves_figure(metrics_csv), out)
 
 
 def confusion_matrix(matrix: Tensor, labels: Sequence[str], out: Path) -> None:
     """Write `confusion_matrix_figure` to `out` as PNG."""
-    _save(confusion_matrix_figure(matrix, labels), out)
+    save(confusion_matrix_figure(matrix, labels), out)
 
 
 def bleu_by_length(labels: Sequence[str], scores: Sequence[float], counts: Sequence[int], out: Path) -> None:
     """Write `bleu_by_length_figure` to `out` as PNG."""
-    _save(bleu_by_length_figure(labels, scores, counts), out)
+    save(bleu_by_length_figure(labels, scores, counts), out)
 
 
 def side_by_side(runs: Mapping[str, Mapping[str, Points]], level: float, what: str, out: Path) -> None:
     """Write `side_by_side_figure` to `out` as PNG."""
-    _save(side_by_side_figure(runs, level, what), out)
+    save(side_by_side_figure(runs, level, what), out)
 
 
 def learning_curves_figure(metrics_csv: Path) -> Figure:
@@ -65,7 +87,7 @@ def learning_curves_figure(metrics_csv: Path) -> Figure:
     last = max(x for curves in panels.values() for points in curves.values() for x, _ in points)
     columns = 2 if len(panels) == 4 else min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = _figure(columns * PANEL[0], rows * PANEL[1])
+    figure = new_figure(columns * PANEL[0], rows * PANEL[1])
     for place, (title, curves) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         for label, points in sorted(curves.items(), key=_legend_order):
@@ -110,7 +132,7 @@ def confusion_matrix_figure(matrix: Tensor, labels: Sequence[str]) -> Figure:
     cell = max(0.45, 0.085 * widest) if with_counts else 0.24  # inches
     margin = 1.1 + 0.09 * max(len(label) for label in labels)
     side = max(cell * len(labels), 2.0)
-    figure = _figure(side + margin + 0.8, side + margin - 0.4)
+    figure = new_figure(side + margin + 0.8, side + margin - 0.4)
     axes = figure.add_subplot()
     image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, aspect=30, label="share of the true class")
@@ -146,7 +168,7 @@ def bleu_by_length_figure(labels: Sequence[str], scores: Sequence[float], counts
     if not len(labels) == len(scores) == len(counts):
         raise ValueError(f"{len(labels)} labels, {len(scores)} scores and {len(counts)} counts do not match")
     heights = [score if math.isfinite(score) else 0.0 for score in scores]
-    figure = _figure(max(4.5, 0.75 * len(labels) + 1.2), 3.4)
+    figure = new_figure(max(4.5, 0.75 * len(labels) + 1.2), 3.4)
     axes = figure.add_subplot()
     axes.bar(range(len(labels)), heights, width=0.75, color="tab:blue")
     for place, (score, height, count) in enumerate(zip(scores, heights, counts, strict=True)):
@@ -173,7 +195,7 @@ def side_by_side_figure(runs: Mapping[str, Mapping[str, Points]], level: float, 
         level: an error to compare with, drawn as a dashed line.
         what: what the line is called.
     """
-    figure = _figure(len(runs) * PANEL[0] * 0.85, PANEL[1])
+    figure = new_figure(len(runs) * PANEL[0] * 0.85, PANEL[1])
     shared = None
     for place, (name, curves) in enumerate(runs.items(), start=1):
         axes = shared = figure.add_subplot(1, len(runs), place, sharex=shared, sharey=shared)
@@ -249,19 +271,34 @@ def _number(text: str | None) -> float:
         return math.nan
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def _save(figure: Figure, out: Path) -> None:
+def save(figure: Figure, out: Path) -> None:
     """Write the figure as PNG; `out` is the whole picture or what it was before."""
+    from matplotlib.font_manager import fontManager
+    from matplotlib.text import Text
+
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png", facecolor="white")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    installed = set(fontManager.get_font_names())  # of others there would be a warning at each sign
+    for text in figure.findobj(Text):
+        text.set_fontfamily([FONTS[0], *(font for font in FONTS[1:] if font in installed)])
+    with warnings.catch_warnings(record=True) as caught, written_whole(out) as half:
+        warnings.filterwarnings("always", _NO_GLYPH, UserWarning)
+        figure.savefig(half, format="png", facecolor="white")
+    missing = {str(each.message) for each in caught if re.match(_NO_GLYPH, str(each.message))}
+    if missing:
+        log.warning(
+            "%s: %d sign(s) drawn as boxes, which no font here has; install one such as %s",
+            out,
+            len(missing),
+            FONTS[1],
+        )
+    for each in caught:
+        if str(each.message) not in missing:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nlp_rnn.errors import UsageError
@@ -60,3 +62,14 @@ def point_latest(run_dir: Path) -> None:
     link = run_dir.with_name(f".latest.{run_dir.name}")
     link.symlink_to(run_dir.name)
     os.replace(link, run_dir.with_name("latest"))
+
+
+@contextmanager
+def written_whole(out: Path) -> Iterator[Path]:
+    """A file beside `out` to write, which takes its place at the end; after an error `out` is as before."""
+    half = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        yield half
+        os.replace(half, out)
+    finally:
+        half.unlink(missing_ok=True)

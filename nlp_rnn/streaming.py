@@ -14,7 +14,8 @@ class Stream:
     """One text that comes a piece at a time: what is kept of it is a recurrent state, however long it grows.
 
     Call it with a piece, and it answers for all that it has read: as the pipeline answers the whole text, in
-    the same time at its thousandth word as at its first. A piece is a word, or several; where the model reads
+    the same time at its thousandth word as at its first; but a tagger answers for the piece's own words, and
+    a language model for what comes next. A piece is a word, or several; where the model reads
     characters it is any part of the text, and nothing is put between two of them. A blank piece changes
     nothing. The maximum length, to which a pipeline cuts texts, does not hold here.
     """

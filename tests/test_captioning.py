@@ -102,8 +102,8 @@ def test_columns_of_other_names(tmp_path):
         ([1.0] * 5, r"row 4: column 'features' holds 5 numbers, 6 before"),
         ([], r"row 4: column 'features' holds 0 numbers, 6 before"),
         ([1.0, None, *[1.0] * 4], r"row 4: column 'features' holds no value"),
-        ([1.0, float("nan"), *[1.0] * 4], r"row 4: column 'features' holds no value"),
-        ([1.0, float("inf"), *[1.0] * 4], r"row 4: column 'features' holds no value"),
+        ([1.0, float("nan"), *[1.0] * 4], r"row 4: column 'features' holds a number that is not finite"),
+        ([1.0, float("inf"), *[1.0] * 4], r"row 4: column 'features' holds a number that is not finite"),
         (None, r"row 4: column 'features' holds no value"),
     ],
 )

@@ -60,6 +60,16 @@ def test_files_are_pngs_of_bounded_size(tmp_path, length):
     assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_signs_that_no_font_has_are_told_of_once(tmp_path, caplog):
+    tokens = ["\U0001314f", "\U00013150", "\U0001314f", "film"]  # hieroglyphs
+    for text, lines in ((tokens, 1), (["a", "b", "c", "d"], 0)):
+        caplog.clear()
+        curves([Curve("line", [0.5] * 4)], text, "title", "norm", False, tmp_path / "picture.png")
+        assert len(caplog.records) == lines
+        assert not lines or "picture.png: 2 sign(s) drawn as boxes" in caplog.text
+
+
 def test_mismatched_sizes_are_refused():
     with pytest.raises(ValueError, match="2 rows and 4 tokens do not fit"):
         heat_maps_figure([HeatMap("", torch.zeros(4, 2), ["a", "b"], True, "")], TOKENS)

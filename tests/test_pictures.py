@@ -161,7 +161,7 @@ def test_a_failed_write_keeps_the_old_picture(tmp_path, monkeypatch):
 
     monkeypatch.setattr(figure, "savefig", fail)
     with pytest.raises(OSError, match="disk full"):
-        pictures._save(figure, out)
+        pictures.save(figure, out)
     assert [p.name for p in tmp_path.iterdir()] == ["picture.png"]
     assert out.read_bytes() == b"old"
 

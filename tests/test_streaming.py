@@ -124,6 +124,11 @@ def by_level():
 @given(pieces=PIECES)
 @example(pieces=["good.<br", "/><br", "/>the", "x<br/>", "<br", "/>", "a<b", "<br />b", "<"])
 @example(pieces=["<br", ">", "the"])
+@example(pieces=[" ", "<br", "/>"])
+@example(pieces=["", "<br />"])
+@example(pieces=["x<br<br />", ">good"])
+@example(pieces=["the", "http://" + "a" * 70 + "<br", "/>good"])
+@example(pieces=["<br\x1c", "/>", "<br", *" " * 70, "/>", "x<br /> y<br", "\u0301", "<br />\u0338", "\u0301"])
 @example(pieces=list("the e\u0301 <br  /> \u1100\u1161\u11a8 <br x"))
 def test_any_pieces(by_level, level, pieces):
     check(by_level[level], pieces, "" if level == "char" else " ")

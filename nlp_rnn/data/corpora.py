@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 
-_READING_VERSION = 1  # part of every key: raise it when the same files come to give other rows
+_READING_VERSION = 2  # part of every key: raise it when the same files come to give other rows
 _SPLIT_NAMES = {  # the exact names, and what a longer name holds at its start or after one of - _ .
     "train": (("train",), r"train"),
     "validation": (("validation", "valid", "val", "dev"), r"(validation|valid|val|dev)(?![a-z])"),
@@ -138,7 +138,7 @@ class Corpus:
         digest = hashlib.sha256(
             json.dumps([_READING_VERSION, settings, list(accepted.items()), labels]).encode()
         )
-        if self.path in EXAMPLES:
+        if self._is_built_in():
             digest.update(f"{self.path} {VERSION}".encode())
         elif local := self._local():
             for name, files in self._split_files(local, accepted).items():
@@ -155,7 +155,7 @@ class Corpus:
     def tables(self, columns: Mapping[str, str | Sequence[str]], only: str | None = None) -> dict[str, Split]:
         """The splits as they stand there, or one alone, with the wanted columns and nothing checked."""
         accepted, read = _accepted(columns), {}
-        if self.path in EXAMPLES:
+        if self._is_built_in():
             for name, table in EXAMPLES[self.path]().items():
                 where = f"corpus {self.path}, split {name}"
                 if only in (None, name):
@@ -174,10 +174,20 @@ class Corpus:
         """One split as it stands there, which of a single file is all of it; None for one to be drawn."""
         if split not in SPLITS:
             raise UsageError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
-        local = None if self.path in EXAMPLES else self._local()
+        local = None if self._is_built_in() else self._local()
         if local is not None and not local.is_dir():
             return _read_files([local], _accepted(columns))
         return self.tables(columns, only=split).get(split)
+
+    def _is_built_in(self) -> bool:
+        if self.path not in EXAMPLES:
+            return False
+        if Path(self.path).exists():
+            raise UsageError(
+                f"{self.path}: both a corpus that comes with the package and a path here: "
+                f"write ./{self.path} for the path, or go to another folder for the corpus"
+            )
+        return True
 
     def _local(self) -> Path | None:
         """The local file or folder that `path` names; None for a hub dataset."""

@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import math
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ def read_table(path: str | Path, columns: Columns) -> pa.Table:
     if suffix == ".parquet":
         return wanted_columns(_parquet_table(path), columns, str(path))
     if suffix == ".npz":
-        return wanted_columns(_numpy_table(path), columns, str(path))
+        return wanted_columns(_numpy_table(path, columns), _by_own_name(columns), str(path))
     if suffix == ".conllu":
         sentences = read_conllu(path)
         lists = {"tokens": [tokens for tokens, _ in sentences], "upos": [upos for _, upos in sentences]}
@@ -164,18 +163,48 @@ def _json_table(path: Path, columns: Columns) -> pa.Table:
             picked = _pick(list(record), columns, f"{path}, line {number}")
         rows.append({name: record[column] for name, column in picked.items()})
     arrays = {}
-    for name in columns:
+    for name, names in columns.items():
+        values = [row[name] for row in rows]
+        numbers = isinstance(names, Numbers)
+        logical = [row for row, value in enumerate(values, 1) if _is_logical(value)] if numbers else []
+        if logical:
+            raise UsageError(f"{path}, row {logical[0]}: column {name!r} holds true or false; write 1 or 0")
         try:
-            arrays[name] = pa.array([row[name] for row in rows], None if rows else pa.string())
-        except (
-            pa.ArrowException,
-            UnicodeEncodeError,
-            OverflowError,
-        ) as error:  # types mixed, or half a surrogate pair
-            texts = [row for row, record in enumerate(rows, 1) if isinstance(record[name], (str, bool))]
-            at = f", row {texts[0]}" if texts and isinstance(columns[name], Numbers) else ""
+            arrays[name] = _from_json(values, numbers) if rows else pa.array([], pa.string())
+        except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
+            # types mixed, or half a surrogate pair
+            texts = [row for row, value in enumerate(values, 1) if isinstance(value, str)]
+            at = f", row {texts[0]}" if texts and numbers else ""
             raise UsageError(f"{path}{at}, column {name!r}: {' '.join(str(error).split())}") from None
     return pa.table(arrays)
+
+
+def _from_json(values: list[Any], numbers: bool) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        if not numbers:
+            raise
+        return pa.array(_as_floats(values))  # whole numbers may be larger than 64 bits hold, or than 53
+
+
+def _is_logical(value: Any) -> bool:
+    """Whether a value is true or false, or a list with one somewhere in it."""
+    if not isinstance(value, list):
+        return isinstance(value, bool)
+    kinds = set(map(type, value))
+    return bool in kinds or (list in kinds and any(map(_is_logical, value)))
+
+
+def _as_floats(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_floats(item) for item in value]
+    if not isinstance(value, int):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _parquet_table(path: Path) -> pa.Table:
@@ -187,24 +216,44 @@ def _parquet_table(path: Path) -> pa.Table:
         raise UsageError(f"{path}: damaged or not Parquet ({' '.join(str(error).split())})") from None
 
 
-def _numpy_table(path: Path) -> pa.Table:
+def _numpy_table(path: Path, columns: Columns) -> pa.Table:
+    """The wanted columns under their canonical names; other arrays may be of any kind."""
     try:
-        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
-            columns = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
+            picked = _pick(file.files, columns, str(path))
+            arrays = {name: file[column] for name, column in picked.items()}
+    except UsageError:
+        raise
+    except Exception as error:  # of archives, compression and headers: of many kinds
         raise UsageError(f"{path}: damaged, not NumPy's .npz, or of Python objects ({error})") from None
-    lengths = {name: len(array) if array.ndim else 0 for name, array in columns.items()}
-    if len(set(lengths.values())) != 1 or not all(array.ndim for array in columns.values()):
+    lengths = {name: len(array) if np.ndim(array) else 0 for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1 or not all(np.ndim(array) for array in arrays.values()):
         counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise UsageError(f"{path}: arrays of unequal length or none, in rows {counts}; give one row each")
-    return pa.table(
-        {
-            name: pa.array(
-                list(array.reshape(len(array), math.prod(array.shape[1:]))) if array.ndim > 1 else array
-            )
-            for name, array in columns.items()
-        }
-    )
+    found = {}
+    for name, array in arrays.items():
+        try:
+            found[name] = _from_numpy(array)
+        except (pa.ArrowException, ValueError) as error:  # ValueError: text that is none
+            raise UsageError(f"{path}, column {picked[name]!r}: {' '.join(str(error).split())}") from None
+    return pa.table(found)
+
+
+def _from_numpy(array: np.ndarray) -> pa.Array:
+    """[N] as values, [N, ...] as lists, laid end to end.
+
+    Raises:
+        ValueError: it holds neither numbers nor text, or text with a lone surrogate.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
+        raise ValueError(f"{getattr(array, 'dtype', 'no array')}; give numbers or text")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # long double
+        array = array.astype(np.float64)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.ndim == 1:
+        return pa.array(array)
+    rows = array.reshape(len(array), math.prod(array.shape[1:]))
+    return pa.array(list(rows), pa.list_(pa.array(rows[:0].ravel()).type))
 
 
 # ------------------------------------------------------------------------- columns as text and as numbers
@@ -213,7 +262,8 @@ def _numpy_table(path: Path) -> pa.Table:
 def wanted_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
     """The wanted columns of any table, renamed, each one text or lists of text; or numbers, where asked for.
 
-    Of numbers: float64, or lists of float32, inner lists laid end to end; NaN and blank text become null.
+    Of numbers: float64, or lists of float32, inner lists of one length laid end to end; blank text becomes
+    null, and so does a row with an inner list that is null.
     Of text: class labels become their names (-1 becomes null), integers and integral floats their digits,
     booleans "0" and "1"; null stays null. A struct such as `translation: {de, en}` offers its fields as
     columns.
@@ -241,25 +291,40 @@ def wanted_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
 
 
 def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
-    if _is_any_list(values.type):
-        counts = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
-        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        items = pc.list_flatten(values)
-        while _is_any_list(items.type):
-            inner = pc.fill_null(pc.list_value_length(items), 0).to_numpy(zero_copy_only=False)
-            ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(inner)])[ends]
-            items = pc.list_flatten(items)
-        items = items.cast(pa.float32())
-        items = pc.if_else(pc.is_finite(items), items, None)
-        return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), items, mask=values.is_null())
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        trimmed = pc.utf8_trim_whitespace(values)
-        values = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-        for row, text in enumerate(values.to_pylist(), 1):
+    missing = values.is_null().to_numpy(zero_copy_only=False)
+    row = np.arange(len(values))  # of each item, the one it stands in
+    items, is_list = values, _is_any_list(values.type)
+    while _is_any_list(items.type):
+        sizes = pc.list_value_length(items)
+        known = sizes.drop_null()
+        if items is not values and len(known):
+            differ = pc.fill_null(pc.not_equal(sizes, known[0]), False).to_numpy(zero_copy_only=False)
+            if differ.any():
+                at = row[differ.argmax()] + 1
+                raise UsageError(f"{where}, row {at}: {column} holds lists of unequal length")
+        missing[row[items.is_null().to_numpy(zero_copy_only=False)]] = True
+        row = np.repeat(row, pc.fill_null(sizes, 0).to_numpy())
+        items = pc.list_flatten(items)
+    if pa.types.is_boolean(items.type):
+        raise UsageError(f"{where}: {column} holds {values.type}, not numbers; write 0 and 1")
+    if not is_list and (pa.types.is_string(items.type) or pa.types.is_large_string(items.type)):
+        trimmed = pc.utf8_trim_whitespace(items)
+        items = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+        for number, text in enumerate(items.to_pylist(), 1):
             if text is not None and not NUMBER.fullmatch(text):
-                raise UsageError(f"{where}, row {row}: {column} holds no number ({short(text)}); give one")
-    values = values.cast(pa.float64())
-    return pc.if_else(pc.is_finite(values), values, None)
+                raise UsageError(f"{where}, row {number}: {column} holds no number ({short(text)}); give one")
+    # Not safe: whole numbers that a float cannot hold are rounded.
+    items = items.cast(pa.float32() if is_list else pa.float64(), safe=False)
+    endless = pc.fill_null(pc.invert(pc.is_finite(items)), False).to_numpy(zero_copy_only=False)
+    if endless.any():
+        at = row[endless.argmax()] + 1
+        raise UsageError(f"{where}, row {at}: {column} holds a number that is not finite, or too large")
+    if not is_list:
+        return items
+    kept = ~missing[row]  # a null has no items
+    items, counts = items.filter(pa.array(kept)), np.bincount(row[kept], minlength=len(values))
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), items, mask=pa.array(missing))
 
 
 def _check_even(values: pa.Array, column: str, where: str) -> None:

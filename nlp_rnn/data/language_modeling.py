@@ -53,7 +53,7 @@ class LanguageModelingProcessor(Processor):
             report_unknown(self.tokens.unknown(text))
         return {"prompt": list(inputs)}
 
-    def settle(self, still_open: str | None, piece: str) -> tuple[str, str]:
+    def settle(self, still_open: str | None, piece: str) -> tuple[str, str | None]:
         return self.tokens.settle(still_open, piece)
 
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from nlp_rnn.data.lines import short
 from nlp_rnn.errors import UsageError
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LARGEST = sys.float_info.max
 
 

@@ -42,7 +42,7 @@ class SentimentProcessor(Processor):
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         return {"text": list(inputs)}
 
-    def settle(self, still_open: str | None, piece: str) -> tuple[str, str]:
+    def settle(self, still_open: str | None, piece: str) -> tuple[str, str | None]:
         return self.tokens.settle(still_open, piece)
 
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:

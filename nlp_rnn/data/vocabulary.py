@@ -24,8 +24,9 @@ Level = Literal["word", "bpe", "char"]
 _WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’\-]\w+)*|[^\w\s]"
 _CHARACTER = r"[\s\S]"
 _SPACE = "▁"  # as subwords write it
-_BREAK = r"<br\s*/?>"  # HTML's line break, common in reviews
-_BREAK_BEGUN = re.compile(r"<(b(r(\s*/?)?)?)?\Z")
+_GAP = r"[ \t\r\n\f]{0,16}"  # `\s` is not the same to Python and to the tokenizer; bounded, for streams
+_BREAK = rf"<br{_GAP}/?>"  # HTML's line break, common in reviews
+_BREAK_BEGUN = re.compile(rf"<(b(r({_GAP}/?)?)?)?\Z")
 _LONGEST_OPEN = 64  # characters: more than 30 accents on a letter no writing system has (UAX 15)
 
 
@@ -137,7 +138,7 @@ class Vocabulary:
         """How many of a text's characters its first `count` tokens reach over."""
         return self.tokenizer.encode(text).offsets[count - 1][1]
 
-    def settle(self, still_open: str | None, piece: str) -> tuple[str, str]:
+    def settle(self, still_open: str | None, piece: str) -> tuple[str, str | None]:
         """Part a text that goes on into what nothing that follows can change the ids of, and the rest.
 
         Args:
@@ -150,16 +151,18 @@ class Vocabulary:
         """
         _check_text(piece)
         piece = piece.strip() if self._separator else piece
-        if still_open is not None and piece:
-            piece = still_open + self._separator + piece
-        text = re.sub(_BREAK, " ", piece or still_open or "")
+        if not piece:
+            return "", still_open
+        text = piece if still_open is None else still_open + self._separator + piece
         begun = _BREAK_BEGUN.search(text)
         end = begun.start() if begun else len(text)
         if not self._separator:
-            end = next((at for at in range(end, 0, -1) if _begins(text[at : at + 1])), 0)
-        elif begun:
-            end = max(0, text.rfind(" ", 0, end))
-        end = max(end, len(text) - _LONGEST_OPEN)
+            # A line break becomes a space, which takes no accent.
+            free = max((found.end() for found in re.finditer(_BREAK, text)), default=0)
+            end = next((at for at in range(end, free, -1) if _begins(text[at : at + 1])), free)
+            end = max(end, len(text) - _LONGEST_OPEN)
+        elif begun and isinstance(self.tokenizer.model, models.BPE):  # its words go from space to space
+            end = max((found.start() for found in re.finditer(f"{_BREAK}| ", text[:end])), default=0)
         return text[:end], text[end:]
 
     def encode_words(self, words: Sequence[str]) -> list[int]:

@@ -57,7 +57,8 @@ class Classifier(nn.Module):
         like = self.fc_out.bias
         state = self.rnn.initial_state(batch, like)
         if self.pooling == "mean":  # the outputs' sum, and of how many
-            sums = like.new_zeros(batch, self.rnn.hidden_size, dtype=torch.float64)
+            exact = torch.float32 if like.device.type == "mps" else torch.float64  # which MPS has not
+            sums = like.new_zeros(batch, self.rnn.hidden_size, dtype=exact)
             return *state, sums, sums[:, :1].clone()
         if self.pooling == "max":
             return *state, like.new_full((batch, self.rnn.hidden_size), -torch.inf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +88,7 @@ class RecurrentLayer(nn.Module):
         return (like.new_zeros(layers, batch, self.hidden_size),) * self.state_tensors
 
     def stepwise(self) -> Stepwise:
-        """The same layers, one step a call, in the mode (training or not) that this one is in.
+        """The same layers, one step a call, always in the mode (training or not) that this one is in.
 
         Both have the same parameters, not equal ones: what trains, loads or converts one does so to both.
         Where parameters are put in the place of others (`load_state_dict(assign=True)`, to or from the device
@@ -102,12 +102,18 @@ class RecurrentLayer(nn.Module):
         twin: Stepwise | None = self.__dict__.get("_twin")
         if twin is None:
             sizes = [self.input_size] + [self.hidden_size] * (self.num_layers - 1)
-            twin = Stepwise([self._new_cell(size) for size in sizes], self.dropout)
+            twin = Stepwise([self._new_cell(size) for size in sizes], self.dropout).train(self.training)
             self.__dict__["_twin"] = twin  # no submodule: it would print, and have keys of its own
         for cell, weights in zip(twin.cells, self.all_weights, strict=True):
             for name, weight in zip([*cell._parameters], weights, strict=True):
                 cell._parameters[name] = weight
-        return twin if twin.training == self.training else twin.train(self.training)
+        return twin
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode (training or not), the twin's too."""
+        if "_twin" in self.__dict__:
+            self.__dict__["_twin"].train(mode)
+        return super().train(mode)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: all but the twin, which a copy makes of its own parameters."""

@@ -39,6 +39,10 @@ class _Minimal(RecurrentLayer):
         weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if min(hidden_size, num_layers) < 1:
+            raise ValueError(f"hidden_size and num_layers must be 1 or more, not {hidden_size}, {num_layers}")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be from 0 to 1, not {dropout}")
         if weight_dropout:
             raise ValueError(
                 f"{type(self).__name__} has no hidden-to-hidden weights: leave weight_dropout at 0"

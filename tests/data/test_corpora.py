@@ -534,3 +534,13 @@ def test_key_of_a_hub_dataset_follows_its_fingerprint(hub):
         hub(DatasetDict(train=hub_split(labels)))
         keys.add(Corpus("a/b").key(SENTIMENT))
     assert len(keys) == 2
+
+
+def test_a_path_of_the_name_of_a_built_in_corpus_is_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hello").mkdir()
+    (tmp_path / "hello" / "train.csv").write_text("text\n" + "mine\n" * 9)
+    for call in (Corpus("hello").load, Corpus("hello").key):
+        with pytest.raises(UsageError, match=r"both a corpus .* and a path here: write \./hello"):
+            call({"text": "text"})
+    assert Corpus("./hello").load({"text": "text"})["train"][0] == {"text": "mine"}

@@ -1,7 +1,9 @@
 """Columns of numbers, in every format that holds them."""
 
+import io
 import json
 import math
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -66,8 +68,18 @@ def test_vectors_and_their_texts(tmp_path, suffix):
         ("a.csv", {"x": ["1,5"], "y": [0]}, "a.csv, line 2: 2 fields expected"),
         ("a.csv", {"x": ["inf"], "y": [0]}, "a.csv, row 1: column 'x' holds no number"),
         ("a.parquet", {"x": [1.0, None]}, "a.parquet, row 2: column 'x' holds no value"),
-        ("a.parquet", {"x": [1.0, math.nan]}, "a.parquet, row 2: column 'x' holds no value"),
-        ("a.npz", {"x": [math.inf, 2.0]}, "a.npz, row 1: column 'x' holds no value"),
+        ("a.parquet", {"x": [1.0, math.nan]}, "a.parquet, row 2: column 'x' holds a number that is not"),
+        ("a.npz", {"x": [math.inf, 2.0]}, "a.npz, row 1: column 'x' holds a number that is not finite"),
+        ("a.csv", {"x": [1, "1e400"], "y": [0, 0]}, "a.csv, row 2: column 'x' holds a number that is not"),
+        ("a.csv", {"x": ["١٢"], "y": [0]}, r"a.csv, row 1: column 'x' holds no number \('١٢'\)"),
+        ("a.jsonl", {"x": [1, math.nan]}, "a.jsonl, row 2: column 'x' holds a number that is not finite"),
+        ("a.jsonl", {"x": [1, 10**400]}, "a.jsonl, row 2: column 'x' holds a number that is not finite"),
+        ("a.jsonl", {"x": [1, None]}, "a.jsonl, row 2: column 'x' holds no value"),
+        ("a.jsonl", {"x": [True, False]}, "a.jsonl, row 1: column 'x' holds true or false"),
+        ("a.jsonl", {"x": [1.5, True]}, "a.jsonl, row 2: column 'x' holds true or false"),
+        ("a.jsonl", {"x": [[1.5], [[False]]]}, "a.jsonl, row 2: column 'x' holds true or false"),
+        ("a.parquet", {"x": [True, False]}, "a.parquet: column 'x' holds bool, not numbers"),
+        ("a.npz", {"x": [True, False]}, "a.npz: column 'x' holds bool, not numbers"),
         ("a.parquet", {"y": [1.0]}, "no column 'x' or 'value'; the columns are y"),
     ],
 )
@@ -81,7 +93,14 @@ def test_missing_numbers_are_named(tmp_path, name, content, message):
     ("features", "message"),
     [
         ([[1.0, None], [1.0, 2.0]], "row 1: column 'features' holds no value"),
-        ([[1.0, 2.0], [math.nan, 2.0]], "row 2: column 'features' holds no value"),
+        ([[1.0, 2.0], [math.nan, 2.0]], "row 2: column 'features' holds a number that is not finite"),
+        (
+            [[1.0, 2.0], [1.0, 1e39]],
+            "row 2: column 'features' holds a number that is not finite, or too large",
+        ),
+        ([[[1.0, 2.0], None], [[1.0, 2.0], [3.0, 4.0]]], "row 1: column 'features' holds no value"),
+        ([[[1.0, 2.0], [3.0, 4.0]], [[1.0], [2.0, 3.0, 4.0]]], "row 2: .* holds lists of unequal length"),
+        ([[True], [False]], "holds list<.*bool>, not numbers"),
         ([[1.0, 2.0], None], "row 2: column 'features' holds no value"),
         (["red", "blue"], r"row 1: column 'features' holds no number \('red'\)"),
         ([["red"], ["blue"]], "holds list<.*string>, not numbers"),
@@ -93,12 +112,51 @@ def test_holes_in_vectors_are_named(tmp_path, features, message):
         Corpus(str(path)).load(PAIRS)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_whole_numbers_too_large_to_be_exact_are_rounded(tmp_path, suffix):
+    path = write(tmp_path / f"a{suffix}", {"x": [2**53 + 1, -(2**62) - 1], "y": [0, 0]})
+    assert read_table(path, NUMBER)["x"].to_pylist() == [2.0**53, -(2.0**62)]
+    if suffix != ".csv":
+        path = write(path, {"features": [[2**24 + 1, 3], [1700000001, 0]], "caption": ["a", "b"]})
+        assert read_table(path, PAIRS)["features"].to_pylist() == [[2.0**24, 3], [1700000000, 0]]
+
+
+def test_whole_numbers_of_json_beyond_64_bits(tmp_path):
+    path = write(tmp_path / "a.jsonl", {"x": [2**70, 2**53 + 1, 1.5]})
+    assert read_table(path, NUMBER)["x"].to_pylist() == [2.0**70, 2.0**53, 1.5]
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">f4", "f2", "g", ">i4", "u1"])
+def test_numbers_of_any_width_and_byte_order(tmp_path, dtype):
+    features = np.arange(6).reshape(3, 2).astype(dtype)
+    extra = np.zeros(1, "i4,c8")  # nobody asks for it
+    path = tmp_path / "a.npz"
+    np.savez(path, features=features, caption=["a", "b", "c"], value=features[:, 1], extra=extra)
+    assert read_table(path, PAIRS)["features"].to_pylist() == [[0, 1], [2, 3], [4, 5]]
+    assert read_table(path, NUMBER)["x"].to_pylist() == [1, 3, 5]
+
+
 def test_rows_shared_by_train_and_test_are_found_among_vectors_too(tmp_path, caplog):
     rows = {"features": [[1.0, 2.0], [3.0, 4.0]], "caption": ["one", "two"]}
     for split in ("train", "test"):
         write(tmp_path / f"{split}.parquet", rows)
     Corpus(str(tmp_path)).load(PAIRS)
     assert "2 test row(s) are also in train" in caplog.text
+
+
+def _archive(members, encrypted=False, broken=False):
+    """A zip file's bytes."""
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        content = bytearray(file.getvalue())
+    if encrypted:  # as the flags say, here and in the directory
+        content[6] |= 1
+        content[content.index(b"PK\1\2") + 8] |= 1
+    if broken:  # the first block's kind: there is none such
+        content[30 + len(next(iter(members)))] = 0xFF
+    return bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +170,15 @@ def test_rows_shared_by_train_and_test_are_found_among_vectors_too(tmp_path, cap
         ({"features": [[1.0], [2.0]], "caption": ["one"]}, "features 2, caption 1; give one row each"),
         ({"features": [[1.0]], "caption": [{"of": "Python"}]}, "of Python objects"),
         ({"features": 1.0, "caption": ["one"]}, "features 0, caption 1"),
+        ({"features": np.ones((1, 2), "c8"), "caption": ["one"]}, "'features': complex64; give numbers"),
+        ({"features": np.ones(1, "i4,f4"), "caption": ["one"]}, "'features': .* give numbers or text"),
+        ({"features": np.ones(1, "M8[s]"), "caption": ["one"]}, r"'features': datetime64\[s\]; give numbers"),
+        ({"features": [[1.0]], "caption": ["\ud800"]}, "'caption': .*surrogate"),
+        ({"features": [[1.0]], "text": ["one"]}, "no column 'caption'; the columns are features, text"),
+        (_archive({"features.npy": b"1", "caption.npy": b"1"}), "features 0, caption 0"),
+        (_archive({"features": b"1", "caption": b"1"}), "features 0, caption 0"),
+        (_archive({"features.npy": b"1", "caption.npy": b"1"}, encrypted=True), "damaged.*encrypted"),
+        (_archive({"features.npy": b"1" * 99, "caption.npy": b"1"}, broken=True), "damaged"),
     ],
 )
 def test_numpy_files_that_are_none(tmp_path, content, message):
@@ -120,5 +187,5 @@ def test_numpy_files_that_are_none(tmp_path, content, message):
         path.write_bytes(content)
     else:
         write(path, content)
-    with pytest.raises(UsageError, match=f"a.npz: .*{message}"):
+    with pytest.raises(UsageError, match=f"a.npz.* {message}"):
         read_table(path, PAIRS)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_rnn.models.minimal import MinGRU, MinLSTM, mix
-from nlp_rnn.models.recurrent import recurrent_layer
+from nlp_rnn.models.recurrent import GRU, recurrent_layer
 
 LAYERS = [MinGRU, MinLSTM]
 
@@ -93,6 +93,15 @@ def test_print_and_names(layer):
     assert [*full.state_dict()] == [f"{kind}_ih_{place}" for place in places for kind in ("weight", "bias")]
     assert all(full.state_dict()[f"weight_ih_{place}"].shape[1] == 24 for place in places[2:])
     assert repr(layer(8, 12).stepwise().cells[0]) == f"{name}Cell(8, 12)"
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, GRU])
+@pytest.mark.parametrize(
+    "sizes", [(8, 0), (8, -1), (8, 4, 0), (8, 4, 1, -0.1), (8, 4, 1, 1.1), (8, 4, 1, float("nan"))]
+)
+def test_sizes_that_make_no_layer_are_refused(layer, sizes):
+    with pytest.raises(ValueError, match=r"hidden_size|num_layers|dropout"):
+        layer(*sizes[:2], **dict(zip(("num_layers", "dropout"), sizes[2:], strict=False)))
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -126,8 +126,11 @@ def test_dropout_between_layers_acts_in_the_layers_mode():
     layer = make("gru", dropout=0.9)
     input, state = torch.randn(4, 5), layer.initial_state(4, torch.zeros(1))
     assert not torch.equal(layer.stepwise()(input, state)[0], layer.stepwise()(input, state)[0])
+    twin = layer.stepwise()
     layer.eval()
-    check_equal(layer, layer.stepwise())
+    check_equal(layer, twin)
+    torch.nn.ModuleList([layer]).train()
+    assert not torch.equal(twin(input, state)[0], twin(input, state)[0])
 
 
 def test_the_decoder_steps_through_the_twin():
