@@ -171,3 +171,11 @@ def test_texts_to_be_continued_are_no_running_text():
     assert sorted(rows) == list(range(40))
     assert data.test_dataloader().dataset is not data.predict_dataloader().dataset
     assert len(data.test_dataloader()) > 1
+
+
+def test_settings_that_a_trained_model_has_its_own_of_are_said(caplog):
+    data = LanguageModelingData(Corpus("hello"), window=20)
+    data.use(data.processor)
+    assert not caplog.text
+    data.use(LanguageModelingData(Corpus("hello"), window=7).processor)
+    assert "the trained model's window is used, 7, not 20" in caplog.text
