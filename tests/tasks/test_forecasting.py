@@ -98,6 +98,24 @@ def test_figures_are_in_the_datas_own_units(weather):
     assert again.figures["mae"] == pytest.approx(report.figures["mae"])
 
 
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"inputs": "a"}, r"the model has 2 inputs \(a, b\), the data 1 \(a\): name as many"),
+        ({"inputs": "a,b,c,d"}, r"the model has 2 inputs \(a, b\), the data 4"),
+        ({"targets": "a,b"}, r"the model has 1 targets \(c\), the data 2 \(a, b\)"),
+        ({"targets": ""}, r"the model has 1 targets \(c\), the data 2 \(a, b\)"),
+    ],
+)
+def test_an_evaluation_needs_as_many_columns(columns, message, tmp_path):
+    path = tmp_path / "a.csv"
+    steps = np.random.default_rng(0).normal(size=(40, 4))
+    np.savetxt(path, steps, delimiter=",", header="a,b,c,d", comments="")
+    task = model_of(ForecastingData(Corpus(str(path), validation_fraction=0.3), "a,b", "c"))
+    with pytest.raises(UsageError, match=message):
+        evaluate(task, Corpus(str(path)), columns=columns)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_batch_order_and_company_change_no_answer(cell):
     task = model_of(ForecastingData(), cell)
