@@ -128,24 +128,26 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
             with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
                 file.write_table(table)
 
-    def _loader(self, split: str, shuffle: bool = False, processor: P | None = None) -> DataLoader:
-        rows = self.splits.get(split)
-        if rows is None:
+    def _rows(self, split: str) -> Rows:
+        if split not in self.splits:
             raise UsageError(f"corpus {self.origin!r} has no {split} split: name one with {split}_split")
+        return self.splits[split]
+
+    def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return (processor or self.processor).loader(rows, self.batching, shuffle, rank, world_size)
+        return processor.loader(rows, self.batching, shuffle, rank, world_size)
 
     def train_dataloader(self) -> DataLoader:
-        return self._loader("train", shuffle=True)
+        return self._loader(self._rows("train"), self.processor, shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader("validation")
+        return self._loader(self._rows("validation"), self.processor)
 
     def test_dataloader(self) -> DataLoader:
-        return self._loader("test")
+        return self._loader(self._rows("test"), self.processor)
 
     def predict_dataloader(self) -> DataLoader:
-        return self._loader("test")
+        return self.test_dataloader()
 
 
 class CorpusData(DataModule[P]):
