@@ -32,8 +32,9 @@ class SeriesProcessor(Processor):
         return isinstance(given, (list, tuple, np.ndarray))
 
     def is_one(self, given: Any) -> bool:
-        """A flat list is one input if a step is one number; a list of steps, if it is several."""
-        return 0 < _depth(given) <= (1 if len(self.inputs) == 1 else 2)
+        """A flat list or an array [T, 1] is one input if a step is one number; a list of steps, if several."""
+        column = isinstance(given, np.ndarray) and given.shape[1:] == (1,)
+        return 0 < _depth(given) <= (1 if len(self.inputs) == 1 and not column else 2)
 
     def parse(self, line: str) -> Any:
         """Numbers with spaces or commas between them, a step's columns in turn, or JSON lists."""
