@@ -218,3 +218,27 @@ def test_the_script_trains_side_by_side(problem, tmp_path, monkeypatch, capsys):
     runpy.run_path(str(script), run_name="__main__")
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["rnn", "gru"]
     assert (tmp_path / f"{problem}_6.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--steps", "0"], "--steps must be at least 1, not 0"),
+        (["--output", __file__], f"--output {__file__}: {__file__} is not a folder; choose another place"),
+        (["--cells", "rnn", "tree"], "cell must be one of "),
+        (["--layers", "0"], "num_layers must be between 1 and 64, not 0"),
+        (["--length", "1"], "length must be at least 2"),
+    ],
+)
+def test_the_script_finds_faults_first(arguments, message, tmp_path, monkeypatch, capsys):
+    script = Path(__file__).parents[2] / "scripts" / "long_memory.py"
+    few = ["--length", "6", "--train", "9", "--validation", "9", "--test", "9", "--steps", "1"]
+    monkeypatch.setattr(sys, "argv", [str(script), *few, "--output", str(tmp_path / "new"), *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(script), run_name="__main__")
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert out == ""
+    assert err.startswith(f"long_memory: error: {message}")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "new").exists()
