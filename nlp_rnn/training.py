@@ -115,7 +115,7 @@ class _CLI(LightningCLI):
         return [
             *dict.fromkeys(names),
             *setting_names(tasks.TASKS.values(), "model"),
-            *setting_names(data.DATA.values(), "data"),
+            *setting_names([*data.DATA.values(), data.LongMemoryData], "data"),
         ]
 
     def _parse_ckpt_path(self) -> None:
