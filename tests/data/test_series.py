@@ -115,8 +115,12 @@ def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(tm
         ({"x": [1, 2, 3, "four"] * 9}, {}, "a.csv, row 4: column 'x' holds no number ('four'); give one"),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "z")}, "no column 'z'; the columns are x"),
         ({"x": range(20)}, {"length": 9}, "rows 15 to 20: 6 steps, too few"),
-        ({"x": range(20)}, {"length": 14}, "rows 1 to 14: 14 steps, too few for a window of length + horizon = "
-         "14 + 1 = 15; they are what validation leaves of train: lower validation_fraction"),
+        (
+            {"x": range(20)},
+            {"length": 14},
+            "rows 1 to 14: 14 steps, too few for a window of length + horizon = "
+            "14 + 1 = 15; they are what validation leaves of train: lower validation_fraction",
+        ),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "x")}, "column 'x' is named twice"),
         ({"x": [1, 2] * 9}, {"group": "x"}, "column 'x' is named twice"),
         ({"x": [1, 2] * 9}, {"inputs": ()}, "inputs names no column"),
@@ -171,7 +175,7 @@ def test_a_models_processor_reads_windows_of_any_length(cache_home):
 
 def test_too_many_numbers_are_refused_before_they_are_copied():
     windows = np.broadcast_to(np.zeros(1), (2**21, 2**11, 1))
-    with pytest.raises(UsageError, match="too many .*: lower length, or give fewer rows"):
+    with pytest.raises(UsageError, match=r"too many .*: lower length, or give fewer rows"):
         lists([windows])
     assert lists([np.ones((2, 3, 2)), np.zeros((1, 3, 2))], [1]).to_pylist() == [[1.0] * 3] * 2 + [[0.0] * 3]
 
@@ -293,6 +297,17 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
         ({}, {"group": ""}, "one sequence is too few to take validation from"),
         ({"label": ["low"] * 29 + [""]}, {}, "a.csv, row 30: column 'label' is blank"),
         ({"label": ["low"] * 30}, {}, "all label in train are low; give two or more"),
+        (
+            {"label": ["low"] * 26 + ["high"] * 4},
+            {},
+            "a.csv: all label in the part of train that is trained on "
+            "are low; take less of it with validation_fraction",
+        ),
+        (
+            {"label": ["low", "high"] * 13 + ["new"] * 4},
+            {},
+            "a.csv, row 27: label 'new' is never seen in the part",
+        ),
         ({"value": [1, ""] * 15}, {}, "a.csv, row 2: column 'value' holds no value"),
         ({"value": [1] * 30}, {}, "column 'value' is constant in train"),
         ({}, {"label": ""}, "inputs and label name the columns"),
