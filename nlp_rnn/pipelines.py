@@ -98,8 +98,8 @@ class Pipeline:
             seed: of the draws; another text each time without it.
 
         Raises:
-            UsageError: the model is no language model, the prompt has a lone surrogate, or a setting is out of
-                range or without effect; before the first piece is asked for.
+            UsageError: the model is no language model, the prompt has a lone surrogate, or a setting is out
+                of range or without effect; before the first piece is asked for.
         """
         steps = self.steps(prompt, max_output, temperature, top_k, top_p, seed)
         return (step.piece for step in steps if step.piece)

@@ -69,7 +69,7 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
     def make_processor(self, train: Dataset) -> P:
         """A new processor from the train split."""
 
-    def check(self, processor: P) -> None:  # noqa: B027
+    def check(self, processor: P) -> None:
         """See that a trained model's processor reads rows of this form, whatever their columns are called.
 
         Raises:

@@ -17,6 +17,9 @@ from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vectors import SeriesProcessor, check_count, pad_vectors, standard
 from nlp_rnn.errors import UsageError
 
+PIXELS = tuple(f"p{pixel}" for pixel in range(16))
+"""The columns of numbers of the corpus `motion`."""
+
 
 @dataclass
 class SeriesTaggingBatch(Batch):
@@ -75,7 +78,7 @@ class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
     def __init__(
         self,
         corpus: Corpus = Corpus("motion"),
-        inputs: str | Sequence[str] = tuple(f"p{pixel}" for pixel in range(16)),
+        inputs: str | Sequence[str] = PIXELS,
         label: str = "label",
         group: str = "clip",
         batching: Batching = Batching(size=32),

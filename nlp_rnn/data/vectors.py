@@ -32,7 +32,7 @@ class SeriesProcessor(Processor):
         return isinstance(given, (list, tuple, np.ndarray))
 
     def is_one(self, given: Any) -> bool:
-        """A flat list or an array [T, 1] is one input if a step is one number; a list of steps, if several."""
+        """A flat list, or an array [T, 1], is one input if a step is one number; else a list of steps is."""
         column = isinstance(given, np.ndarray) and given.shape[1:] == (1,)
         return 0 < _depth(given) <= (1 if len(self.inputs) == 1 and not column else 2)
 
