@@ -104,6 +104,7 @@ def evaluate(
     if split not in SPLITS and corpus.path not in EXAMPLES:
         corpus, split = replace(corpus, test_split=split), "test"
     data = data_class(corpus, **{**task.processor.reading(), **(columns or {})})  # type: ignore[call-arg]
+    data.check(task.processor)
     rows = Rows(encode(data.load_split(split), task.processor))
     task = in_precision(on_device(task, device), precision).eval()
     metrics = task.metrics("test")

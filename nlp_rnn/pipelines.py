@@ -1,4 +1,4 @@
-"""Text in, answers out."""
+"""Text or numbers in, answers out."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ PRECISIONS = ("fp32", "bf16")
 
 
 class Pipeline:
-    """A trained model that takes text.
+    """A trained model that takes text, or numbers.
 
     Answers, and what they are called, are those of the task's `answer` method: `label` and `scores` for
-    sentiment, `tags` and `scores` for tagging, `text` and `n_best` for translation and language modelling.
+    sentiment, `tags` and `scores` for tagging, `text` and `n_best` for translation, language modelling and
+    captioning, `values` for forecasting, `labels` and `scores` for series tagging.
     """
 
     def __init__(
@@ -50,8 +51,12 @@ class Pipeline:
         For captioning an input is a vector, a list or an array of numbers, which may be nested as a picture's
         rows are.
 
+        For series an input is a list or an array of steps [T, C], each with the model's C columns; where
+        these are one, also of numbers [T]. A list of lists is then several series, an array [T, 1] is one.
+
         Raises:
-            UsageError: an input is no text, or has a lone surrogate, or is no vector of the model's length.
+            UsageError: an input is no text, or has a lone surrogate, or is no vector of the model's length,
+                or no series of its columns.
         """
         if isinstance(inputs, str) or self.task.processor.is_one(inputs):
             return self._answers([inputs])[0]
@@ -93,7 +98,8 @@ class Pipeline:
             seed: of the draws; another text each time without it.
 
         Raises:
-            UsageError: the model is no language model, or a setting is out of range or without effect.
+            UsageError: the model is no language model, the prompt has a lone surrogate, or a setting is out
+                of range or without effect; before the first piece is asked for.
         """
         steps = self.steps(prompt, max_output, temperature, top_k, top_p, seed)
         return (step.piece for step in steps if step.piece)

@@ -115,7 +115,7 @@ class _CLI(LightningCLI):
         return [
             *dict.fromkeys(names),
             *setting_names(tasks.TASKS.values(), "model"),
-            *setting_names(data.DATA.values(), "data"),
+            *setting_names([*data.DATA.values(), data.LongMemoryData], "data"),
         ]
 
     def _parse_ckpt_path(self) -> None:
@@ -172,7 +172,10 @@ class _CLI(LightningCLI):
         best.dirpath = best.dirpath or folder
         trainer.callbacks.append(_QuickSanityCheck())
         # A callback of its own: with `save_last` the best one would write it no more often than itself.
-        trainer.callbacks.append(ModelCheckpoint(folder, "last", enable_version_counter=False))
+        # After each epoch, validated or not: what was trained is never lost.
+        trainer.callbacks.append(
+            ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
+        )
         if trainer.loggers:
             trainer.callbacks.append(LearningRateMonitor())
         if config.ckpt_path:
@@ -210,9 +213,10 @@ class _CLI(LightningCLI):
     def after_fit(self) -> None:
         assert self.run_dir is not None
         trainer: Any = self.trainer
-        saved = [path for callback in trainer.checkpoint_callbacks if (path := callback.best_model_path)]
+        best, *others = (callback.best_model_path for callback in trainer.checkpoint_callbacks)
+        saved = [path for path in (best, *others) if path]
         if not saved:
-            log.warning("nothing was trained, so there is no model folder")
+            log.warning("no epoch was finished, so there is no model folder")
             return
         self.model.load_state_dict(torch.load(saved[0], map_location="cpu", weights_only=True)["state_dict"])
         logged = self.run_dir / "metrics.csv"
@@ -229,7 +233,8 @@ class _CLI(LightningCLI):
                 for name, value in metrics.items()
                 if "/f1_" not in name
             )
-            print(f"best checkpoint on validation: {figures}\nmodel folder: {folder}", file=sys.stderr)
+            which = "best" if best else "last"
+            print(f"{which} checkpoint on validation: {figures}\nmodel folder: {folder}", file=sys.stderr)
 
     def after_predict(self) -> None:
         if self.trainer.is_global_zero:

@@ -37,7 +37,8 @@ def main() -> None:
         how = (arguments.max_output, arguments.temperature, arguments.top_k, arguments.top_p, arguments.seed)
         if arguments.steps:
             for step in writer.steps(arguments.prompt, *how):
-                print(f"{step.read:>12} -> {step.written:<12} {step.probability:.4f}", flush=True)
+                read, written = repr(step.read)[1:-1], repr(step.written)[1:-1]  # a line break as such
+                print(f"{read:>12} -> {written:<12} {step.probability:.4f}", flush=True)
             return
         pieces = writer.generate(arguments.prompt, *how)
         print(arguments.prompt, end="", flush=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_rnn.console import importing, quiet, reporting
+from nlp_rnn.errors import UsageError
 
 NEAR = 0.04
 """An answer counts as right if it is no further off (Hochreiter & Schmidhuber 1997)."""
@@ -57,8 +58,18 @@ def main() -> None:
             from nlp_rnn.data.long_memory import MEAN_PREDICTORS_ERROR
             from nlp_rnn.machine import keep_memory
             from nlp_rnn.pictures import side_by_side
+            from nlp_rnn.rundir import check_writable
+            from nlp_rnn.settings import check_settings
+            from nlp_rnn.tasks.module import check_choices
 
         keep_memory()
+        check_writable(given.output, "--output")
+        if given.steps < 1:
+            raise UsageError(f"--steps must be at least 1, not {given.steps}")
+        check_settings({"hidden_dim": given.hidden_dim, "num_layers": given.layers, "lr": given.lr})
+        for cell in given.cells:
+            check_choices({"cell": cell})
+        data_of(given)
         given.output.mkdir(parents=True, exist_ok=True)
         level = MEAN_PREDICTORS_ERROR[given.problem]
         print(f"{given.problem}, {given.length} steps; always saying the mean: MSE {level:.4f}")
@@ -78,14 +89,10 @@ def trained(cell: str, given: argparse.Namespace) -> tuple[float, float, float, 
     import torch
     from pytorch_lightning.loggers import CSVLogger
 
-    from nlp_rnn.data import Batching, LongMemoryData
     from nlp_rnn.tasks import Forecasting, Optimization
 
     pl.seed_everything(given.seed, verbose=False)
-    data = LongMemoryData(
-        given.problem, given.length, given.train, given.validation, given.test, given.seed,
-        Batching(given.batch_size),
-    )  # fmt: skip
+    data = data_of(given)
     memory = given.length if cell != "rnn" and not given.document else 0
     task = Forecasting(
         data.processor, given.hidden_dim, given.layers, cell=cell,
@@ -109,6 +116,16 @@ def trained(cell: str, given: argparse.Namespace) -> tuple[float, float, float, 
     error = torch.cat(errors)
     mse, near = error.square().mean().item(), error.abs().le(NEAR).float().mean().item()
     return mse, near, seconds, curves_of(Path(logger.log_dir) / "metrics.csv")
+
+
+def data_of(given: argparse.Namespace) -> Any:
+    """The sequences that are asked for, not drawn yet."""
+    from nlp_rnn.data import Batching, LongMemoryData
+
+    return LongMemoryData(
+        given.problem, given.length, given.train, given.validation, given.test, given.seed,
+        Batching(given.batch_size),
+    )  # fmt: skip
 
 
 def curves_of(metrics: Path) -> dict[str, list[tuple[float, float]]]:

@@ -189,7 +189,7 @@ def test_any_numbers(ask, vectors):
     ("given_one", "message"),
     [
         ([1.0, 2.0], "a vector of 2 numbers; the model reads 6"),
-        ([[1.0] * 6, [1.0] * 7], "a vector of 7 numbers; the model reads 6"),
+        ([[1.0] * 6, [1.0] * 7], "input 2: a vector of 7 numbers; the model reads 6"),
         ([[]], "a vector of 0 numbers; the model reads 6"),
         ("1 2 3 4 5 6", "input 1 is no vector of numbers: '1 2 3 4 5 6'"),
         (3.0, "input 1 is no vector of numbers: 3.0"),
@@ -241,7 +241,9 @@ def test_predictions(ask, tmp_path, monkeypatch, capsys):
     predict(folder, str(tmp_path / "in"), str(tmp_path / "out"))
     assert (tmp_path / "out").read_text().split("\n") == [*expected, ""]
     for line, message in (
-        ("", "a vector of 0 numbers"),
+        ("", "line 1: a vector of 0 numbers"),
+        ("1 2 3 4 5 6\n1 2", "line 2: a vector of 2 numbers"),
+        ("[[1, 2, 3, 4, 5], [6, 7]]", "line 1: no vector; give a list of numbers"),
         ("a cat", "no number: 'a'"),
         ("[NaN]", "not finite"),
     ):

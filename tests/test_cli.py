@@ -307,6 +307,30 @@ def test_a_run_that_ends_before_it_is_validated_leaves_a_model(tmp_path, capfd):
     assert from_pretrained(tmp_path / "sentiment_builtin" / "1" / "model").name == "sentiment"
 
 
+@pytest.mark.parametrize(("epochs", "which"), [("2", "last"), ("3", "best"), ("4", "best")])
+def test_what_is_not_validated_is_not_lost(tmp_path, capfd, epochs, which):
+    arguments = ["fit", "--config", "conf/hello.yaml", "--trainer.check_val_every_n_epoch", "3"]
+    code, _, error = run(capfd, *arguments, "--trainer.max_epochs", epochs, "--runs", str(tmp_path))
+    assert code == 0, error
+    assert f"{which} checkpoint on validation: " in error
+    run_dir = tmp_path / "hello" / "1"
+    folder = from_pretrained(run_dir / "model").model.state_dict()
+    kept = from_pretrained(run_dir / "checkpoints" / f"{which}.ckpt").model.state_dict()
+    assert all(value.equal(folder[name]) for name, value in kept.items())
+    import torch
+
+    last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == int(epochs) - 1
+
+
+def test_no_whole_epoch_no_model(tmp_path, capfd, caplog):
+    code, _, error = run(
+        capfd, "fit", "--config", "conf/hello.yaml", "--trainer.max_epochs", "0", "--runs", str(tmp_path)
+    )
+    assert code == 0, error
+    assert "no epoch was finished" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [

@@ -65,6 +65,7 @@ def data(text):
     [
         (["--modle", "x"], "modle", "model"),
         (["--run", "x"], "run", "runs"),
+        (["--data", "LongMemoryData", "--data.trian", "9"], "data.trian", "data.train"),
         (["--hidden_dim", "8"], "hidden_dim", "model.hidden_dim"),
         (["--model.hiden_dim", "8"], "model.hiden_dim", "model.hidden_dim"),
         (["--model.init_args.hiden_dim=8"], "model.hiden_dim", "model.hidden_dim"),

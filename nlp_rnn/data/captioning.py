@@ -66,9 +66,16 @@ class CaptioningProcessor(Processor):
         return array.ndim < 2 or array.size == len(self.means) != array[0].size
 
     def parse(self, line: str) -> Any:
-        return numbers(line)
+        given = numbers(line)
+        self._vector(given)
+        return given
 
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        for number, given in enumerate(inputs, 1):
+            try:
+                self._vector(given)
+            except UsageError as error:
+                raise UsageError(f"input {number}: {error}") from None
         return {"features": list(inputs)}
 
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -77,18 +84,24 @@ class CaptioningProcessor(Processor):
         Raises:
             UsageError: a vector is of another length than the model's, or holds a number that is not finite.
         """
-        vectors = [np.asarray(row, np.float64).ravel() for row in rows["features"]]
-        for vector in vectors:
-            if len(vector) != len(self.means):
-                raise UsageError(f"a vector of {len(vector)} numbers; the model reads {len(self.means)}")
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = (np.array(vectors).reshape(-1, len(self.means)) - self.means) / self.scale
-        if not (np.abs(scaled) <= np.finfo(np.float32).max).all():  # as it is not of NaN
-            raise UsageError("a vector holds NaN, infinity or a number beyond float32; leave it out")
-        columns: dict[str, list[Any]] = {"vector": list(scaled.astype(np.float32))}
+        columns: dict[str, list[Any]] = {"vector": [self._vector(row) for row in rows["features"]]}
         if "caption" in rows:
             columns["target_ids"] = cap(self.target.encode(rows["caption"]), self.max_length, "captions")
         return columns
+
+    def _vector(self, given: Any) -> np.ndarray:
+        """What a user or a corpus gives, [F] float32 and scaled."""
+        array = _array(given)
+        if array is None:
+            raise UsageError("no vector; give a list of numbers, or lists of equal length")
+        vector = array.astype(np.float64).ravel()
+        if len(vector) != len(self.means):
+            raise UsageError(f"a vector of {len(vector)} numbers; the model reads {len(self.means)}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (vector - self.means) / self.scale
+        if not (np.abs(scaled) <= np.finfo(np.float32).max).all():  # as it is not of NaN
+            raise UsageError("a vector holds NaN, infinity or a number beyond float32; leave it out")
+        return scaled.astype(np.float32)
 
     def collate(self, rows: dict[str, list[Any]]) -> CaptioningBatch:
         vectors = torch.from_numpy(np.stack(rows["vector"]))

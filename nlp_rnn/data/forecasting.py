@@ -16,10 +16,12 @@ from nlp_rnn.data.batching import Batch, Batching
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.series import Series, SeriesData, names_of
 from nlp_rnn.data.types import Dataset
-from nlp_rnn.data.vectors import SeriesProcessor, pad_vectors, scaled, standard
+from nlp_rnn.data.vectors import SeriesProcessor, check_count, pad_vectors, scaled, standard
 from nlp_rnn.errors import UsageError
 
 log = logging.getLogger(__name__)
+
+_MOST = 2**31 - 1  # numbers in an Arrow list array, whose offsets are int32
 
 
 @dataclass
@@ -53,7 +55,7 @@ class ForecastingProcessor(SeriesProcessor):
         encoded: dict[str, list[Any]] = {"vectors": self.vectors(rows["steps"])}
         if "following" in rows:
             scale = self.target_means, self.target_deviations
-            encoded["targets"] = [scaled(flat, *scale) for flat in rows["following"]]
+            encoded["targets"] = [scaled(flat, *scale, self.horizon) for flat in rows["following"]]
         return encoded
 
     def collate(self, rows: dict[str, list[Any]]) -> ForecastingBatch:
@@ -114,15 +116,21 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         self.length = length
         self.horizon = horizon
 
+    def check(self, processor: ForecastingProcessor) -> None:
+        check_count("inputs", processor.inputs, self.inputs)
+        check_count("targets", processor.targets or processor.inputs, self.targets or self.inputs)
+
     def use(self, processor: ForecastingProcessor) -> None:
         """Read the corpus with a trained model's processor.
+
+        Windows are cut by this data's own length and group: a recurrent network reads any length.
 
         Raises:
             UsageError: it reads or predicts something else.
         """
-        for name, theirs in processor.reading().items():
-            ours = getattr(self, name)
-            if name in ("inputs", "targets", "horizon") and ours != theirs:
+        for name in ("inputs", "targets", "horizon"):
+            ours, theirs = getattr(self, name), getattr(processor, name)
+            if ours != theirs:
                 raise UsageError(
                     f"the model was trained with {name} {theirs}, the data has {ours}: give the same"
                 )
@@ -136,6 +144,7 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
             last.append(series[cut:])
         remedy = "they are train's end, for validation: raise validation_fraction or give a validation split"
         self._long(train, "lower them or give more rows")
+        self._long(first, "they are what validation leaves of train: lower validation_fraction")
         self._long(last, remedy)
         return first, last
 
@@ -152,11 +161,9 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         steps, following = [], []
         for part in long:
             windows = np.lib.stride_tricks.sliding_window_view(part.numbers, whole, axis=0).swapaxes(1, 2)
-            steps.append(windows[:, : self.length, : len(self.inputs)].reshape(len(windows), -1))
-            following.append(windows[:, self.length :, predicted].reshape(len(windows), -1))
-        return pa.table(
-            {"steps": lists(np.concatenate(steps)), "following": lists(np.concatenate(following))}
-        )
+            steps.append(windows[:, : self.length, : len(self.inputs)])
+            following.append(windows[:, self.length :])
+        return pa.table({"steps": lists(steps), "following": lists(following, predicted)})
 
     def _long(self, series: list[Series], remedy: str) -> list[Series]:
         """Those that hold a window."""
@@ -190,7 +197,20 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         )
 
 
-def lists(numbers: np.ndarray) -> pa.Array:
-    """[N, K] numbers as N lists."""
-    ends = np.arange(len(numbers) + 1, dtype=np.int32) * numbers.shape[1]
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers.ravel()))
+def lists(parts: Sequence[np.ndarray], columns: Sequence[int] | None = None) -> pa.Array:
+    """Windows [N, T, C] each, perhaps only some columns of them, as flat lists, one a window.
+
+    Raises:
+        UsageError: they hold more numbers than a list array can; found before any is copied.
+    """
+    count = sum(map(len, parts))
+    _, steps, width = parts[0].shape
+    width = width if columns is None else len(columns)
+    if count * steps * width > _MOST:
+        raise UsageError(
+            f"{count:,} windows of {steps:,} x {width:,} numbers are too many (more than {_MOST:,} numbers): "
+            "lower length, or give fewer rows"
+        )
+    ends = np.arange(count + 1, dtype=np.int32) * (steps * width)
+    flat = [(part if columns is None else part[..., columns]).ravel() for part in parts]
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(np.concatenate(flat)))

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, Rows, pad
 from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, cap, report_unknown
+from nlp_rnn.data.module import CorpusData, encode
+from nlp_rnn.data.processor import Processor, cap, one_warning, report_unknown
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
 from nlp_rnn.data.windows import RunningText, StreamSampler
@@ -141,8 +141,15 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
         return LanguageModelingProcessor(tokens, self.window, self.max_length)
 
     def predict_dataloader(self) -> DataLoader:
-        """Of test, each text by itself: what is continued is no running text."""
-        return self._loader("test", processor=replace(self.processor, window=None))
+        """Of test, each text as the beginning of one: no running text, and its last tokens if it is long."""
+        from datasets import Dataset
+
+        self._rows("test")  # is there
+        processor = replace(self.processor, window=None)
+        with one_warning():
+            prompts = processor.rows([written(text) for text in self.load()["test"]["text"]])
+            rows = Rows(encode(Dataset.from_dict(prompts), processor))
+        return self._loader(rows, processor)
 
 
 def written(text: str | Sequence[str]) -> str:

@@ -17,6 +17,8 @@ from nlp_rnn.errors import UsageError
 
 _VERSION = 1  # part of the cache key: raise it when the same settings come to give other numbers
 
+_INPUTS = ["number", "mark"]
+
 MEAN_PREDICTORS_ERROR = {"multiplication": 7 / 144, "adding": 1 / 6}
 """The variance of what is asked for: the mean squared error of one who always says its mean."""
 
@@ -67,19 +69,25 @@ class LongMemoryData(DataModule[ForecastingProcessor]):
     def key(self) -> str:
         return hashlib.sha256(json.dumps([_VERSION, self.drawn, self.sizes]).encode()).hexdigest()
 
+    def check(self, processor: ForecastingProcessor) -> None:
+        ours: dict[str, object] = {"inputs": _INPUTS, "targets": [self.problem], "horizon": 1}
+        for name, asked in ours.items():
+            if (theirs := getattr(processor, name)) != asked:
+                raise UsageError(f"the model was trained with {name} {theirs}, the data has {asked}")
+
     def load(self) -> DatasetDict:
         from datasets import Dataset, DatasetDict
 
         splits = {}
         for place, (name, count) in enumerate(self.sizes.items()):
             steps, asked = marked(self.problem, self.length, count, np.random.default_rng((self.seed, place)))
-            columns = {"steps": lists(steps.reshape(count, -1)), "following": lists(asked[:, None])}
+            columns = {"steps": lists([steps]), "following": lists([asked[:, None, None]])}
             splits[name] = Dataset(pa.table(columns))
         return DatasetDict(splits)
 
     def make_processor(self, train: Dataset) -> ForecastingProcessor:
         return ForecastingProcessor(
-            inputs=["number", "mark"], means=[0.0, 0.0], deviations=[1.0, 1.0], length=self.length,
+            inputs=_INPUTS, means=[0.0, 0.0], deviations=[1.0, 1.0], length=self.length,
             horizon=1, targets=[self.problem], target_means=[0.0], target_deviations=[1.0],
         )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -21,6 +22,8 @@ from nlp_rnn.data.processor import Processor, one_warning
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings
+
+log = logging.getLogger(__name__)
 
 # Part of every cache key: raise it when the encoded form of a corpus changes.
 _ENCODING_VERSION = 3
@@ -66,8 +69,26 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
     def make_processor(self, train: Dataset) -> P:
         """A new processor from the train split."""
 
+    def check(self, processor: P) -> None:
+        """See that a trained model's processor reads rows of this form, whatever their columns are called.
+
+        Raises:
+            UsageError: it reads more or fewer numbers a row than there are.
+        """
+
     def use(self, processor: P) -> None:
-        """Read the corpus with a trained model's processor in place of one made from the train split."""
+        """Read the corpus with a trained model's processor in place of one made from the train split.
+
+        Raises:
+            UsageError: it does not fit the rows.
+        """
+        self.check(processor)
+        settled = {name: value for name, value in vars(processor).items() if name not in processor.reading()}
+        for name in settled.keys() & self._made_from.keys():
+            if settled[name] != self._made_from[name]:
+                log.warning(
+                    "the trained model's %s is used, %s, not %s", name, settled[name], self._made_from[name]
+                )
         self._given = processor
         self.__dict__.pop("_prepared", None)
 
@@ -83,7 +104,8 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
     @cached_property
     def _prepared(self) -> tuple[P, dict[str, Rows]]:
         # Not the fingerprint: two vocabularies of the same tokens may still read text differently.
-        settings = self._given.state() if self._given is not None else repr(self._made_from)
+        given = self._given.state() if self._given is not None else None
+        settings = [repr(self._made_from), given]
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.key()])
         folder = cached_folder(hashlib.sha256(key.encode()).hexdigest()[:32], self._build)
         processor = self._given
@@ -106,24 +128,26 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
             with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
                 file.write_table(table)
 
-    def _loader(self, split: str, shuffle: bool = False, processor: P | None = None) -> DataLoader:
-        rows = self.splits.get(split)
-        if rows is None:
+    def _rows(self, split: str) -> Rows:
+        if split not in self.splits:
             raise UsageError(f"corpus {self.origin!r} has no {split} split: name one with {split}_split")
+        return self.splits[split]
+
+    def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return (processor or self.processor).loader(rows, self.batching, shuffle, rank, world_size)
+        return processor.loader(rows, self.batching, shuffle, rank, world_size)
 
     def train_dataloader(self) -> DataLoader:
-        return self._loader("train", shuffle=True)
+        return self._loader(self._rows("train"), self.processor, shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader("validation")
+        return self._loader(self._rows("validation"), self.processor)
 
     def test_dataloader(self) -> DataLoader:
-        return self._loader("test")
+        return self._loader(self._rows("test"), self.processor)
 
     def predict_dataloader(self) -> DataLoader:
-        return self._loader("test")
+        return self.test_dataloader()
 
 
 class CorpusData(DataModule[P]):

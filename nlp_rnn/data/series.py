@@ -123,7 +123,26 @@ class SeriesData(CorpusData[P]):
             check_labels(raw, self.labels_column)
         if "validation" not in splits:
             splits["train"], splits["validation"] = self.divided(splits["train"])
+        if self.labels_column:
+            self._check_left(splits)
         return {name: splits[name] for name in SPLITS if name in splits}
+
+    def _check_left(self, splits: Mapping[str, list[Series]]) -> None:
+        """See that the part of train that is left to train on still has all labels, and two or more."""
+        name, where = self.labels_column, splits["train"][0].origin
+        remedy = "take less of it with validation_fraction or more with max_examples, or split it otherwise"
+        known = {label for part in splits["train"] for label in part.labels or ()}
+        if len(known) < 2:
+            raise UsageError(
+                f"{where}: all {name} in the part of train that is trained on are {known.pop()}; {remedy}"
+            )
+        for part in (part for split in splits.values() for part in split):
+            for row, label in enumerate(part.labels or (), part.start + 1):
+                if label not in known:
+                    raise UsageError(
+                        f"{part.origin}, row {row}: label {label!r} is never seen in the part of train that "
+                        f"is trained on; {remedy}"
+                    )
 
     def _cut(self, split: Split) -> list[Series]:
         where, table = split

@@ -14,8 +14,11 @@ from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.series import Series, SeriesData, names_of
 from nlp_rnn.data.types import Dataset
-from nlp_rnn.data.vectors import SeriesProcessor, pad_vectors, standard
+from nlp_rnn.data.vectors import SeriesProcessor, check_count, pad_vectors, standard
 from nlp_rnn.errors import UsageError
+
+PIXELS = tuple(f"p{pixel}" for pixel in range(16))
+"""The columns of numbers of the corpus `motion`."""
 
 
 @dataclass
@@ -75,7 +78,7 @@ class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
     def __init__(
         self,
         corpus: Corpus = Corpus("motion"),
-        inputs: str | Sequence[str] = tuple(f"p{pixel}" for pixel in range(16)),
+        inputs: str | Sequence[str] = PIXELS,
         label: str = "label",
         group: str = "clip",
         batching: Batching = Batching(size=32),
@@ -86,6 +89,9 @@ class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
             raise UsageError("inputs and label name the columns of numbers and of labels; give both")
         made_from = {"inputs": self.inputs, "label": label, "group": group}
         super().__init__(corpus, self.inputs, group, label, batching, made_from)
+
+    def check(self, processor: SeriesTaggingProcessor) -> None:
+        check_count("inputs", processor.inputs, self.inputs)
 
     def use(self, processor: SeriesTaggingProcessor) -> None:
         """Read the corpus with a trained model's processor.

@@ -32,8 +32,9 @@ class SeriesProcessor(Processor):
         return isinstance(given, (list, tuple, np.ndarray))
 
     def is_one(self, given: Any) -> bool:
-        """A flat list is one input if a step is one number; a list of steps, if it is several."""
-        return 0 < _depth(given) <= (1 if len(self.inputs) == 1 else 2)
+        """A flat list, or an array [T, 1], is one input if a step is one number; else a list of steps is."""
+        column = isinstance(given, np.ndarray) and given.shape[1:] == (1,)
+        return 0 < _depth(given) <= (1 if len(self.inputs) == 1 and not column else 2)
 
     def parse(self, line: str) -> Any:
         """Numbers with spaces or commas between them, a step's columns in turn, or JSON lists."""
@@ -88,6 +89,19 @@ class SeriesProcessor(Processor):
         return columns.astype(np.float64).ravel().tolist()
 
 
+def check_count(what: str, theirs: Sequence[str], ours: Sequence[str]) -> None:
+    """See that data has as many columns of a kind as a trained model.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if len(theirs) != len(ours):
+        raise UsageError(
+            f"the model has {len(theirs)} {what} ({', '.join(theirs)}), the data {len(ours)} "
+            f"({', '.join(ours)}): name as many"
+        )
+
+
 def standard(columns: np.ndarray, names: Sequence[str], where: str) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each column of [N, C] numbers.
 
@@ -97,7 +111,8 @@ def standard(columns: np.ndarray, names: Sequence[str], where: str) -> tuple[lis
     for name, low, high in zip(names, columns.min(0), columns.max(0), strict=True):
         if low == high:
             raise UsageError(
-                f"{where}: column {name!r} is constant in train ({low:g}): it says nothing; leave it out"
+                f"{where}: column {name!r} is constant in train ({low:g}): nothing can be learnt from it or "
+                "foretold of it; leave it out"
             )
     with np.errstate(all="ignore"):
         means, deviations = columns.mean(0), columns.std(0)
@@ -107,9 +122,15 @@ def standard(columns: np.ndarray, names: Sequence[str], where: str) -> tuple[lis
     return means.tolist(), deviations.tolist()
 
 
-def scaled(flat: Sequence[float], means: Sequence[float], deviations: Sequence[float]) -> np.ndarray:
-    """[T * C] numbers, a step's columns in turn -> [T * C] float32 of mean 0 and standard deviation 1."""
-    columns = np.asarray(flat, np.float64).reshape(-1, len(means))
+def scaled(
+    flat: Sequence[float], means: Sequence[float], deviations: Sequence[float], steps: int = -1
+) -> np.ndarray:
+    """[T * C] numbers, a step's columns in turn -> [T * C] float32 of mean 0 and standard deviation 1.
+
+    Raises:
+        ValueError: they are not of so many `steps` or, if left out, of no whole number of them.
+    """
+    columns = np.asarray(flat, np.float64).reshape(steps, len(means))
     return ((columns - means) / deviations).astype(np.float32).ravel()
 
 

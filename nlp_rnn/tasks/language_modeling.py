@@ -14,6 +14,7 @@ from torchmetrics import Metric
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.language_modeling import LanguageModelingBatch, LanguageModelingProcessor
+from nlp_rnn.data.processor import one_warning
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.metrics import MeanLoss
 from nlp_rnn.models.decoding import stream
@@ -67,7 +68,7 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
         hidden_dim: size of the recurrent state.
         num_layers: recurrent layers.
         dropout: on the embedding, between layers and before the last linear layer.
-        cell: rnn, gru or lstm.
+        cell: rnn, gru, lstm, mingru or minlstm.
         tie_weights: let the last layer's weight be the embedding's, of equal size then.
         locked: let dropout have one mask for all time steps.
         weight_dropout: on the hidden-to-hidden weights.
@@ -214,16 +215,24 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
             for own, id, share in zip(log_prob.tolist(), ids.tolist(), best.tolist(), strict=True)
         ]
 
-    @torch.inference_mode()
     def write(self, prompt: str, how: Drawing) -> Iterator[Step]:
         """Read a beginning, then write on, a step at a time and at the same cost for each.
 
         Of the beginning's steps `written` is the likeliest token, whatever really comes next.
+
+        Raises:
+            UsageError: the beginning has a lone surrogate; found, as unknown tokens are, before any step.
         """
+        with one_warning():
+            rows = self.processor.rows([prompt])
+            batch = self.processor.collate({"row": [0], **self.processor.encode(rows)})
+        return self._written(batch.to(self.device), prompt[-1:].isspace(), how)
+
+    @torch.inference_mode()
+    def _written(self, batch: LanguageModelingBatch, spaced: bool, how: Drawing) -> Iterator[Step]:
+        """The steps from a batch of one beginning, which may end in a space already."""
         vocabulary = self.processor.tokens
         names = vocabulary.tokens()
-        rows = self.processor.rows([prompt])
-        batch = self.processor.collate({"row": [0], **self.processor.encode(rows)}).to(self.device)
         ids = batch.tokens[:, 0].tolist()  # the mark of beginning first
         logits, state = self.model(batch.tokens[:-1])
         for id, share in zip(ids[1:-1], logits[1:, 0].float().softmax(-1), strict=True):
@@ -247,7 +256,8 @@ class LanguageModeling(DecodingTask[LanguageModelingProcessor, LanguageModelingB
             generator=generator,
             forbidden=NEVER_WRITTEN,
         ):
-            yield Step(
-                names[last], names[id], math.exp(log_prob), "" if id == EOS else vocabulary.piece(last, id)
-            )
-            last = id
+            piece = "" if id == EOS else vocabulary.piece(last, id)
+            if spaced and piece != names[id]:  # a space that is set, not one that is itself a token
+                piece = piece.removeprefix(" ")
+            yield Step(names[last], names[id], math.exp(log_prob), piece)
+            last, spaced = id, False

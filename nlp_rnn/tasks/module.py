@@ -223,6 +223,12 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
             raise UsageError("the checkpoint was not written by nlp_rnn: it has no vocabulary")
         theirs = self.processor_class.from_state(stored["processor"])
         if theirs.fingerprint != self.processor.fingerprint:
+            old, new = _set(theirs), _set(self.processor)
+            if changed := [f"{name} {new[name]} (was {old[name]})" for name in old if old[name] != new[name]]:
+                raise UsageError(
+                    f"the checkpoint was trained on data with other settings: {', '.join(changed)}; "
+                    "use those it was trained with"
+                )
             raise UsageError(
                 f"the checkpoint was trained with another vocabulary or labels (hash {theirs.fingerprint}) "
                 f"than the data gives (hash {self.processor.fingerprint}): use the corpus and settings "
@@ -238,6 +244,16 @@ class Task(pl.LightningModule, ABC, Generic[P, B]):
         if not isinstance(task, cls):
             raise UsageError(f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}")
         return task
+
+
+def _set(processor: Processor) -> dict[str, Any]:
+    """What of a processor is set rather than found in data, by name."""
+    plain = {
+        name: value
+        for name, value in vars(processor).items()
+        if value is None or type(value) in (bool, int, str)
+    }
+    return plain | processor.reading()
 
 
 def check_forward(model: nn.Module) -> None:

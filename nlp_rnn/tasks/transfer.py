@@ -37,7 +37,10 @@ def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, r
 
     where = f"init_encoder {source}"
     with torch.random.fork_rng(devices=[]):  # the same first weights elsewhere, with it or without
-        task = from_pretrained(source)
+        try:
+            task = from_pretrained(source)
+        except UsageError as error:
+            raise UsageError(f"init_encoder: {error}") from error
     if not isinstance(task, LanguageModeling):
         raise UsageError(f"{where}: holds a model for {task.name}, not for {LanguageModeling.name}")
     if is_quantized(task.model):

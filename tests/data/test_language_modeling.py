@@ -171,3 +171,22 @@ def test_texts_to_be_continued_are_no_running_text():
     assert sorted(rows) == list(range(40))
     assert data.test_dataloader().dataset is not data.predict_dataloader().dataset
     assert len(data.test_dataloader()) > 1
+
+
+def test_what_is_continued_is_what_a_pipeline_would_read():
+    data = LanguageModelingData(Corpus(max_examples=40), max_length=3)
+    texts = data.load()["test"]["text"]
+    asked = data.processor.encode(data.processor.rows(texts))["token_ids"]
+    (batch,) = data.predict_dataloader()
+    assert batch.labels is None
+    for row, tokens, length in zip(batch.rows, batch.tokens.T.tolist(), batch.lengths.tolist(), strict=True):
+        assert tokens[1:length] == asked[row]
+    assert any(len(data.processor.tokens.encode([text])[0]) > 3 for text in texts)
+
+
+def test_settings_that_a_trained_model_has_its_own_of_are_said(caplog):
+    data = LanguageModelingData(Corpus("hello"), window=20)
+    data.use(data.processor)
+    assert not caplog.text
+    data.use(LanguageModelingData(Corpus("hello"), window=7).processor)
+    assert "the trained model's window is used, 7, not 20" in caplog.text

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nlp_rnn.data import Batching, LongMemoryData
+from nlp_rnn.data import Batching, ForecastingData, LongMemoryData
 from nlp_rnn.data.long_memory import MEAN_PREDICTORS_ERROR, marked
 from nlp_rnn.errors import UsageError
 
@@ -57,3 +57,12 @@ def test_splits_differ_and_are_drawn_again_alike():
 def test_settings_without_sense(arguments, message):
     with pytest.raises(UsageError, match=message):
         LongMemoryData(**arguments)
+
+
+def test_a_model_of_something_else_is_refused():
+    data = LongMemoryData(**SMALL)
+    data.use(LongMemoryData(**{**SMALL, "length": 20}).processor)  # a recurrent network reads any length
+    with pytest.raises(UsageError, match=r"trained with targets \['multiplication'\], the data has"):
+        LongMemoryData("adding", **SMALL).use(data.processor)
+    with pytest.raises(UsageError, match=r"trained with inputs \['value'\], the data has"):
+        data.use(ForecastingData().processor)

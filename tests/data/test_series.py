@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nlp_rnn.data import Batching, Corpus, ForecastingData, SeriesTaggingData
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.forecasting import ForecastingProcessor
+from nlp_rnn.data.forecasting import ForecastingProcessor, lists
 from nlp_rnn.errors import UsageError
 
 SERIES = np.random.default_rng(0).normal(20, 5, (40, 2))
@@ -109,12 +109,18 @@ def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(tm
     ("columns", "arguments", "message"),
     [
         ({"x": [1, 2, 3]}, {}, "3 steps, too few for a window of length + horizon = 4 + 1 = 5; lower"),
-        ({"x": [7] * 30}, {}, "a.csv: column 'x' is constant in train (7): it says nothing; leave it out"),
+        ({"x": [7] * 30}, {}, "a.csv: column 'x' is constant in train (7): nothing can be learnt from it or"),
         ({"x": [1, 2, "", 4] * 9}, {}, "a.csv, row 3: column 'x' holds no value (null)"),
         ({"x": [1, "nan", 3, 4] * 9}, {}, "a.csv, row 2: column 'x' holds no number ('nan'); give one"),
         ({"x": [1, 2, 3, "four"] * 9}, {}, "a.csv, row 4: column 'x' holds no number ('four'); give one"),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "z")}, "no column 'z'; the columns are x"),
         ({"x": range(20)}, {"length": 9}, "rows 15 to 20: 6 steps, too few"),
+        (
+            {"x": range(20)},
+            {"length": 14},
+            "rows 1 to 14: 14 steps, too few for a window of length + horizon = "
+            "14 + 1 = 15; they are what validation leaves of train: lower validation_fraction",
+        ),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "x")}, "column 'x' is named twice"),
         ({"x": [1, 2] * 9}, {"group": "x"}, "column 'x' is named twice"),
         ({"x": [1, 2] * 9}, {"inputs": ()}, "inputs names no column"),
@@ -156,6 +162,28 @@ def test_a_models_processor_must_read_the_same(tmp_path):
     data.use(data.processor)
     with pytest.raises(UsageError, match="trained with horizon 1, the data has 2"):
         ForecastingData(Corpus("ramp"), horizon=2).use(data.processor)
+
+
+def test_a_models_processor_reads_windows_of_any_length(cache_home):
+    data = ForecastingData(Corpus("ramp"))
+    for length in (4, 6):  # each its own rows, also where both are cached
+        again = ForecastingData(Corpus("ramp"), length=length)
+        again.use(data.processor)
+        (batch,) = again.val_dataloader()
+        assert set(batch.lengths.tolist()) == {length}
+
+
+def test_too_many_numbers_are_refused_before_they_are_copied():
+    windows = np.broadcast_to(np.zeros(1), (2**21, 2**11, 1))
+    with pytest.raises(UsageError, match=r"too many .*: lower length, or give fewer rows"):
+        lists([windows])
+    assert lists([np.ones((2, 3, 2)), np.zeros((1, 3, 2))], [1]).to_pylist() == [[1.0] * 3] * 2 + [[0.0] * 3]
+
+
+@pytest.mark.parametrize("wrong", [{"steps": [[1.0, 2, 3]]}, {"steps": [[1.0, 2]], "following": [[1.0] * 4]}])
+def test_rows_of_another_width_are_no_input(wrong):
+    with pytest.raises(ValueError, match="reshape"):
+        processor(("x", "y")).encode(wrong)
 
 
 # ------------------------------------------------------------------------------------------- what is asked
@@ -212,6 +240,10 @@ def test_one_or_several():
     assert one.is_one((1,))
     assert not one.is_one([[1.0, 2]])
     assert not one.is_one(np.ones((2, 3)))
+    assert one.is_one(np.ones((3, 1)))
+    assert not one.is_one(np.ones((0, 1)))
+    assert not one.is_one([[1.0], [2.0]])
+    assert not one.is_one(np.ones((2, 3, 1)))
     assert not one.is_one([])
     assert two.is_one([[1.0, 2]])
     assert two.is_one([1, 2])
@@ -265,6 +297,17 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
         ({}, {"group": ""}, "one sequence is too few to take validation from"),
         ({"label": ["low"] * 29 + [""]}, {}, "a.csv, row 30: column 'label' is blank"),
         ({"label": ["low"] * 30}, {}, "all label in train are low; give two or more"),
+        (
+            {"label": ["low"] * 26 + ["high"] * 4},
+            {},
+            "a.csv: all label in the part of train that is trained on "
+            "are low; take less of it with validation_fraction",
+        ),
+        (
+            {"label": ["low", "high"] * 13 + ["new"] * 4},
+            {},
+            "a.csv, row 27: label 'new' is never seen in the part",
+        ),
         ({"value": [1, ""] * 15}, {}, "a.csv, row 2: column 'value' holds no value"),
         ({"value": [1] * 30}, {}, "column 'value' is constant in train"),
         ({}, {"label": ""}, "inputs and label name the columns"),

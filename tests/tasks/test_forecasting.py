@@ -98,6 +98,24 @@ def test_figures_are_in_the_datas_own_units(weather):
     assert again.figures["mae"] == pytest.approx(report.figures["mae"])
 
 
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"inputs": "a"}, r"the model has 2 inputs \(a, b\), the data 1 \(a\): name as many"),
+        ({"inputs": "a,b,c,d"}, r"the model has 2 inputs \(a, b\), the data 4"),
+        ({"targets": "a,b"}, r"the model has 1 targets \(c\), the data 2 \(a, b\)"),
+        ({"targets": ""}, r"the model has 1 targets \(c\), the data 2 \(a, b\)"),
+    ],
+)
+def test_an_evaluation_needs_as_many_columns(columns, message, tmp_path):
+    path = tmp_path / "a.csv"
+    steps = np.random.default_rng(0).normal(size=(40, 4))
+    np.savetxt(path, steps, delimiter=",", header="a,b,c,d", comments="")
+    task = model_of(ForecastingData(Corpus(str(path), validation_fraction=0.3), "a,b", "c"))
+    with pytest.raises(UsageError, match=message):
+        evaluate(task, Corpus(str(path)), columns=columns)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_batch_order_and_company_change_no_answer(cell):
     task = model_of(ForecastingData(), cell)
@@ -200,3 +218,27 @@ def test_the_script_trains_side_by_side(problem, tmp_path, monkeypatch, capsys):
     runpy.run_path(str(script), run_name="__main__")
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["rnn", "gru"]
     assert (tmp_path / f"{problem}_6.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--steps", "0"], "--steps must be at least 1, not 0"),
+        (["--output", __file__], f"--output {__file__}: {__file__} is not a folder; choose another place"),
+        (["--cells", "rnn", "tree"], "cell must be one of "),
+        (["--layers", "0"], "num_layers must be between 1 and 64, not 0"),
+        (["--length", "1"], "length must be at least 2"),
+    ],
+)
+def test_the_script_finds_faults_first(arguments, message, tmp_path, monkeypatch, capsys):
+    script = Path(__file__).parents[2] / "scripts" / "long_memory.py"
+    few = ["--length", "6", "--train", "9", "--validation", "9", "--test", "9", "--steps", "1"]
+    monkeypatch.setattr(sys, "argv", [str(script), *few, "--output", str(tmp_path / "new"), *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(script), run_name="__main__")
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert out == ""
+    assert err.startswith(f"long_memory: error: {message}")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "new").exists()

@@ -156,6 +156,26 @@ def test_what_is_written_is_what_is_decoded(level, prompt):
     assert vocabulary.decode(read) + "".join(pieces) == whole
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("level", ["word", "char", "bpe"])
+def test_after_a_space_there_is_no_other_but_a_written_one(level, seed):
+    writer = pipeline("language_modeling", make(level=level))
+    steps = [s for s in writer.steps("the film ", 20, 3.0, seed=seed) if s.piece]
+    written = "".join(step.piece for step in steps)
+    assert written
+    assert not written.startswith(" ") or (level == "char" and steps[0].written == " ")
+    if level == "char":
+        assert written == "".join(step.written for step in steps)
+
+
+def test_a_prompt_is_read_before_anything_is_written(caplog):
+    writer = pipeline("language_modeling", make())
+    with pytest.raises(UsageError, match="lone surrogate"):
+        writer.generate("the \udc80")
+    writer.generate("the wörk")
+    assert "does not know 1 token" in caplog.text
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_steps_are_the_models_own(cell):
     task = make(cell, "char")

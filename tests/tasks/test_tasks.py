@@ -615,6 +615,10 @@ def test_labels_and_foreign_checkpoints_are_looked_at_too():
     swapped.labels = swapped.labels[::-1]
     with pytest.raises(UsageError, match="another vocabulary or labels"):
         Sentiment(swapped, embedding_dim=8, hidden_dim=12).on_load_checkpoint(checkpoint)
+    longer = make_processor("sentiment")
+    before, longer.max_length = longer.max_length, 7
+    with pytest.raises(UsageError, match=rf"other settings: max_length 7 \(was {before}\); use those"):
+        Sentiment(longer, embedding_dim=8, hidden_dim=12).on_load_checkpoint(checkpoint)
     with pytest.raises(UsageError, match="not written by nlp_rnn"):
         task.on_load_checkpoint({"state_dict": {}})
 
