@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from nlp_rnn.data.batching import Batch, Batching, shifted
+from nlp_rnn.data.columns import Vectors
 from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.files import Vectors
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.numbers import numbers
 from nlp_rnn.data.processor import Processor, cap

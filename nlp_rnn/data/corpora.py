@@ -25,8 +25,9 @@ from nlp_rnn.data.checks import (
     row_keys,
     unlabelled,
 )
+from nlp_rnn.data.columns import Columns, Numbers, wanted_columns
 from nlp_rnn.data.examples import EXAMPLES, VERSION
-from nlp_rnn.data.files import TABLE_SUFFIXES, Columns, Numbers, read_table, wanted_columns
+from nlp_rnn.data.files import TABLE_SUFFIXES, read_table
 from nlp_rnn.data.lines import read_bytes, read_lines
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.checks import Split, check_labels, checked
+from nlp_rnn.data.columns import Numbers
 from nlp_rnn.data.corpora import SPLITS, Corpus
-from nlp_rnn.data.files import Numbers
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset, DatasetDict

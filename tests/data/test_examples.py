@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nlp_rnn.data import Corpus
+from nlp_rnn.data.columns import Numbers
 from nlp_rnn.data.examples import EXAMPLES
-from nlp_rnn.data.files import Numbers
 from nlp_rnn.errors import UsageError
 
 DIGITS = {"features": Numbers(("features",)), "caption": "caption"}

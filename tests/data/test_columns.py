@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_rnn.data import Corpus
-from nlp_rnn.data.files import Numbers, read_table
+from nlp_rnn.data.columns import Numbers
+from nlp_rnn.data.files import read_table
 from nlp_rnn.errors import UsageError
 
 NUMBER = {"x": Numbers(("x", "value"))}
