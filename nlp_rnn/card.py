@@ -23,7 +23,8 @@ def model_card(
     named = task.model.named_parameters()
     size = sum(parameter.numel() for name, parameter in named if not name.endswith(".scale"))  # of int8
     sizes = "".join(
-        f", {len(vocabulary):,} {name} tokens" for name, vocabulary in task.processor.vocabularies().items()
+        f", {len(vocabulary):,} {name if name.endswith('s') else f'{name} tokens'}"
+        for name, vocabulary in task.processor.vocabularies().items()
     )
     rows = [
         f"| {split} | {name.rsplit('/', 1)[-1]} | {value:.4f} |"

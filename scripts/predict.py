@@ -10,7 +10,12 @@ from nlp_rnn.console import importing, quiet, reporting
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="model folder, .ckpt file or hub id")
-    parser.add_argument("input", nargs="?", default="-", help="a file, or - for standard input")
+    parser.add_argument(
+        "input",
+        nargs="?",
+        default="-",
+        help="a file, or - for standard input: a text a line; for models of numbers, numbers or a JSON list",
+    )
     parser.add_argument("--output", default="-", help="a file, or - for standard output")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with scores")
     parser.add_argument(

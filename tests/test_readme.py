@@ -20,7 +20,7 @@ COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.s
 FITS = [line for line in COMMANDS if line.startswith("nlp-rnn fit")]
 SMALL = (
     "--model.hidden_dim 16 --data.batching.size 16 --trainer.max_epochs 1 --trainer.limit_train_batches 2 "
-    "--trainer.check_val_every_n_epoch 1 --trainer.enable_progress_bar false --data.corpus.max_examples 200"
+    "--trainer.check_val_every_n_epoch 1 --trainer.enable_progress_bar false --data.corpus.max_examples 400"
 )
 SHORT = " --steps 2 --train 64 --validation 64 --test 64 --length 10"
 SCRIPT = re.compile(
@@ -36,6 +36,8 @@ def place(tmp_path_factory):
         (folder / name).symlink_to(ROOT / name)
     (folder / "sentences.de").write_text("das ist gut .\nich weiß nicht .\n", encoding="utf-8")
     (folder / "my_reviews.csv").write_text("review,stars\ngood,5\nbad,1\nfine,5\nawful,1\n" * 9)
+    hours = "".join(f"{hour},{hour % 24},{hour % 7}\n" for hour in range(600))
+    (folder / "weather.csv").write_text(f"hour,temperature,wind\n{hours}")
     (folder / "test.conllu").write_text("1\tgood\t_\t_\t_\t_\t0\troot\t_\t_\n\n")
     return folder
 

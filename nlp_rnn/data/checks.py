@@ -46,7 +46,9 @@ def checked(where: str, table: pa.Table, labels: str | None) -> pa.Table:
         else:
             sizes[name] = pc.utf8_length(pc.utf8_trim_whitespace(values))
         if missing.any():
-            raise UsageError(f"{where}, row {missing.argmax() + 1}: column {name!r} holds no value (null)")
+            raise UsageError(
+                f"{where}, row {missing.argmax() + 1}: column {name!r} holds no value (null); fill it in"
+            )
     first, *others = lists or [""]
     for name in others:
         differ = pc.not_equal(lists[first], lists[name]).to_numpy(zero_copy_only=False)

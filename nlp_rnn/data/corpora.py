@@ -178,7 +178,11 @@ class Corpus:
         local = None if self._is_built_in() else self._local()
         if local is not None and not local.is_dir():
             return _read_files([local], _accepted(columns))
-        return self.tables(columns, only=split).get(split)
+        found = self.tables(columns, only=split).get(split)
+        if found is None and split != "validation":
+            names = ", ".join(EXAMPLES[self.path]())
+            raise UsageError(f"corpus {self.path} has no {split} split; it has {names}")
+        return found
 
     def _is_built_in(self) -> bool:
         if self.path not in EXAMPLES:
@@ -214,6 +218,12 @@ class Corpus:
             known = file.suffix.lower() in TABLE_SUFFIXES or file.suffix[1:] in sides
             if known and not file.name.startswith("."):
                 found.setdefault(file.stem, []).append(file)
+        if not found:
+            endings = ", ".join(f".{name}" for name in sorted(sides))
+            raise UsageError(
+                f"{local}: nothing to read: give tables ({', '.join(TABLE_SUFFIXES)}), or text in files "
+                f"that end in the name of a column: {endings}"
+            )
         chosen = self._choose_splits(list(found), str(local), only)
         return {split: found[stem] for split, stem in chosen.items()}
 
@@ -234,7 +244,8 @@ class Corpus:
                 raise UsageError(f"{where}: {', '.join(found)} could each be {split}; set {split}_split")
             if not found and (name is not None or split == "train" or (only and split == "test")):
                 what = f"{split} split {name!r}" if name else f"{split} split"
-                raise UsageError(f"{where}: no {what}; found {', '.join(names) or 'none'}; set {split}_split")
+                measured = " (--split of evaluate.py)" if split == "test" else ""
+                raise UsageError(f"{where}: no {what}; found {', '.join(names)}; set {split}_split{measured}")
             if found:
                 chosen[split] = found[0]
         return chosen

@@ -104,7 +104,8 @@ def test_splits_of_a_folder(folder, names, expected):
         ("train test_a test_b", {}, "test_a, test_b could each be test; set test_split"),
         ("train dev val", {}, "dev, val could each be validation; set validation_split"),
         ("all test", {}, "no train split; found all, test; set train_split"),
-        ("", {}, "no train split; found none"),
+        ("", {}, r"nothing to read: give tables \(.*\), or text in files .*\.text"),
+        ("train dev", {"test_split": "tset"}, r"no test split 'tset'; .*; set test_split \(--split of eval"),
         ("train test", {"test_split": "tset"}, "no test split 'tset'; found test, train"),
     ],
 )

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from nlp_rnn.data import Corpus
+from nlp_rnn.data import Corpus, ForecastingData, LanguageModelingData
 from nlp_rnn.data.columns import Numbers
 from nlp_rnn.data.examples import EXAMPLES
 from nlp_rnn.errors import UsageError
@@ -19,6 +19,13 @@ def test_hello_is_one_word():
         "train": ["hello"],
         "validation": ["hello"],
     }
+
+
+@pytest.mark.parametrize("data", [LanguageModelingData(Corpus("hello")), ForecastingData(Corpus("ramp"))])
+def test_a_split_that_a_corpus_lacks_cannot_be_measured(data):
+    with pytest.raises(UsageError, match=r"corpus \w+ has no test split; it has train, validation$"):
+        data.load_split("test")
+    assert len(data.load_split("validation")) > 0
 
 
 def test_the_ramp_has_ten_numbers():
