@@ -20,9 +20,14 @@ COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.s
 FITS = [line for line in COMMANDS if line.startswith("nlp-rnn fit")]
 SMALL = (
     "--model.hidden_dim 16 --data.batching.size 16 --trainer.max_epochs 1 --trainer.limit_train_batches 2 "
-    "--trainer.check_val_every_n_epoch 1 --trainer.enable_progress_bar false --data.corpus.max_examples 400"
+    "--trainer.check_val_every_n_epoch 1 --trainer.enable_progress_bar false "
+    "--data.corpus.max_examples 200 --data.corpus.validation_fraction 0.2"
 )
-SHORT = " --steps 2 --train 64 --validation 64 --test 64 --length 10"
+LESS = {
+    "nlp-rnn test": " --data.corpus.max_examples 20",
+    "python scripts/evaluate.py": " --max-examples 20",
+    "python scripts/long_memory.py": " --steps 2 --train 64 --validation 64 --test 64 --length 10",
+}
 SCRIPT = re.compile(
     r"((?P<writer>(echo|printf) .*) \| )?python (?P<script>\S+) (?P<arguments>.*?)( < (?P<file>\S+))?"
 )
@@ -106,7 +111,7 @@ def test_the_path_from_training_to_an_answer(place, monkeypatch):
     (first,) = (line for line in after if line.startswith("echo"))
     assert len(run_as_a_shell_would(first, place).splitlines()) == 1
     for line in after:
-        run_here(line + SHORT if "long_memory" in line else line, place, monkeypatch)
+        run_here(line + LESS.get(" ".join(line.split()[:2]), ""), place, monkeypatch)
     assert (place / "report" / "bleu_by_length.png").stat().st_size > 1000
     assert len((place / "tagged.conllu").read_text().splitlines()) == 2
     assert {path.suffix for path in (place / "inside").iterdir()} == {".png", ".csv"}

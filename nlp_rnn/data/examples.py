@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ VERSION = builtin.VERSION, 1  # part of every cache key: raise the second when a
 Tables = dict[str, pa.Table]  # by split
 
 
+@cache  # a second to make
 def _grammar() -> Tables:
     """Sentences with tags, sentiment and translation; see `builtin.py`."""
     return {
