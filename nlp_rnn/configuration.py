@@ -101,7 +101,7 @@ def setting_names(classes: Iterable[type], prefix: str) -> Iterator[str]:
 
 def nearest(key: str, known: Iterable[str]) -> str:
     """` Did you mean "..."?`, or nothing: the nearest name beside `key`, else anywhere."""
-    known = list(known)
+    known = [name for name in known if name != key]  # which may be another class's
     parent, _, leaf = key.rpartition(".")
     for names in ([name for name in known if name.rpartition(".")[0] == parent], known):
         by_leaf = {name.rpartition(".")[2]: name for name in reversed(names)}

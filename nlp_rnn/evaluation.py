@@ -50,7 +50,9 @@ class Report:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 @torch.no_grad()
@@ -91,7 +93,7 @@ def evaluate(
         if not isinstance(task, DecodingTask):
             raise UsageError(f"beam is a setting of tasks that write text, which {task.name} is not")
         check_settings({"beam": beam})
-        task.decode_with(beam)
+        task = task.decoding_with(beam)
     data_class = DATA[task.name]
     # Its arguments that name columns are those whose default is a name, or several.
     parameters = signature(data_class).parameters.values()

@@ -191,9 +191,11 @@ def _norms(logits: Tensor, rnn: Unrolled) -> Tensor:
 def _untrained(task: Task, cell: str) -> Task:
     """A fresh model of the same sizes, always the same."""
     stored = task.stored()
+    settings = {**stored["settings"], "cell": cell}
+    settings["optimization"] = {**settings["optimization"], "memory": 0}  # a plain RNN has no gates
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return type(task).from_stored({**stored, "settings": {**stored["settings"], "cell": cell}})
+        return type(task).from_stored({**stored, "settings": settings})
 
 
 @torch.no_grad()

@@ -60,7 +60,11 @@ class Pipeline:
         """
         if isinstance(inputs, str) or self.task.processor.is_one(inputs):
             return self._answers([inputs])[0]
-        return self._answers(list(inputs))
+        try:
+            given = list(inputs)
+        except TypeError:
+            raise UsageError(f"the input is no {self.task.processor.asked}: {inputs!a:.60}") from None
+        return self._answers(given)
 
     def iterate(self, inputs: Iterable[Any], window: int | None = None) -> Iterator[dict[str, Any]]:
         """Answers in order, in constant memory however many inputs there are.
@@ -226,5 +230,5 @@ def pipeline(
         check_settings({"beam": beam})
         if not 1 <= n_best <= beam:
             raise UsageError(f"n_best must be between 1 and the beam's width, {beam}, not {n_best}")
-        loaded.decode_with(beam, n_best)
+        loaded = loaded.decoding_with(beam, n_best)
     return Pipeline(loaded, batch_size, device, precision)

@@ -32,7 +32,7 @@ from nlp_rnn.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.resuming import ContinueAsSet, changeable, check_resume, differences
 from nlp_rnn.rundir import check_name, check_writable, new_run_dir, point_latest
 from nlp_rnn.settings import check_settings
-from nlp_rnn.tasks import Decoding, DecodingTask, Task
+from nlp_rnn.tasks import Decoding, DecodingTask, Optimization, Task
 from nlp_rnn.tasks.module import check_choices
 from nlp_rnn.writer import PredictionWriter
 
@@ -100,7 +100,12 @@ class _CLI(LightningCLI):
         verb = self.config.subcommand
         config = self.config[verb]
         check_settings(config.as_dict())
-        check_choices(config.model.init_args.as_dict())
+        settings = config.model.init_args.as_dict()
+        check_choices(settings)
+        for name, kind in (("optimization", Optimization), ("decoding", Decoding)):
+            if name in settings:
+                kind(**settings[name])  # which says what does not go together
+        _check_pair(config.model.class_path, config.data.class_path)
         if verb == "fit":
             check_name(self._run_name(config))
             check_writable(Path(config.runs), "--runs")
@@ -115,7 +120,7 @@ class _CLI(LightningCLI):
         return [
             *dict.fromkeys(names),
             *setting_names(tasks.TASKS.values(), "model"),
-            *setting_names([*data.DATA.values(), data.LongMemoryData], "data"),
+            *setting_names(_data_classes(), "data"),
         ]
 
     def _parse_ckpt_path(self) -> None:
@@ -269,6 +274,20 @@ def run(arguments: list[str], command: str) -> None:
 
 def _is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _check_pair(model: str, module: str) -> None:
+    """See that the data that a configuration names, by its class path, is of the model's kind."""
+    task = {kind.__name__: kind for kind in tasks.TASKS.values()}.get(model := model.rpartition(".")[2])
+    if task is None:  # abstract, which the parser says
+        return
+    fitting = [kind.__name__ for kind in _data_classes() if kind.processor_class is task.processor_class]
+    if (module := module.rpartition(".")[2]) not in fitting:
+        raise UsageError(f"a {model} model does not read {module}: use {' or '.join(fitting)}")
+
+
+def _data_classes() -> list[type[DataModule]]:
+    return [*data.DATA.values(), data.LongMemoryData]
 
 
 def _check_trainer(settings: dict[str, Any]) -> None:

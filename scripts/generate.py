@@ -22,7 +22,7 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()  # options may stand before
     with reporting("generate"):
         quiet()
         with importing():

@@ -112,6 +112,23 @@ def test_a_key_like_no_other_gets_no_suggestion():
     assert configuration.nearest("model.zzzzzz", ["model.lr", "data.corpus.path"]) == ""
 
 
+def test_a_key_of_another_class_is_not_proposed(refusal):
+    assert refusal("--model.bidirectional", "true") == (
+        "nlp-rnn: error: unknown setting 'model.bidirectional'.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "said"),
+    [
+        ("Sentiment", "TaggingData", "a Sentiment model does not read TaggingData: use SentimentData"),
+        ("Forecasting", "SentimentData", "SentimentData: use ForecastingData or LongMemoryData"),
+    ],
+)
+def test_a_model_and_data_that_do_not_go_together_are_refused(refusal, model, data, said):
+    assert said in refusal("--model", model, "--data", data, config="conf/trainer/bf16.yaml")
+
+
 def test_every_nested_setting_has_a_name():
     from nlp_rnn.data import DATA
     from nlp_rnn.tasks import TASKS
@@ -140,6 +157,7 @@ def test_every_nested_setting_has_a_name():
         ("model.optimization.lr", ".inf", "optimization.lr must be between"),
         ("model.optimization.lr", "-1.0", "optimization.lr must be between"),
         ("model.decoding.beam", "0", "beam must be between 1 and"),
+        ("model.decoding.n_best", "5", "decoding.n_best must be at most the beam's width, 1, not 5"),
         ("data.batching.size", "0", "batching.size must be between 1 and"),
         ("data.batching.max_tokens", "-1", "batching.max_tokens must be between 1 and"),
         ("data.corpus.max_examples", "0", "corpus.max_examples must be between 1 and"),

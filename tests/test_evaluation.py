@@ -167,6 +167,7 @@ def test_translation(corpora, rows, beam):
     assert figures["chrf"] == pytest.approx(chrf)
     assert figures["bleu_signature"].startswith("nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:")
     assert figures["decoding"]["beam"] == (beam or 1)
+    assert task.decoding.beam == 1  # as it was
 
     lengths = [len(text.split()) for text in rows["sentence"]]
     ranges = {"0-5": (0, 5), "6-10": (6, 10), "11-15": (11, 15), "21-30": (21, 30)}
@@ -315,11 +316,20 @@ def test_reports_are_standard_json(tasks, corpora, name):
 
 def test_table():
     classes = [{"class": "a", "f1": 0.5, "support": 3}, {"class": "longer", "f1": None, "support": 12}]
-    figures = {"task": "x", "rows": 7, "bleu": 12.34567, "none": None, "classes": classes, "labels": ["a"]}
+    figures = {
+        "task": "x",
+        "rows": 7,
+        "bleu": 12.34567,
+        "mse": 1.23456e-7,
+        "none": None,
+        "classes": classes,
+        "labels": ["a"],
+    }
     assert Report(figures).table() == (
         "task                 x\n"
         "rows                 7\n"
         "bleu                 12.3457\n"
+        "mse                  1.235e-07\n"
         "\n"
         " class      f1  support\n"
         "     a  0.5000        3\n"

@@ -51,6 +51,7 @@ def test_the_prompt_and_what_follows_it(model, script):
     drawn = "the film" + "".join(writer.generate("the film", 7, 2.0, 5, 0.9, 4))
     options = ("--temperature", 2, "--top-k", 5, "--top-p", 0.9, "--seed", 4, "--max-output", 7)
     assert script(model, "the film", *options) == (0, drawn + "\n", "")
+    assert script(model, *options, "the film") == (0, drawn + "\n", "")
 
 
 def test_steps(model, script):

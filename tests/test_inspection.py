@@ -24,7 +24,7 @@ from nlp_rnn.models.recurrent import CELLS
 from nlp_rnn.pipelines import pipeline
 from nlp_rnn.pretrained import save_pretrained
 from nlp_rnn.quantization import quantize
-from nlp_rnn.tasks import TASKS
+from nlp_rnn.tasks import TASKS, Optimization
 
 TEXT = "the work is not good , but the film is"
 TOKENS = TEXT.split()
@@ -52,6 +52,11 @@ def tiny(name, cell="lstm", **options):
 
 def close(found, expected):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_a_model_with_gates_biased_for_memory_is_compared_with_one_without_gates():
+    found = inspect(tiny("sentiment", optimization=Optimization(memory=20)), TEXT)
+    assert [gradients.model for gradients in found.gradients][2] == "rnn, untrained"
 
 
 @pytest.mark.parametrize(("name", "cell"), itertools.product(NAMES, CELLS))

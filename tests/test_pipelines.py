@@ -198,6 +198,13 @@ def test_what_is_no_text_is_refused(pipelines, name, bad):
         pipelines[name](["fine", bad])
 
 
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("bad", [None, 3])
+def test_what_is_neither_text_nor_a_list_is_refused(pipelines, name, bad):
+    with pytest.raises(UsageError, match=f"the input is no text: {bad}"):
+        pipelines[name](bad)
+
+
 def test_lists_of_words_are_for_tagging(pipelines):
     with pytest.raises(UsageError, match=r"input 1 is no text: \['a', 'b'\]"):
         pipelines["sentiment"]([["a", "b"]])
@@ -268,10 +275,9 @@ def test_beam_and_n_best():
     wide = pipeline("translation", greedy, beam=5, n_best=4)("i work")
     assert len(wide["n_best"]) == 4
     by_n_best = pipeline("translation", greedy, n_best=2)
-    assert by_n_best.task.decoding.beam == 5  # as it was set before
+    assert by_n_best.task.decoding.beam == 2
     assert len(by_n_best("i work")["n_best"]) == 2
-    fresh = pipeline("translation", tiny("translation", decoding=Decoding(max_output=8)), n_best=2)
-    assert fresh.task.decoding.beam == 2
+    assert greedy.decoding.beam == 1  # as it was
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])

@@ -413,7 +413,7 @@ def test_script_faults_are_one_line_and_code_2(models, tmp_path, monkeypatch, ca
 def test_script_as_a_process(models, tmp_path, labels):
     """From elsewhere, without a cache, in a C locale; nothing but answers on standard output."""
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(models["sentiment"]), "--json"],
+        [sys.executable, str(SCRIPT), str(models["sentiment"]), "--json", "-"],
         input=as_bytes([*TEXTS, "größe\u2028x"]),
         capture_output=True,
         cwd=tmp_path,

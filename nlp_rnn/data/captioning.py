@@ -142,7 +142,7 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
         self.max_length = max_length
 
     def columns(self) -> Mapping[str, str | Sequence[str]]:
-        names = (self.features,) if isinstance(self.features, str) else self.features
+        names = (self.features,) if isinstance(self.features, str) else self.features or ()
         return {"features": Vectors(names), "caption": self.caption}
 
     def make_processor(self, train: Dataset) -> CaptioningProcessor:

@@ -10,11 +10,19 @@ from nlp_rnn.data.lines import short
 from nlp_rnn.data.numbers import NUMBER
 from nlp_rnn.errors import UsageError
 
-Columns = Mapping[str, Sequence[str]]  # canonical name -> names to accept in the data, best first
+Columns = Mapping[str, tuple[str, ...]]  # canonical name -> names to accept in the data, best first
+
+
+class Words(tuple[str, ...]):
+    """The names of a column whose rows are lists of text, where others hold text."""
+
+
+class Texts(tuple[str, ...]):
+    """The names of a column that holds text or lists of it."""
 
 
 class Numbers(tuple[str, ...]):
-    """The names of a column that holds numbers, or lists of them, where others hold text."""
+    """The names of a column that holds numbers, or lists of them."""
 
 
 class Vectors(Numbers):
@@ -23,10 +31,7 @@ class Vectors(Numbers):
 
 def by_own_name(columns: Columns) -> Columns:
     """For a table that has the canonical names already."""
-    return {
-        name: type(names)((name,)) if isinstance(names, Numbers) else (name,)
-        for name, names in columns.items()
-    }
+    return {name: type(names)((name,)) for name, names in columns.items()}
 
 
 def pick(available: Sequence[str], columns: Columns, where: str) -> dict[str, str]:
@@ -45,7 +50,7 @@ def pick(available: Sequence[str], columns: Columns, where: str) -> dict[str, st
 
 
 def wanted_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
-    """The wanted columns of any table, renamed, each one text or lists of text; or numbers, where asked for.
+    """The wanted columns of any table, renamed, each one text; or lists of text, or numbers, where asked for.
 
     Of numbers: float64, or lists of float32, inner lists of one length laid end to end; blank text becomes
     null, and so does a row with an inner list that is null.
@@ -68,6 +73,7 @@ def wanted_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
                 if isinstance(columns[name], Vectors):
                     _check_even(wanted[name], f"column {column!r}", where)
             else:
+                _check_listed(values.type, columns[name], f"column {column!r}", where)
                 wanted[name] = _as_text(values, class_names.get(column))
         except pa.ArrowException:
             what = "numbers" if numbers else "text or labels"
@@ -124,6 +130,20 @@ def _check_even(values: pa.Array, column: str, where: str) -> None:
                 f"{where}, row {row + 1}: {column} holds {counts[row]} numbers, {known[0]} before; "
                 "give equally many in all rows"
             )
+
+
+def _check_listed(kind: pa.DataType, names: tuple[str, ...], column: str, where: str) -> None:
+    """UsageError unless a column holds lists where it must, and no lists where it must not."""
+    if not _is_any_list(kind):
+        if isinstance(names, Words):
+            raise UsageError(
+                f"{where}: {column} holds {kind}, not lists of words; "
+                "give JSON lines or Parquet with lists, or CoNLL-U"
+            )
+    elif not isinstance(names, (Words, Texts)):
+        raise UsageError(f"{where}: {column} holds lists, not text or labels; give one a row")
+    elif _is_any_list(kind.value_type):
+        raise UsageError(f"{where}: {column} holds lists of lists, not lists of words")
 
 
 def _is_any_list(kind: pa.DataType) -> bool:

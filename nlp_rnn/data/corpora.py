@@ -25,7 +25,7 @@ from nlp_rnn.data.checks import (
     row_keys,
     unlabelled,
 )
-from nlp_rnn.data.columns import Columns, Numbers, wanted_columns
+from nlp_rnn.data.columns import Columns, wanted_columns
 from nlp_rnn.data.examples import EXAMPLES, VERSION
 from nlp_rnn.data.files import TABLE_SUFFIXES, read_table
 from nlp_rnn.data.lines import read_bytes, read_lines
@@ -79,7 +79,7 @@ class Corpus:
             columns: canonical name -> column name(s) to accept in the data, best first. The sides of
                 parallel text are columns named by their file extensions: {"source": "de", "target": "en"}
                 reads train.de and train.en. In files without a header the columns stand in this order.
-                Where the names are `Numbers`, the column holds numbers or lists of them.
+                Where the names are `Words`, `Texts` or `Numbers`, it holds those rather than text.
             labels: canonical column of labels, one a row or a list of them. It is checked, the draws leave
                 every label in train, and labels that are one a row stratify a drawn validation split.
                 Where a row has such a label it is kept even if blank; else rows with a blank column go.
@@ -187,6 +187,8 @@ class Corpus:
     def _is_built_in(self) -> bool:
         if self.path not in EXAMPLES:
             return False
+        if {self.train_split, self.validation_split, self.test_split} - {None}:
+            raise UsageError(f"corpus {self.path} has splits of its own: leave train_split and others out")
         if Path(self.path).exists():
             raise UsageError(
                 f"{self.path}: both a corpus that comes with the package and a path here: "
@@ -306,9 +308,12 @@ class Corpus:
 # ------------------------------------------------------------------------------------------ one source
 
 
-def _accepted(columns: Mapping[str, str | Sequence[str]]) -> dict[str, Sequence[str]]:
+def _accepted(columns: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    for name, names in columns.items():
+        if not names or not any(names):
+            raise UsageError(f"no column is named for {name}; name one")
     return {
-        name: names if isinstance(names, Numbers) else (names,) if isinstance(names, str) else tuple(names)
+        name: names if isinstance(names, tuple) else (names,) if isinstance(names, str) else tuple(names)
         for name, names in columns.items()
     }
 

@@ -144,6 +144,12 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
             last.append(series[cut:])
         remedy = "they are train's end, for validation: raise validation_fraction or give a validation split"
         self._long(train, "lower them or give more rows")
+        if max(map(len, train)) < 2 * (self.length + self.horizon):
+            raise UsageError(
+                f"{max(train, key=len).where}: too few steps for a window of length + horizon = "
+                f"{self.length} + {self.horizon} to train on and one to validate on; lower them, give more "
+                "rows or give a validation split"
+            )
         self._long(first, "they are what validation leaves of train: lower validation_fraction")
         self._long(last, remedy)
         return first, last

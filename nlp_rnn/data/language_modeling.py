@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, Rows, pad
+from nlp_rnn.data.columns import Texts
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import CorpusData, encode
 from nlp_rnn.data.processor import Processor, cap, one_warning, report_unknown
@@ -134,7 +135,7 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
         self.max_length = max_length
 
     def columns(self) -> Mapping[str, str | Sequence[str]]:
-        return {"text": self.text}
+        return {"text": Texts((self.text,) if isinstance(self.text, str) else self.text or ())}
 
     def make_processor(self, train: Dataset) -> LanguageModelingProcessor:
         tokens = Vocabulary.train(map(written, train["text"]), self.vocabulary)

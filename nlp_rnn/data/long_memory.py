@@ -14,6 +14,7 @@ from nlp_rnn.data.forecasting import ForecastingProcessor, lists
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import check_settings
 
 _VERSION = 1  # part of the cache key: raise it when the same settings come to give other numbers
 
@@ -53,6 +54,8 @@ class LongMemoryData(DataModule[ForecastingProcessor]):
     ) -> None:
         self.drawn = {"problem": problem, "length": length, "seed": seed}
         self.sizes = {"train": train, "validation": validation, "test": test}
+        for name, count in self.sizes.items():
+            check_settings({"sequences": count}, f"{name} ")
         super().__init__(batching, {**self.drawn, "sequences": list(self.sizes.values())})
         if problem not in MEAN_PREDICTORS_ERROR:
             raise UsageError(f"problem must be one of {', '.join(MEAN_PREDICTORS_ERROR)}, not {problem!r}")

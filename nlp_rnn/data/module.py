@@ -130,7 +130,10 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
 
     def _rows(self, split: str) -> Rows:
         if split not in self.splits:
-            raise UsageError(f"corpus {self.origin!r} has no {split} split: name one with {split}_split")
+            raise UsageError(
+                f"corpus {self.origin!r} has no {split} split, it has {', '.join(self.splits)}; "
+                f"where it has one by another name, give {split}_split"
+            )
         return self.splits[split]
 
     def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader:

@@ -23,7 +23,7 @@ def numbers(line: str) -> list[Any]:
     line = line.strip()
     if line.startswith("["):
         try:
-            found = json.loads(line)
+            found = json.loads(line, parse_int=float)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"not a JSON list of numbers ({error}): {short(line)}") from None
     else:

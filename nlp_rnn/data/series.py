@@ -158,8 +158,9 @@ class SeriesData(CorpusData[P]):
             raise UsageError(f"{where}: no rows; give data with content")
         numbers = np.stack([table[name].to_numpy() for name in self.numbers], axis=1)
         labels = table[self.labels_column].to_pylist() if self.labels_column else None
-        if labels is not None and "" in labels:
-            raise UsageError(f"{where}, row {labels.index('') + 1}: column {self.labels_column!r} is blank")
+        for row, label in enumerate(labels or (), 1):
+            if not label.strip():
+                raise UsageError(f"{where}, row {row}: column {self.labels_column!r} is blank")
         whole = Series(where, 0, numbers, labels)
         if not self.group:
             return [whole]
@@ -168,7 +169,7 @@ class SeriesData(CorpusData[P]):
         return [whole[start:end] for start, end in pairwise(bounds)]
 
 
-def names_of(columns: str | Sequence[str]) -> list[str]:
+def names_of(columns: str | Sequence[str] | None) -> list[str]:
     """Column names, given as a list or with commas between them."""
-    names = columns.split(",") if isinstance(columns, str) else columns
+    names = columns.split(",") if isinstance(columns, str) else columns or ()
     return [name.strip() for name in names if name.strip()]

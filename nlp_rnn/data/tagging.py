@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.checks import UNTAGGED
+from nlp_rnn.data.columns import Words
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, cap
@@ -145,8 +146,8 @@ class TaggingData(CorpusData[TaggingProcessor]):
         if vocabulary.level != "word":
             raise UsageError(f"vocabulary.level must be word for tagging, not {vocabulary.level}")
 
-    def columns(self) -> Mapping[str, str]:
-        return self.names
+    def columns(self) -> Mapping[str, str | Sequence[str]]:
+        return {name: Words((column,)) for name, column in self.names.items()}
 
     def make_processor(self, train: Dataset) -> TaggingProcessor:
         sentences = train["tokens"][:]

@@ -67,7 +67,7 @@ class SeriesProcessor(Processor):
         """What a user gives as [T * C] numbers.
 
         Raises:
-            UsageError: it is empty, not finite, not of numbers, or of another number of columns.
+            UsageError: it is empty, not of numbers, of other columns, or not finite, as given or when scaled.
         """
         width = len(self.inputs)
         wanted = f"give {width} number(s) a step: {', '.join(self.inputs)}"
@@ -82,11 +82,12 @@ class SeriesProcessor(Processor):
         columns = array[:, None] if array.ndim == width == 1 else array
         if columns.ndim != 2 or columns.shape[1] != width:
             raise UsageError(f"the shape is {' x '.join(map(str, array.shape))}; {wanted}")
-        with np.errstate(over="ignore"):
-            finite = np.isfinite(columns.astype(np.float32)).all(1)
+        finite = np.isfinite(columns).all(1)
         if not finite.all():
             raise UsageError(f"step {finite.argmin() + 1} is not finite; {wanted}")
-        return columns.astype(np.float64).ravel().tolist()
+        flat: list[float] = columns.astype(np.float64).ravel().tolist()
+        scaled(flat, self.means, self.deviations)
+        return flat
 
 
 def check_count(what: str, theirs: Sequence[str], ours: Sequence[str]) -> None:
@@ -129,9 +130,18 @@ def scaled(
 
     Raises:
         ValueError: they are not of so many `steps` or, if left out, of no whole number of them.
+        UsageError: a number is so far from those of the train split that float32 cannot hold it.
     """
     columns = np.asarray(flat, np.float64).reshape(steps, len(means))
-    return ((columns - means) / deviations).astype(np.float32).ravel()
+    with np.errstate(over="ignore"):
+        found = ((columns - means) / deviations).astype(np.float32)
+    if not np.isfinite(found).all():
+        step, column = np.argwhere(~np.isfinite(found))[0]
+        raise UsageError(
+            f"step {step + 1}: {columns[step, column]:g} is beyond float32 when scaled as in the train split "
+            f"(mean {means[column]:g}, standard deviation {deviations[column]:g})"
+        )
+    return found.ravel()
 
 
 def pad_vectors(flat: Sequence[np.ndarray], width: int) -> tuple[Tensor, Tensor]:
@@ -146,6 +156,6 @@ def pad_vectors(flat: Sequence[np.ndarray], width: int) -> tuple[Tensor, Tensor]
 def _depth(given: Any) -> int:
     """How deep lists are nested: 0 for a number, and for a list of nothing, which is no series."""
     depth = 0
-    while isinstance(given, (list, tuple, np.ndarray)) and len(given):
+    while isinstance(given, (list, tuple, np.ndarray)) and getattr(given, "shape", True) and len(given):
         given, depth = given[0], depth + 1
     return depth

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from nlp_rnn.errors import UsageError
 from nlp_rnn.metrics import BLEU, ChrF, MeanLoss
 from nlp_rnn.models.decoding import StepFunction, beam_search
 from nlp_rnn.models.loss import linear_cross_entropy
@@ -35,6 +37,12 @@ class Decoding:
     length_penalty: float = 1.0
     n_best: int = 1
     max_output: int = 100
+
+    def __post_init__(self) -> None:
+        if self.n_best > max(self.beam, 1):  # a beam of none has a message of its own
+            raise UsageError(
+                f"decoding.n_best must be at most the beam's width, {self.beam}, not {self.n_best}"
+            )
 
 
 class DecodingTask(Task[P, B]):
@@ -92,9 +100,11 @@ class DecodingTask(Task[P, B]):
     def plain(answer: dict[str, Any]) -> str:
         return answer["text"]
 
-    def decode_with(self, beam: int, n_best: int = 1) -> None:
-        """Change the width of the beam, and how many answers are kept, of a trained model."""
-        self.decoding = replace(self.decoding, beam=beam, n_best=n_best)
+    def decoding_with(self, beam: int, n_best: int = 1) -> Self:
+        """One that shares all with this, but for the width of the beam and how many answers are kept."""
+        task = copy.copy(self)
+        task.decoding = replace(self.decoding, beam=beam, n_best=n_best)
+        return task
 
 
 class ReferencedTask(DecodingTask[P, B]):

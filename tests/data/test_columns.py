@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_rnn.data import Corpus
-from nlp_rnn.data.columns import Numbers
+from nlp_rnn.data.columns import Numbers, Texts, Words
 from nlp_rnn.data.files import read_table
 from nlp_rnn.errors import UsageError
 
@@ -190,3 +190,31 @@ def test_numpy_files_that_are_none(tmp_path, content, message):
         write(path, content)
     with pytest.raises(UsageError, match=f"a.npz.* {message}"):
         read_table(path, PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "message"),
+    [
+        (("x",), [["a", "b"]], "column 'x' holds lists, not text or labels; give one a row"),
+        (("x",), [[1, 2]], "column 'x' holds lists, not text or labels"),
+        (Words(("x",)), ["a b"], "column 'x' holds string, not lists of words; give JSON lines or Parquet"),
+        (Words(("x",)), [[["a"], ["b"]]], "column 'x' holds lists of lists, not lists of words"),
+        (Texts(("x",)), [[["a"], ["b"]]], "column 'x' holds lists of lists, not lists of words"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_lists_where_there_must_be_none_or_none_where_there_must_be(tmp_path, suffix, names, values, message):
+    with pytest.raises(UsageError, match=message):
+        read_table(write(tmp_path / f"a{suffix}", {"x": values}), {"x": names})
+
+
+@pytest.mark.parametrize("value", ["a b", ["a", "b"]])
+def test_texts_may_be_lists(tmp_path, value):
+    path = write(tmp_path / "a.parquet", {"x": [value]})
+    assert read_table(path, {"x": Texts(("x",))})["x"].to_pylist() == [value]
+
+
+@pytest.mark.parametrize("names", [None, "", (), [], (None,)])
+def test_a_column_without_a_name(names):
+    with pytest.raises(UsageError, match="no column is named for x; name one"):
+        Corpus("hello").load({"x": names})

@@ -4,6 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from nlp_rnn.data.columns import Words
 from nlp_rnn.data.conllu import block_words, conllu_blocks, read_conllu, replace_upos
 from nlp_rnn.data.files import read_table
 from nlp_rnn.errors import UsageError
@@ -53,7 +54,7 @@ def test_rows_19_20_22_23_words_of_conllu(tmp_path, caplog, end, newline):
     assert [record.message for record in caplog.records] == [
         f"{path}: 1 word(s) without a UPOS tag are left out of scoring"
     ]
-    table = read_table(path, {"words": ("tokens",), "tags": ("upos",)})
+    table = read_table(path, {"words": Words(("tokens",)), "tags": Words(("upos",))})
     assert rows(table) == READ
 
 

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from nlp_rnn.data import builtin, corpora
 from nlp_rnn.data.checks import encoded_labels
+from nlp_rnn.data.columns import Words
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.errors import UsageError
 
 SENTIMENT = {"text": ("text", "sentence", "document"), "label": "label"}
 PAIRS = {"source": "de", "target": "en"}
-TAGS = {"tokens": "tokens", "upos": "upos"}
+TAGS = {"tokens": Words(("tokens",)), "upos": Words(("upos",))}
 REAL = Path(__file__).parents[3] / "shared" / "data"
 
 real_data = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real corpora in {REAL}")

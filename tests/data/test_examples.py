@@ -21,6 +21,12 @@ def test_hello_is_one_word():
     }
 
 
+@pytest.mark.parametrize("name", ["train_split", "validation_split", "test_split"])
+def test_their_splits_have_no_other_names(name):
+    with pytest.raises(UsageError, match="corpus hello has splits of its own: leave train_split"):
+        Corpus("hello", **{name: "validation"}).load({"text": "text"})
+
+
 @pytest.mark.parametrize("data", [LanguageModelingData(Corpus("hello")), ForecastingData(Corpus("ramp"))])
 def test_a_split_that_a_corpus_lacks_cannot_be_measured(data):
     with pytest.raises(UsageError, match=r"corpus \w+ has no test split; it has train, validation$"):

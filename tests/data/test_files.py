@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlp_rnn.data.columns import Texts, Words
 from nlp_rnn.data.files import read_table
 from nlp_rnn.errors import UsageError
 
@@ -153,7 +154,8 @@ def test_parquet_of_every_type(tmp_path):
         }
     )
     pq.write_table(table, tmp_path / "a.parquet")
-    names = {name: (name,) for name in ("de", "en", "large", "category", "tags", "score")}
+    names = {name: (name,) for name in ("de", "en", "large", "category", "score")}
+    names["tags"] = Words(("tags",))
     assert read_table(tmp_path / "a.parquet", names).to_pydict() == {
         "de": ["Hund", "Katze"],
         "en": ["dog", None],
@@ -171,7 +173,7 @@ def test_parquet_of_every_type(tmp_path):
 def test_parquet_with_a_column_that_is_no_text(tmp_path):
     pq.write_table(pa.table({"text": [{"a": [{"b": 1}]}]}), tmp_path / "a.parquet")
     with pytest.raises(UsageError, match=r"column 'text.a' holds list<.*>, not text or labels"):
-        read_table(tmp_path / "a.parquet", {"text": ("text.a",)})
+        read_table(tmp_path / "a.parquet", {"text": Texts(("text.a",))})
 
 
 def test_csv_leaves_the_module_s_field_limit_alone(tmp_path):

@@ -50,7 +50,7 @@ def test_splits_differ_and_are_drawn_again_alike():
     ("arguments", "message"),
     [
         ({"length": 1}, "length must be at least 2"),
-        ({"train": 0}, "sequences must be between 1"),
+        ({"train": 0}, "^train sequences must be between 1"),
         ({"problem": "division"}, "problem must be one of multiplication, adding, not 'division'"),
     ],
 )

@@ -118,8 +118,8 @@ def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(tm
         (
             {"x": range(20)},
             {"length": 14},
-            "rows 1 to 14: 14 steps, too few for a window of length + horizon = "
-            "14 + 1 = 15; they are what validation leaves of train: lower validation_fraction",
+            "rows 1 to 20: too few steps for a window of length + horizon = 14 + 1 to train on and one to "
+            "validate on; lower them, give more rows or give a validation split",
         ),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "x")}, "column 'x' is named twice"),
         ({"x": [1, 2] * 9}, {"group": "x"}, "column 'x' is named twice"),
@@ -137,6 +137,27 @@ def test_faults_are_named(columns, arguments, message, tmp_path):
         ).processor
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_validation_leaves_may_be_too_short(tmp_path):
+    path = write(tmp_path / "a.csv", {"value": range(20)})
+    with pytest.raises(UsageError, match=r"rows 1 to 4: 4 steps, .* = 5; .*: lower validation_fraction"):
+        _ = ForecastingData(Corpus(path, validation_fraction=0.8)).processor
+
+
+def test_numbers_of_any_size_are_answered_if_they_are_like_those_in_train(tmp_path):
+    path = write(tmp_path / "a.csv", {"value": [step * 1e44 for step in range(60)]})
+    data = ForecastingData(Corpus(path))
+    (steps,) = data.processor.rows([[2e44, 3e44, 4e44, 5e44]])["steps"]
+    assert steps == [2e44, 3e44, 4e44, 5e44]
+    assert np.isfinite(data.processor.vectors([steps])).all()
+
+
+def test_numbers_far_from_those_in_train_are_refused(tmp_path):
+    write(tmp_path / "train.csv", {"value": range(60)})
+    write(tmp_path / "test.csv", {"value": [*range(29), 1e300]})
+    with pytest.raises(UsageError, match=r"step 1: 1e\+300 is beyond float32 when scaled as in"):
+        _ = ForecastingData(Corpus(str(tmp_path))).splits
 
 
 def test_lists_are_no_time_steps(tmp_path):
@@ -222,7 +243,9 @@ def test_lines(columns, line, steps):
         (("x",), "[true]", "no number: 'true'"),
         (("x",), "[1, [2]]", "the steps are of unequal sizes"),
         (("x",), "1 nan", "no number: 'nan'"),
-        (("x",), "1e99", "step 1 is not finite"),
+        (("x",), "1 1e99", "step 2: 1e+99 is beyond float32 when scaled as in the train split (mean 1,"),
+        (("x",), "1" * 400, "a number that is not finite"),
+        (("x",), f"[{'1' * 400}]", "a number that is not finite"),
         (("x", "y"), "1 2 3", "the shape is 3; give 2 number(s) a step: x, y"),
         (("x", "y"), "[[1, 2, 3]]", "the shape is 1 x 3"),
     ],
@@ -296,6 +319,7 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
     [
         ({}, {"group": ""}, "one sequence is too few to take validation from"),
         ({"label": ["low"] * 29 + [""]}, {}, "a.csv, row 30: column 'label' is blank"),
+        ({"label": ["low"] * 29 + ["  "]}, {}, "a.csv, row 30: column 'label' is blank"),
         ({"label": ["low"] * 30}, {}, "all label in train are low; give two or more"),
         (
             {"label": ["low"] * 26 + ["high"] * 4},

@@ -242,3 +242,14 @@ def test_the_script_finds_faults_first(arguments, message, tmp_path, monkeypatch
     assert err.startswith(f"long_memory: error: {message}")
     assert err.count("\n") == 1
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("given", [np.array(5.0), 5, None])
+def test_a_lone_number_is_no_series(given):
+    with pytest.raises(UsageError, match="the input is no list of numbers: "):
+        pipeline("forecasting", model_of(ForecastingData()))(given)
+
+
+def test_numbers_are_a_series_each_by_itself():
+    answerer = pipeline("forecasting", model_of(ForecastingData()))
+    assert answerer([np.array(0.1), np.array(0.2)]) == answerer([0.1, 0.2])
