@@ -80,7 +80,8 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
 
     Args:
         corpus: where rows come from, in order. Without a validation split the last part of each of train's
-            series is that, and no window reaches over the cut.
+            series is that, and no window reaches over the cut; of several whose ends are too short for a
+            window, the last ones are it whole.
         inputs: names of the columns that are read; several also with commas between them.
         targets: names of the columns that are predicted; as `inputs` if left empty.
         group: name of a column whose changes no window reaches over; of none if left empty.
@@ -137,14 +138,22 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         super().use(processor)
 
     def divided(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
+        whole = self.length + self.horizon
         first, last = [], []
         for series in train:
             cut = len(series) - max(1, round(self.corpus.validation_fraction * len(series)))
             first.append(series[:cut])
             last.append(series[cut:])
+        long = self._long(train, "lower them or give more rows")
+        if len(long) > 1 and max(map(len, last)) < whole:
+            last = long[-min(len(long) - 1, max(1, round(self.corpus.validation_fraction * len(long)))) :]
+            log.warning(
+                "%s: the ends of its series are too short for a window of length + horizon = %d; the last %d "
+                "series validate whole", train[0].origin, whole, len(last),
+            )  # fmt: skip
+            return [part for part in train if all(part is not one for one in last)], last
         remedy = "they are train's end, for validation: raise validation_fraction or give a validation split"
-        self._long(train, "lower them or give more rows")
-        if max(map(len, train)) < 2 * (self.length + self.horizon):
+        if max(map(len, train)) < 2 * whole:
             raise UsageError(
                 f"{max(train, key=len).where}: too few steps for a window of length + horizon = "
                 f"{self.length} + {self.horizon} to train on and one to validate on; lower them, give more "

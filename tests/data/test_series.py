@@ -139,6 +139,17 @@ def test_faults_are_named(columns, arguments, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_the_last_of_many_short_groups_validate_whole(tmp_path, caplog):
+    groups = [group for group in "abcdef" for _ in range(6)]
+    path = write(tmp_path / "a.csv", {"value": range(38), "group": [*groups, "g", "g"]})
+    with caplog.at_level(logging.WARNING):
+        splits = ForecastingData(Corpus(path, validation_fraction=0.3), group="group").load()
+    assert [row["following"][0] for row in splits["validation"]] == [28, 29, 34, 35]
+    assert [row["following"][0] for row in splits["train"]] == [4, 5, 10, 11, 16, 17, 22, 23]
+    assert "the last 2 series validate whole" in caplog.text
+    assert "1 series shorter than length + horizon = 5 left out" in caplog.text
+
+
 def test_what_validation_leaves_may_be_too_short(tmp_path):
     path = write(tmp_path / "a.csv", {"value": range(20)})
     with pytest.raises(UsageError, match=r"rows 1 to 4: 4 steps, .* = 5; .*: lower validation_fraction"):
