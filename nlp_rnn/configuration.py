@@ -150,7 +150,7 @@ def readable(message: str, known: Iterable[str]) -> str:
     if found := re.search(r"Importing '([\w.]+)' is not allowed", text):
         return f"{where}: class {found[1]!r} is refused; use one of nlp_rnn or pytorch_lightning"
     if found := re.search(r"class_path '([^']+)': (?:m|No m)odule|dot import path string: (\S+)", text):
-        return f"{where}: there is no class {found[1] or found[2]!r}"
+        return f"{where}: there is no class {found[1] or found[2]!r}; nlp-rnn fit --{where}.help lists them"
     if found := re.search(r"Import path does not correspond to a subclass of (\w+)", text):
         return f"{where}: not the name of a {found[1]}"
     if found := re.search(r"required: (.+)", text):

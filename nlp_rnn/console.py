@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import logging
 import os
@@ -10,8 +11,17 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
 
 from nlp_rnn.errors import UsageError
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """That of a script: faults in one line, under the script's name."""
+
+    def error(self, message: str) -> NoReturn:
+        _leave(Path(self.prog).stem, f"{message}; --help lists what there is", 2)
 
 
 @contextmanager
@@ -50,7 +60,7 @@ def _cause(error: BaseException | None) -> UsageError | None:
     return error
 
 
-def _leave(program: str, what: object, code: int) -> None:
+def _leave(program: str, what: object, code: int) -> NoReturn:
     if os.environ.get("NLP_RNN_DEBUG"):
         traceback.print_exc()
     print(f"{program}: error: {' '.join(str(what).split())}", file=sys.stderr)

@@ -56,7 +56,7 @@ def predict(
     if as_json and conllu:
         raise UsageError("JSON or CoNLL-U: choose one")
     if n_best > 1 and not as_json:
-        raise UsageError("several answers a sentence (n_best) are shown as JSON alone: ask for it too")
+        raise UsageError("several answers a sentence (--n-best) are shown as JSON alone: add --json")
     task = from_pretrained(model)
     if conllu and task.name != "tagging":
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")

@@ -132,8 +132,9 @@ def from_pretrained(source: str | Path) -> Task:
     if "://" in str(source):
         raise UsageError(f"{source}: addresses are not loaded; download the model folder and give its path")
     if path.is_dir():
-        if not (path / CONFIG).exists() and (path / "model" / CONFIG).exists():
-            raise UsageError(f"{source}: a run directory; its model folder is {path / 'model'}")
+        for inner in ("model", "latest/model"):
+            if not (path / CONFIG).exists() and (path / inner / CONFIG).exists():
+                raise UsageError(f"{source}: no model folder; there is one in it, {path / inner}")
         return _from_folder(path, path)
     if path.exists():
         return _from_checkpoint(path)
@@ -181,7 +182,9 @@ def _from_checkpoint(path: Path) -> Task:
         try:
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            raise UsageError(f"{path}: refused, it holds more than tensors and plain values") from error
+            raise UsageError(
+                f"{path}: refused, it is no checkpoint or holds more than tensors and plain values"
+            ) from error
         except Exception as error:  # truncated archives raise RuntimeError, EOFError, OSError and others
             raise UsageError(f"{path}: not a whole checkpoint ({type(error).__name__})") from error
     checkpoint = checkpoint if isinstance(checkpoint, dict) else {}

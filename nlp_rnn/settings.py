@@ -81,7 +81,7 @@ def check_settings(settings: Mapping[str, Any], where: str = "") -> None:
         if is_dataclass(value) and not isinstance(value, type):
             value = vars(value)
         if isinstance(value, Mapping):
-            check_settings(value, f"{where}{name}.")
+            check_settings(value, where if name == "init_args" else f"{where}{name}.")
         elif isinstance(value, (list, tuple)):
             for item in value:
                 check_settings({name: item}, where)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.given import Given
 
-from nlp_rnn.console import quiet, reporting
+from nlp_rnn.console import ArgumentParser, quiet, reporting
 from nlp_rnn.errors import UsageError
 
 _COMMANDS = [
@@ -26,8 +26,8 @@ _TASK = {
 _PRECISIONS = {"fp32": ("fp32",), "bf16": ("bf16",), "both": ("fp32", "bf16")}
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=__doc__)
+def parser() -> ArgumentParser:
+    made = ArgumentParser(description=__doc__)
     made.add_argument("command", choices=_COMMANDS)
     made.add_argument("--task", choices=list(_BATCH), default="translation")
     made.add_argument("--data", default="builtin", help="corpus: builtin, a file or folder, or a hub id")

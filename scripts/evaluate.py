@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from pathlib import Path
 
-from nlp_rnn.console import importing, quiet, reporting
+from nlp_rnn.console import ArgumentParser, importing, quiet, reporting
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("model", help="model folder, .ckpt file or hub id")
     parser.add_argument("--data", default="builtin", help="corpus: builtin, a file or folder, or a hub id")
     parser.add_argument("--config-name", help="configuration of a hub corpus")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from nlp_rnn.console import importing, quiet, reporting
+from nlp_rnn.console import ArgumentParser, importing, quiet, reporting
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("model", help="model folder, .ckpt file or hub id")
     parser.add_argument("prompt", nargs="?", default="", help="what to go on from")
     parser.add_argument("--max-output", type=int, default=100, help="most tokens")

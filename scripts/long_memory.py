@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nlp_rnn.console import importing, quiet, reporting
+from nlp_rnn.console import ArgumentParser, importing, quiet, reporting
 from nlp_rnn.errors import UsageError
 
 NEAR = 0.04
@@ -29,9 +29,7 @@ DOCUMENT = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problem", choices=["multiplication", "adding"], default="multiplication")
     parser.add_argument("--cells", nargs="+", default=["rnn", "gru", "lstm"], metavar="CELL")
     parser.add_argument("--length", type=int, default=100)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
-from nlp_rnn.console import importing, quiet, reporting
+from nlp_rnn.console import ArgumentParser, importing, quiet, reporting
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("model", help="model folder, .ckpt file or hub id")
     parser.add_argument(
         "input",

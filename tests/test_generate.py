@@ -73,6 +73,7 @@ def test_a_step_is_a_line_whatever_it_reads(tmp_path, script):
 def test_faults_are_one_line(model, script, tmp_path):
     for arguments, message in (
         ((model, "--temperature", 0), "temperature must be between"),
+        ((model, "--temperature", "hot"), "argument --temperature: invalid float value: 'hot'; --help lists"),
         ((tmp_path / "none",), "no such model folder"),
         ((model, "the \udc80"), "lone surrogate"),
         ((model, "the \udc80", "--steps"), "lone surrogate"),

@@ -631,5 +631,7 @@ def test_a_folder_has_a_card_even_if_none_is_given(trained, tmp_path):
 
 def test_a_run_directory_names_its_model_folder(trained, tmp_path):
     save_pretrained(trained[1]["tagging"], tmp_path / "1" / "model")
-    with pytest.raises(UsageError, match=r"a run directory; its model folder is .*model"):
-        from_pretrained(tmp_path / "1")
+    (tmp_path / "latest").symlink_to("1")
+    for place in (tmp_path, tmp_path / "1"):
+        with pytest.raises(UsageError, match=r"no model folder; there is one in it, .*/model$"):
+            from_pretrained(place)

@@ -361,8 +361,12 @@ def test_the_script(tmp_path, monkeypatch, capsys):
     runpy.run_path(str(SCRIPT), run_name="__main__")
     assert capsys.readouterr().out == f"{tmp_path / 'small'}\n"
     assert is_quantized(from_pretrained(tmp_path / "small").model)
-    monkeypatch.setattr(sys, "argv", ["quantize", str(tmp_path / "small"), str(tmp_path / "smaller")])
-    with pytest.raises(SystemExit, match="2"):
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert capsys.readouterr().err == "quantize: error: the weights are int8 already\n"
+    for source, place, message in (
+        ("small", "smaller", "the weights are int8 already"),
+        ("plain", "small", f"{tmp_path / 'small'} exists: give another place, or remove it first"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["quantize", str(tmp_path / source), str(tmp_path / place)])
+        with pytest.raises(SystemExit, match="2"):
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        assert capsys.readouterr().err == f"quantize: error: {message}\n"
     assert not (tmp_path / "smaller").exists()

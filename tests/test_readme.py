@@ -125,8 +125,8 @@ def test_the_python(place, monkeypatch):
     source, target = torch.zeros(3, 1, dtype=torch.long), torch.zeros(4, 1, dtype=torch.long)
     for kind, block in BLOCKS:
         if kind == "python":
-            block = block.replace("max_examples=2000", "max_examples=100").replace(
-                "max_epochs=3", "max_epochs=1"
+            block = block.replace("max_examples=8000", "max_examples=100").replace(
+                "max_epochs=10", "max_epochs=1"
             )
             names = {"source": source, "target": target}
             exec(compile(block, "README.md", "exec"), names)

@@ -5,7 +5,9 @@ import io
 import json
 import logging
 import math
+import re
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 from nlp_rnn.data.columns import Columns, Numbers, by_own_name, pick, wanted_columns
 from nlp_rnn.data.conllu import read_conllu
 from nlp_rnn.data.lines import read_bytes, read_lines, short
+from nlp_rnn.data.numbers import NUMBER
 from nlp_rnn.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -91,13 +94,18 @@ def _delimited_table(path: Path, columns: Columns, numbered: Iterable[tuple[int,
         picked = pick(first, columns, f"{path}, line {number}")
         places = {name: first.index(column) for name, column in picked.items()}
         rows = rows[content[0] + 1 :]
-    elif len(first) == len(columns):
+    elif len(first) == len(columns) and not _is_header(first, columns):
         places = {name: place for place, name in enumerate(columns)}
-        log.warning("%s: no header, so its columns are taken for %s", path, ", ".join(columns))
+        log.warning(
+            "%s: no header, so its columns are taken for %s, and %s for the first row",
+            path, ", ".join(columns), ", ".join(map(short, first)),
+        )  # fmt: skip
     else:
+        separator = "commas" if path.suffix.lower() == ".csv" else "tabs"
+        wanted = ", ".join(" or ".join(names) for names in columns.values())
         raise UsageError(
-            f"{path}, line {number}: neither a header with the columns {', '.join(columns)} "
-            f"nor a row of {len(columns)} fields; it has {len(first)}: {', '.join(map(short, first))}"
+            f"{path}, line {number}: no column {wanted} in the header {', '.join(map(short, first))} "
+            f"(a file without one has {len(columns)} column(s), with {separator} between)"
         )
     if len(first) > 1:  # in a single column an empty line is an empty text
         rows = [row for row in rows if row[1] != [""]]
@@ -110,6 +118,18 @@ def _delimited_table(path: Path, columns: Columns, numbered: Iterable[tuple[int,
     return pa.table(
         {name: pa.array([fields[place] for _, fields in rows], pa.string()) for name, place in places.items()}
     )
+
+
+def _is_header(first: list[str], columns: Columns) -> bool:
+    """Whether a row that has none of the wanted names is a header still: of other columns, or misspelt."""
+    cells = [field.strip() for field in first]
+    for cell, names in zip(cells, columns.values(), strict=True):
+        if isinstance(names, Numbers) and cell and not NUMBER.fullmatch(cell):
+            return True
+    if not all(re.fullmatch(r"[^\W\d]\w*", cell) for cell in cells):  # one word each
+        return False
+    wanted = [name.lower() for names in columns.values() for name in names if len(name) > 3]
+    return any(get_close_matches(cell.lower(), wanted, 1, 0.8) for cell in cells)
 
 
 def _json_table(path: Path, columns: Columns) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings
+
+log = logging.getLogger(__name__)
 
 P = TypeVar("P", bound=Processor)
 
@@ -166,6 +169,11 @@ class SeriesData(CorpusData[P]):
             return [whole]
         groups = table[self.group].combine_chunks().dictionary_encode().indices.to_numpy()
         bounds = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(groups)]
+        if again := len(bounds) - 1 - len(np.unique(groups)):
+            log.warning(
+                "%s: %d time(s) a value of column %r comes back after others, and begins a series of its own",
+                where, again, self.group,
+            )  # fmt: skip
         return [whole[start:end] for start, end in pairwise(bounds)]
 
 

@@ -98,7 +98,16 @@ def test_an_empty_line_of_a_single_column_is_an_empty_text(tmp_path):
             id="row 13, header",
         ),
         pytest.param(
-            "a.tsv", "a\tb\tc\n", "line 1: neither a header .* it has 3: 'a', 'b', 'c'", id="no header"
+            "a.csv",
+            "comment,lable\ngood,1\n",
+            "line 1: no column text or sentence, label in the header 'comment', 'lable'",
+            id="misspelt header",
+        ),
+        pytest.param(
+            "a.tsv",
+            "a\tb\tc\n",
+            "line 1: no column text or sentence, label in the header 'a', 'b', 'c' .* has 2 column",
+            id="no header",
         ),
         pytest.param(
             "a.jsonl",

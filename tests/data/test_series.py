@@ -114,6 +114,7 @@ def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(tm
         ({"x": [1, "nan", 3, 4] * 9}, {}, "a.csv, row 2: column 'x' holds no number ('nan'); give one"),
         ({"x": [1, 2, 3, "four"] * 9}, {}, "a.csv, row 4: column 'x' holds no number ('four'); give one"),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "z")}, "no column 'z'; the columns are x"),
+        ({"x": [1, 2] * 9}, {"inputs": ("z",)}, "no column z in the header 'x' (a file without"),
         ({"x": range(20)}, {"length": 9}, "rows 15 to 20: 6 steps, too few"),
         (
             {"x": range(20)},
@@ -137,6 +138,13 @@ def test_faults_are_named(columns, arguments, message, tmp_path):
         ).processor
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_groups_that_come_back_are_told(tmp_path, caplog):
+    path = write(tmp_path / "a.csv", {"value": range(40), "group": ["a"] * 10 + ["b"] * 10 + ["a"] * 20})
+    with caplog.at_level(logging.WARNING):
+        ForecastingData(Corpus(path, validation_fraction=0.5), group="group").load()
+    assert "1 time(s) a value of column 'group' comes back" in caplog.text
 
 
 def test_the_last_of_many_short_groups_validate_whole(tmp_path, caplog):
