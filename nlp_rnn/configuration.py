@@ -150,7 +150,12 @@ def readable(message: str, known: Iterable[str]) -> str:
     if found := re.search(r"Importing '([\w.]+)' is not allowed", text):
         return f"{where}: class {found[1]!r} is refused; use one of nlp_rnn or pytorch_lightning"
     if found := re.search(r"class_path '([^']+)': (?:m|No m)odule|dot import path string: (\S+)", text):
-        return f"{where}: there is no class {found[1] or found[2]!r}; nlp-rnn fit --{where}.help lists them"
+        from nlp_rnn import data, tasks  # late: to find a configuration nothing of them is needed
+
+        named = {"model": tasks.TASKS.values(), "data": data.DATA.values()}.get(where, ())
+        classes = ", ".join(kind.__name__ for kind in named)
+        hint = f"; use one of {classes}" if classes else ""
+        return f"{where}: there is no class {found[1] or found[2]!r}{hint}"
     if found := re.search(r"Import path does not correspond to a subclass of (\w+)", text):
         return f"{where}: not the name of a {found[1]}"
     if found := re.search(r"required: (.+)", text):

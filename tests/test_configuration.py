@@ -306,7 +306,7 @@ def test_a_tag_is_refused_with_file_and_line(refusal, tmp_path):
     [("--model", "Translatio"), ("--model", "nlp_rnn.tasks.Nothing"), ("--data", "nlp_rnn.data.No")],
 )
 def test_a_class_that_is_not_there_is_named(refusal, flag, name):
-    assert f"there is no class '{name}'" in refusal(flag, name)
+    assert f"there is no class '{name}'; use one of Sentiment" in refusal(flag, name)
 
 
 def test_data_in_the_place_of_a_model_is_refused(refusal):
