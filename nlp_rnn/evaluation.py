@@ -13,9 +13,9 @@ import torch
 
 from nlp_rnn.data import DATA, Batching, Corpus
 from nlp_rnn.data.batching import Rows
-from nlp_rnn.data.corpora import SPLITS
 from nlp_rnn.data.examples import EXAMPLES
 from nlp_rnn.data.module import encode
+from nlp_rnn.data.splits import SPLITS
 from nlp_rnn.errors import UsageError
 from nlp_rnn.machine import fast_products
 from nlp_rnn.pictures import bleu_by_length, confusion_matrix

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO
@@ -20,6 +20,7 @@ from nlp_rnn.data.tagging import UNTAGGED
 from nlp_rnn.errors import UsageError
 from nlp_rnn.pipelines import Pipeline, pipeline
 from nlp_rnn.pretrained import from_pretrained
+from nlp_rnn.rundir import written_whole
 
 log = logging.getLogger(__name__)
 
@@ -156,13 +157,8 @@ def _writing(output: str) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             yield file
         return
-    half = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with half.open("w", encoding="utf-8", newline="\n") as file:
+        with written_whole(path) as half, half.open("w", encoding="utf-8", newline="\n") as file:
             yield file
-        os.replace(half, path)
     except OSError as error:
         raise UsageError(f"{output}: cannot be written ({error.strerror or error})") from error
-    finally:
-        with suppress(OSError):
-            half.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -40,6 +39,7 @@ def main() -> None:
             from nlp_rnn.errors import UsageError
             from nlp_rnn.evaluation import evaluate
             from nlp_rnn.machine import keep_memory
+            from nlp_rnn.rundir import written_whole
 
         keep_memory()
         for pair in arguments.columns:
@@ -66,9 +66,8 @@ def main() -> None:
             )
             text = json.dumps(report.figures, ensure_ascii=False, indent=2, allow_nan=False)
             if arguments.output is not None:
-                half = arguments.output / ".report.json"
-                half.write_text(text + "\n", encoding="utf-8")
-                os.replace(half, arguments.output / "report.json")
+                with written_whole(arguments.output / "report.json") as half:
+                    half.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             if error.filename is None:
                 raise

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,9 +18,6 @@ from nlp_rnn.data.checks import (
     Split,
     check_labels,
     checked,
-    encoded_labels,
-    is_list,
-    one_of_each,
     row_keys,
     unlabelled,
 )
@@ -29,20 +25,14 @@ from nlp_rnn.data.columns import Columns, wanted_columns
 from nlp_rnn.data.examples import EXAMPLES, VERSION
 from nlp_rnn.data.files import TABLE_SUFFIXES, read_table
 from nlp_rnn.data.lines import read_bytes, read_lines
+from nlp_rnn.data.splits import SPLITS, capped, choose_splits, draw_validation
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings
 
 log = logging.getLogger(__name__)
 
-SPLITS = ("train", "validation", "test")
-
 _READING_VERSION = 2  # part of every key: raise it when the same files come to give other rows
-_SPLIT_NAMES = {  # the exact names, and what a longer name holds at its start or after one of - _ .
-    "train": (("train",), r"train"),
-    "validation": (("validation", "valid", "val", "dev"), r"(validation|valid|val|dev)(?![a-z])"),
-    "test": (("test",), r"test"),
-}
 
 
 @dataclass(frozen=True)
@@ -105,9 +95,16 @@ class Corpus:
             if shared:
                 log.warning("%s: %d test row(s) are also in train", raw["test"][0], shared)
         if "validation" not in tables:
-            tables["train"], tables["validation"] = self._draw_validation(tables["train"], labels)
+            tables["train"], tables["validation"] = draw_validation(
+                tables["train"], labels, self.validation_fraction, self.seed, self.path
+            )
         names = [name for name in SPLITS if name in tables]
-        return DatasetDict({name: Dataset(self._capped(name, tables[name], labels)) for name in names})
+        return DatasetDict(
+            {
+                name: Dataset(capped(name, tables[name], labels, self.max_examples, self.seed))
+                for name in names
+            }
+        )
 
     def load_split(
         self, columns: Mapping[str, str | Sequence[str]], split: str, labels: str | None = None
@@ -127,7 +124,7 @@ class Corpus:
         table = checked(raw[0], raw[1], labels)
         if table.num_rows == 0:
             raise UsageError(f"{raw[0]}: no rows for the {split} split; give data with content")
-        return Dataset(self._capped(split, table, None))
+        return Dataset(capped(split, table, None, self.max_examples, self.seed))
 
     def key(self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None) -> str:
         """SHA-256 (hex) of content and settings, without parsing: equal keys, equal rows from `load`.
@@ -166,7 +163,7 @@ class Corpus:
             chosen = self._split_files(local, accepted, only)
             return {name: _read_files(files, accepted) for name, files in chosen.items()}
         hub = self._load_hub()
-        for split, name in self._choose_splits(list(hub), f"dataset {self.path}", only).items():
+        for split, name in choose_splits(list(hub), self._asked(), f"dataset {self.path}", only).items():
             where = f"dataset {self.path}, split {name}"
             read[split] = where, wanted_columns(hub[name].with_format("arrow")[:], accepted, where)
         return read
@@ -184,10 +181,14 @@ class Corpus:
             raise UsageError(f"corpus {self.path} has no {split} split; it has {names}")
         return found
 
+    def _asked(self) -> dict[str, str | None]:
+        """The names that splits are said to have."""
+        return {"train": self.train_split, "validation": self.validation_split, "test": self.test_split}
+
     def _is_built_in(self) -> bool:
         if self.path not in EXAMPLES:
             return False
-        if {self.train_split, self.validation_split, self.test_split} - {None}:
+        if any(self._asked().values()):
             raise UsageError(f"corpus {self.path} has splits of its own: leave train_split and others out")
         if Path(self.path).exists():
             raise UsageError(
@@ -211,7 +212,7 @@ class Corpus:
     def _split_files(self, local: Path, columns: Columns, only: str | None = None) -> dict[str, list[Path]]:
         """split -> its file: one table, or the sides of parallel text"""
         if not local.is_dir():
-            if {self.train_split, self.validation_split, self.test_split} - {None}:
+            if any(self._asked().values()):
                 raise UsageError(f"{local}: a single file is the train split; to name splits give a folder")
             return {"train": [local]}
         sides = {name for names in columns.values() for name in names}
@@ -226,31 +227,8 @@ class Corpus:
                 f"{local}: nothing to read: give tables ({', '.join(TABLE_SUFFIXES)}), or text in files "
                 f"that end in the name of a column: {endings}"
             )
-        chosen = self._choose_splits(list(found), str(local), only)
+        chosen = choose_splits(list(found), self._asked(), str(local), only)
         return {split: found[stem] for split, stem in chosen.items()}
-
-    def _choose_splits(self, names: Sequence[str], where: str, only: str | None) -> dict[str, str]:
-        """canonical split -> which of the names it is; of one, or of all with train"""
-        asked = {"train": self.train_split, "validation": self.validation_split, "test": self.test_split}
-        chosen = {}
-        for split, name in asked.items():
-            if only not in (None, split):
-                continue
-            exact, pattern = _SPLIT_NAMES[split]
-            free = [n for n in names if n not in asked.values()]
-            found = [n for n in free if re.search(rf"(^|[-_.]){pattern}", n.lower())]
-            found = [n for n in found if n.lower() in exact] or found
-            if name is not None:
-                found = [name] if name in names else []
-            if len(found) > 1:
-                raise UsageError(f"{where}: {', '.join(found)} could each be {split}; set {split}_split")
-            if not found and (name is not None or split == "train" or (only and split == "test")):
-                what = f"{split} split {name!r}" if name else f"{split} split"
-                measured = " (--split of evaluate.py)" if split == "test" else ""
-                raise UsageError(f"{where}: no {what}; found {', '.join(names)}; set {split}_split{measured}")
-            if found:
-                chosen[split] = found[0]
-        return chosen
 
     def _load_hub(self) -> DatasetDict:
         """The dataset from the hub or its local cache, without running code of the dataset."""
@@ -271,38 +249,6 @@ class Corpus:
             raise UsageError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:500]}") from error
         finally:
             datasets.config.HF_HUB_OFFLINE = offline
-
-    # --------------------------------------------------------------------------------------- draws
-
-    def _draw_validation(self, train: pa.Table, labels: str | None) -> tuple[pa.Table, pa.Table]:
-        """(train, validation): at least one row of each label stays in train."""
-        order = np.random.default_rng(self.seed).permutation(train.num_rows)
-        stay = one_of_each(train, labels, order) if labels is not None else order[:1]
-        pool = order[~np.isin(order, stay)]
-        if labels is not None and not is_list(train, labels):
-            codes, _, _ = encoded_labels(train, labels)
-            pool = pool[np.argsort(codes[pool], kind="stable")]
-        size = min(len(pool), max(1, round(self.validation_fraction * train.num_rows)))
-        if size == 0:
-            raise UsageError(
-                f"{self.path}: {train.num_rows} rows are too few to draw a validation split from"
-            )
-        # Evenly spaced in an order that is random within each label: proportional to within one row a label.
-        drawn = np.zeros(train.num_rows, bool)
-        drawn[pool[((np.arange(size) + 0.5) * len(pool) / size).astype(int)]] = True
-        return train.filter(pa.array(~drawn)), train.filter(pa.array(drawn))
-
-    def _capped(self, name: str, table: pa.Table, labels: str | None) -> pa.Table:
-        """At most max_examples rows; at least one row of each label stays in train."""
-        if self.max_examples is None or table.num_rows <= self.max_examples:
-            return table
-        order = np.random.default_rng([self.seed, SPLITS.index(name)]).permutation(table.num_rows)
-        if name == "train" and labels is not None:
-            stay = one_of_each(table, labels, order)
-            if len(stay) > self.max_examples:
-                raise UsageError(f"max_examples={self.max_examples} cannot hold all labels; give {len(stay)}")
-            order = np.concatenate([stay, order[~np.isin(order, stay)]])
-        return table.take(pa.array(np.sort(order[: self.max_examples])))
 
 
 # ------------------------------------------------------------------------------------------ one source

@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader
 
 from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
-from nlp_rnn.data.corpora import SPLITS, Corpus
+from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.processor import Processor, one_warning
+from nlp_rnn.data.splits import SPLITS
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings

@@ -16,9 +16,10 @@ import pyarrow as pa
 from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.checks import Split, check_labels, checked
 from nlp_rnn.data.columns import Numbers
-from nlp_rnn.data.corpora import SPLITS, Corpus
+from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.splits import SPLITS
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import check_settings

@@ -31,7 +31,7 @@ class WordEncoder(nn.Module):
 class _StepTagger(nn.Module):
     """Recurrent layers, and linear at every step; what they read is the subclass's affair."""
 
-    def _read(
+    def _add_layers(
         self,
         width: int,
         num_tags: int,
@@ -41,7 +41,7 @@ class _StepTagger(nn.Module):
         cell: str,
         bidirectional: bool,
     ) -> None:
-        """Add the layers, for features of this width."""
+        """For features of this width; after the subclass's own, for the order in which they print."""
         self.rnn = recurrent_layer(cell, width, hidden_dim, num_layers, dropout, bidirectional)
         self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_tags)
         self.dropout = Dropout(dropout)
@@ -70,7 +70,7 @@ class SeriesTagger(_StepTagger):
         bidirectional: bool = False,
     ) -> None:
         super().__init__()
-        self._read(input_dim, num_tags, hidden_dim, num_layers, dropout, cell, bidirectional)
+        self._add_layers(input_dim, num_tags, hidden_dim, num_layers, dropout, cell, bidirectional)
 
     def forward(self, vectors: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[T, B, input_dim] float, [B] lengths (all T if left out) -> logits [T, B, num_tags].
@@ -112,7 +112,7 @@ class Tagger(_StepTagger):
                 character_vocab_size, character_embedding_dim, character_hidden_dim, cell
             )
             width += self.word_encoder.output_dim
-        self._read(width, num_tags, hidden_dim, num_layers, dropout, cell, bidirectional)
+        self._add_layers(width, num_tags, hidden_dim, num_layers, dropout, cell, bidirectional)
 
     def forward(
         self,

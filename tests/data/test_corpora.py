@@ -6,11 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nlp_rnn.data import builtin, corpora
-from nlp_rnn.data.checks import encoded_labels
 from nlp_rnn.data.columns import Words
 from nlp_rnn.data.corpora import Corpus
 from nlp_rnn.errors import UsageError
@@ -320,30 +317,6 @@ def test_max_examples_keeps_a_rare_label_in_train(folder):
     for seed in range(5):
         splits = Corpus(path, max_examples=5, seed=seed).load(SENTIMENT, "label")
         assert Counter(splits["train"]["label"]) == {"a": 4, "b": 1}
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    labels=st.lists(st.sampled_from("abcde"), min_size=3, max_size=60).filter(
-        lambda x: 1 < len(set(x)) < len(x)
-    ),
-    cap=st.none() | st.integers(5, 30),
-    fraction=st.floats(0.01, 0.9),
-    seed=st.integers(0, 99),
-    listed=st.booleans(),
-)
-def test_the_draws_leave_every_label_in_train(labels, cap, fraction, seed, listed):
-    """One label a row, or two a row in lists (the first row's and the row's own)."""
-    column = [[labels[0], label] for label in labels] if listed else labels
-    table = pa.table({"label": column, "row": list(range(len(labels)))})
-    corpus = Corpus(validation_fraction=fraction, max_examples=cap, seed=seed)
-    train, validation = corpus._draw_validation(table, "label")
-    rows = train["row"].to_pylist() + validation["row"].to_pylist()
-    assert sorted(rows) == list(range(len(labels)))
-    assert validation.num_rows >= 1
-    capped = corpus._capped("train", train, "label")
-    assert capped.num_rows == min(train.num_rows, cap or train.num_rows)
-    assert set(encoded_labels(capped, "label")[1]) == set(labels)
 
 
 # ------------------------------------------------------------------------------------------------- hub
