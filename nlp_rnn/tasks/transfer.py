@@ -19,8 +19,9 @@ def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, r
 
     The embedding's rows go to the tokens of the same name, that of the unknown token to all others: so the
     layers begin by reading any text as the language model does. Of the recurrent layers
-    those are copied that read forwards and whose shapes fit: not the first if it reads more than the
-    embedding, nor one above it that reads both directions of the one below.
+    those are copied that read forwards and whose shapes fit: not one that reads both directions of the one
+    below. Where the first reads more than the embedding, as a tagger's reads letters behind it, the columns
+    for those keep their first weights.
 
     Args:
         source: what `nlp_rnn.from_pretrained` takes: a model folder or checkpoint.
@@ -47,11 +48,10 @@ def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, r
         raise UsageError(f"{where}: its weights are int8; give the model that they were made from")
     given = task.model
     alike: list[tuple[str, object, object]] = [
-        ("embedding_dim", given.embedding.embedding_dim, embedding.embedding_dim)
+        ("embedding_dim", given.embedding.embedding_dim, embedding.embedding_dim),
+        ("cell", type(given.rnn).__name__, type(rnn).__name__),
+        ("hidden_dim", given.rnn.hidden_size, rnn.hidden_size),
     ]
-    if rnn.input_size == embedding.embedding_dim:  # a tagger's also reads letters: there are no such weights
-        alike.append(("cell", type(given.rnn).__name__, type(rnn).__name__))
-        alike.append(("hidden_dim", given.rnn.hidden_size, rnn.hidden_size))
     for name, theirs, ours in alike:
         if theirs != ours:
             raise UsageError(f"{where}: its {name} is {theirs}, this model's {ours}; give both the same")
@@ -62,6 +62,7 @@ def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, r
     rows = torch.tensor([ids.get(token, UNK) for token in tokens])
     embedding.weight.copy_(given.embedding.weight[rows])
     layers, theirs_by_layer = _by_layer(rnn), _by_layer(given.rnn)
+    layers["0"]["weight_ih_l0"] = layers["0"]["weight_ih_l0"][:, : embedding.embedding_dim]
     copied = 0
     for place, weights in layers.items():
         found = theirs_by_layer.get(place, {})

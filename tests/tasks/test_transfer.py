@@ -102,16 +102,23 @@ def test_layers_that_fit(given_layers, layers, bidirectional, copied, all_of_the
     assert not any(name.endswith("reverse") for name in changed)
 
 
-def test_a_tagger_takes_the_words_and_layers_that_read_nothing_else(tmp_path, capsys):
+def test_a_tagger_takes_all_but_what_its_letters_need(tmp_path, capsys):
     given, source = language_model(tmp_path / "lm")
-    made = tagging(source)
-    assert "8 of 10 tokens (80.0%) and 0 of 8 recurrent" in capsys.readouterr().err
+    plain, made = tagging(None), tagging(source)
+    assert "8 of 10 tokens (80.0%) and 4 of 8 recurrent" in capsys.readouterr().err
+    theirs, first, found = (task.model.rnn for task in (given, plain, made))
+    size = given.model.embedding.embedding_dim
+    assert torch.equal(found.weight_ih_l0[:, :size], theirs.weight_ih_l0)
+    assert torch.equal(found.weight_ih_l0[:, size:], first.weight_ih_l0[:, size:])
+    assert found.weight_ih_l0.size(1) > size
+    assert torch.equal(found.weight_hh_l0, theirs.weight_hh_l0)
     rows = [task.processor.vocabularies() for task in (given, made)]
     row, own = (next(iter(each.values())).tokens().index("work") for each in rows)
     assert torch.equal(made.model.embedding.weight[own], given.model.embedding.weight[row])
     tagging(source, letters=False)
     assert "4 of 8 recurrent" in capsys.readouterr().err
-    tagging(source, cell="gru")  # no weights of a cell are asked for
+    with pytest.raises(UsageError, match="its cell is LSTM, this model's GRU"):
+        tagging(source, cell="gru")
 
 
 FAULTS = [
