@@ -8,9 +8,9 @@ __version__ = "0.1.0"
 
 # Imported when first asked for, so that `import nlp_rnn` costs nothing.
 _PUBLIC = {
-    "pipeline": "nlp_rnn.pipelines",
-    "from_pretrained": "nlp_rnn.pretrained",
-    "save_pretrained": "nlp_rnn.pretrained",
+    "pipeline": "nlp_rnn.inference.pipelines",
+    "from_pretrained": "nlp_rnn.tasks.pretrained",
+    "save_pretrained": "nlp_rnn.tasks.pretrained",
     "Captioner": "nlp_rnn.models",
     "Classifier": "nlp_rnn.models",
     "Tagger": "nlp_rnn.models",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.given import Given
 
-from nlp_rnn.console import ArgumentParser, quiet, reporting
+from nlp_rnn.cli.console import ArgumentParser, quiet, reporting
 from nlp_rnn.errors import UsageError
 
 _COMMANDS = [

@@ -23,8 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.decoding import greedy
-from nlp_rnn.pretrained import save_pretrained
+from nlp_rnn.models.search import greedy
+from nlp_rnn.tasks.pretrained import save_pretrained
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 TRAIN = ["tutorial loop", "nlp_rnn fp32", "nlp_rnn bf16"]

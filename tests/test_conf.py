@@ -6,11 +6,12 @@ import json
 import pytest
 import yaml
 
-from nlp_rnn.cli import conf_folder, main
+from nlp_rnn.cli.configs import conf_folder
+from nlp_rnn.cli.main import main
 from nlp_rnn.data import Corpus
-from nlp_rnn.data.examples import EXAMPLES
-from nlp_rnn.settings import check_settings
+from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.tasks import TASKS
+from nlp_rnn.training.checks import check_run
 
 CONF = conf_folder()
 CORPORA = sorted(path.name for path in CONF.glob("*.yaml"))
@@ -85,6 +86,6 @@ def test_an_overlay_goes_over_any_of_them(overlay, capsys):
 @pytest.mark.parametrize("name", CORPORA)
 def test_its_values_are_in_range_and_its_corpus_is_the_hubs_or_built_in(name):
     content = yaml.safe_load((CONF / name).read_text())
-    check_settings(content)
+    check_run({**content, "data": {"init_args": {}, **content["data"]}})
     corpus = Corpus(**content["data"].get("init_args", {}).get("corpus", {}))
     assert corpus.path in EXAMPLES or corpus.path.count("/") == 1

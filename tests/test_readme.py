@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlp_rnn.cli import main
+from nlp_rnn.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,75 +1,178 @@
+"""Ranges and choices: one home each, the same message wherever a value is given."""
+
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal, get_args
 
 import pytest
 
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.settings import _RANGES, check_settings
-from nlp_rnn.tasks.decoding import Decoding
+from nlp_rnn.settings import (
+    Choices,
+    Column,
+    Columns,
+    Configured,
+    Range,
+    Settings,
+    check_settings,
+    column_settings,
+    setting_types,
+)
+from nlp_rnn.tasks import TASKS
+from nlp_rnn.tasks.generation import BeamSettings, SamplingSettings
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.registry import data_classes
+
+DATACLASSES = [Batching, BeamSettings, Corpus, Optimization, SamplingSettings, VocabularySettings]
+OWNERS = [*DATACLASSES, *TASKS.values(), *(kind for name in TASKS for kind in data_classes(name))]
 
 
-@pytest.mark.parametrize("name", _RANGES)
-def test_the_ends_of_each_range_are_allowed_and_nothing_beyond(name):
-    low, high = _RANGES[name]
+def rules(hint):
+    """The ranges of an annotation and of what it is made of."""
+    found = [rule for rule in getattr(hint, "__metadata__", ()) if isinstance(rule, Range)]
+    return found + [rule for part in get_args(hint) for rule in rules(part)]
+
+
+RANGES = [
+    pytest.param(owner, name, rule, id=f"{owner.__name__}.{name}")
+    for owner in OWNERS
+    for name, hint in setting_types(owner).items()
+    for rule in rules(hint)
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "rule"), RANGES)
+def test_the_ends_of_each_range_are_allowed_and_nothing_beyond(owner, name, rule):
+    low, high = rule.low, rule.high
     assert low <= high
-    check_settings({name: low})
-    check_settings({name: high})
+    check_settings(owner, {name: low})
+    check_settings(owner, {name: high})
     step = 1 if isinstance(low, int) and isinstance(high, int) and high > 1 else 1e-3 * max(abs(low), 1e-9)
     for wrong in (low - step, high + step * max(1, high), math.nan, math.inf, -math.inf, -(10**400), 10**400):
         with pytest.raises(UsageError, match=f"^{name} must be between .* and .*, not "):
-            check_settings({name: wrong})
+            check_settings(owner, {name: wrong})
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_every_number_that_is_a_setting_has_a_range(owner):
+    numbers = [
+        name
+        for name, hint in setting_types(owner).items()
+        if {int, float} & {hint, *get_args(hint)} and bool not in (hint, *get_args(hint)) and not rules(hint)
+    ]
+    assert numbers == []
+
+
+@pytest.mark.parametrize("kind", DATACLASSES)
+def test_defaults_are_allowed_and_wrong_values_are_refused_when_made(kind):
+    kind()
+    for item in fields(kind):
+        for rule in rules(setting_types(kind)[item.name]):
+            with pytest.raises(UsageError, match=f"^{item.name} must be between"):
+                kind(**{item.name: rule.low - 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (Optimization, {"optimizer": "lion"}, "^optimizer must be one of adam, adamw, sgd, not 'lion'$"),
+        (
+            Optimization,
+            {"schedule": "plateau", "warmup": 0.1},
+            "^warmup has no meaning with schedule plateau",
+        ),
+        (VocabularySettings, {"level": "words"}, "^level must be one of word, bpe, char, not 'words'$"),
+        (BeamSettings, {"n_best": 2}, "^decoding.n_best must be at most the beam's width, 1, not 2$"),
+        (SamplingSettings, {"top_k": 3}, "^top_k, top_p and seed are for sampling: set a temperature too$"),
+        (Corpus, {"seed": -1}, r"^seed must be between 0 and 4\.29497e\+09, not -1$"),
+    ],
+)
+def test_what_is_wrong_is_named(kind, settings, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        kind(**settings)
+    assert "\n" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Inner(Settings):
+    lr: Annotated[float, Range(0, 1)] = 0.5
+    free: float = 0.0
+
+
+CELLS = {"a": 1}
+
+
+class Example(Configured):
+    not_settings = frozenset({"processor"})
+
+    def __init__(
+        self,
+        processor: object,
+        size: Annotated[int, Range(1, 5)] = 2,
+        cell: Annotated[str, Choices(CELLS)] = "a",
+        mode: Literal["x", "y"] | None = None,
+        several: Annotated[list[float], Range(0, 1)] | None = None,
+        inner: Inner = Inner(),
+        text: Columns = ("text",),
+        label: Column = "label",
+    ) -> None:
+        self.constructed = True
+
+
+class Derived(Example):
+    def __init__(self, processor: object, size: Annotated[int, Range(1, 5)] = 3) -> None:
+        super().__init__(processor, size, "a")
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden_dim": 0}, r"^hidden_dim must be between 1 and 65536, not 0$"),
-        ({"dropout": 1.0}, r"^dropout must be between 0 and 0.99, not 1.0$"),
-        ({"anything": math.nan}, r"^anything must be a finite number, not nan$"),
-        ({"anything": math.inf}, r"^anything must be a finite number, not inf$"),
-        ({"model": {"init_args": {"lr": -1.0}}}, r"^model\.lr must be"),
-        ({"callbacks": [{"init_args": {"patience": -1}}]}, r"^callbacks\.patience must be"),
-        ({"devices": [0, -7]}, r"^devices must be .*, not -7$"),
-        ({"batching": Batching(size=0)}, r"^batching\.size must be"),
-        ({"corpus": Corpus(seed=-1)}, r"^corpus\.seed must be"),
-        ({"corpus": Corpus(validation_fraction=1)}, r"^corpus\.validation_fraction must be"),
-        ({"vocabulary": VocabularySettings(max_size=4)}, r"^vocabulary\.max_size must be"),
-        ({"vocabulary": VocabularySettings(min_frequency=-1)}, r"^vocabulary\.min_frequency must be"),
-        ({"optimization": Optimization(lr=0)}, r"^optimization\.lr must be"),
-        ({"decoding": Decoding(beam=0)}, r"^decoding\.beam must be"),
-        ({"decoding": Decoding(n_best=0)}, r"^decoding\.n_best must be"),
+        ({"size": 0}, "^size must be between 1 and 5, not 0$"),
+        ({"cell": "b"}, "^cell must be one of a, not 'b'$"),
+        ({"mode": "z"}, "^mode must be one of x, y, not 'z'$"),
+        ({"several": [0.5, 2.0]}, r"^several must be between 0 and 1, not 2\.0$"),
+        ({"inner": {"lr": 2.0}}, r"^inner\.lr must be between 0 and 1, not 2\.0$"),
+        ({"inner": {"free": math.inf}}, r"^inner\.free must be a finite number, not inf$"),
     ],
 )
-def test_what_is_wrong_is_named(settings, message):
-    with pytest.raises(UsageError, match=message) as caught:
-        check_settings(settings)
-    assert "\n" not in str(caught.value)
+def test_a_constructor_refuses_before_it_runs(settings, message):
+    with pytest.raises(UsageError, match=message):
+        Example(object(), **settings)
 
 
-@dataclass
-class Nested:
-    size: int = 5
-    inner: dict = field(default_factory=lambda: {"lr": 0.1})
+def test_a_constructor_records_its_arguments_as_plain_values():
+    made = Example(object(), 4, inner=Inner(lr=0.25))
+    assert made.constructed
+    assert made.settings == {
+        "size": 4,
+        "cell": "a",
+        "mode": None,
+        "several": None,
+        "inner": {"lr": 0.25, "free": 0.0},
+        "text": ["text"],
+        "label": "label",
+    }
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"max_tokens": None, "max_examples": None, "name": "x", "cell": "lstm", "on": True, "size": True},
-        {"devices": "auto", "max_epochs": -1, "max_steps": -1, "dropout": 0, "anything": -(10**400)},
-        {"nested": Nested(), "class": Nested, "betas": (0.9, 0.999), "empty": [], "set": {1}},
-        {
-            "corpus": Corpus(),
-            "batching": Batching(),
-            "vocabulary": VocabularySettings(),
-            "optimization": Optimization(),
-            "decoding": Decoding(),
-        },
-    ],
-    ids=["none", "not numbers", "edges", "nested", "defaults"],
-)
-def test_what_is_right_passes(settings):
-    check_settings(settings)
+def test_the_outermost_constructor_is_the_one_that_counts():
+    assert Derived(object()).settings == {"size": 3}
+
+
+def test_a_registry_of_choices_may_grow(monkeypatch):
+    monkeypatch.setitem(CELLS, "b", 2)
+    assert Example(object(), cell="b").settings["cell"] == "b"
+
+
+def test_settings_that_name_columns_are_known():
+    assert column_settings(Example) == ["text", "label"]
+    assert column_settings(data_classes("sentiment")[0]) == ["text", "label"]
+
+
+def test_true_is_no_number():
+    check_settings(Example, {"size": True})
+
+
+def test_help_shows_ranges_and_choices():
+    assert repr(Range(1, 5)) == "1 to 5"
+    assert repr(Choices(CELLS)) == "a"

@@ -1,42 +1,21 @@
-"""Text to id tensors."""
+"""Text and numbers to batches. The tasks' DataModules can be imported from here too."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from nlp_rnn.data.batching import Batching
-from nlp_rnn.data.captioning import CaptioningData
-from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.forecasting import ForecastingData
-from nlp_rnn.data.language_modeling import LanguageModelingData
-from nlp_rnn.data.long_memory import LongMemoryData
+from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.module import CorpusData, DataModule
-from nlp_rnn.data.sentiment import SentimentData
-from nlp_rnn.data.series_tagging import SeriesTaggingData
-from nlp_rnn.data.tagging import TaggingData
-from nlp_rnn.data.translation import TranslationData
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 
-DATA: dict[str, type[CorpusData]] = {
-    "sentiment": SentimentData,
-    "tagging": TaggingData,
-    "translation": TranslationData,
-    "language_modeling": LanguageModelingData,
-    "captioning": CaptioningData,
-    "forecasting": ForecastingData,
-    "series_tagging": SeriesTaggingData,
-}
+__all__ = ["Batching", "Corpus", "CorpusData", "DataModule", "Vocabulary", "VocabularySettings"]
 
-__all__ = [
-    "DATA",
-    "Batching",
-    "CaptioningData",
-    "Corpus",
-    "CorpusData",
-    "DataModule",
-    "ForecastingData",
-    "LanguageModelingData",
-    "LongMemoryData",
-    "SentimentData",
-    "SeriesTaggingData",
-    "TaggingData",
-    "TranslationData",
-    "Vocabulary",
-    "VocabularySettings",
-]
+
+def __getattr__(name: str) -> Any:
+    # `from nlp_rnn.data import SentimentData`: by name, for data knows no task.
+    if name.endswith("Data"):
+        from importlib import import_module
+
+        return getattr(import_module("nlp_rnn.tasks"), name)
+    raise AttributeError(f"module 'nlp_rnn.data' has no attribute {name!r}")

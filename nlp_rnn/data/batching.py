@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
 from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import Range, Seed, Settings
 
 # In training, rows whose second lengths differ by less than this may share a batch. Larger ones pad more; 1
 # learns worse: on Multi30k, three epochs, a validation loss of 3.19, without any limit 3.09.
@@ -22,11 +23,13 @@ _MIXED = 8
 IGNORED = -100
 """The target value that no loss and no metric counts."""
 
+BatchSize = Annotated[int, Range(1, 1_000_000)]
+
 BatchType = TypeVar("BatchType", bound="Batch")
 
 
 @dataclass(frozen=True)
-class Batching:
+class Batching(Settings):
     """How rows are put together.
 
     Args:
@@ -38,10 +41,10 @@ class Batching:
         seed: of the order of the rows, which is another in each epoch.
     """
 
-    size: int = 64
-    max_tokens: int | None = None
-    num_workers: int = 0
-    seed: int = 0
+    size: BatchSize = 64
+    max_tokens: Annotated[int, Range(1, 1_000_000_000)] | None = None
+    num_workers: Annotated[int, Range(0, 256)] = 0
+    seed: Seed = 0
 
 
 @dataclass
@@ -87,7 +90,7 @@ def pad(sequences: Sequence[Sequence[int] | np.ndarray], value: int = 0) -> tupl
     return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
 
 
-def shifted(sequences: Sequence[Sequence[int] | np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+def shift_targets(sequences: Sequence[Sequence[int] | np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
     """What a decoder is shown and what it must say: the one place where targets are shifted.
 
     Returns:

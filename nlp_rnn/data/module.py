@@ -17,12 +17,12 @@ from torch.utils.data import DataLoader
 
 from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
-from nlp_rnn.data.corpora import Corpus
-from nlp_rnn.data.processor import Processor, one_warning
-from nlp_rnn.data.splits import SPLITS
+from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.splits import SPLITS
+from nlp_rnn.data.processor import Processor, collect_warnings
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
-from nlp_rnn.settings import check_settings
+from nlp_rnn.settings import Configured
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _ENCODING_VERSION = 3
 P = TypeVar("P", bound=Processor)
 
 
-class DataModule(pl.LightningDataModule, ABC, Generic[P]):
+class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
     """Rows from somewhere, encoded once and batched by length.
 
     A task says what its rows are, how its processor is made from the train split, and which settings that
@@ -41,21 +41,18 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
 
     Args:
         batching: how rows are put together.
-        made_from: all settings that the processor depends on, by name.
     """
 
     processor_class: ClassVar[type[Processor]]
 
-    def __init__(self, batching: Batching, made_from: Mapping[str, Any]) -> None:
+    def __init__(self, batching: Batching) -> None:
         super().__init__()
-        check_settings({"batching": batching, **made_from})
         self.batching = batching
-        self._made_from = made_from
         self._given: P | None = None
 
     @property
     @abstractmethod
-    def origin(self) -> str:
+    def description(self) -> str:
         """What messages and model cards call the data."""
 
     @abstractmethod
@@ -63,12 +60,17 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
         """The splits train, validation and perhaps test, in canonical columns."""
 
     @abstractmethod
-    def key(self) -> str:
+    def cache_key(self) -> str:
         """A hash of what `load` gives, found without loading it."""
 
     @abstractmethod
     def make_processor(self, train: Dataset) -> P:
         """A new processor from the train split."""
+
+    @property
+    def processor_settings(self) -> dict[str, Any]:
+        """The settings that the processor depends on, besides the rows."""
+        return {name: v for name, v in self.settings.items() if name not in ("corpus", "batching")}
 
     def check(self, processor: P) -> None:
         """See that a trained model's processor reads rows of this form, whatever their columns are called.
@@ -77,18 +79,20 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
             UsageError: it reads more or fewer numbers a row than there are.
         """
 
-    def use(self, processor: P) -> None:
+    def attach_processor(self, processor: P) -> None:
         """Read the corpus with a trained model's processor in place of one made from the train split.
 
         Raises:
             UsageError: it does not fit the rows.
         """
         self.check(processor)
-        settled = {name: value for name, value in vars(processor).items() if name not in processor.reading()}
-        for name in settled.keys() & self._made_from.keys():
-            if settled[name] != self._made_from[name]:
+        chosen = {
+            n: value for n, value in processor.chosen_settings().items() if n not in processor.data_settings()
+        }
+        for name in chosen.keys() & self.processor_settings.keys():
+            if chosen[name] != self.settings[name]:
                 log.warning(
-                    "the trained model's %s is used, %s, not %s", name, settled[name], self._made_from[name]
+                    "the trained model's %s is used, %s, not %s", name, chosen[name], self.settings[name]
                 )
         self._given = processor
         self.__dict__.pop("_prepared", None)
@@ -106,8 +110,8 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
     def _prepared(self) -> tuple[P, dict[str, Rows]]:
         # Not the fingerprint: two vocabularies of the same tokens may still read text differently.
         given = self._given.state() if self._given is not None else None
-        settings = [repr(self._made_from), given]
-        key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.key()])
+        settings = [repr(self.processor_settings), given]
+        key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.cache_key()])
         folder = cached_folder(hashlib.sha256(key.encode()).hexdigest()[:32], self._build)
         processor = self._given
         if processor is None:
@@ -132,7 +136,7 @@ class DataModule(pl.LightningDataModule, ABC, Generic[P]):
     def _rows(self, split: str) -> Rows:
         if split not in self.splits:
             raise UsageError(
-                f"corpus {self.origin!r} has no {split} split, it has {', '.join(self.splits)}; "
+                f"corpus {self.description!r} has no {split} split, it has {', '.join(self.splits)}; "
                 f"where it has one by another name, give {split}_split"
             )
         return self.splits[split]
@@ -160,15 +164,13 @@ class CorpusData(DataModule[P]):
     Args:
         corpus: where rows come from.
         batching: how they are put together.
-        made_from: all other settings that the processor depends on, by name.
     """
 
     labels: ClassVar[str | None] = None
     """The canonical column of labels, if the task has one."""
 
-    def __init__(self, corpus: Corpus, batching: Batching, made_from: Mapping[str, Any]) -> None:
-        check_settings({"corpus": corpus})
-        super().__init__(batching, made_from)
+    def __init__(self, corpus: Corpus, batching: Batching) -> None:
+        super().__init__(batching)
         self.corpus = corpus
 
     @abstractmethod
@@ -176,7 +178,7 @@ class CorpusData(DataModule[P]):
         """Canonical column name -> the names it may have in the corpus, in order of preference."""
 
     @property
-    def origin(self) -> str:
+    def description(self) -> str:
         return self.corpus.path
 
     def load(self) -> DatasetDict:
@@ -186,15 +188,15 @@ class CorpusData(DataModule[P]):
         """One split alone, to measure a model on, whatever other splits the corpus has or lacks."""
         return self.corpus.load_split(self.columns(), split, self.labels)
 
-    def key(self) -> str:
-        return self.corpus.key(self.columns(), self.labels)
+    def cache_key(self) -> str:
+        return self.corpus.cache_key(self.columns(), self.labels)
 
 
 def encode(rows: Dataset, processor: Processor) -> pa.Table:
     """A split as the processor's id columns, and the texts that it wants beside them."""
     given = rows.with_format("arrow")[:]
     schema = pa.schema([(name, processor.features[name]) for name in processor.encode(rows[:0])])
-    with one_warning():
+    with collect_warnings():
         parts = [pa.table(processor.encode(part), schema) for part in rows.iter(1000)]
     table = pa.concat_tables([schema.empty_table(), *parts]).combine_chunks()
     for name in processor.texts:

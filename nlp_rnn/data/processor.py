@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
 from nlp_rnn.data.vocabulary import Vocabulary
+from nlp_rnn.settings import check_settings
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Processor(ABC):
     Every field is a `Vocabulary`, possibly None, or plain (numbers, strings, lists of these).
     """
 
-    asked: ClassVar[str] = "text"
+    input_description: ClassVar[str] = "text"
     """What one input is called in messages."""
 
     features: ClassVar[dict[str, pa.DataType]]
@@ -42,11 +43,14 @@ class Processor(ABC):
     texts: ClassVar[tuple[str, ...]] = ()
     """The columns of text that `collate` wants beside them, where there are any."""
 
+    def __post_init__(self) -> None:
+        check_settings(type(self), self.settings())
+
     def is_input(self, given: Any) -> bool:
         """Whether a user may ask about this, as one input."""
         return isinstance(given, str)
 
-    def is_one(self, given: Any) -> bool:
+    def is_single(self, given: Any) -> bool:
         """Whether this, of which text is always one, is one input rather than several."""
         return False
 
@@ -58,14 +62,14 @@ class Processor(ABC):
         """
         return line
 
-    def settle(self, still_open: Any, piece: Any) -> tuple[Any, Any]:
+    def split_stable_prefix(self, pending: Any, piece: Any) -> tuple[Any, Any]:
         """Of a stream's next piece, and what the piece before left open: what is settled, and what is not.
 
         Settled is what nothing that follows can change; the rest, of bounded size, is None if there is none.
         """
         return piece, None
 
-    def reading(self) -> dict[str, Any]:
+    def data_settings(self) -> dict[str, Any]:
         """The DataModule's arguments on which the rows depend that this reads, as it was made with them."""
         return {}
 
@@ -105,6 +109,15 @@ class Processor(ABC):
         """The vocabularies by field name."""
         found = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in found.items() if isinstance(value, Vocabulary)}
+
+    def chosen_settings(self) -> dict[str, Any]:
+        """The settings that were chosen rather than found in data, by name."""
+        chosen = {
+            name: value
+            for name, value in vars(self).items()
+            if value is None or type(value) in (bool, int, str)
+        }
+        return chosen | self.data_settings()
 
     def settings(self) -> dict[str, Any]:
         """The plain fields by name."""
@@ -158,24 +171,24 @@ _NAMED = 5  # of the unknown tokens
 _seen: ContextVar[_Seen | None] = ContextVar("_seen", default=None)
 
 
-def cap(sequences: list[Any], max_length: int, what: str) -> list[Any]:
+def truncate(sequences: list[Any], max_length: int, what: str) -> list[Any]:
     """Cut sequences to `max_length`, with one warning that counts them."""
     long = sum(len(sequence) > max_length for sequence in sequences)
     if not long:
         return sequences
-    with one_warning() as seen:
+    with collect_warnings() as seen:
         seen.cut[what, max_length] += long
     return [sequence[:max_length] for sequence in sequences]
 
 
-def report_unknown(tokens: Sequence[str]) -> None:
+def warn_unknown(tokens: Sequence[str]) -> None:
     """Warn of tokens that are read as the unknown one; `one_warning` puts several together."""
-    with one_warning() as seen:
+    with collect_warnings() as seen:
         seen.unknown.update(tokens)
 
 
 @contextmanager
-def one_warning() -> Iterator[_Seen]:
+def collect_warnings() -> Iterator[_Seen]:
     """Within the outermost of these warnings are only collected, and given at its end."""
     seen = _seen.get()
     if seen is not None:

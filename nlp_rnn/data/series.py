@@ -8,21 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from nlp_rnn.data.batching import Batching
-from nlp_rnn.data.checks import Split, check_labels, checked
-from nlp_rnn.data.columns import Numbers
-from nlp_rnn.data.corpora import Corpus
+from nlp_rnn.data.corpus.columns import Numbers
+from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.splits import SPLITS
+from nlp_rnn.data.corpus.validation import Split, check_labels, validate_rows
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
-from nlp_rnn.data.splits import SPLITS
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
-from nlp_rnn.settings import check_settings
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ P = TypeVar("P", bound=Processor)
 class Series:
     """Successive rows of one file that belong together."""
 
-    origin: str
+    source: str
     """The file."""
     start: int
     """Which of its rows, counted from 0, is the first."""
@@ -47,12 +46,12 @@ class Series:
 
     def __getitem__(self, part: slice) -> Series:
         labels = self.labels[part] if self.labels is not None else None
-        return Series(self.origin, self.start + (part.start or 0), self.numbers[part], labels)
+        return Series(self.source, self.start + (part.start or 0), self.numbers[part], labels)
 
     @property
     def where(self) -> str:
         """What messages call it."""
-        return f"{self.origin}, rows {self.start + 1} to {self.start + len(self)}"
+        return f"{self.source}, rows {self.start + 1} to {self.start + len(self)}"
 
 
 class SeriesData(CorpusData[P]):
@@ -68,7 +67,6 @@ class SeriesData(CorpusData[P]):
             is one series.
         label: the column of labels; empty if there is none.
         batching: how sequences are put together.
-        made_from: all settings that rows and processor depend on, by name.
     """
 
     def __init__(
@@ -78,9 +76,8 @@ class SeriesData(CorpusData[P]):
         group: str,
         label: str,
         batching: Batching,
-        made_from: Mapping[str, Any],
     ) -> None:
-        super().__init__(corpus, batching, made_from)
+        super().__init__(corpus, batching)
         self.labels_column = label
         self.numbers = list(numbers)
         self.group = group
@@ -94,7 +91,7 @@ class SeriesData(CorpusData[P]):
         return {**{name: Numbers((name,)) for name in self.numbers}, **texts}
 
     @abstractmethod
-    def divided(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
+    def split_off_validation(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
         """Train and a validation split from it: the later part."""
 
     @abstractmethod
@@ -113,27 +110,25 @@ class SeriesData(CorpusData[P]):
     def load_split(self, split: str) -> Dataset:
         from datasets import Dataset
 
-        check_settings(vars(self.corpus))
         raw = self.corpus.table(self.columns(), split)
         return Dataset(self.table(self._series[split] if raw is None else self._cut(raw)))
 
     @cached_property
     def _series(self) -> dict[str, list[Series]]:
         """The series of each split."""
-        check_settings(vars(self.corpus))
         raw = self.corpus.tables(self.columns())
         splits = {name: self._cut(split) for name, split in raw.items()}
         if self.labels_column:
             check_labels(raw, self.labels_column)
         if "validation" not in splits:
-            splits["train"], splits["validation"] = self.divided(splits["train"])
+            splits["train"], splits["validation"] = self.split_off_validation(splits["train"])
         if self.labels_column:
             self._check_left(splits)
         return {name: splits[name] for name in SPLITS if name in splits}
 
     def _check_left(self, splits: Mapping[str, list[Series]]) -> None:
         """See that the part of train that is left to train on still has all labels, and two or more."""
-        name, where = self.labels_column, splits["train"][0].origin
+        name, where = self.labels_column, splits["train"][0].source
         remedy = "take less of it with validation_fraction or more with max_examples, or split it otherwise"
         known = {label for part in splits["train"] for label in part.labels or ()}
         if len(known) < 2:
@@ -144,7 +139,7 @@ class SeriesData(CorpusData[P]):
             for row, label in enumerate(part.labels or (), part.start + 1):
                 if label not in known:
                     raise UsageError(
-                        f"{part.origin}, row {row}: label {label!r} is never seen in the part of train that "
+                        f"{part.source}, row {row}: label {label!r} is never seen in the part of train that "
                         f"is trained on; {remedy}"
                     )
 
@@ -155,7 +150,7 @@ class SeriesData(CorpusData[P]):
                 raise UsageError(
                     f"{where}: column {name!r} holds lists; give each number a column of its own"
                 )
-        table = checked(where, table, labels=self.numbers[0])  # no row of a series is left out
+        table = validate_rows(where, table, labels=self.numbers[0])  # no row of a series is left out
         if self.corpus.max_examples is not None:
             table = table.slice(0, self.corpus.max_examples)
         if len(table) == 0:

@@ -9,11 +9,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import Range, Settings
 
 PAD, UNK, BOS, EOS = range(4)
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
@@ -31,7 +32,7 @@ _LONGEST_OPEN = 64  # characters: more than 30 accents on a letter no writing sy
 
 
 @dataclass(frozen=True)
-class VocabularySettings:
+class VocabularySettings(Settings):
     """How a vocabulary is made from the train split.
 
     Args:
@@ -43,8 +44,8 @@ class VocabularySettings:
 
     level: Level = "word"
     lowercase: bool = True
-    min_frequency: int = 2
-    max_size: int = 32_000
+    min_frequency: Annotated[int, Range(0, 10**9)] = 2
+    max_size: Annotated[int, Range(5, 10**8)] = 32_000
 
 
 class Vocabulary:
@@ -74,8 +75,6 @@ class Vocabulary:
         Raises:
             UsageError: there is no such level.
         """
-        if settings.level not in get_args(Level):
-            raise UsageError(f"vocabulary.level must be word, bpe or char, not {settings.level!r}")
         breaks = normalizers.Replace(Regex(_BREAK), " ")
         normalizer = normalizers.Sequence([breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
@@ -138,7 +137,7 @@ class Vocabulary:
         """How many of a text's characters its first `count` tokens reach over."""
         return self.tokenizer.encode(text).offsets[count - 1][1]
 
-    def settle(self, still_open: str | None, piece: str) -> tuple[str, str | None]:
+    def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
         """Part a text that goes on into what nothing that follows can change the ids of, and the rest.
 
         Args:
@@ -152,8 +151,8 @@ class Vocabulary:
         _check_text(piece)
         piece = piece.strip() if self._separator else piece
         if not piece:
-            return "", still_open
-        text = piece if still_open is None else still_open + self._separator + piece
+            return "", pending
+        text = piece if pending is None else pending + self._separator + piece
         begun = _BREAK_BEGUN.search(text)
         end = begun.start() if begun else len(text)
         if not self._separator:

@@ -3,7 +3,7 @@
 from nlp_rnn.models.captioner import Captioner
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.language_model import LanguageModel
-from nlp_rnn.models.recurrent import CELLS
+from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 from nlp_rnn.models.tagger import SeriesTagger, Tagger

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nlp_rnn.models.recurrent import State
+from nlp_rnn.models.layers.base import State
+from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.seq2seq import Decoder
 
 
@@ -33,11 +34,12 @@ class Captioner(nn.Module):
         decoder = Decoder(vocab_size, embedding_dim, hidden_dim, num_layers, dropout, cell)
         self.projection = nn.Linear(num_features, decoder.rnn.state_tensors * num_layers * hidden_dim)
         self.decoder = decoder
+        self._squash = CELLS[cell].squash
 
     def start(self, vectors: Tensor) -> State:
         """[B, F] float -> where the decoder starts, tensors of [num_layers, B, H]."""
         rnn = self.decoder.rnn
-        state = self.projection(vectors.to(self.projection.bias.dtype)).tanh()
+        state = self._squash(self.projection(vectors.to(self.projection.bias.dtype)))
         state = state.view(-1, rnn.state_tensors, rnn.num_layers, rnn.hidden_size)
         return tuple(part.transpose(0, 1).contiguous() for part in state.unbind(1))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
 
-from nlp_rnn.models.dropout import Dropout
-from nlp_rnn.models.recurrent import State, recurrent_layer
+from nlp_rnn.models.layers.base import State
+from nlp_rnn.models.layers.cells import recurrent_layer
+from nlp_rnn.models.layers.dropout import Dropout
 
-POOLINGS = ("last", "mean", "max")
+Pooling = Literal["last", "mean", "max"]
+POOLINGS = get_args(Pooling)
 
 
 class Classifier(nn.Module):

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlp_rnn.models.dropout import Dropout
-from nlp_rnn.models.recurrent import State, recurrent_layer
+from nlp_rnn.models.layers.base import State
+from nlp_rnn.models.layers.cells import recurrent_layer
+from nlp_rnn.models.layers.dropout import Dropout
 
 _TIED = 0.1  # the first weights where inputs and outputs share them, as Merity et al. have them
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nlp_rnn.models.dropout import Dropout
-from nlp_rnn.models.recurrent import recurrent_layer
+from nlp_rnn.models.layers.cells import recurrent_layer
+from nlp_rnn.models.layers.dropout import Dropout
 
 
 class Regressor(nn.Module):
@@ -34,11 +34,11 @@ class Regressor(nn.Module):
 
         An empty sequence gets the answer of an all-zero state.
         """
-        _, state = self.rnn(in_type_of(self.rnn, vectors), lengths=lengths)
+        _, state = self.rnn(match_dtype(self.rnn, vectors), lengths=lengths)
         return self.fc_out(self.dropout(state[0][-1]))
 
 
-def in_type_of(layer: nn.Module, vectors: Tensor) -> Tensor:
+def match_dtype(layer: nn.Module, vectors: Tensor) -> Tensor:
     """Vectors in the floating-point type of a layer's weights."""
     kinds = (weight.dtype for weight in layer.parameters() if weight.is_floating_point())
     return vectors.to(next(kinds, vectors.dtype))

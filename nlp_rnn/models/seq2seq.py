@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nlp_rnn.models.dropout import Dropout
-from nlp_rnn.models.recurrent import State, recurrent_layer
+from nlp_rnn.models.layers.base import State
+from nlp_rnn.models.layers.cells import cell_name, recurrent_layer
+from nlp_rnn.models.layers.dropout import Dropout
 
 
 class Encoder(nn.Module):
@@ -61,7 +62,7 @@ class Decoder(nn.Module):
         """What `fc_out` makes logits of: [T, B] int64 ids -> [T, B, H], zero behind each of `lengths` [B]."""
         return self.dropout(self.rnn.outputs(self.dropout(self.embedding(target)), state, lengths))
 
-    def guess(self, target: Tensor, state: State) -> tuple[Tensor, State]:
+    def greedy_token(self, target: Tensor, state: State) -> tuple[Tensor, State]:
         """The likeliest word after the last of `target` [T, B], as [B] int64 ids, and the state then."""
         features, state = self._read(target, state)
         return self.fc_out(features[-1]).argmax(-1), state
@@ -87,7 +88,7 @@ class Seq2Seq(nn.Module):
         super().__init__()
         ours, theirs = encoder.rnn, decoder.rnn
         for what, left, right in (
-            ("cell", type(ours).__name__, type(theirs).__name__),
+            ("cell", cell_name(ours), cell_name(theirs)),
             ("hidden_dim", ours.hidden_size, theirs.hidden_size),
             ("num_layers", ours.num_layers, theirs.num_layers),
         ):
@@ -123,7 +124,7 @@ class Seq2Seq(nn.Module):
             ValueError: `teacher_forcing` is outside 0..1.
         """
         state = self.encoder(source, source_lengths)
-        return self.decoder(self._shown(target, state, teacher_forcing), state)[0]
+        return self.decoder(self._scheduled_sampling(target, state, teacher_forcing), state)[0]
 
     def features(
         self,
@@ -138,10 +139,12 @@ class Seq2Seq(nn.Module):
         A loss over a large vocabulary is made of these, see `nlp_rnn.models.loss`.
         """
         state = self.encoder(source, source_lengths)
-        return self.decoder.features(self._shown(target, state, teacher_forcing), state, target_lengths)
+        return self.decoder.features(
+            self._scheduled_sampling(target, state, teacher_forcing), state, target_lengths
+        )
 
     @torch.no_grad()
-    def _shown(self, target: Tensor, state: State, teacher_forcing: float) -> Tensor:
+    def _scheduled_sampling(self, target: Tensor, state: State, teacher_forcing: float) -> Tensor:
         """[T, B] ids, some of the words after the first replaced by the decoder's own guesses."""
         if not 0.0 <= teacher_forcing <= 1.0:
             raise ValueError(f"teacher_forcing must lie between 0 and 1, not {teacher_forcing}")
@@ -149,6 +152,6 @@ class Seq2Seq(nn.Module):
         shown = target.clone()
         read = 0
         for step in guessed:
-            shown[step + 1], state = self.decoder.guess(shown[read : step + 1], state)
+            shown[step + 1], state = self.decoder.greedy_token(shown[read : step + 1], state)
             read = step + 1
         return shown

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nlp_rnn.models.dropout import Dropout
-from nlp_rnn.models.recurrent import State, recurrent_layer
-from nlp_rnn.models.regressor import in_type_of
+from nlp_rnn.models.layers.base import State
+from nlp_rnn.models.layers.cells import recurrent_layer
+from nlp_rnn.models.layers.dropout import Dropout
+from nlp_rnn.models.regressor import match_dtype
 
 
 class WordEncoder(nn.Module):
@@ -77,7 +78,7 @@ class SeriesTagger(_StepTagger):
 
         What stands behind a sequence's end has no meaning.
         """
-        return self._scores(in_type_of(self.rnn, vectors), lengths)
+        return self._scores(match_dtype(self.rnn, vectors), lengths)
 
 
 class Tagger(_StepTagger):

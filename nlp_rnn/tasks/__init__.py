@@ -1,35 +1,38 @@
-"""LightningModules, one a task: loss, metrics, optimiser."""
+"""One folder per task: data, model, loss and metrics. Classes are imported when first asked for."""
 
-from nlp_rnn.tasks.captioning import Captioning
-from nlp_rnn.tasks.decoding import Decoding, DecodingTask
-from nlp_rnn.tasks.forecasting import Forecasting
-from nlp_rnn.tasks.language_modeling import LanguageModeling
-from nlp_rnn.tasks.module import Task
-from nlp_rnn.tasks.optimization import Optimization
-from nlp_rnn.tasks.sentiment import Sentiment
-from nlp_rnn.tasks.series_tagging import SeriesTagging
-from nlp_rnn.tasks.tagging import Tagging
-from nlp_rnn.tasks.translation import Translation
+from __future__ import annotations
 
-TASKS: dict[str, type[Task]] = {
-    task.name: task
-    for task in (
-        *(Sentiment, Tagging, Translation),
-        *(LanguageModeling, Captioning, Forecasting, SeriesTagging),
-    )
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nlp_rnn.tasks.registry import ROWS, TASKS, find_class
+
+if TYPE_CHECKING:  # what type checkers and editors see
+    # ruff: noqa: F401
+    from nlp_rnn.tasks.base import Task
+    from nlp_rnn.tasks.captioning import Captioning, CaptioningData
+    from nlp_rnn.tasks.forecasting import Forecasting, ForecastingData, LongMemoryData
+    from nlp_rnn.tasks.generation import BeamSettings, GenerationTask
+    from nlp_rnn.tasks.language_modeling import LanguageModeling, LanguageModelingData
+    from nlp_rnn.tasks.optimization import Optimization
+    from nlp_rnn.tasks.sentiment import Sentiment, SentimentData
+    from nlp_rnn.tasks.series_tagging import SeriesTagging, SeriesTaggingData
+    from nlp_rnn.tasks.tagging import Tagging, TaggingData
+    from nlp_rnn.tasks.translation import Translation, TranslationData
+
+_SHARED = {
+    "BeamSettings": "nlp_rnn.tasks.generation",
+    "GenerationTask": "nlp_rnn.tasks.generation",
+    "Optimization": "nlp_rnn.tasks.optimization",
+    "Task": "nlp_rnn.tasks.base",
 }
 
-__all__ = [
-    "TASKS",
-    "Captioning",
-    "Decoding",
-    "DecodingTask",
-    "Forecasting",
-    "LanguageModeling",
-    "Optimization",
-    "Sentiment",
-    "SeriesTagging",
-    "Tagging",
-    "Task",
-    "Translation",
-]
+__all__ = ["TASKS", *_SHARED, *(name for row in ROWS.values() for name in (row.model, *row.data))]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SHARED:
+        return getattr(import_module(_SHARED[name]), name)
+    if (found := find_class(name)) is not None:
+        return found
+    raise AttributeError(f"module 'nlp_rnn.tasks' has no attribute {name!r}")

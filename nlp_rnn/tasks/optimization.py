@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.chrono import chrono_
-from nlp_rnn.models.layer import RecurrentLayer
+from nlp_rnn.models.layers.base import RecurrentLayer
+from nlp_rnn.models.layers.initialization import chrono_init_
+from nlp_rnn.settings import Range, Settings
+
+LearningRate = Annotated[float, Range(1e-12, 100)]
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -23,7 +26,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 @dataclass(frozen=True)
-class Optimization:
+class Optimization(Settings):
     """Optimiser, learning-rate schedule and first weights.
 
     Args:
@@ -42,20 +45,17 @@ class Optimization:
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    lr: float = 1e-3
-    weight_decay: float = 0.0
+    lr: LearningRate = 1e-3
+    weight_decay: Annotated[float, Range(0, 100)] = 0.0
     schedule: Literal["constant", "cosine", "one_cycle", "plateau"] = "constant"
-    warmup: float = 0.0
-    factor: float = 0.5
-    patience: int = 1
+    warmup: Annotated[float, Range(0, 1)] = 0.0
+    factor: Annotated[float, Range(1e-6, 0.999)] = 0.5
+    patience: Annotated[int, Range(0, 1_000_000)] = 1
     init: Literal["torch", "uniform"] = "torch"
-    memory: int = 0
+    memory: Annotated[int, Range(0, 1_000_000_000)] = 0
 
     def __post_init__(self) -> None:
-        for name, choices in get_type_hints(Optimization).items():
-            value = getattr(self, name)
-            if get_args(choices) and value not in get_args(choices):
-                raise UsageError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
+        super().__post_init__()
         if self.schedule == "plateau" and self.warmup:
             raise UsageError("warmup has no meaning with schedule plateau: leave it at 0")
 
@@ -73,7 +73,7 @@ def initialize(model: nn.Module, settings: Optimization) -> None:
         for layer in model.modules():
             if isinstance(layer, RecurrentLayer):
                 try:
-                    chrono_(layer, settings.memory)
+                    chrono_init_(layer, settings.memory)
                 except ValueError as error:
                     raise UsageError(f"memory {settings.memory}: {error}; leave it at 0") from error
 

@@ -10,11 +10,16 @@ from torch import Tensor, nn
 
 from nlp_rnn.data.vocabulary import UNK, Vocabulary
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.layer import RecurrentLayer
+from nlp_rnn.models.layers.base import RecurrentLayer
+from nlp_rnn.models.layers.cells import cell_name
+from nlp_rnn.models.layers.quantization import is_quantized
+from nlp_rnn.tasks.pretrained import from_pretrained
 
 
 @torch.no_grad()
-def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, rnn: RecurrentLayer) -> None:
+def initialize_encoder(
+    source: str, vocabulary: Vocabulary, embedding: nn.Embedding, rnn: RecurrentLayer
+) -> None:
     """Copy a language model's weights over those of layers that read the same, and say how many.
 
     The embedding's rows go to the tokens of the same name, that of the unknown token to all others: so the
@@ -32,36 +37,33 @@ def take_encoder(source: str, vocabulary: Vocabulary, embedding: nn.Embedding, r
     Raises:
         UsageError: there is no language model, or it has int8 weights, another cell or other sizes.
     """
-    from nlp_rnn.pretrained import from_pretrained
-    from nlp_rnn.quantization import is_quantized
-    from nlp_rnn.tasks.language_modeling import LanguageModeling
-
     where = f"init_encoder {source}"
     with torch.random.fork_rng(devices=[]):  # the same first weights elsewhere, with it or without
         try:
             task = from_pretrained(source)
         except UsageError as error:
             raise UsageError(f"init_encoder: {error}") from error
-    if not isinstance(task, LanguageModeling):
-        raise UsageError(f"{where}: holds a model for {task.name}, not for {LanguageModeling.name}")
+    try:
+        source_encoder = task.encoder()
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
     if is_quantized(task.model):
         raise UsageError(f"{where}: its weights are int8; give the model that they were made from")
-    given = task.model
     alike: list[tuple[str, object, object]] = [
-        ("embedding_dim", given.embedding.embedding_dim, embedding.embedding_dim),
-        ("cell", type(given.rnn).__name__, type(rnn).__name__),
-        ("hidden_dim", given.rnn.hidden_size, rnn.hidden_size),
+        ("embedding_dim", source_encoder.embedding.embedding_dim, embedding.embedding_dim),
+        ("cell", cell_name(source_encoder.rnn), cell_name(rnn)),
+        ("hidden_dim", source_encoder.rnn.hidden_size, rnn.hidden_size),
     ]
     for name, theirs, ours in alike:
         if theirs != ours:
             raise UsageError(f"{where}: its {name} is {theirs}, this model's {ours}; give both the same")
 
-    ids = {token: id for id, token in enumerate(task.processor.tokens.tokens())}
+    ids = {token: id for id, token in enumerate(source_encoder.vocabulary.tokens())}
     tokens = vocabulary.tokens()
     known = sum(token in ids for token in tokens)
     rows = torch.tensor([ids.get(token, UNK) for token in tokens])
-    embedding.weight.copy_(given.embedding.weight[rows])
-    layers, theirs_by_layer = _by_layer(rnn), _by_layer(given.rnn)
+    embedding.weight.copy_(source_encoder.embedding.weight[rows])
+    layers, theirs_by_layer = _by_layer(rnn), _by_layer(source_encoder.rnn)
     layers["0"]["weight_ih_l0"] = layers["0"]["weight_ih_l0"][:, : embedding.embedding_dim]
     copied = 0
     for place, weights in layers.items():

@@ -17,8 +17,8 @@ from benchmarks.loops import moved, tutorial_batch, tutorial_model
 from benchmarks.ours import TRAINER_PRECISION, data_of, settled, task_of
 from benchmarks.worker import Caller
 from nlp_rnn import from_pretrained, pipeline, save_pretrained
+from nlp_rnn.cpu import retain_freed_memory
 from nlp_rnn.data.processor import Processor
-from nlp_rnn.machine import keep_memory
 from nlp_rnn.tasks import Translation
 
 UNITS = {"translation": "sentences", "sentiment": "reviews", "tagging": "words"}
@@ -92,7 +92,7 @@ def word_by_word(
     given: Given, caller: Caller, model: str, precision: str = "fp32", anew: bool = False
 ) -> None:
     """Turns of so many readings of 200 words, classified after each: by a stream, or all of them `anew`."""
-    keep_memory()
+    retain_freed_memory()
     pipe = pipeline(given.task, model, 1, given.device, precision=precision)  # type: ignore[arg-type]
     words = " ".join(texts_of(given)).split()[: 10 if given.quick else 200]
     for readings in caller.rounds():

@@ -59,7 +59,7 @@ def train(given: Given) -> Report:
 
 def cells(given: Given) -> Report:
     """Training steps of the same model with each cell of the table."""
-    from nlp_rnn.models.recurrent import CELLS
+    from nlp_rnn.models.layers.cells import CELLS
 
     facts = alone(own("corpus", "train:prepare", given), given)
     contestants = [
@@ -148,7 +148,7 @@ def startup(given: Given) -> Report:
             "facts": result.facts,
             "measurements": result.measurements,
         }
-        for result in starts.measure(given)
+        for result in starts.update_metrics(given)
     ]
     return Report(f"starting, {given.task}, {given.data}", rows)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 
 def main() -> None:
-    from nlp_rnn.console import quiet
+    from nlp_rnn.cli.console import quiet
 
     quiet()  # before anything is imported, as in the command line
-    from nlp_rnn import cli
+    from nlp_rnn.cli import main as cli
     from nlp_rnn.tasks import Task
 
     def leave(self: Task, *_: Any) -> None:

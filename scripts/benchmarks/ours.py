@@ -12,9 +12,9 @@ from torch import Tensor
 
 from benchmarks.given import Given
 from benchmarks.worker import Caller
+from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import Batching, Corpus, SentimentData, TaggingData, TranslationData
 from nlp_rnn.data.module import DataModule
-from nlp_rnn.machine import fast_products, keep_memory
 from nlp_rnn.tasks import Sentiment, Tagging, Task, Translation
 
 TRAINER_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -26,9 +26,9 @@ def settled(contestant: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(contestant)
     def run(given: Given, caller: Caller, **options: Any) -> None:
-        keep_memory()
+        retain_freed_memory()
         # Of the whole process, so not where all contestants share one.
-        with nullcontext() if given.quick else fast_products():
+        with nullcontext() if given.quick else fast_matmul():
             contestant(given, caller, **options)
 
     return run

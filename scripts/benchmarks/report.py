@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.arena import Result
 from benchmarks.given import Given
-from nlp_rnn.rundir import written_whole
+from nlp_rnn.files import atomic_write
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("torch", "pytorch-lightning", "tokenizers", "datasets", "nlp-rnn")
@@ -175,5 +175,5 @@ def _told(*command: str) -> str | None:
 
 def write_json(document: dict[str, Any], file: Path) -> None:
     """Write the document in place of whatever was there, all of it or nothing."""
-    with written_whole(file) as half:
-        half.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(file) as temporary:
+        temporary.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

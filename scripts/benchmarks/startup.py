@@ -28,7 +28,7 @@ class _Command:
 
 def commands(given: Given, folder: Path, model: str) -> list[_Command]:
     """What is started."""
-    cli = [sys.executable, "-m", "nlp_rnn.cli"]
+    cli = [sys.executable, "-m", "nlp_rnn"]
     kind = given.task.capitalize()
     fit = [
         "fit",
@@ -56,7 +56,7 @@ def commands(given: Given, folder: Path, model: str) -> list[_Command]:
     ]
 
 
-def measure(given: Given) -> list[Result]:
+def update_metrics(given: Given) -> list[Result]:
     """All commands in turns; the first start of each, which fills caches, does not count."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

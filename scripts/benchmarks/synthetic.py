@@ -12,9 +12,9 @@ from benchmarks.ours import settled
 from benchmarks.worker import Caller, resident
 from nlp_rnn.data import VocabularySettings
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.translation import TranslationBatch, TranslationProcessor
 from nlp_rnn.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary
 from nlp_rnn.tasks import Translation
+from nlp_rnn.tasks.translation.data import TranslationBatch, TranslationProcessor
 
 
 def translation(given: Given, words: int) -> Translation:

@@ -128,7 +128,7 @@ def main() -> None:
     # Libraries that print must not break into the conversation.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    from nlp_rnn.console import quiet
+    from nlp_rnn.cli.console import quiet
 
     quiet()
     settings = json.loads(options)

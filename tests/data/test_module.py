@@ -9,11 +9,12 @@ import datasets
 import pytest
 import torch
 
-from nlp_rnn.data import DATA, Batching, Corpus, Vocabulary, VocabularySettings
+from nlp_rnn.data import Batching, Corpus, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
+from nlp_rnn.tasks.registry import data_classes
 
 EVERY_WORD = VocabularySettings(min_frequency=1)
 WORDS = ("this", "quick", "film", "is", "not", "very", "good", "at", "all")
@@ -37,7 +38,7 @@ def labelled(split):
     return {f"{split}.tsv": "text\tlabel\n" + "".join(rows)}
 
 
-def unlabelled(split):
+def has_hidden_labels(split):
     return {f"{split}.tsv": "".join(f"{' '.join(sentence(n, split))}\n" for n in range(SIZES[split]))}
 
 
@@ -78,7 +79,9 @@ CASES = {
     "tagging": Case(
         tagged, "tokens", "words", "word_ids", "words", [{"characters": False}, {"max_word_length": 3}]
     ),
-    "language_modeling": Case(unlabelled, "text", "tokens", "token_ids", "tokens", [{"window": 5}], marks=1),
+    "language_modeling": Case(
+        has_hidden_labels, "text", "tokens", "token_ids", "tokens", [{"window": 5}], marks=1
+    ),
 }
 
 tasks = pytest.mark.parametrize("task", CASES)
@@ -113,7 +116,7 @@ def make(write):
 
     def make(task, path=None, **arguments):
         arguments = {"vocabulary": EVERY_WORD, "batching": Batching(size=4)} | arguments
-        return DATA[task](Corpus(path or write(task)), **arguments)
+        return data_classes(task)[0](Corpus(path or write(task)), **arguments)
 
     return make
 
@@ -366,13 +369,13 @@ def test_a_trained_processor_reads_the_corpus(task, make, write, cache):
     data = make(task)
     own = data.processor
     assert own.fingerprint != trained.fingerprint
-    data.use(trained)
+    data.attach_processor(trained)
     assert data.processor is trained
     assert cache() == 3
     position = sentence(8, "train").index("quick")
     assert data.splits["train"][[8]][CASES[task].ids][0][position] == UNK
     unused = make(task)
-    unused.use(trained)  # before anything was made
+    unused.attach_processor(trained)  # before anything was made
     assert len(list(unused.test_dataloader())) == len(list(data.test_dataloader()))
     assert cache() == 3
 
@@ -391,7 +394,7 @@ def test_equal_tokens_need_not_be_an_equal_vocabulary(task, make, write):
     for lowercase in (True, False):
         settings = VocabularySettings(min_frequency=1, lowercase=lowercase)
         data = make(task, path)
-        data.use(make(task, path, vocabulary=settings).processor)
+        data.attach_processor(make(task, path, vocabulary=settings).processor)
         rows = data.splits["test"][list(range(SIZES["test"]))]
         unknown.append(sum((ids == UNK).sum() for ids in rows[CASES[task].ids]))
     assert unknown[0] < unknown[1]
@@ -445,18 +448,16 @@ def test_a_line_of_a_megabyte(task, part, make, caplog):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batching": Batching(size=0)}, r"batching\.size must be between"),
-        ({"batching": Batching(max_tokens=-5)}, r"batching\.max_tokens must be between"),
-        ({"batching": Batching(seed=-1)}, r"batching\.seed must be between"),
-        ({"corpus": Corpus("nowhere/at-all", max_examples=0)}, r"corpus\.max_examples must be between"),
-        ({"vocabulary": VocabularySettings(max_size=3)}, r"vocabulary\.max_size must be between"),
+        ({"batching": {"size": 0}}, r"batching\.size must be between"),
+        ({"corpus": {"max_examples": 0}}, r"corpus\.max_examples must be between"),
+        ({"vocabulary": {"max_size": 3}}, r"vocabulary\.max_size must be between"),
         ({"max_length": 0}, "max_length must be between"),
         ({"max_length": float("nan")}, "max_length must be between"),
     ],
 )
 def test_settings_out_of_range_are_refused_before_data_is_read(task, arguments, message):
     with pytest.raises(UsageError, match=message):
-        DATA[task](**{"corpus": Corpus("nowhere/at-all")} | arguments)
+        data_classes(task)[0](**{"corpus": Corpus("nowhere/at-all")} | arguments)
 
 
 # ------------------------------------------------------------------------------------------- translation
@@ -606,7 +607,7 @@ def test_words_of_a_text_are_parted_by_white_space(make):
 @pytest.mark.parametrize("level", ["bpe", "char"])
 def test_tagging_has_whole_words(level):
     with pytest.raises(UsageError, match=f"must be word for tagging, not {level}"):
-        DATA["tagging"](vocabulary=VocabularySettings(level=level))
+        data_classes("tagging")[0](vocabulary=VocabularySettings(level=level))
 
 
 # ----------------------------------------------------------------------------------------------- encode

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from nlp_rnn.data import Batching, Corpus, ForecastingData, SeriesTaggingData
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.forecasting import ForecastingProcessor, lists
 from nlp_rnn.errors import UsageError
+from nlp_rnn.tasks.forecasting.data import ForecastingProcessor, windows_to_arrow
 
 SERIES = np.random.default_rng(0).normal(20, 5, (40, 2))
 NAMES = ("x", "y")
@@ -199,16 +199,16 @@ def test_max_examples_takes_the_first_rows(tmp_path):
 
 def test_a_models_processor_must_read_the_same(tmp_path):
     data = ForecastingData(Corpus("ramp"))
-    data.use(data.processor)
+    data.attach_processor(data.processor)
     with pytest.raises(UsageError, match="trained with horizon 1, the data has 2"):
-        ForecastingData(Corpus("ramp"), horizon=2).use(data.processor)
+        ForecastingData(Corpus("ramp"), horizon=2).attach_processor(data.processor)
 
 
 def test_a_models_processor_reads_windows_of_any_length(cache_home):
     data = ForecastingData(Corpus("ramp"))
     for length in (4, 6):  # each its own rows, also where both are cached
         again = ForecastingData(Corpus("ramp"), length=length)
-        again.use(data.processor)
+        again.attach_processor(data.processor)
         (batch,) = again.val_dataloader()
         assert set(batch.lengths.tolist()) == {length}
 
@@ -216,8 +216,10 @@ def test_a_models_processor_reads_windows_of_any_length(cache_home):
 def test_too_many_numbers_are_refused_before_they_are_copied():
     windows = np.broadcast_to(np.zeros(1), (2**21, 2**11, 1))
     with pytest.raises(UsageError, match=r"too many .*: lower length, or give fewer rows"):
-        lists([windows])
-    assert lists([np.ones((2, 3, 2)), np.zeros((1, 3, 2))], [1]).to_pylist() == [[1.0] * 3] * 2 + [[0.0] * 3]
+        windows_to_arrow([windows])
+    assert windows_to_arrow([np.ones((2, 3, 2)), np.zeros((1, 3, 2))], [1]).to_pylist() == [[1.0] * 3] * 2 + [
+        [0.0] * 3
+    ]
 
 
 @pytest.mark.parametrize("wrong", [{"steps": [[1.0, 2, 3]]}, {"steps": [[1.0, 2]], "following": [[1.0] * 4]}])
@@ -277,21 +279,21 @@ def test_lines_that_are_none(columns, line, message):
 
 def test_one_or_several():
     one, two = processor(), processor(("x", "y"))
-    assert one.is_one([1.0, 2])
-    assert one.is_one(np.ones(3))
-    assert one.is_one((1,))
-    assert not one.is_one([[1.0, 2]])
-    assert not one.is_one(np.ones((2, 3)))
-    assert one.is_one(np.ones((3, 1)))
-    assert not one.is_one(np.ones((0, 1)))
-    assert not one.is_one([[1.0], [2.0]])
-    assert not one.is_one(np.ones((2, 3, 1)))
-    assert not one.is_one([])
-    assert two.is_one([[1.0, 2]])
-    assert two.is_one([1, 2])
-    assert two.is_one(np.ones((3, 2)))
-    assert not two.is_one([[[1.0, 2]]])
-    assert not two.is_one(np.ones((4, 3, 2)))
+    assert one.is_single([1.0, 2])
+    assert one.is_single(np.ones(3))
+    assert one.is_single((1,))
+    assert not one.is_single([[1.0, 2]])
+    assert not one.is_single(np.ones((2, 3)))
+    assert one.is_single(np.ones((3, 1)))
+    assert not one.is_single(np.ones((0, 1)))
+    assert not one.is_single([[1.0], [2.0]])
+    assert not one.is_single(np.ones((2, 3, 1)))
+    assert not one.is_single([])
+    assert two.is_single([[1.0, 2]])
+    assert two.is_single([1, 2])
+    assert two.is_single(np.ones((3, 2)))
+    assert not two.is_single([[[1.0, 2]]])
+    assert not two.is_single(np.ones((4, 3, 2)))
 
 
 # ------------------------------------------------------------------------------------------ series tagging

@@ -219,7 +219,7 @@ def test_nothing_to_train_on(level, texts):
 
 
 def test_unknown_level():
-    with pytest.raises(UsageError, match="word, bpe or char, not 'subword'"):
+    with pytest.raises(UsageError, match="level must be one of word, bpe, char, not 'subword'"):
         Vocabulary.train(TEXTS, VocabularySettings(level="subword"))  # type: ignore[arg-type]
 
 

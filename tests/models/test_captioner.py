@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nlp_rnn.models.captioner import Captioner
-from nlp_rnn.models.recurrent import CELLS
+from nlp_rnn.models.layers.cells import CELLS
 
 CASES = list(itertools.product(CELLS, (1, 2)))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nlp_rnn.models.classifier import POOLINGS, Classifier
-from nlp_rnn.models.recurrent import CELLS
+from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.tagger import Tagger
 
 LENGTHS = torch.tensor([4, 0, 7, 1, 7])

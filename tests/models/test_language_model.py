@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from nlp_rnn.models.language_model import LanguageModel
-from nlp_rnn.models.loss import linear_cross_entropy
-from nlp_rnn.models.recurrent import CELLS
-from nlp_rnn.quantization import quantize
+from nlp_rnn.models.layers.cells import CELLS
+from nlp_rnn.models.layers.loss import linear_cross_entropy
+from nlp_rnn.models.layers.quantization import quantize
 
 CASES = [(cell, tied) for cell in CELLS for tied in (False, True)]
 

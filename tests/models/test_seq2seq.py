@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nlp_rnn.models.recurrent import CELLS
+from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 
 PRINTOUT = """\
@@ -90,7 +90,7 @@ def test_teacher_forcing_between_draws_each_step():
     [
         (Decoder(9, 4, 16, 2, 0.0), "hidden_dim is 8 in the encoder and 16 in the decoder"),
         (Decoder(9, 4, 8, 1, 0.0), "num_layers is 2 in the encoder and 1 in the decoder"),
-        (Decoder(9, 4, 8, 2, 0.0, "gru"), "cell is LSTM in the encoder and GRU in the decoder"),
+        (Decoder(9, 4, 8, 2, 0.0, "gru"), "cell is lstm in the encoder and gru in the decoder"),
     ],
 )
 def test_halves_that_do_not_fit_are_refused(decoder, message):

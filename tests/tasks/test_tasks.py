@@ -13,20 +13,20 @@ from torchmetrics.utilities import dim_zero_sum
 
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
-from nlp_rnn.data.captioning import CaptioningProcessor
-from nlp_rnn.data.forecasting import ForecastingProcessor
-from nlp_rnn.data.language_modeling import LanguageModelingProcessor
 from nlp_rnn.data.module import encode
-from nlp_rnn.data.sentiment import SentimentProcessor
-from nlp_rnn.data.series_tagging import SeriesTaggingProcessor
-from nlp_rnn.data.tagging import TaggingProcessor
-from nlp_rnn.data.translation import TranslationProcessor
 from nlp_rnn.data.vocabulary import BOS, UNK
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.recurrent import CELLS
-from nlp_rnn.tasks import TASKS, Decoding, Optimization, Sentiment
-from nlp_rnn.tasks.module import drop_words
+from nlp_rnn.models.layers.cells import CELLS
+from nlp_rnn.tasks import TASKS, BeamSettings, Optimization, Sentiment
+from nlp_rnn.tasks.captioning.data import CaptioningProcessor
+from nlp_rnn.tasks.forecasting.data import ForecastingProcessor
+from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.optimization import make_optimizer
+from nlp_rnn.tasks.sentiment.data import SentimentProcessor
+from nlp_rnn.tasks.series_tagging.data import SeriesTaggingProcessor
+from nlp_rnn.tasks.tagging.data import TaggingProcessor
+from nlp_rnn.tasks.translation.data import TranslationProcessor
 
 SENTENCES = [
     "i work here .",
@@ -107,7 +107,7 @@ def make_processor(name, words=tuple(SENTENCES)):
 
 def make_task(name, cell="lstm", **options):
     if name in WRITES:
-        options = {"num_layers": 1, "decoding": Decoding(max_output=8), **options}
+        options = {"num_layers": 1, "decoding": BeamSettings(max_output=8), **options}
     if name in TEXT:
         options = {"embedding_dim": 8, **options}
     options = {"hidden_dim": 12, "dropout": 0.0, "cell": cell, **options}
@@ -214,8 +214,8 @@ def test_scheduled_sampling():
     # In validation the true words are shown, whatever training does.
     figures = []
     for task in (whole, half, none):
-        task.eval().measure(batch, task.metrics("val"))
-        figures.append(task.results(task.metrics("val")))
+        task.eval().update_metrics(batch, task.metrics("val"))
+        figures.append(task.compute_metrics(task.metrics("val")))
     assert figures[0] == figures[1] == figures[2]
     assert figures[0]["loss"] == pytest.approx(losses[0])
     first, last = train(make_task("translation", teacher_forcing=0.5, optimization=Optimization(lr=0.03)), 60)
@@ -244,8 +244,8 @@ def test_label_smoothing_is_of_the_training_loss_alone(name):
     share = 0.7 * F.one_hot(labels, log_probs.size(-1)) + 0.3 / log_probs.size(-1)
     assert loss.item() == pytest.approx(-(share * log_probs).sum(-1).mean().item(), rel=1e-4)
     for task in (plain, smooth):
-        task.measure(batch, task.metrics("val"))
-    results = [task.results(task.metrics("val")) for task in (plain, smooth)]
+        task.update_metrics(batch, task.metrics("val"))
+    results = [task.compute_metrics(task.metrics("val")) for task in (plain, smooth)]
     assert results[0] == results[1]
     assert results[0]["loss"] == pytest.approx(plain.loss(batch).item(), rel=1e-4)
 
@@ -275,7 +275,7 @@ def test_word_dropout_hides_words_from_training_alone(name):
 
     seen.clear()
     task.eval()
-    task.measure(batch, task.metrics("val"))
+    task.update_metrics(batch, task.metrics("val"))
     if name in WRITES:
         del seen[1:]  # its own words, as it writes
     else:
@@ -326,29 +326,29 @@ def merged(halves):
 @pytest.mark.parametrize("name", TASKS)
 def test_metrics_are_of_the_corpus(name):
     task = make_task(name).eval()
-    task.measure(one_batch(task), task.metrics("test"))
-    whole = task.results(task.metrics("test")), task.details(task.metrics("test"))
+    task.update_metrics(one_batch(task), task.metrics("test"))
+    whole = task.compute_metrics(task.metrics("test")), task.report_tables(task.metrics("test"))
     assert whole[0]["loss"] > 0
     many = list(batches(task, size=1))
     assert len(many) == 6
     halves = [{key: metric.clone() for key, metric in task.metrics("val").items()} for _ in range(2)]
     for number, batch in enumerate(many):
-        task.measure(batch, task.metrics("val"))
-        task.measure(batch, halves[0 if number < 4 else 1])
+        task.update_metrics(batch, task.metrics("val"))
+        task.update_metrics(batch, halves[0 if number < 4 else 1])
     for metrics in (task.metrics("val"), merged(halves)):
-        assert task.results(metrics) == pytest.approx(whole[0], rel=1e-5)
+        assert task.compute_metrics(metrics) == pytest.approx(whole[0], rel=1e-5)
         if name == "forecasting":  # sums of floats, which depend on their order a little
-            for one, other in zip(task.details(metrics)["steps"], whole[1]["steps"], strict=True):
+            for one, other in zip(task.report_tables(metrics)["steps"], whole[1]["steps"], strict=True):
                 assert one.pop("column") == other["column"]
                 assert one == pytest.approx({key: other[key] for key in one}, rel=1e-6)
         else:
-            assert task.details(metrics) == whole[1]
+            assert task.report_tables(metrics) == whole[1]
     # A mean of batches would have been something else.
     losses = []
     for batch in many:
         fresh = task.make_metrics()
-        task.measure(batch, fresh)
-        losses.append(task.results(fresh)["loss"])
+        task.update_metrics(batch, fresh)
+        losses.append(task.compute_metrics(fresh)["loss"])
     losses = [loss for loss in losses if math.isfinite(loss)]
     if name not in ("sentiment", "forecasting"):  # of which each row weighs the same
         assert sum(losses) / len(losses) != pytest.approx(whole[0]["loss"], rel=1e-3)
@@ -370,7 +370,7 @@ def test_stages_log_and_start_anew(name, tmp_path):
         "train/loss_epoch",
         "train/padding",
         "val/loss",
-        *(f"val/{figure}" for figure in task.shown),
+        *(f"val/{figure}" for figure in task.progress_bar_metrics),
     } <= set(run.callback_metrics)
     assert 0 <= run.callback_metrics["train/padding"] < 1
 
@@ -550,17 +550,17 @@ def test_gradients_are_clipped_under_fused_optimizers(algorithm, precision, tmp_
         ("translation", {"embedding_dim": 10**9}, "embedding_dim must be"),
         ("translation", {"num_layers": 0}, "num_layers must be"),
         ("translation", {"teacher_forcing": 1.5}, "teacher_forcing must be"),
-        ("translation", {"decoding": Decoding(beam=0)}, "decoding.beam must be"),
-        ("translation", {"decoding": Decoding(length_penalty=math.inf)}, "decoding.length_penalty must be"),
-        ("translation", {"decoding": Decoding(max_output=0)}, "decoding.max_output must be"),
+        ("translation", {"decoding": {"beam": 0}}, "decoding.beam must be"),
+        ("translation", {"decoding": {"length_penalty": math.inf}}, "decoding.length_penalty must be"),
+        ("translation", {"decoding": {"max_output": 0}}, "decoding.max_output must be"),
         ("captioning", {"noise": -1.0}, "noise must be"),
         ("sentiment", {"label_smoothing": 1.0}, "label_smoothing must be"),
         ("sentiment", {"word_dropout": math.inf}, "word_dropout must be"),
-        ("sentiment", {"optimization": Optimization(lr=math.nan)}, "optimization.lr must be"),
-        ("sentiment", {"optimization": Optimization(lr=-1.0)}, "optimization.lr must be"),
-        ("sentiment", {"optimization": Optimization(warmup=1.01)}, "optimization.warmup must be"),
-        ("sentiment", {"optimization": Optimization(weight_decay=-1)}, "optimization.weight_decay must be"),
-        ("sentiment", {"optimization": Optimization(factor=0.0)}, "optimization.factor must be"),
+        ("sentiment", {"optimization": {"lr": math.nan}}, "optimization.lr must be"),
+        ("sentiment", {"optimization": {"lr": -1.0}}, "optimization.lr must be"),
+        ("sentiment", {"optimization": {"warmup": 1.01}}, "optimization.warmup must be"),
+        ("sentiment", {"optimization": {"weight_decay": -1}}, "optimization.weight_decay must be"),
+        ("sentiment", {"optimization": {"factor": 0.0}}, "optimization.factor must be"),
     ],
 )
 def test_settings_without_sense(name, options, message):

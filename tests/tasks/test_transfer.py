@@ -5,17 +5,17 @@ import json
 import pytest
 import torch
 
-from nlp_rnn.cli import main
+from nlp_rnn.cli.main import main
 from nlp_rnn.data import Vocabulary, VocabularySettings
-from nlp_rnn.data.language_modeling import LanguageModelingProcessor
-from nlp_rnn.data.sentiment import SentimentProcessor
-from nlp_rnn.data.tagging import TaggingProcessor
 from nlp_rnn.data.vocabulary import SPECIALS, UNK
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.recurrent import CELLS
-from nlp_rnn.pretrained import from_pretrained, save_pretrained
-from nlp_rnn.quantization import quantize
+from nlp_rnn.models.layers.cells import CELLS
+from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import LanguageModeling, Sentiment, Tagging
+from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+from nlp_rnn.tasks.sentiment.data import SentimentProcessor
+from nlp_rnn.tasks.tagging.data import TaggingProcessor
 
 EVERY = VocabularySettings(min_frequency=1)
 READ = ["the film is good", "the work is here"]
@@ -117,12 +117,12 @@ def test_a_tagger_takes_all_but_what_its_letters_need(tmp_path, capsys):
     assert torch.equal(made.model.embedding.weight[own], given.model.embedding.weight[row])
     tagging(source, letters=False)
     assert "4 of 8 recurrent" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="its cell is LSTM, this model's GRU"):
+    with pytest.raises(UsageError, match="its cell is lstm, this model's gru"):
         tagging(source, cell="gru")
 
 
 FAULTS = [
-    ({"cell": "gru"}, "its cell is LSTM, this model's GRU; give both the same"),
+    ({"cell": "gru"}, "its cell is lstm, this model's gru; give both the same"),
     ({"embedding_dim": 5}, "its embedding_dim is 6, this model's 5; give both the same"),
     ({"hidden_dim": 9}, "its hidden_dim is 7, this model's 9; give both the same"),
 ]

@@ -1,0 +1,28 @@
+"""`nlp-rnn quantize MODEL OUTPUT`: write a copy of a model with int8 weights."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from nlp_rnn.cli.console import importing
+from nlp_rnn.errors import UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("model", help="model folder, .ckpt file or hub id")
+    parser.add_argument("output", help="model folder to write, about a quarter of the size")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Quantize, and print the folder written."""
+    if os.path.lexists(options.output):
+        raise UsageError(f"{options.output} exists: give another place, or remove it first")
+    with importing():
+        from nlp_rnn.models.layers.quantization import quantize
+        from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+
+    task = from_pretrained(options.model)
+    quantize(task.model)
+    print(save_pretrained(task, options.output))

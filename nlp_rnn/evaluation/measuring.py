@@ -1,0 +1,93 @@
+"""Measure a trained model on a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlp_rnn.cpu import fast_matmul
+from nlp_rnn.data import Batching, Corpus
+from nlp_rnn.data.batching import Rows
+from nlp_rnn.data.builtin.corpora import EXAMPLES
+from nlp_rnn.data.corpus.splits import SPLITS
+from nlp_rnn.data.module import encode
+from nlp_rnn.errors import UsageError
+from nlp_rnn.evaluation.report import Report, standard_json
+from nlp_rnn.plots.figure import save
+from nlp_rnn.settings import column_settings
+from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.placement import in_precision, on_device
+from nlp_rnn.tasks.pretrained import from_pretrained
+
+
+@torch.no_grad()
+@fast_matmul()
+def evaluate(
+    model: str | Path | Task,
+    corpus: Corpus,
+    split: str = "test",
+    columns: Mapping[str, str] | None = None,
+    batch_size: int = 256,
+    beam: int | None = None,
+    device: str = "cpu",
+    pictures: Path | None = None,
+    precision: str = "fp32",
+) -> Report:
+    """Measure a model on one split.
+
+    Args:
+        model: what `from_pretrained` takes, or what it gives.
+        corpus: where the rows come from; the model's own vocabulary reads them.
+        split: train, validation or test, or the name that the corpus has for a split.
+        columns: where the corpus's columns have other names than usual: the arguments of the task's
+            DataModule that name columns, such as {"source": "de", "target": "en"}.
+        batch_size: most rows computed together; no figure depends on it.
+        beam: width of the beam, where answers are text; as trained if left out.
+        device: where to compute.
+        pictures: folder for the confusion matrix, or BLEU by length.
+        precision: fp32 or bf16, of the weights and of all that is computed with them.
+
+    Raises:
+        UsageError: the model or the corpus cannot be read, or they are for different tasks, or a setting is
+            out of range.
+    """
+    batching = Batching(size=batch_size)
+    task = model if isinstance(model, Task) else from_pretrained(model)
+    if beam is not None:
+        task = task.with_decoding(beam)
+    data_class: Any = task.data_classes()[0]
+    known = column_settings(data_class)
+    for name in columns or ():
+        if name not in known:
+            raise UsageError(
+                f"a {task.name} corpus has no column {name!r}; its columns are {', '.join(known)}"
+            )
+    if split not in SPLITS and corpus.path not in EXAMPLES:
+        corpus, split = replace(corpus, test_split=split), "test"
+    data = data_class(corpus, **{**task.processor.data_settings(), **(columns or {})})
+    data.check(task.processor)
+    rows = Rows(encode(data.load_split(split), task.processor))
+    task = in_precision(on_device(task, device), precision).eval()
+    metrics = task.metrics("test")
+    for metric in metrics.values():
+        metric.reset()
+    for batch in task.processor.loader(rows, batching):
+        task.update_metrics(batch.to(device), metrics)
+    report: dict[str, Any] = {
+        "task": task.name,
+        "data": corpus.path,
+        "split": corpus.test_split or split,
+        "rows": len(rows),
+    }
+    results = {
+        name: value for name, value in task.compute_metrics(metrics).items() if not name.startswith("f1_")
+    }
+    report |= results | task.report_tables(metrics)  # which has each class's scores in its table
+    if pictures is not None:
+        for name, figure in task.plots(report).items():
+            save(figure, pictures / f"{name}.png")
+    return Report(standard_json(report))

@@ -1,0 +1,46 @@
+"""Results of an evaluation, as plain values and as a table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured: plain values alone, ready for JSON; None where there was nothing to measure."""
+
+    results: dict[str, Any]
+
+    def table(self) -> str:
+        """The results for people: one line each, then the tables among them."""
+        lines = []
+        for name, value in self.results.items():
+            if isinstance(value, (int, float, str)):
+                lines.append(f"{name:<20} {_cell(value)}")
+        for value in self.results.values():
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                cells = [list(value[0]), *([_cell(item) for item in row.values()] for row in value)]
+                widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+                lines.append("")
+                lines += [
+                    "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+                    for row in cells
+                ]
+        return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def standard_json(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON has not."""
+    if isinstance(value, dict):
+        return {name: standard_json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [standard_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

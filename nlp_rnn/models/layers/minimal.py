@@ -1,0 +1,241 @@
+"""Minimal recurrent layers: gates that see the input alone, so that all time steps are trained at once.
+
+Feng et al. (2024), "Were RNNs All We Needed?": without the state in its gates a cell is a weighted mean of
+the state before and a candidate, h_t = (1 - z_t) h_{t-1} + z_t c_t, and such steps can be joined in any
+order: a parallel scan over time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn import functional as F
+
+from nlp_rnn.models.layers.base import RecurrentLayer, State
+from nlp_rnn.models.layers.dropout import dropout
+from nlp_rnn.models.layers.ragged import validate_lengths
+
+# So many steps become one in each round of the scan.
+_CHUNK = 8
+
+
+class _Minimal(RecurrentLayer):
+    """What both layers share; each says how many num_gates it has and what they give."""
+
+    num_gates: int
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        locked: bool = False,
+        weight_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if min(hidden_size, num_layers) < 1:
+            raise ValueError(f"hidden_size and num_layers must be 1 or more, not {hidden_size}, {num_layers}")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be from 0 to 1, not {dropout}")
+        if weight_dropout:
+            raise ValueError(
+                f"{type(self).__name__} has no hidden-to-hidden weights: leave weight_dropout at 0"
+            )
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.bidirectional = bidirectional
+        self.locked = locked
+        self.weight_dropout = weight_dropout
+        bound = 1 / math.sqrt(hidden_size)
+        for place in self._places():
+            size = hidden_size * (2 if bidirectional else 1) if place[0] else input_size
+            for kind, shape in (("weight", (size,)), ("bias", ())):
+                values = torch.empty(self.num_gates * hidden_size, *shape).uniform_(-bound, bound)
+                self.register_parameter(self._name(kind, *place), nn.Parameter(values))
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:  # type: ignore[override]
+        """Weight [num_gates * H, I] and bias [matrices * H] of each layer and direction, named as torch's."""
+        return [
+            [getattr(self, self._name(kind, *place)) for kind in ("weight", "bias")]
+            for place in self._places()
+        ]
+
+    def _places(self) -> list[tuple[int, str]]:
+        suffixes = ("", "_reverse") if self.bidirectional else ("",)
+        return [(number, suffix) for number in range(self.num_layers) for suffix in suffixes]
+
+    @staticmethod
+    def _name(kind: str, number: int, suffix: str) -> str:
+        return f"{kind}_ih_l{number}{suffix}"
+
+    @staticmethod
+    def gate(projected: Tensor) -> tuple[Tensor, Tensor]:
+        """[..., num_gates * H] -> z and c, [..., H] each."""
+        raise NotImplementedError  # pragma: no cover
+
+    def _new_cell(self, input_size: int) -> nn.Module:
+        return _Cell(self, input_size)
+
+    def _run(
+        self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
+    ) -> tuple[Tensor, State]:
+        steps, batch = input.shape[:2]
+        if state is None:
+            state = self.initial_state(batch, input)
+        directions = 2 if self.bidirectional else 1
+        lengths = validate_lengths(lengths, steps, batch)
+        if steps == 0 or batch == 0:
+            return input.new_zeros(steps, batch, directions * self.hidden_size), state
+        if steps == 1 and lengths is None and not (torch.is_grad_enabled() or self.bidirectional):
+            output, state = self.stepwise()(input[0], state)
+            return output[None], state
+        if lengths is not None:
+            padding = (torch.arange(steps)[:, None] >= lengths).unsqueeze(-1).to(input.device)  # [T, B, 1]
+        finals = []
+        weights = self.all_weights
+        for layer in range(self.num_layers):
+            if layer:
+                input = dropout(input, self.dropout, self.training, self.locked)
+            outputs = []
+            for backwards in range(directions):
+                index = layer * directions + backwards
+                z, c = self.gate(F.linear(input, *weights[index]))
+                if lengths is not None:
+                    z = z.masked_fill(padding, 0)  # the state stays what it is
+                output = linear_recurrence(z, c, state[0][index], bool(backwards))
+                finals.append(output[0 if backwards else -1])
+                outputs.append(output if lengths is None else output.masked_fill(padding, 0))
+            input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
+        return input, (torch.stack(finals),)
+
+
+class _Cell(nn.Module):
+    """One step of one layer, with parameters that are put in."""
+
+    weight_ih: Tensor
+    bias_ih: Tensor
+
+    def __init__(self, layer: _Minimal, input_size: int) -> None:
+        super().__init__()
+        self.gate = layer.gate
+        self.title = f"{type(layer).__name__}Cell"
+        self.sizes = f"{input_size}, {layer.hidden_size}"
+        self.register_parameter("weight_ih", None)
+        self.register_parameter("bias_ih", None)
+
+    def forward(self, input: Tensor, h: Tensor) -> Tensor:
+        """[B, I], [B, H] -> [B, H]."""
+        z, c = self.gate(F.linear(input, self.weight_ih, self.bias_ih))
+        return torch.lerp(h, c.to(h), z.to(h))
+
+    def _get_name(self) -> str:
+        return self.title
+
+    def extra_repr(self) -> str:
+        return self.sizes
+
+
+class MinGRU(_Minimal):
+    """z = sigmoid(W_z x + b_z), c = W_h x + b_h (Feng et al. 2024, section 3.1)."""
+
+    num_gates = 2
+
+    @staticmethod
+    def gate(projected: Tensor) -> tuple[Tensor, Tensor]:
+        z, c = projected.chunk(2, -1)
+        return z.sigmoid(), c
+
+
+class MinLSTM(_Minimal):
+    """f = sigmoid(W_f x + b_f), i likewise, z = i / (f + i), c = W_h x + b_h (Feng et al. 2024, section 3.2).
+
+    The num_gates stand in the order i, f, c, as torch's LSTM has them.
+    """
+
+    num_gates = 3
+
+    @staticmethod
+    def gate(projected: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, c = projected.chunk(3, -1)
+        # i / (f + i) from the logarithms of both: they do not underflow.
+        return (F.logsigmoid(i) - F.logsigmoid(f)).sigmoid(), c
+
+
+def linear_recurrence(z: Tensor, c: Tensor, start: Tensor, backwards: bool = False) -> Tensor:
+    """h_t = (1 - z_t) h_{t-1} + z_t c_t for all t, or from the last step to the first.
+
+    z, c [T, B, H] and start [B, H] -> h [T, B, H], in the widest of their types.
+    """
+    dtype = torch.promote_types(torch.promote_types(z.dtype, c.dtype), start.dtype)
+    return _Mix.apply(z.to(dtype), c.to(dtype), start.to(dtype), backwards)
+
+
+class _Mix(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: FunctionCtx, z: Tensor, c: Tensor, start: Tensor, backwards: bool
+    ) -> Tensor:
+        h = z * c
+        _scan(1 - z, h, start, backwards)
+        ctx.save_for_backward(z, c, start, h)
+        ctx.backwards = backwards  # type: ignore[attr-defined]
+        return h
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, d_h: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+        z, c, start, h = ctx.saved_tensors  # type: ignore[attr-defined]
+        keep = 1 - z
+        d_h = d_h.clone(memory_format=torch.contiguous_format)
+        d_z = c.clone(memory_format=torch.contiguous_format)
+        # What a step gives to the next comes back from it: a scan the other way.
+        if ctx.backwards:  # type: ignore[attr-defined]
+            _scan(keep[:-1], d_h[1:], d_h[0], False)
+            d_z[:-1] -= h[1:]
+            first = -1
+        else:
+            _scan(keep[1:], d_h[:-1], d_h[-1], True)
+            d_z[1:] -= h[:-1]
+            first = 0
+        d_z[first] -= start
+        d_start = keep[first] * d_h[first]
+        return d_z.mul_(d_h), d_h.mul_(z), d_start, None
+
+
+def _scan(keep: Tensor, values: Tensor, start: Tensor, backwards: bool) -> None:
+    """values_t += keep_t values_{t-1} for all t of [T, ...], in place; `start` is before the first.
+
+    Steps of 8 are joined into one, those are scanned likewise, and what they give starts the steps within: a
+    number of operations that grows with log T. Nothing is divided, and a product that underflows to 0 is one
+    of which nothing is left.
+    """
+    steps = len(values)
+    if steps < 2 * _CHUNK:
+        for step in reversed(range(steps)) if backwards else range(steps):
+            start = values[step].addcmul_(keep[step], start)
+        return
+    count = steps // _CHUNK
+    rest = steps - count * _CHUNK  # they come last
+    chunks, others = (
+        (slice(rest, None), slice(rest)) if backwards else (slice(steps - rest), slice(steps - rest, None))
+    )
+    k, v = (part[chunks].unflatten(0, (count, _CHUNK)) for part in (keep, values))
+    order = range(_CHUNK)[::-1] if backwards else range(_CHUNK)
+    product, total = k[:, order[0]].clone(), v[:, order[0]].clone()
+    for step in order[1:]:
+        torch.addcmul(v[:, step], k[:, step], total, out=total)
+        product.mul_(k[:, step])
+    _scan(product, total, start, backwards)
+    before = torch.cat([total[1:], start[None]] if backwards else [start[None], total[:-1]])
+    for step in order:
+        before = v[:, step].addcmul_(k[:, step], before)
+    _scan(keep[others], values[others], before[0 if backwards else -1], backwards)

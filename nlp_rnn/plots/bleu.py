@@ -1,0 +1,45 @@
+"""BLEU by sentence length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nlp_rnn.plots.figure import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def bleu_by_length_figure(labels: Sequence[str], scores: Sequence[float], counts: Sequence[int]) -> Figure:
+    """Draw BLEU as a bar for each range of sentence lengths, with the number of sentences above it.
+
+    Args:
+        labels: the ranges, such as "1-5".
+        scores: BLEU of each, 0 to 100; NaN (no sentences) gives no bar.
+        counts: sentences in each.
+
+    Raises:
+        ValueError: the three are not equally long.
+    """
+    if not len(labels) == len(scores) == len(counts):
+        raise ValueError(f"{len(labels)} labels, {len(scores)} scores and {len(counts)} counts do not match")
+    heights = [score if math.isfinite(score) else 0.0 for score in scores]
+    figure = new_figure(max(4.5, 0.75 * len(labels) + 1.2), 3.4)
+    axes = figure.add_subplot()
+    axes.bar(range(len(labels)), heights, width=0.75, color="tab:blue")
+    for place, (score, height, count) in enumerate(zip(scores, heights, counts, strict=True)):
+        text = f"{score:.1f}\nn = {count:,}" if math.isfinite(score) else f"n = {count:,}"
+        axes.annotate(
+            text, (place, height), xytext=(0, 3), textcoords="offset points",
+            ha="center", va="bottom", fontsize=8,
+        )  # fmt: skip
+    axes.set_xticks(range(len(labels)), labels, parse_math=False)
+    axes.set_xlabel("source length (tokens)")
+    axes.set_ylabel("BLEU")
+    axes.set_ylim(0, max([*heights, 1.0]) * 1.22)  # room for the text over the highest bar
+    axes.grid(axis="y", alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,181 @@
+"""Reading a model: a model folder, a Lightning checkpoint, or a folder on the hub.
+
+Nothing is unpickled, and nothing outside a model folder is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from nlp_rnn.data.vocabulary import Vocabulary
+from nlp_rnn.errors import UsageError
+from nlp_rnn.files import open_bytes, read_bytes
+from nlp_rnn.storage.stored import StoredModel, check_version
+from nlp_rnn.storage.writing import CARD, CONFIG, WEIGHTS, tokenizer_file
+
+_LARGEST_HEADER = 100_000_000  # of a safetensors file, in bytes; the library's own limit
+
+
+def read_model(source: str | Path) -> StoredModel:
+    """Read a model's settings and weights.
+
+    Args:
+        source: a model folder, a Lightning checkpoint (.ckpt) of this package, or the id of a model folder on
+            the hub.
+
+    Returns:
+        The model, not built yet.
+
+    Raises:
+        UsageError: there is no such model, or it is damaged, unsafe or of a newer format; the message names
+            file and remedy.
+    """
+    path = Path(source).expanduser()
+    if "://" in str(source):
+        raise UsageError(f"{source}: addresses are not loaded; download the model folder and give its path")
+    if path.is_dir():
+        for inner in ("model", "latest/model"):
+            if not (path / CONFIG).exists() and (path / inner / CONFIG).exists():
+                raise UsageError(f"{source}: no model folder; there is one in it, {path / inner}")
+        return _read_folder(path, path)
+    if path.exists():
+        return _read_checkpoint(path)
+    if path.suffix in (".ckpt", ".pt") or path.is_absolute() or str(source).count("/") != 1:
+        raise UsageError(f"{source}: no such model folder or checkpoint")
+    snapshot = _download(str(source))
+    # The hub's cache keeps the files themselves two folders higher, and links to them.
+    return _read_folder(snapshot, snapshot.parents[1])
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=["*.json", WEIGHTS, CARD]))
+    except Exception as error:  # the library's own, the network's and the file system's
+        raise UsageError(
+            f"{hub_id}: no such folder here, and the hub gave no such model ({type(error).__name__}); "
+            "check the name and the connection"
+        ) from error
+
+
+def _read_folder(folder: Path, root: Path) -> StoredModel:
+    """Read a model folder, and nothing that lies outside `root`."""
+    config_file = folder / CONFIG
+    config = _read_json(config_file, root)
+    check_version(config, config_file)
+    tokenizers = {}
+    try:
+        vocabularies = config["vocabularies"]
+        for name, entry in vocabularies.items():
+            if not name.isidentifier():
+                raise UsageError(f"{config_file}: {name!r} names no vocabulary; nothing was read")
+            tokenizers[name] = _read_tokenizer(
+                folder / tokenizer_file(name, vocabularies), root, entry["size"], entry["hash"]
+            )
+        stored = {**config, "processor": {**config["processor"], "tokenizers": tokenizers}}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{config_file}: not the configuration of a model folder ({error!r})") from error
+    weights = _read_weights(folder / WEIGHTS, root)
+    return StoredModel(stored, weights, config_file, folder / WEIGHTS)
+
+
+def _read_checkpoint(path: Path) -> StoredModel:
+    with open_bytes(path) as file:
+        try:
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise UsageError(
+                f"{path}: refused, it is no checkpoint or holds more than tensors and plain values"
+            ) from error
+        except Exception as error:  # truncated archives raise RuntimeError, EOFError, OSError and others
+            raise UsageError(f"{path}: not a whole checkpoint ({type(error).__name__})") from error
+    checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
+    stored, state = checkpoint.get("nlp_rnn"), checkpoint.get("state_dict")
+    if not isinstance(stored, dict) or not isinstance(state, dict):
+        raise UsageError(f"{path}: not a checkpoint of nlp_rnn; load a bare state_dict with load_state_dict")
+    # Earlier versions of Lightning call what such a file names; this package writes none.
+    for key in ("hyper_parameters", "datamodule_hyper_parameters"):
+        if "_instantiator" in (checkpoint.get(key) or ()):
+            raise UsageError(f"{path}: refused, it names a function to call ({key}._instantiator)")
+    check_version(stored, path)
+    prefix = "model."
+    weights = {
+        name.removeprefix(prefix): value for name, value in state.items() if str(name).startswith(prefix)
+    }
+    return StoredModel(stored, weights, path, path)
+
+
+def _inside(path: Path, root: Path) -> Path:
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise UsageError(f"{path}: leads out of the model folder; nothing was read")
+    return path
+
+
+def _read_text(path: Path, root: Path) -> str:
+    try:
+        return read_bytes(_inside(path, root)).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 (byte offset {error.start})") from error
+
+
+def _read_json(path: Path, root: Path) -> dict[str, Any]:
+    text = _read_text(path, root)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: not the configuration of a model folder")
+    return value
+
+
+def _read_tokenizer(path: Path, root: Path, size: int, fingerprint: str) -> str:
+    """The text of a tokenizer file that is the one the model was trained with."""
+    text = _read_text(path, root)
+    try:
+        vocabulary = Vocabulary.from_json(text)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    if len(vocabulary) != size:
+        raise UsageError(f"{path}: has {len(vocabulary)} tokens, the model was trained with {size}")
+    if vocabulary.fingerprint != fingerprint:
+        raise UsageError(
+            f"{path}: not the tokenizer that the model was trained with "
+            f"(hash {vocabulary.fingerprint}, not {fingerprint})"
+        )
+    return text
+
+
+def _read_weights(path: Path, root: Path) -> dict[str, Tensor]:
+    try:
+        with open_bytes(_inside(path, root)) as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > min(_LARGEST_HEADER, path.stat().st_size):
+                raise UsageError(f"{path}: not a whole safetensors file (a header of {size} bytes)")
+            # The library takes the last of several tensors of one name.
+            json.loads(file.read(size), object_pairs_hook=lambda pairs: _unique(pairs, path))
+        return load_file(path)
+    except UsageError:
+        raise
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not a whole safetensors file ({error})") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _unique(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    for name, count in Counter(name for name, _ in pairs).most_common(1):
+        if count > 1:
+            raise UsageError(f"{path}: {name!r} stands {count} times in its header")
+    return dict(pairs)

@@ -1,0 +1,118 @@
+"""Writing a model folder: settings, weights, one tokenizer file per vocabulary, and a card."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import copymode
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+import nlp_rnn
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from nlp_rnn.errors import UsageError
+from nlp_rnn.files import read_bytes
+from nlp_rnn.storage.stored import check_version
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+
+
+def tokenizer_file(name: str, names: Mapping[str, Any]) -> str:
+    """The file of the vocabulary `name` among all `names`."""
+    return "tokenizer.json" if len(names) == 1 else f"tokenizer.{name}.json"
+
+
+def write_model(
+    folder: str | Path,
+    stored: Mapping[str, Any],
+    vocabularies: Mapping[str, Vocabulary],
+    weights: Mapping[str, Tensor],
+    card: str,
+) -> Path:
+    """Write a model folder, all of it or nothing; one that stands there is replaced.
+
+    Args:
+        folder: where to write.
+        stored: the task's name, settings and processor, as `StoredModel.config` has them.
+        vocabularies: by field name; `stored` holds their tokenizers' texts.
+        weights: tensors by name.
+        card: the text of README.md.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: `folder` exists and is no model folder, or holds other files too, or cannot be written.
+    """
+    folder = Path(folder).expanduser()
+    place = Path(os.path.realpath(folder))  # through a link, what it leads to is replaced
+    processor = dict(stored["processor"])
+    tokenizers = processor.pop("tokenizers")
+    config = {
+        **stored,
+        "processor": processor,
+        "nlp_rnn_version": nlp_rnn.__version__,
+        "special_ids": {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS},
+        "vocabularies": {
+            name: {
+                "file": tokenizer_file(name, tokenizers),
+                "size": len(vocabulary),
+                "hash": vocabulary.fingerprint,
+            }
+            for name, vocabulary in vocabularies.items()
+        },
+    }
+    texts = {CONFIG: json.dumps(config, indent=2, ensure_ascii=False), CARD: card}
+    texts |= {tokenizer_file(name, tokenizers): text for name, text in tokenizers.items()}
+    try:
+        _check_replaceable(place)
+        _write(place, texts, {name: value.contiguous() for name, value in weights.items()})
+    except (OSError, SafetensorError) as error:  # the library's own where the disk is full
+        raise UsageError(
+            f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error})"
+        ) from error
+    return folder
+
+
+def _write(place: Path, texts: Mapping[str, str], weights: dict[str, Tensor]) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent, ignore_cleanup_errors=True) as aside:
+        new, old = Path(aside) / "new", Path(aside) / "old"
+        new.mkdir()
+        for name, text in texts.items():
+            (new / name).write_text(text, encoding="utf-8", newline="\n")
+        save_file(weights, new / WEIGHTS)
+        copymode(new / CONFIG, new / WEIGHTS)  # the library lets no one else read it
+        if place.exists():
+            place.rename(old)
+        try:
+            new.rename(place)
+        except OSError:
+            if old.exists():
+                old.rename(place)
+            raise
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise UsageError unless `folder` is absent, empty, or a model folder with nothing else in it."""
+    if not folder.exists():
+        return
+    entries = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
+    if not entries:
+        return
+    try:
+        config = json.loads(read_bytes(folder / CONFIG).decode("utf-8"))
+        check_version(config, folder / CONFIG)
+        ours = {tokenizer_file(name, config["vocabularies"]) for name in config["vocabularies"]}
+    except (UsageError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        raise UsageError(f"{folder} exists and is no model folder: choose another place") from None
+    if others := sorted(entries - ours - {CONFIG, WEIGHTS, CARD}):
+        raise UsageError(f"{folder} also holds {others[0]}, which would be lost: choose another place")

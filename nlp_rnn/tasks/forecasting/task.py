@@ -1,0 +1,109 @@
+"""Forecasting: the numbers that follow a window of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import Metric
+
+from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.models.regressor import Regressor
+from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
+from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.forecasting.data import ForecastingBatch, ForecastingProcessor
+from nlp_rnn.tasks.metrics import RegressionSums
+from nlp_rnn.tasks.optimization import Optimization
+
+
+class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
+    """Trains `Regressor` on windows, with the mean squared error of scaled numbers.
+
+    Args:
+        processor: columns, their scales, and how many steps are predicted; linked from the data.
+        hidden_dim: size of the recurrent state.
+        num_layers: recurrent layers.
+        dropout: between layers and before the last linear layer.
+        cell: the recurrent layers, by their name in `CELLS`.
+        optimization: how the weights are moved.
+    """
+
+    name = "forecasting"
+    progress_bar_metrics = ("mae",)
+    processor_class = ForecastingProcessor
+
+    def __init__(
+        self,
+        processor: ForecastingProcessor,
+        hidden_dim: LayerSize = 64,
+        num_layers: NumLayers = 1,
+        dropout: DropProbability = 0.0,
+        cell: CellName = "lstm",
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        self.names = processor.targets or processor.inputs
+        self.outputs = processor.horizon * len(self.names)
+        self.deviations = processor.target_deviations * processor.horizon
+        self.example = processor.example(processor.length)
+        model = Regressor(
+            input_dim=len(processor.inputs),
+            output_dim=self.outputs,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            cell=cell,
+        )
+        super().__init__(processor, model, optimization)
+
+    def make_metrics(self) -> dict[str, Metric]:
+        return {"errors": RegressionSums(self.outputs)}
+
+    def loss(self, batch: ForecastingBatch) -> Tensor:
+        assert batch.targets is not None
+        return F.mse_loss(self.model(batch.vectors, batch.lengths).float(), batch.targets)
+
+    def num_targets(self, batch: ForecastingBatch) -> Tensor:
+        assert batch.targets is not None
+        return torch.tensor(batch.targets.numel(), device=batch.targets.device)
+
+    def update_metrics(self, batch: ForecastingBatch, metrics: Mapping[str, Any]) -> None:
+        metrics["errors"].update(self.model(batch.vectors, batch.lengths).float(), batch.targets)
+
+    def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """`loss` of scaled numbers, `mse` and `mae` in the data's own units, `r2`: each a mean."""
+        loss = metrics["errors"].compute()[0].mean().item()
+        mse, mae, r2 = self._errors(metrics).mean(1).tolist()
+        return {"loss": loss, "mse": mse, "mae": mae, "r2": r2}
+
+    def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """The same of each predicted column and step."""
+        errors = self._errors(metrics).t().tolist()
+        places = [(step, name) for step in range(1, self.processor.horizon + 1) for name in self.names]
+        return {
+            "steps": [
+                {"step": step, "column": name, "mse": mse, "mae": mae, "r2": r2}
+                for (step, name), (mse, mae, r2) in zip(places, errors, strict=True)
+            ]
+        }
+
+    def answer(self, batch: ForecastingBatch) -> list[dict[str, Any]]:
+        """Of each window the `values` that follow, a list of one number a step, or of one list a step."""
+        values = self.processor.unscaled(self.model(batch.vectors, batch.lengths).float())
+        if len(self.names) == 1:
+            values = values[..., 0]
+        return [{"values": row} for row in values.tolist()]
+
+    @staticmethod
+    def format_answer(answer: dict[str, Any]) -> str:
+        values = answer["values"]
+        flat = [number for step in values for number in (step if isinstance(step, list) else [step])]
+        return " ".join(f"{number:.7g}" for number in flat)
+
+    def _errors(self, metrics: Mapping[str, Any]) -> Tensor:
+        """[3, K] float64: MSE, MAE, in the data's own units, and R2."""
+        mse, mae, r2 = metrics["errors"].compute()
+        unit = mse.new_tensor(self.deviations)
+        return torch.stack([mse * unit.square(), mae * unit, r2])

@@ -1,0 +1,162 @@
+"""What the tasks share whose answers are sequences."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Self
+
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from nlp_rnn.errors import UsageError
+from nlp_rnn.models.layers.base import State
+from nlp_rnn.models.search import StepFunction, beam_search
+from nlp_rnn.settings import MaxOutput, Range, Seed, Settings, plain
+from nlp_rnn.tasks.base import B, P, Task
+from nlp_rnn.tasks.metrics import BLEU, ChrF, MeanLoss
+from nlp_rnn.tasks.optimization import Optimization
+
+
+@dataclass(frozen=True)
+class BeamSettings(Settings):
+    """How a trained model decodes its answer.
+
+    Args:
+        beam: width of the beam; 1 is greedy decoding.
+        length_penalty: exponent of Wu et al. (2016), equation 14; 0 favors short answers.
+        n_best: answers per input, at most `beam`.
+        max_output: most tokens in an answer.
+    """
+
+    beam: Annotated[int, Range(1, 1_000)] = 1
+    length_penalty: Annotated[float, Range(0, 10)] = 1.0
+    n_best: Annotated[int, Range(1, 1_000)] = 1
+    max_output: MaxOutput = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_best > self.beam:
+            raise UsageError(
+                f"decoding.n_best must be at most the beam's width, {self.beam}, not {self.n_best}"
+            )
+
+
+@dataclass(frozen=True)
+class SamplingSettings(Settings):
+    """How a text is continued token by token.
+
+    Args:
+        max_output: most tokens.
+        temperature: logits are divided by it and tokens sampled; the likeliest are taken if left out.
+        top_k: sample among this many of the likeliest tokens only.
+        top_p: sample among the fewest of the likeliest tokens that together have this probability (nucleus
+            sampling, Holtzman et al. 2020).
+        seed: of the sampling; another text each time if left out.
+    """
+
+    max_output: MaxOutput = 100
+    temperature: Annotated[float, Range(1e-3, 1_000)] | None = None
+    top_k: Annotated[int, Range(1, 10**8)] | None = None
+    top_p: Annotated[float, Range(1e-6, 1)] | None = None
+    seed: Seed | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.temperature is None and (self.top_k, self.top_p, self.seed) != (None, None, None):
+            raise UsageError("top_k, top_p and seed are for sampling: set a temperature too")
+
+
+class GenerationTask(Task[P, B]):
+    """A task whose model writes its answer one token at a time."""
+
+    def __init__(
+        self,
+        processor: P,
+        model: nn.Module,
+        optimization: Optimization,
+        decoding: BeamSettings,
+    ) -> None:
+        super().__init__(processor, model, optimization)
+        self.decoding = decoding
+
+    def decode(
+        self,
+        step: StepFunction,
+        state: State,
+        vocabulary: Vocabulary,
+        empty: Tensor,
+        first: Tensor | int = BOS,
+    ) -> list[dict[str, Any]]:
+        """Of each row its best `text`, the `score` and all `n_best` of them.
+
+        Args:
+            step: the model, one token at a time.
+            state: where it starts.
+            vocabulary: of what it writes.
+            empty: [B] bool, the rows whose answer is no text at all.
+            first: the token that it is shown first, one or [B].
+        """
+        best = beam_search(
+            step,
+            state,
+            bos_id=first,
+            eos_id=EOS,
+            max_length=self._max_output(),
+            width=self.decoding.beam,
+            length_penalty=self.decoding.length_penalty,
+            n_best=self.decoding.n_best,
+            forbidden=(PAD, UNK, BOS),
+        )
+        answers = []
+        for nothing, hypotheses in zip(empty.tolist(), best, strict=True):
+            texts = [
+                {"text": "" if nothing else vocabulary.decode(found.tokens), "score": found.score}
+                for found in hypotheses
+            ]
+            answers.append({**texts[0], "n_best": texts})
+        return answers
+
+    @staticmethod
+    def format_answer(answer: dict[str, Any]) -> str:
+        return answer["text"]
+
+    def with_decoding(self, beam: int | None = None, n_best: int = 1) -> Self:
+        beam = max(n_best, self.decoding.beam) if beam is None else beam
+        task = copy.copy(self)
+        task.decoding = replace(self.decoding, beam=beam, n_best=n_best)
+        return task
+
+    def apply_settings(self, settings: Mapping[str, Any]) -> None:
+        self.decoding = settings.get("decoding", BeamSettings())
+        self.settings["decoding"] = plain(self.decoding)
+
+    def _max_output(self) -> int:
+        # An untrained model rarely emits EOS: the sanity check before training would decode to the limit.
+        in_sanity_check = self._trainer is not None and self._trainer.sanity_checking
+        return min(2, self.decoding.max_output) if in_sanity_check else self.decoding.max_output
+
+
+class ReferencedTask(GenerationTask[P, B]):
+    """A task whose texts are compared with written ones, by BLEU and chrF that disregard case."""
+
+    def make_metrics(self) -> dict[str, Metric]:
+        return {"loss": MeanLoss(), "bleu": BLEU(lowercase=True), "chrf": ChrF(lowercase=True)}
+
+    def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        loss = metrics["loss"].compute()
+        return {
+            "loss": loss.item(),
+            "perplexity": loss.exp().item(),
+            "bleu": float(metrics["bleu"].compute()),
+            "chrf": float(metrics["chrf"].compute()),
+        }
+
+    def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "bleu_signature": metrics["bleu"].signature,
+            "chrf_signature": metrics["chrf"].signature,
+            "decoding": {"beam": self.decoding.beam, "length_penalty": self.decoding.length_penalty},
+        }

@@ -1,0 +1,6 @@
+"""LanguageModeling: the token that follows."""
+
+from nlp_rnn.tasks.language_modeling.data import LanguageModelingData
+from nlp_rnn.tasks.language_modeling.task import LanguageModeling
+
+__all__ = ["LanguageModeling", "LanguageModelingData"]

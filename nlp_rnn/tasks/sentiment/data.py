@@ -1,0 +1,118 @@
+"""Sentiment: texts with one label each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from nlp_rnn.data.batching import Batch, Batching, pad
+from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.processor import Processor, truncate
+from nlp_rnn.data.types import Dataset
+from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import Column, Columns, MaxLength
+
+
+@dataclass
+class SentimentBatch(Batch):
+    """Texts."""
+
+    tokens: Tensor
+    """[T, B] int64, padded with 0."""
+
+
+@dataclass
+class SentimentProcessor(Processor):
+    """Texts to ids; `classes` are the labels as the corpus writes them, `labels` as people read them."""
+
+    features = {"token_ids": pa.list_(pa.int32()), "label_id": pa.int32()}
+    length_columns = ("token_ids",)
+
+    tokens: Vocabulary
+    classes: list[str]
+    labels: list[str]
+    max_length: MaxLength = 256
+
+    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        return {"text": list(inputs)}
+
+    def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
+        return self.tokens.split_stable_prefix(pending, piece)
+
+    def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        ids = {"token_ids": truncate(self.tokens.encode(rows["text"]), self.max_length, "texts")}
+        if "label" in rows:
+            known = {name: i for i, name in enumerate(self.labels)} | {
+                name: i for i, name in enumerate(self.classes)
+            }
+            unknown = sorted(set(rows["label"]) - set(known))
+            if unknown:
+                raise UsageError(
+                    f"label {unknown[0]!r} is none of the model's: {', '.join(self.classes)}; "
+                    "map it in the data or train on data that has it"
+                )
+            ids["label_id"] = [known[label] for label in rows["label"]]
+        return ids
+
+    def collate(self, rows: dict[str, list[Any]]) -> SentimentBatch:
+        tokens, lengths = pad(rows["token_ids"])
+        labels = torch.tensor(rows["label_id"]) if "label_id" in rows else None
+        return SentimentBatch(rows["row"], lengths, tokens, labels=labels)
+
+
+class SentimentData(CorpusData[SentimentProcessor]):
+    """Labelled texts from any corpus.
+
+    Args:
+        corpus: where texts come from.
+        text: name of the column of texts; of several, the first that there is.
+        label: name of the column of labels.
+        label_names: how to show the labels, in the labels' sorted order; as they are if left out. Labels 0
+            and 1 are shown as negative and positive.
+        vocabulary: how the vocabulary is made.
+        batching: how texts are put together.
+        max_length: longest text, in tokens; what is beyond it is cut off.
+    """
+
+    processor_class = SentimentProcessor
+    labels = "label"
+
+    def __init__(
+        self,
+        corpus: Corpus = Corpus(),
+        text: Columns = ("text", "sentence", "document", "review"),
+        label: Column = "label",
+        label_names: Sequence[str] | None = None,
+        vocabulary: VocabularySettings = VocabularySettings(),
+        batching: Batching = Batching(size=64),
+        max_length: MaxLength = 256,
+    ) -> None:
+        super().__init__(corpus, batching)
+        self.text = text
+        self.label = label
+        self.label_names = label_names
+        self.vocabulary = vocabulary
+        self.max_length = max_length
+
+    def columns(self) -> Mapping[str, str | Sequence[str]]:
+        return {"text": self.text, "label": self.label}
+
+    def make_processor(self, train: Dataset) -> SentimentProcessor:
+        classes = sorted(set(train["label"]))
+        names = list(self.label_names or (["negative", "positive"] if classes == ["0", "1"] else classes))
+        if len(names) != len(classes):
+            raise UsageError(
+                f"label_names has {len(names)} names, the train split {len(classes)} labels: "
+                f"{', '.join(classes)}"
+            )
+        if len(set(names)) != len(names):
+            raise UsageError(f"label_names must differ from each other: {', '.join(names)}")
+        tokens = Vocabulary.train(train["text"], self.vocabulary)
+        return SentimentProcessor(tokens, classes, names, self.max_length)

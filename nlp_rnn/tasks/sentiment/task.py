@@ -1,0 +1,67 @@
+"""Sentiment: one label a text."""
+
+from __future__ import annotations
+
+from nlp_rnn.models.classifier import Classifier, Pooling
+from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
+from nlp_rnn.tasks.classification import TextClassificationTask
+from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.sentiment.data import SentimentBatch, SentimentProcessor
+from nlp_rnn.tasks.transfer import initialize_encoder
+
+
+class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
+    """Trains `Classifier` on labelled texts.
+
+    Args:
+        processor: vocabulary and labels; linked from the data.
+        embedding_dim: size of the embedding.
+        hidden_dim: size of the recurrent state, in each direction.
+        num_layers: recurrent layers.
+        dropout: on the embedding, between layers and before the last linear layer.
+        cell: rnn, gru, lstm, mingru or minlstm.
+        bidirectional: read from both ends.
+        pooling: last (state), mean or max (of the outputs).
+        label_smoothing: share of probability spread over all labels in the training loss.
+        word_dropout: share of words hidden while the model trains.
+        init_encoder: a trained language model, folder or checkpoint, to take the embedding and the recurrent
+            weights from where they fit; it is not looked for again, nor stored.
+        optimization: how the weights are moved.
+    """
+
+    name = "sentiment"
+    example = "not a bad film"
+    processor_class = SentimentProcessor
+
+    def __init__(
+        self,
+        processor: SentimentProcessor,
+        embedding_dim: LayerSize = 128,
+        hidden_dim: LayerSize = 128,
+        num_layers: NumLayers = 1,
+        dropout: DropProbability = 0.5,
+        cell: CellName = "lstm",
+        bidirectional: bool = True,
+        pooling: Pooling = "last",
+        label_smoothing: Smoothing = 0.0,
+        word_dropout: DropProbability = 0.0,
+        init_encoder: str | None = None,
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        model = Classifier(
+            vocab_size=len(processor.tokens),
+            num_classes=len(processor.labels),
+            embedding_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            cell=cell,
+            bidirectional=bidirectional,
+            pooling=pooling,
+        )
+        super().__init__(processor, model, optimization)
+        self.label_smoothing = label_smoothing
+        self.word_dropout = word_dropout
+        if init_encoder is not None:
+            initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)

@@ -1,0 +1,130 @@
+"""Series tagging: sequences of vectors with one label a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
+from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.series import Series, SeriesData, names_of
+from nlp_rnn.data.series_processor import SeriesProcessor, check_count, mean_std, pad_vectors
+from nlp_rnn.data.types import Dataset
+from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import Column, Columns
+
+PIXELS = tuple(f"p{pixel}" for pixel in range(16))
+"""The columns of numbers of the corpus `motion`."""
+
+
+@dataclass
+class SeriesTaggingBatch(Batch):
+    """Sequences."""
+
+    vectors: Tensor
+    """[T, B, F] float32, padded with 0."""
+
+
+@dataclass(kw_only=True)
+class SeriesTaggingProcessor(SeriesProcessor):
+    """Sequences to vectors, scaled as in the train split, and their labels to ids."""
+
+    features = {"vectors": pa.list_(pa.float32()), "label_ids": pa.list_(pa.int32())}
+
+    label: str
+    """The column of labels."""
+    labels: list[str]
+
+    def data_settings(self) -> dict[str, Any]:
+        return {"inputs": self.inputs, "label": self.label, "group": self.group}
+
+    def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        encoded: dict[str, list[Any]] = {"vectors": self.vectors(rows["steps"])}
+        if "labels" in rows:
+            known = {label: i for i, label in enumerate(self.labels)}
+            unknown = sorted({label for labels in rows["labels"] for label in labels} - set(known))
+            if unknown:
+                raise UsageError(f"label {unknown[0]!r} is none of the model's: {', '.join(self.labels)}")
+            encoded["label_ids"] = [[known[label] for label in labels] for labels in rows["labels"]]
+        return encoded
+
+    def collate(self, rows: dict[str, list[Any]]) -> SeriesTaggingBatch:
+        vectors, lengths = pad_vectors(rows["vectors"], len(self.inputs))
+        batch = SeriesTaggingBatch(rows["row"], lengths, vectors)
+        if "label_ids" in rows:
+            batch.labels, _ = pad(rows["label_ids"], IGNORED)
+        return batch
+
+
+class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
+    """Labelled sequences from any corpus whose rows are time steps.
+
+    Args:
+        corpus: where rows come from, in order. Without a validation split the last of train's sequences are
+            that.
+        inputs: names of the columns of numbers; several also with commas between them.
+        label: name of the column of labels, one a step.
+        group: name of the column that says which sequence a row is of; at each change of it one begins. If
+            empty, a file is one sequence.
+        batching: how sequences are put together.
+    """
+
+    processor_class = SeriesTaggingProcessor
+
+    def __init__(
+        self,
+        corpus: Corpus = Corpus("motion"),
+        inputs: Columns = PIXELS,
+        label: Column = "label",
+        group: Column = "clip",
+        batching: Batching = Batching(size=32),
+    ) -> None:
+        self.inputs = names_of(inputs)
+        self.label = label
+        if not self.inputs or not label:
+            raise UsageError("inputs and label name the columns of numbers and of labels; give both")
+        super().__init__(corpus, self.inputs, group, label, batching)
+
+    def check(self, processor: SeriesTaggingProcessor) -> None:
+        check_count("inputs", processor.inputs, self.inputs)
+
+    def attach_processor(self, processor: SeriesTaggingProcessor) -> None:
+        """Read the corpus with a trained model's processor.
+
+        Raises:
+            UsageError: it reads other columns.
+        """
+        if self.inputs != processor.inputs:
+            raise UsageError(f"the model reads the columns {processor.inputs}, the data has {self.inputs}")
+        super().attach_processor(processor)
+
+    def split_off_validation(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
+        if len(train) < 2:
+            raise UsageError(
+                f"{train[0].source}: one sequence is too few to take validation from; give a validation "
+                "split, or the column that tells sequences apart as group"
+            )
+        cut = len(train) - min(len(train) - 1, max(1, round(self.corpus.validation_fraction * len(train))))
+        return train[:cut], train[cut:]
+
+    def table(self, series: list[Series]) -> pa.Table:
+        """Each sequence's `steps`, flat, and its `labels`."""
+        steps = pa.array([part.numbers.ravel() for part in series])
+        return pa.table({"steps": steps, "labels": pa.array([part.labels for part in series])})
+
+    def make_processor(self, train: Dataset) -> SeriesTaggingProcessor:
+        series = self._series["train"]
+        numbers = np.concatenate([part.numbers for part in series])
+        means, deviations = mean_std(numbers, self.inputs, series[0].source)
+        return SeriesTaggingProcessor(
+            inputs=self.inputs,
+            means=means,
+            deviations=deviations,
+            group=self.group,
+            label=self.label,
+            labels=sorted({label for part in series for label in part.labels or ()}),
+        )

@@ -1,0 +1,167 @@
+"""Part-of-speech tagging: one tag a word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.vocabulary import UNK
+from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.models.tagger import Tagger
+from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
+from nlp_rnn.tasks.base import Probe, StreamState
+from nlp_rnn.tasks.classification import (
+    ClassificationTask,
+    class_metrics,
+    class_tables,
+    require_unidirectional,
+    step_answers,
+)
+from nlp_rnn.tasks.losses import drop_words, label_loss
+from nlp_rnn.tasks.metrics import MeanLoss, class_report
+from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
+from nlp_rnn.tasks.transfer import initialize_encoder
+
+
+class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
+    """Trains `Tagger` on tagged sentences.
+
+    Args:
+        processor: vocabularies and tags; linked from the data.
+        embedding_dim: size of the word embedding.
+        hidden_dim: size of the recurrent state, in each direction.
+        num_layers: recurrent layers.
+        dropout: on the words' vectors, between layers and before the last linear layer.
+        cell: rnn, gru, lstm, mingru or minlstm.
+        bidirectional: read from both ends.
+        character_embedding_dim: size of the letters' embedding.
+        character_hidden_dim: size of the state that reads a word's letters, in each direction.
+        label_smoothing: share of probability spread over all tags in the training loss.
+        word_dropout: share of words hidden while the model trains; their letters are still read.
+        init_encoder: a trained language model, folder or checkpoint, to take the embedding and the recurrent
+            weights from where they fit; it is not looked for again, nor stored.
+        optimization: how the weights are moved.
+    """
+
+    name = "tagging"
+    conllu_answer = "tags"
+    example = "i work at google"
+    processor_class = TaggingProcessor
+
+    def __init__(
+        self,
+        processor: TaggingProcessor,
+        embedding_dim: LayerSize = 100,
+        hidden_dim: LayerSize = 200,
+        num_layers: NumLayers = 1,
+        dropout: DropProbability = 0.5,
+        cell: CellName = "lstm",
+        bidirectional: bool = True,
+        character_embedding_dim: LayerSize = 32,
+        character_hidden_dim: LayerSize = 64,
+        label_smoothing: Smoothing = 0.0,
+        word_dropout: DropProbability = 0.0,
+        init_encoder: str | None = None,
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        model = Tagger(
+            vocab_size=len(processor.words),
+            num_tags=len(processor.labels),
+            embedding_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            cell=cell,
+            bidirectional=bidirectional,
+            character_vocab_size=len(processor.characters) if processor.characters is not None else 0,
+            character_embedding_dim=character_embedding_dim,
+            character_hidden_dim=character_hidden_dim,
+        )
+        super().__init__(processor, model, optimization)
+        self.model: Tagger
+        self.label_smoothing = label_smoothing
+        self.word_dropout = word_dropout
+        if init_encoder is not None:
+            initialize_encoder(init_encoder, processor.words, model.embedding, model.rnn)
+
+    def make_metrics(self) -> dict[str, Metric]:
+        matrices = {name: MulticlassConfusionMatrix(len(self.labels)) for name in ("known", "unknown")}
+        return {"loss": MeanLoss(), **matrices}
+
+    def logits(self, batch: TaggingBatch) -> Tensor:
+        return self._logits(batch, batch.words)
+
+    def _logits(self, batch: TaggingBatch, words: Tensor) -> Tensor:
+        return _score(self.model, batch, words)
+
+    def loss(self, batch: TaggingBatch) -> Tensor:
+        assert batch.labels is not None
+        logits = self._logits(batch, drop_words(batch.words, self.word_dropout, UNK))
+        return label_loss(logits, batch.labels, self.label_smoothing)
+
+    def update_metrics(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> None:
+        assert batch.labels is not None
+        scored = batch.labels != IGNORED
+        logits = self.logits(batch)[scored].float()  # [words, tags]
+        labels, known = batch.labels[scored], (batch.words > UNK)[scored]
+        metrics["loss"].update(F.cross_entropy(logits, labels, reduction="sum"), len(labels))
+        metrics["known"].update(logits[known], labels[known])
+        metrics["unknown"].update(logits[~known], labels[~known])
+
+    def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
+        return {
+            "loss": metrics["loss"].compute().item(),
+            **class_metrics(known + unknown, self.processor.labels),
+            "known_accuracy": class_report(known).accuracy,
+            "unknown_accuracy": class_report(unknown).accuracy,
+        }
+
+    def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
+        words = {"known_words": int(known.sum()), "unknown_words": int(unknown.sum())}
+        return words | class_tables(known + unknown, self.processor.labels)
+
+    def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
+        """The `tags` of each sentence up to the maximum length, and their probabilities as `scores`."""
+        return step_answers(self.logits(batch), batch.lengths, self.labels, "tags")
+
+    def probe(self) -> Probe:
+        return Probe("words", lambda model, batch: _score(model, batch, batch.words), "per_step")
+
+    def start_stream(self) -> StreamState:
+        require_unidirectional(self.model)
+        return StreamState({"tags": [], "scores": []}, self.model.initial_state(1))
+
+    def read_stream(self, piece: str | Sequence[str], reading: StreamState) -> StreamState:
+        """The answer is of the piece's own words."""
+        (words,) = self.processor.rows([piece])["tokens"]
+        state, found = reading.state, []
+        for word in words:
+            row = self.processor.encode({"tokens": [[word]]})
+            batch = self.processor.collate({"row": [0], **row}).to(self.device)
+            spelling = None if batch.spelling is None else batch.spelling[0]
+            logits, state = self.model.step(
+                batch.words[0], state, batch.characters, batch.character_lengths, spelling
+            )
+            found.append(logits[0].float().softmax(-1).max(-1))
+        if not found:
+            return reading
+        tags = [self.processor.labels[int(tag)] for _, tag in found]
+        return StreamState({"tags": tags, "scores": [score.item() for score, _ in found]}, state)
+
+    @staticmethod
+    def format_answer(answer: dict[str, Any]) -> str:
+        return " ".join(answer["tags"])
+
+
+def _score(model: nn.Module, batch: TaggingBatch, words: Tensor) -> Tensor:
+    """Logits [T, B, C] of a tagger that reads `words` [T, B] in place of the batch's own."""
+    return model(words, batch.lengths, batch.characters, batch.character_lengths, batch.spelling)

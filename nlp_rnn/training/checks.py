@@ -1,0 +1,112 @@
+"""What is checked of a run's settings before anything is read, built or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jsonargparse
+from pytorch_lightning import Trainer
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import Range, check_finite, check_settings, nested_settings, setting_types
+from nlp_rnn.tasks.registry import ROWS, data_classes, find_class
+
+# Lightning's own settings, which have no annotations of ours.
+_RANGES = {
+    "seed_everything": Range(0, 2**32 - 1),
+    "max_epochs": Range(-1, 10**9),
+    "max_steps": Range(-1, 10**12),
+    "overfit_batches": Range(0, 0),  # Lightning would replace the sampler that groups by length
+    "gradient_clip_val": Range(0, 1e9),
+    "accumulate_grad_batches": Range(1, 10**9),
+    "devices": Range(-1, 100_000),
+    "num_nodes": Range(1, 100_000),
+    "patience": Range(0, 1_000_000),
+}
+
+
+def trust_only_own_classes() -> None:
+    """Let configurations and flags name classes of this package, of registered tasks and of Lightning only.
+
+    To name a class is to import, and so to run, the module that it claims to be in.
+    """
+    jsonargparse.set_parsing_settings(
+        import_path_denylist=["*"],
+        import_path_allowlist=["nlp_rnn", "pytorch_lightning", *(row.module for row in ROWS.values())],
+        instantiate_subclass_spec_in_any=False,
+    )
+
+
+def check_run(config: Mapping[str, Any]) -> None:
+    """Refuse values out of range, in the model's and the data's settings and in Lightning's.
+
+    Args:
+        config: a verb's whole configuration.
+
+    Raises:
+        UsageError: names the setting, its value and what it may be.
+    """
+    for group in ("model", "data"):
+        chosen = config[group]
+        kind = find_class(chosen["class_path"].rpartition(".")[2])
+        if kind is not None:  # else abstract, which the parser says
+            check_settings(kind, chosen["init_args"], f"{group}.")
+            _check_together(kind, chosen["init_args"])
+    others = {name: value for name, value in config.items() if name not in ("model", "data")}
+    _check_lightning(others, "")
+
+
+def check_pair(model: str, module: str) -> None:
+    """Refuse data that is not for a model.
+
+    Args:
+        model: class path of a task.
+        module: class path of a DataModule.
+
+    Raises:
+        UsageError: the data is for another task.
+    """
+    model, module = model.rpartition(".")[2], module.rpartition(".")[2]
+    for name, row in ROWS.items():
+        if row.model == model and module not in row.data:
+            fitting = " or ".join(kind.__name__ for kind in data_classes(name))
+            raise UsageError(f"a {model} model does not read {module}: use {fitting}")
+
+
+def check_trainer(settings: Mapping[str, Any]) -> None:
+    """Find out before any data loads what the trainer would refuse, such as a device that does not exist.
+
+    Raises:
+        UsageError: the trainer's reason.
+    """
+    plain: dict[str, Any] = {
+        name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str))
+    }
+    plain |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    try:
+        Trainer(**plain)
+    except Exception as error:
+        raise UsageError(f"trainer: {error}") from error
+
+
+def _check_together(kind: type, values: Mapping[str, Any]) -> None:
+    """Make each nested dataclass of settings, which says what does not go together."""
+    for name, hint in setting_types(kind).items():
+        inner = nested_settings(hint)
+        if inner is not None and isinstance(values.get(name), Mapping):
+            inner(**values[name])
+
+
+def _check_lightning(settings: Mapping[str, Any], where: str) -> None:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            _check_lightning(value, where if name == "init_args" else f"{where}{name}.")
+            continue
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(item, Mapping):
+                _check_lightning({name: item}, where)
+            else:
+                if name in _RANGES:
+                    _RANGES[name].check(item, f"{where}{name}")
+                check_finite(item, f"{where}{name}")

@@ -1,0 +1,48 @@
+"""The directory that each fit leaves behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nlp_rnn.errors import UsageError
+
+
+def check_name(name: str) -> None:
+    """See that a run's name is the name of one folder.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if name in (".", "..") or not name.strip() or any(sign in name for sign in "/\\\0"):
+        raise UsageError(f"--name {name!r}: give a plain folder name, without / or ..")
+
+
+def new_run_dir(runs: Path, name: str) -> Path:
+    """Make a fresh directory `runs/name/N`.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    folder = runs / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), default=0)
+        while True:
+            try:
+                (folder / str(number)).mkdir()
+                break
+            except FileExistsError:  # another run was faster
+                number += 1
+    except OSError as error:
+        raise UsageError(
+            f"run directory {folder}: cannot be written ({error.strerror}); set --runs"
+        ) from error
+    return folder / str(number)
+
+
+def point_latest(run_dir: Path) -> None:
+    """Let the link `latest` beside a finished run lead to it."""
+    link = run_dir.with_name(f".latest.{run_dir.name}")
+    link.symlink_to(run_dir.name)
+    os.replace(link, run_dir.with_name("latest"))

@@ -1,0 +1,126 @@
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from nlp_rnn.data.corpus.columns import Words
+from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, read_conllu, replace_upos
+from nlp_rnn.data.corpus.tables import read_table
+from nlp_rnn.errors import UsageError
+
+COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    return path
+
+
+def rows(table: pa.Table) -> list[tuple[str, ...]]:
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def token(index: str, form: str, upos: str) -> str:
+    return "\t".join([index, form, "_", upos, "X", "_", "0", "root", "_", "A=1|B=  2"])
+
+
+SENTENCES = "\n".join(
+    [
+        "# sent_id = 1",
+        "# text = Zum Haus",
+        token("1-2", "Zum", "_"),
+        token("1", "zu", "ADP"),
+        token("2", "dem", "DET"),
+        token("3", "Haus", "NOUN"),
+        token("3.1", "geht", "VERB"),
+        "",
+        "",
+        token("1", "New York", "PROPN"),
+        token("2", "?", "_"),
+    ]
+)
+READ = [(["zu", "dem", "Haus"], ["ADP", "DET", "NOUN"]), (["New York", "?"], ["PROPN", "_"])]
+
+
+@pytest.mark.parametrize(
+    "end", ["", "\n", "\n\n", "\n\n\n# a comment\n"], ids=["row 22", "one", "two", "comment"]
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_rows_19_20_22_23_words_of_conllu(tmp_path, caplog, end, newline):
+    path = write(tmp_path, "a.conllu", "\ufeff" + (SENTENCES + end).replace("\n", newline))
+    assert read_conllu(path) == READ
+    assert [record.message for record in caplog.records] == [
+        f"{path}: 1 word(s) without a UPOS tag are left out of scoring"
+    ]
+    table = read_table(path, {"words": Words(("tokens",)), "tags": Words(("upos",))})
+    assert rows(table) == READ
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param(
+            "1\ta\t_\tX", "line 3: 10 columns separated by tabs expected, 4 found", id="row 21, few"
+        ),
+        pytest.param(
+            token("1", "a", "X") + "\t_", "line 3: 10 columns .* expected, 11 found", id="row 21, many"
+        ),
+        pytest.param(token("1", "a", "X").replace("\t", " "), "line 3: 10 columns .*, 1 found", id="spaces"),
+        pytest.param(token("one", "a", "X"), "line 3: 'one' is not a word ID", id="ID"),
+        pytest.param(token("1", "", "X"), "line 3: an empty column", id="empty form"),
+        pytest.param(token("1", "a  b", "X"), "line 3: two spaces in a row", id="two spaces"),
+        pytest.param(token("4-3", "a", "X"), "sentence 2: .*'4-3' is not a valid ID", id="backward range"),
+    ],
+)
+def test_malformed_conllu(tmp_path, line, message):
+    path = write(tmp_path, "a.conllu", token("1", "x", "X") + "\n\n" + line + "\n")
+    with pytest.raises(UsageError, match=message):
+        read_conllu(path)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("before", ["", "\ufeff", "\n\n"], ids=["plain", "byte-order mark", "blank lines"])
+def test_row_24_tagged_output_differs_in_the_words_upos_alone(before, newline):
+    text = (before + SENTENCES).replace("\n", newline)
+    new = {"ADP": "ADP", "DET": "NEW", "NOUN": "Ü", "PROPN": "", "_": "SYM"}
+    blocks = list(conllu_blocks(io.StringIO(text, newline="\n")))
+    assert "".join(blocks) == text
+    tagged = ""
+    for block, (words, tags) in zip(blocks[-2:], READ, strict=True):
+        assert block_words(block) == words
+        tagged += replace_upos(block, [new[tag] for tag in tags])
+    expected = [
+        line if "\t" not in line or "-2\t" in line or ".1\t" in line else _with_upos(line, new)
+        for line in "".join(blocks[-2:]).split("\n")
+    ]
+    assert tagged.split("\n") == expected
+    assert tagged != "".join(blocks[-2:])
+
+
+def _with_upos(line: str, new: dict[str, str]) -> str:
+    for old in new:
+        if f"\t_\t{old}\tX" in line:
+            return line.replace(f"\t_\t{old}\tX", f"\t_\t{new[old]}\tX")
+    raise AssertionError(line)
+
+
+def test_conllu_blocks_read_no_further_than_they_must():
+    def endless():
+        while True:
+            yield token("1", "a", "X") + "\n"
+            yield "\n"
+
+    blocks = conllu_blocks(endless())
+    assert [block_words(next(blocks)) for _ in range(3)] == [["a"]] * 3
+
+
+def test_conllu_blocks_name_the_line_of_the_stream():
+    with pytest.raises(UsageError, match=r"stdin, line 3: 10 columns"):
+        list(conllu_blocks([token("1", "a", "X") + "\n", "\n", "1 a\n"], "stdin"))
+
+
+def test_replace_upos_wants_one_tag_a_word():
+    with pytest.raises(ValueError, match="zip"):
+        replace_upos(token("1", "a", "X"), ["X", "Y"])

@@ -1,0 +1,31 @@
+"""What is drawn from train; which split is which is tested with the folders of `test_corpora.py`."""
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlp_rnn.data.corpus.splits import draw_validation, subsample
+from nlp_rnn.data.corpus.validation import encode_labels
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    labels=st.lists(st.sampled_from("abcde"), min_size=3, max_size=60).filter(
+        lambda x: 1 < len(set(x)) < len(x)
+    ),
+    limit=st.none() | st.integers(5, 30),
+    fraction=st.floats(0.01, 0.9),
+    seed=st.integers(0, 99),
+    listed=st.booleans(),
+)
+def test_the_draws_leave_every_label_in_train(labels, limit, fraction, seed, listed):
+    """One label a row, or two a row in lists (the first row's and the row's own)."""
+    column = [[labels[0], label] for label in labels] if listed else labels
+    table = pa.table({"label": column, "row": list(range(len(labels)))})
+    train, validation = draw_validation(table, "label", fraction, seed, "here")
+    rows = train["row"].to_pylist() + validation["row"].to_pylist()
+    assert sorted(rows) == list(range(len(labels)))
+    assert validation.num_rows >= 1
+    kept = subsample("train", train, "label", limit, seed)
+    assert kept.num_rows == min(train.num_rows, limit or train.num_rows)
+    assert set(encode_labels(kept, "label")[1]) == set(labels)

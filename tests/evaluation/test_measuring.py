@@ -1,0 +1,424 @@
+"""What an evaluation reports equals what scikit-learn and sacreBLEU compute from the answers alone."""
+
+import json
+import math
+import os
+import random
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sacrebleu
+import torch
+from PIL import Image
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+from torch.nn import functional as F
+
+from nlp_rnn.data import Corpus, Vocabulary, VocabularySettings
+from nlp_rnn.data.vocabulary import BOS, EOS
+from nlp_rnn.errors import UsageError
+from nlp_rnn.evaluation.measuring import evaluate
+from nlp_rnn.evaluation.report import Report
+from nlp_rnn.inference.pipelines import pipeline
+from nlp_rnn.tasks import TASKS as EVERY_TASK
+from nlp_rnn.tasks import BeamSettings
+from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.pretrained import save_pretrained
+from nlp_rnn.tasks.sentiment.data import SentimentProcessor
+from nlp_rnn.tasks.tagging.data import TaggingProcessor
+from nlp_rnn.tasks.translation.data import TranslationProcessor
+
+TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.input_description == "text"}
+SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
+WORDS = [*"abcdefghijkl", "good", "bad", "not", ".", "!", "New", "Old", "don't"]
+TAGS = ["ADJ", "NOUN", "VERB", "X"]  # X: a tag that no word of the corpus has
+
+
+WRITES = ("translation", "language_modeling")
+
+
+def tiny(name):
+    """An untrained model that knows some of the corpus's words, and gives many different answers."""
+    torch.manual_seed(5)
+    every = VocabularySettings(min_frequency=1)
+    known = WORDS[:-5]
+    words = Vocabulary.train([" ".join(known)], every)
+    if name == "sentiment":
+        processor = SentimentProcessor(words, ["0", "1", "2"], ["negative", "neutral", "positive"])
+    elif name == "tagging":
+        letters = Vocabulary.train(known, VocabularySettings("char", False, 1))
+        processor = TaggingProcessor(Vocabulary.train_on_words([known], every), TAGS, letters)
+    elif name == "language_modeling":
+        processor = LanguageModelingProcessor(words, window=7)
+    else:
+        processor = TranslationProcessor(words, words, reverse_source=True)
+    options = {"decoding": BeamSettings(max_output=12)} if name in WRITES else {}
+    task = TASKS[name](processor, embedding_dim=8, hidden_dim=8, **options).eval()
+    with torch.no_grad():
+        for parameter in task.parameters():
+            parameter.mul_(2)
+    return task
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return {name: tiny(name) for name in TASKS}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Sentences of 1 to 24 words with labels, tags and translations."""
+    draw = random.Random(0)
+    sentences = [[draw.choice(WORDS) for _ in range(draw.choice([1, 3, 6, 12, 24]))] for _ in range(60)]
+    return {
+        "sentence": [" ".join(words) for words in sentences],
+        "label": [draw.choice("012") for _ in sentences],
+        "tags": [[draw.choice([*TAGS[:3], "_"]) for _ in words] for words in sentences],
+        "translation": [" ".join(draw.sample(words, len(words))) for words in sentences],
+    }
+
+
+@pytest.fixture(scope="module")
+def corpora(rows, tmp_path_factory):
+    """Of each task the folder of a corpus with nothing but a test split."""
+    home = tmp_path_factory.mktemp("corpora")
+    for name in TASKS:
+        (home / name).mkdir()
+    pairs = zip(rows["sentence"], rows["label"], strict=True)
+    tsv = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in pairs)
+    (home / "sentiment" / "test.tsv").write_text(tsv)
+    with (home / "tagging" / "test.conllu").open("w") as file:
+        for sentence, tags in zip(rows["sentence"], rows["tags"], strict=True):
+            for place, (word, tag) in enumerate(zip(sentence.split(), tags, strict=True), 1):
+                file.write(f"{place}\t{word}\t_\t{tag}\t_\t_\t_\t_\t_\t_\n")
+            file.write("\n")
+    (home / "language_modeling" / "test.txt").write_text("\n".join(rows["sentence"]) + "\n")
+    (home / "translation" / "test.de").write_text("\n".join(rows["sentence"]) + "\n")
+    (home / "translation" / "test.en").write_text("\n".join(rows["translation"]) + "\n")
+    return {name: str(home / name) for name in TASKS}
+
+
+def close(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(close, one, other))
+    return math.isclose(one, other, rel_tol=1e-5) if isinstance(one, float) else one == other
+
+
+def check_classes(figures, truth, predictions, labels):
+    """The figures of a classifier against scikit-learn's."""
+    assert len(set(predictions)) > 1  # else the figures would show little
+    assert figures["accuracy"] == pytest.approx(accuracy_score(truth, predictions))
+    assert figures["f1"] == pytest.approx(f1_score(truth, predictions, average="macro"))
+    assert figures["labels"] == labels
+    assert figures["confusion"] == confusion_matrix(truth, predictions, labels=labels).tolist()
+    expected = precision_recall_fscore_support(truth, predictions, labels=labels, zero_division=0)
+    for place, row in enumerate(figures["classes"]):
+        assert row["class"] == labels[place]
+        for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
+            assert row[name] == pytest.approx(values[place])
+
+
+# --------------------------------------------------------------------------------------------- figures
+
+
+def test_sentiment(tasks, corpora, rows):
+    figures = evaluate(tasks["sentiment"], Corpus(corpora["sentiment"])).results
+    answers = pipeline("sentiment", tasks["sentiment"])(rows["sentence"])
+    labels = ["negative", "neutral", "positive"]
+    truth = [labels[int(label)] for label in rows["label"]]
+    check_classes(figures, truth, [answer["label"] for answer in answers], labels)
+    losses = [-math.log(answer["scores"][label]) for answer, label in zip(answers, truth, strict=True)]
+    assert figures["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    about = {"task": "sentiment", "data": corpora["sentiment"], "split": "test", "rows": 60}
+    assert about.items() <= figures.items()
+
+
+def test_tagging_with_known_and_unknown_words(tasks, corpora, rows):
+    figures = evaluate(tasks["tagging"], Corpus(corpora["tagging"])).results
+    answers = pipeline("tagging", tasks["tagging"])(rows["sentence"])
+    scored = [
+        (word.lower() in WORDS[:-5], tag, answer)
+        for text, tags, found in zip(rows["sentence"], rows["tags"], answers, strict=True)
+        for word, tag, answer in zip(text.split(), tags, found["tags"], strict=True)
+        if tag != "_"
+    ]
+    check_classes(figures, [row[1] for row in scored], [row[2] for row in scored], TAGS)
+    for known, name in ((True, "known"), (False, "unknown")):
+        part = [row[1] == row[2] for row in scored if row[0] is known]
+        assert len(part) > 50
+        assert figures[f"{name}_words"] == len(part)
+        assert figures[f"{name}_accuracy"] == pytest.approx(sum(part) / len(part))
+
+
+@pytest.mark.parametrize("beam", [None, 3])
+def test_translation(corpora, rows, beam):
+    task = tiny("translation")
+    figures = evaluate(task, Corpus(corpora["translation"]), beam=beam).results
+    texts = [answer["text"] for answer in pipeline("translation", task, beam=beam)(rows["sentence"])]
+    references = rows["translation"]
+    assert len(set(texts)) > 5
+    bleu = sacrebleu.corpus_bleu(texts, [references], lowercase=True, force=True).score
+    assert bleu > 0
+    assert figures["bleu"] == pytest.approx(bleu)
+    chrf = sacrebleu.metrics.CHRF(lowercase=True).corpus_score(texts, [references]).score
+    assert figures["chrf"] == pytest.approx(chrf)
+    assert figures["bleu_signature"].startswith("nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:")
+    assert figures["decoding"]["beam"] == (beam or 1)
+    assert task.decoding.beam == 1  # as it was
+
+    lengths = [len(text.split()) for text in rows["sentence"]]
+    ranges = {"0-5": (0, 5), "6-10": (6, 10), "11-15": (11, 15), "21-30": (21, 30)}
+    assert [entry["source_tokens"] for entry in figures["bleu_by_length"]] == list(ranges)
+    for entry in figures["bleu_by_length"]:
+        least, most = ranges[entry["source_tokens"]]
+        chosen = [i for i, length in enumerate(lengths) if least <= length <= most]
+        part = sacrebleu.corpus_bleu(
+            [texts[i] for i in chosen], [[references[i] for i in chosen]], lowercase=True, force=True
+        )
+        assert entry["sentences"] == len(chosen)
+        assert entry["bleu"] == pytest.approx(part.score)
+
+
+@torch.no_grad()
+def test_perplexity_is_teacher_forced_and_of_all_words(tasks, corpora, rows):
+    """Computed a pair and a word at a time, the end of sentence counted."""
+    task = tasks["translation"]
+    total = count = 0.0
+    for source, target in zip(rows["sentence"], rows["translation"], strict=True):
+        ids = task.processor.source.encode([source])[0][::-1]
+        state = task.model.encoder(torch.tensor(ids)[:, None])
+        shown = BOS
+        for token in [*task.processor.target.encode([target])[0], EOS]:
+            logits, state = task.model.decoder.step(torch.tensor([shown]), state)
+            total += F.cross_entropy(logits, torch.tensor([token])).item()
+            count += 1
+            shown = token
+    figures = evaluate(task, Corpus(corpora["translation"])).results
+    assert figures["loss"] == pytest.approx(total / count, rel=1e-4)
+    assert figures["perplexity"] == pytest.approx(math.exp(total / count), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_batch_size_and_a_second_time_change_nothing(tasks, corpora, name):
+    whole = evaluate(tasks[name], Corpus(corpora[name]))
+    for size in (1, 7, 7, 1000):
+        assert close(evaluate(tasks[name], Corpus(corpora[name]), batch_size=size).results, whole.results)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_can_go_on_after_an_evaluation(tasks, corpora, name):
+    """What was made without gradients must not stand in the way of training or of other metrics."""
+    task = tiny(name)
+    evaluate(task, Corpus(corpora[name]))
+    targets = {
+        "sentiment": {"label": ["0"]},
+        "tagging": {"upos": [["ADJ", "X"]]},
+        "translation": {"target": ["a"]},
+        "language_modeling": {"text": ["good film"]},
+    }
+    rows = task.processor.rows(["good film"]) | targets[name]
+    batch = task.processor.collate({"row": [0], **rows, **task.processor.encode(rows)})
+    task.update_metrics(batch, task.metrics("test"))
+    task.train().loss(batch).backward()
+
+
+# ------------------------------------------------------------------------------------------- where from
+
+
+@pytest.mark.parametrize(("name", "file"), [("sentiment", "test.tsv"), ("tagging", "test.conllu")])
+def test_a_single_file_is_the_split(tasks, corpora, name, file):
+    folder = evaluate(tasks[name], Corpus(corpora[name])).results
+    single = evaluate(tasks[name], Corpus(f"{corpora[name]}/{file}")).results
+    assert single == folder | {"data": f"{corpora[name]}/{file}"}
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "header"),
+    [
+        ("sentiment", {"text": "review", "label": "stars"}, "stars\treview"),
+        ("translation", {"source": "deutsch", "target": "english"}, "english\tdeutsch"),
+    ],
+)
+def test_columns_of_other_names(tasks, corpora, rows, tmp_path, name, columns, header):
+    first = rows["label" if name == "sentiment" else "translation"]
+    pairs = zip(first, rows["sentence"], strict=True)
+    path = tmp_path / "other.tsv"
+    path.write_text(header + "\n" + "".join(f"{one}\t{text}\n" for one, text in pairs))
+    figures = evaluate(tasks[name], Corpus(str(path)), columns=columns).results
+    assert figures == evaluate(tasks[name], Corpus(corpora[name])).results | {"data": str(path)}
+
+
+def test_built_in_and_max_examples(tasks):
+    figures = evaluate(tasks["translation"], Corpus(max_examples=20), split="validation").results
+    assert (figures["data"], figures["split"], figures["rows"]) == ("builtin", "validation", 20)
+
+
+FAULTS = [
+    (
+        "sentiment",
+        {"columns": {"colour": "x"}},
+        "a sentiment corpus has no column 'colour'; .* are text, label",
+    ),
+    ("tagging", {"columns": {"batching": "x"}}, "no column 'batching'; its columns are tokens, tags"),
+    ("translation", {"columns": {"text": "x"}}, "no column 'text'; its columns are source, target"),
+    ("sentiment", {"columns": {"text": "review"}}, "no column 'review'; the columns are text, label"),
+    ("sentiment", {"beam": 2}, "beam and n_best are for tasks that generate text, which sentiment is not"),
+    ("translation", {"beam": 0}, "beam must be between 1"),
+    ("sentiment", {"batch_size": 0}, "size must be between 1"),
+    ("sentiment", {"device": "abacus"}, "device abacus: cannot be used here"),
+    ("sentiment", {"split": "train"}, "no train split"),
+    ("sentiment", {"split": "best"}, "no test split 'best'; found test"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "message"), FAULTS)
+def test_settings_that_do_not_fit(tasks, corpora, name, options, message):
+    with pytest.raises(UsageError, match=message):
+        evaluate(tasks[name], Corpus(corpora[name]), **options)
+
+
+def test_labels_that_the_model_has_not(tasks, tmp_path):
+    (tmp_path / "test.tsv").write_text("text\tlabel\ngood\t7\nbad\t0\n")
+    with pytest.raises(UsageError, match="label '7' is none of the model's: 0, 1, 2"):
+        evaluate(tasks["sentiment"], Corpus(str(tmp_path / "test.tsv")))
+    (tmp_path / "test.conllu").write_text("1\tgood\t_\tADV\t_\t_\t_\t_\t_\t_\n\n")
+    with pytest.raises(UsageError, match="tag 'ADV' is none of the model's: ADJ, NOUN, VERB, X"):
+        evaluate(tasks["tagging"], Corpus(str(tmp_path / "test.conllu")))
+
+
+# -------------------------------------------------------------------------------------- what comes out
+
+
+def strict(text):
+    def constant(value):
+        raise AssertionError(f"{value} is not standard JSON")
+
+    return json.loads(text, parse_constant=constant)
+
+
+def test_nothing_measured_is_still_standard_json(tasks, tmp_path):
+    """All words without a tag: there is no loss, and 0/0 must not come out as NaN."""
+    path = tmp_path / "test.conllu"
+    path.write_text("1\tgood\t_\t_\t_\t_\t_\t_\t_\t_\n\n")
+    report = evaluate(tasks["tagging"], Corpus(str(path)))
+    assert strict(json.dumps(report.results))["loss"] is None
+    assert "loss" not in report.table().split("\n\n")[0]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_reports_are_standard_json(tasks, corpora, name):
+    figures = evaluate(tasks[name], Corpus(corpora[name])).results
+    assert strict(json.dumps(figures, allow_nan=False)) == figures
+
+
+def test_table():
+    classes = [{"class": "a", "f1": 0.5, "support": 3}, {"class": "longer", "f1": None, "support": 12}]
+    figures = {
+        "task": "x",
+        "rows": 7,
+        "bleu": 12.34567,
+        "mse": 1.23456e-7,
+        "none": None,
+        "classes": classes,
+        "labels": ["a"],
+    }
+    assert Report(figures).table() == (
+        "task                 x\n"
+        "rows                 7\n"
+        "bleu                 12.3457\n"
+        "mse                  1.235e-07\n"
+        "\n"
+        " class      f1  support\n"
+        "     a  0.5000        3\n"
+        "longer    None       12"
+    )
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_pictures(tasks, corpora, name, tmp_path):
+    if name == "language_modeling":
+        pytest.skip("it has none")
+    picture = "bleu_by_length.png" if name == "translation" else "confusion_matrix.png"
+    evaluate(tasks[name], Corpus(corpora[name]), pictures=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [picture]
+    with Image.open(tmp_path / picture) as image:
+        assert min(image.size) > 200
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 20
+
+
+# ------------------------------------------------------------------------------------------- the script
+
+
+def script(monkeypatch, *arguments):
+    """The script's exit code, run in this process."""
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+    try:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    except SystemExit as leave:
+        return leave.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def model(tasks, tmp_path_factory):
+    return save_pretrained(tasks["sentiment"], tmp_path_factory.mktemp("model") / "model")
+
+
+def test_script(model, corpora, rows, tmp_path, monkeypatch, capsys):
+    data = tmp_path / "x.tsv"
+    pairs = zip(rows["label"], rows["sentence"], strict=True)
+    data.write_text("stars\treview\n" + "".join(f"{label}\t{text}\n" for label, text in pairs))
+    out = tmp_path / "a" / "out"
+    columns = ("--columns", "text=review", "label=stars")
+    assert script(monkeypatch, model, "--data", data, *columns, "--output", out, "--batch-size", 9) == 0
+    captured = capsys.readouterr()
+    figures = strict(captured.out)
+    expected = evaluate(model, Corpus(corpora["sentiment"])).results
+    assert close(figures, expected | {"data": str(data)})
+    assert strict((out / "report.json").read_text()) == figures
+    assert {path.name for path in out.iterdir()} == {"report.json", "confusion_matrix.png"}
+    assert "accuracy" in captured.err
+    assert script(monkeypatch, model, "--data", data, *columns, "--max-examples", 10) == 0
+    assert strict(capsys.readouterr().out)["rows"] == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--columns", "text"), "--columns text: give NAME=COLUMN, such as text=review"),
+        (("--max-examples", "0"), "max_examples must be between 1"),
+        (("--data", "missing.tsv"), "missing.tsv: no such file"),
+        (("--output", "file"), "file: File exists"),
+        (("--output", "file/folder"), "Not a directory"),
+    ],
+)
+def test_script_faults_are_one_line_and_code_2(
+    model, corpora, tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    assert script(monkeypatch, model, "--data", corpora["sentiment"], *arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("nlp-rnn: error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_script_as_a_process(model, corpora, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(model), "--data", corpora["sentiment"]],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert close(strict(done.stdout), evaluate(model, Corpus(corpora["sentiment"])).results)
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,432 @@
+"""A stream of text in, a stream of answers out: one a line, in order, whatever is in the lines."""
+
+import io
+import json
+import logging
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nlp_rnn
+from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
+from nlp_rnn.inference.pipelines import pipeline
+from nlp_rnn.inference.prediction import predict
+from nlp_rnn.tasks import TASKS as EVERY_TASK
+from nlp_rnn.tasks import BeamSettings
+from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.pretrained import save_pretrained
+from nlp_rnn.tasks.sentiment.data import SentimentProcessor
+from nlp_rnn.tasks.tagging.data import TaggingProcessor
+from nlp_rnn.tasks.translation.data import TranslationProcessor
+
+TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.input_description == "text"}
+TEXTS = ["i work at google .", "the work is not good , but the film is .", "good", "a b c d e f", "", "!"]
+SCRIPT = Path(__file__).parents[2] / "scripts" / "predict.py"
+
+
+def tiny(name):
+    torch.manual_seed(3)
+    every = VocabularySettings(min_frequency=1)
+    words = Vocabulary.train(TEXTS, every)
+    options = {}
+    if name == "sentiment":
+        processor = SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 20)
+    elif name == "tagging":
+        sentences = Vocabulary.train_on_words([text.split() for text in TEXTS], every)
+        letters = Vocabulary.train(TEXTS, VocabularySettings("char", False, 1))
+        processor = TaggingProcessor(sentences, ["ADJ", "NOUN", "VERB"], letters, 20, 8)
+    elif name == "language_modeling":
+        processor = LanguageModelingProcessor(words, max_length=20)
+    else:
+        processor = TranslationProcessor(words, words, True, 20)
+    if name in ("translation", "language_modeling"):
+        options = {"decoding": BeamSettings(max_output=8)}
+    task = TASKS[name](processor, embedding_dim=8, hidden_dim=8, **options).eval()
+    with torch.no_grad():
+        for parameter in task.parameters():
+            parameter.mul_(2)
+    return task
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A model folder of each task."""
+    home = tmp_path_factory.mktemp("models")
+    return {name: save_pretrained(tiny(name), home / name) for name in TASKS}
+
+
+@pytest.fixture(scope="module")
+def labels(models):
+    """The sentiment model's label of a text, asked alone: what each line's answer must be."""
+    ask = pipeline("sentiment", models["sentiment"])
+    return lambda text: ask(text)["label"]
+
+
+@pytest.fixture
+def answers(models, tmp_path):
+    """The lines that a model writes for bytes in a file."""
+
+    def ask(content, name="sentiment", **options):
+        source, output = tmp_path / "in.txt", tmp_path / "out.txt"
+        source.write_bytes(content)
+        predict(models[name], str(source), str(output), **options)
+        text = output.read_bytes().decode("utf-8")
+        assert text == "" or text.endswith("\n")
+        return text.split("\n")[:-1]
+
+    return ask
+
+
+def as_bytes(texts, end="\n"):
+    return "".join(text + end for text in texts).encode()
+
+
+# ---------------------------------------------------------------------------------------- what comes out
+
+
+def test_one_answer_a_line_in_order(models, answers):
+    texts = [f"{text} {'good ' * (number % 7)}" for number, text in enumerate(TEXTS * 20)]
+    labels = [answer["label"] for answer in pipeline("sentiment", models["sentiment"])(texts)]
+    assert len(set(labels)) == 2  # else their order would show nothing
+    assert answers(as_bytes(texts)) == labels
+    assert answers(as_bytes(texts), batch_size=3) == labels
+    tags = pipeline("tagging", models["tagging"])(texts)
+    assert answers(as_bytes(texts), "tagging") == [" ".join(answer["tags"]) for answer in tags]
+    translations = pipeline("translation", models["translation"])(texts)
+    assert answers(as_bytes(texts), "translation") == [answer["text"] for answer in translations]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_json_lines(models, answers, name):
+    expected = pipeline(name, models[name])(TEXTS)
+
+    def constant(value):
+        raise AssertionError(f"{value} is not standard JSON")
+
+    lines = answers(as_bytes(TEXTS), name, as_json=True)
+    found = [json.loads(line, parse_constant=constant) for line in lines]
+    assert [answer.keys() for answer in found] == [answer.keys() for answer in expected]
+    for key in {"label", "tags", "text"} & set(found[0]):
+        assert [answer[key] for answer in found] == [answer[key] for answer in expected]
+
+
+def test_beam_and_n_best(answers):
+    lines = answers(as_bytes(TEXTS), "translation", as_json=True, beam=4, n_best=3)
+    assert [len(json.loads(line)["n_best"]) for line in lines] == [3] * len(TEXTS)
+    assert len(answers(as_bytes(TEXTS), "translation", beam=3)) == len(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("translation", {"n_best": 2}, "shown as JSON alone"),
+        ("tagging", {"as_json": True, "conllu": True}, "JSON or CoNLL-U: choose one"),
+        ("sentiment", {"conllu": True}, "CoNLL-U is for taggers; .* is for sentiment"),
+        ("sentiment", {"beam": 2}, "are for tasks that generate text, which sentiment is not"),
+        ("sentiment", {"batch_size": 0}, "batch size must be between 1"),
+    ],
+)
+def test_settings_that_do_not_fit(answers, name, options, message):
+    with pytest.raises(UsageError, match=message):
+        answers(b"good\n", name, **options)
+
+
+# ----------------------------------------------------------------------------------------- what goes in
+
+
+LINES = {
+    "nothing": (b"", []),
+    "one empty line": (b"\n", [""]),
+    "no end of the last line": (b"good\nfilm", ["good", "film"]),
+    "empty lines keep their place": (b"\n\ngood\n \n\n", ["", "", "good", " ", ""]),
+    "CRLF": (b"good\r\n\r\nfilm\r\n", ["good", "", "film"]),
+    "byte-order mark": (b"\xef\xbb\xbfgood\nfilm\n", ["good", "film"]),
+    "byte-order mark alone": (b"\xef\xbb\xbf", []),
+    "a mark inside": ("good\n\ufefffilm\n".encode(), ["good", "\ufefffilm"]),
+    "bare CR": (b"good\rfilm\n", ["good\rfilm"]),
+    "other line ends": ("a\u2028b\u0085c\u2029\f\v\x1cd\n".encode(), ["a\u2028b\u0085c\u2029\f\v\x1cd"]),
+    "NUL": (b"go\0od\n\0\n", ["go\0od", "\0"]),
+    "special tokens": (b"<pad>\n<bos> good <eos>\n", ["<pad>", "<bos> good <eos>"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("case", LINES)
+def test_lines(models, answers, name, case):
+    content, texts = LINES[case]
+    key = {"sentiment": "label", "tagging": "tags"}.get(name, "text")
+    expected = [answer[key] for answer in pipeline(name, models[name])(texts)]
+    found = [json.loads(line) for line in answers(content, name, as_json=True)]
+    assert [answer[key] for answer in found] == expected
+    assert len(answers(content, name)) == len(texts)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")), max_size=5),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_any_lines(models, tmp_path_factory, texts, end):
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "in").write_bytes(as_bytes(texts, end))
+    predict(models["translation"], str(folder / "in"), str(folder / "out"))
+    assert (folder / "out").read_bytes().count(b"\n") == len(texts)
+
+
+def test_nul_is_counted_in_one_warning(answers, caplog):
+    with caplog.at_level(logging.WARNING):
+        answers(b"a\0b\n\0\0\n")
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].endswith("in.txt: kept 3 NUL character(s) as text")
+
+
+def test_long_lines_are_cut_with_one_warning(answers, caplog):
+    with caplog.at_level(logging.WARNING):
+        lines = answers(b"good " * 200_000 + b"\ngood\n" + b"good " * 30 + b"\n", batch_size=1)
+    assert len(lines) == 3
+    assert caplog.messages == ["2 texts cut to the maximum length of 20 tokens"]
+
+
+@pytest.mark.parametrize("rows", [1, 3000])
+def test_invalid_utf8_is_named_and_nothing_is_left(models, tmp_path, rows):
+    source = tmp_path / "in.txt"
+    good = "gööd\r\n".encode() * rows
+    source.write_bytes(good + b"ab\xffc\nmore\n")
+    with pytest.raises(UsageError) as caught:
+        predict(models["sentiment"], str(source), str(tmp_path / "out.txt"))
+    assert str(source) in str(caught.value)
+    assert f"line {rows + 1}: invalid UTF-8 at byte offset {len(good) + 2}" in str(caught.value)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_what_is_no_file_is_refused(models, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in (
+        ("missing", "no such file"),
+        ("", "is a directory"),
+        ("pipe", "not a regular file"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            predict(models["sentiment"], str(tmp_path / name), str(tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+# ----------------------------------------------------------------------------------------- where it goes
+
+
+def test_the_output_appears_when_it_is_whole(models, tmp_path, monkeypatch):
+    source, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_bytes(as_bytes(TEXTS * 30))
+    output.write_text("as before\n")
+    seen = []
+    task = TASKS["sentiment"]
+    answer = task.answer
+
+    def watching(self, batch):
+        seen.append(output.read_text())
+        return answer(self, batch)
+
+    monkeypatch.setattr(task, "answer", watching)
+    predict(models["sentiment"], str(source), str(output), batch_size=1)
+    assert len(seen) == 180
+    assert set(seen) == {"as before\n"}
+    assert output.read_text().count("\n") == 180
+
+    source.write_bytes(b"good\n\xff\n")
+    whole = output.read_text()
+    with pytest.raises(UsageError):
+        predict(models["sentiment"], str(source), str(output))
+    assert output.read_text() == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "out.txt"}
+
+
+def test_the_output_may_be_the_input(models, tmp_path, labels):
+    file = tmp_path / "file.txt"
+    file.write_bytes(as_bytes(TEXTS))
+    predict(models["sentiment"], str(file), str(file))
+    assert file.read_text().split() == [labels(text) for text in TEXTS]
+
+
+def test_outputs_that_cannot_be(models, tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_bytes(b"good\n")
+    for output, message in (
+        (tmp_path, "is a directory; give a file"),
+        (tmp_path / "missing" / "out", r"out: cannot be written \(No such file or directory\)"),
+        (source / "out", r"out: cannot be written \(Not a directory\)"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            predict(models["sentiment"], str(source), str(output))
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_links_and_devices_stay_what_they_are(models, tmp_path, labels):
+    source, link, target = tmp_path / "in.txt", tmp_path / "link", tmp_path / "target"
+    source.write_bytes(b"good\n")
+    link.symlink_to(target)
+    predict(models["sentiment"], str(source), str(link))
+    assert link.is_symlink()
+    assert target.read_text() == labels("good") + "\n"
+    # A device of its own, which nothing is renamed over: a pseudo-terminal.
+    ours, theirs = os.openpty()
+    name = os.ttyname(theirs)
+    predict(models["sentiment"], str(source), name)
+    assert os.read(ours, 100).decode().split() == [labels("good")]
+    assert Path(name).is_char_device()
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_standard_input_and_output(models, monkeypatch, capsysbinary, labels):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(as_bytes(TEXTS, "\r\n"))))
+    predict(models["sentiment"])
+    captured = capsysbinary.readouterr()
+    assert captured.out == as_bytes(labels(text) for text in TEXTS)
+    assert captured.err == b""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n\xe4\n")))
+    with pytest.raises(UsageError, match="standard input, line 2: invalid UTF-8 at byte offset 2"):
+        predict(models["sentiment"])
+
+
+def test_someone_who_types_gets_each_answer_at_once(models, monkeypatch, capsys):
+    """On a terminal an answer comes before the next line is read."""
+
+    class Terminal(io.BytesIO):
+        def isatty(self):
+            return True
+
+        def __next__(self):
+            counts.append(capsys.readouterr().out.count("\n"))
+            return super().__next__()
+
+    counts = []
+    stdin = type("Stdin", (), {"buffer": Terminal(b"good\nfilm\nwork\n")})
+    monkeypatch.setattr(sys, "stdin", stdin)
+    predict(models["sentiment"])
+    assert counts == [0, 1, 1, 1]
+
+
+# --------------------------------------------------------------------------------------------- CoNLL-U
+
+
+def untagged(line):
+    """A line of CoNLL-U without its UPOS column, if it is a word's."""
+    columns = line.split(b"\t")
+    if len(columns) == 10 and columns[0].removeprefix(b"\xef\xbb\xbf").isdigit():
+        columns[3] = b""
+    return b"\t".join(columns)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.rstrip(b"\n"),
+    ],
+    ids=["as it is", "CRLF", "byte-order mark", "no final blank line"],
+)
+def test_conllu_comes_back_but_for_upos(models, shared_data, tmp_path, change):
+    lines = (shared_data / "ud_english_ewt" / "test.conllu").read_bytes().split(b"\n")
+    content = change(b"\n".join(lines[:6000]))
+    source, output = tmp_path / "in.conllu", tmp_path / "out.conllu"
+    source.write_bytes(content)
+    predict(models["tagging"], str(source), str(output), conllu=True)
+    before, after = content.split(b"\n"), output.read_bytes().split(b"\n")
+    assert list(map(untagged, before)) == list(map(untagged, after))
+    words = [line.split(b"\t") for line in after if untagged(line) != line]
+    assert len(words) > 4000
+    assert {columns[3] for columns in words} <= {b"ADJ", b"NOUN", b"VERB", b"_"}
+    # Ranges and empty nodes are there, and keep what stands in that column.
+    assert any(b"-" in line.split(b"\t")[0] for line in before if line[:1].isdigit())
+
+
+CONLLU = "# text = good film\n1-2\tgoodfilm\t_\t_\t_\t_\t_\t_\t_\t_\n1\tgood\tx\tX\t_\t_\t_\t_\t_\t_\n2\tfilm\ty\tX\t_\t_\t_\t_\t_\t_\n2.1\tnode\t_\tX\t_\t_\t_\t_\t_\t_\n\n"  # noqa: E501
+
+
+def test_conllu_tags_are_the_words_own(models, answers):
+    """Of the words alone, not of ranges and empty nodes; beyond the longest sentence there is no tag."""
+    good, film = pipeline("tagging", models["tagging"])("good film")["tags"]
+    tags = [line.split("\t")[3] for line in answers(CONLLU.encode(), "tagging", conllu=True) if "\t" in line]
+    assert tags == ["_", good, film, "X"]
+    rows = "".join(f"{number}\tgood\t_\tX\t_\t_\t_\t_\t_\t_\n" for number in range(1, 26)) + "\n"
+    tags = [line.split("\t")[3] for line in answers(rows.encode(), "tagging", conllu=True) if "\t" in line]
+    assert tags[20:] == ["_"] * 5
+    assert "_" not in tags[:20]
+
+
+def test_ragged_conllu_is_named_and_nothing_is_left(models, tmp_path):
+    source = tmp_path / "in.conllu"
+    source.write_text(CONLLU + "1\tgood\tX\n")
+    with pytest.raises(
+        UsageError, match=r"in\.conllu, line 7: 10 columns separated by tabs expected, 3 found"
+    ):
+        predict(models["tagging"], str(source), str(tmp_path / "out"), conllu=True)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+# ------------------------------------------------------------------------------------------- the script
+
+
+def script(monkeypatch, *arguments):
+    """The script's exit code, run in this process."""
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    try:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    except SystemExit as leave:
+        return leave.code
+    return 0
+
+
+def test_script_options(models, tmp_path, monkeypatch, capsys, labels):
+    (tmp_path / "in.txt").write_bytes(as_bytes(TEXTS))
+    (tmp_path / "in.conllu").write_text(CONLLU)
+    out = tmp_path / "out"
+    assert script(monkeypatch, models["sentiment"], tmp_path / "in.txt") == 0
+    assert capsys.readouterr().out.split() == [labels(text) for text in TEXTS]
+    beam = ("--json", "--beam", 3, "--n-best", 2, "--batch-size", 2)
+    assert script(monkeypatch, models["translation"], tmp_path / "in.txt", "--output", out, *beam) == 0
+    assert [len(json.loads(line)["n_best"]) for line in out.read_text().splitlines()] == [2] * len(TEXTS)
+    assert script(monkeypatch, models["tagging"], tmp_path / "in.conllu") == 0  # by its name
+    assert capsys.readouterr().out.startswith("# text = good film\n1-2\tgoodfilm\t_\t_\t")
+
+
+def test_script_faults_are_one_line_and_code_2(models, tmp_path, monkeypatch, capsys):
+    for arguments in ((tmp_path / "none",), (models["sentiment"], tmp_path / "none.txt")):
+        assert script(monkeypatch, *arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith(f"nlp-rnn: error: {arguments[-1]}: no such ")
+        assert captured.err.count("\n") == 1
+
+
+def test_script_as_a_process(models, tmp_path, labels):
+    """From elsewhere, without a cache, in a C locale; nothing but answers on standard output."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(models["sentiment"]), "--json", "-"],
+        input=as_bytes([*TEXTS, "größe\u2028x"]),
+        capture_output=True,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(nlp_rnn.__file__).parents[1]),
+            "NLP_RNN_CACHE": "nowhere",
+            "LC_ALL": "C",
+            "PYTHONUTF8": "0",
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    found = [json.loads(line)["label"] for line in done.stdout.decode().split("\n")[:-1]]
+    assert found == [labels(text) for text in [*TEXTS, "größe\u2028x"]]
+    assert list(tmp_path.iterdir()) == []

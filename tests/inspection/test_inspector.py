@@ -1,0 +1,299 @@
+"""What is shown of a model is what the model computes."""
+
+import csv
+import itertools
+import logging
+import runpy
+import sys
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+import torch
+
+from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
+from nlp_rnn.inference.pipelines import pipeline
+from nlp_rnn.inspection import inspector as inspection
+from nlp_rnn.inspection.files import write
+from nlp_rnn.inspection.inspector import EXPLODING, inspect
+from nlp_rnn.models.layers.cells import CELLS
+from nlp_rnn.models.layers.quantization import quantize
+from nlp_rnn.tasks import TASKS, Optimization, Tagging
+from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.pretrained import save_pretrained
+from nlp_rnn.tasks.sentiment.data import SentimentProcessor
+from nlp_rnn.tasks.tagging.data import TaggingProcessor
+from nlp_rnn.tasks.translation.data import TranslationProcessor
+
+TEXT = "the work is not good , but the film is"
+TOKENS = TEXT.split()
+SCRIPT = Path(__file__).parents[2] / "scripts" / "inspect_model.py"
+NAMES = ("sentiment", "tagging", "translation", "language_modeling")
+
+
+def tiny(name, cell="lstm", **options):
+    torch.manual_seed(3)
+    every = VocabularySettings(min_frequency=1)
+    words = Vocabulary.train([TEXT], every)
+    if name == "sentiment":
+        processor = SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 20)
+    elif name == "tagging":
+        letters = Vocabulary.train([TEXT], VocabularySettings("char", False, 1))
+        sentences = Vocabulary.train_on_words([TOKENS], every)
+        processor = TaggingProcessor(sentences, ["ADJ", "NOUN", "VERB"], letters, 20, 8)
+    elif name == "translation":
+        processor = TranslationProcessor(words, words, True, 20)
+    else:
+        processor = LanguageModelingProcessor(words)
+    options = {"embedding_dim": 6, "hidden_dim": 5, "num_layers": 2, "cell": cell, **options}
+    return TASKS[name](processor, **options).eval()
+
+
+def close(found, expected):
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_a_model_with_gates_biased_for_memory_is_compared_with_one_without_gates():
+    found = inspect(tiny("sentiment", optimization=Optimization(memory=20)), TEXT)
+    assert [gradients.model for gradients in found.gradients][2] == "rnn, untrained"
+
+
+@pytest.mark.parametrize(("name", "cell"), itertools.product(NAMES, CELLS))
+def test_hidden_states_are_the_models_own(name, cell):
+    task = tiny(name, cell)
+    rnn = getattr(task.model, "encoder", task.model).rnn
+    heard = []
+    handle = rnn.register_forward_hook(lambda module, given, said: heard.append(said[0]))
+    pipeline(name, task)(TEXT)
+    handle.remove()
+    found = inspect(task, TEXT)
+    read = {"translation": TOKENS[::-1], "language_modeling": ["<bos>", *TOKENS]}
+    assert found.tokens == read.get(name, TOKENS)
+    top = found.hidden[:, -2 if found.bidirectional else -1 :]  # [T, directions, H]
+    said = heard[0][:, 0]
+    assert len(said) == len(TOKENS)  # a language model takes the last token as the first step of its answer
+    close(top.flatten(1)[: len(said)], said)
+    assert len(found.places()) == found.hidden.size(1) == 2 * (1 + found.bidirectional)
+    assert (
+        found.gates.keys()
+        == {
+            "rnn": set(),
+            "gru": {"reset", "update", "candidate"},
+            "lstm": {"input", "forget", "output", "cell", "candidate"},
+            "mingru": {"update", "candidate"},
+            "minlstm": {"input", "forget", "candidate"},
+        }[cell]
+    )
+    assert all(values.shape == found.hidden.shape for values in found.gates.values())
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_running_sentiment_is_the_answer_to_each_beginning(bidirectional, pooling, monkeypatch):
+    monkeypatch.setattr(inspection, "_PREFIXES_AT_ONCE", 4)
+    task = tiny("sentiment", bidirectional=bidirectional, pooling=pooling)
+    found = inspect(task, TEXT)
+    beginnings = [" ".join(TOKENS[:end]) for end in range(1, len(TOKENS) + 1)]
+    answers = pipeline("sentiment", task)(beginnings)
+    close(found.probabilities, torch.tensor([list(answer["scores"].values()) for answer in answers]))
+
+
+def test_tag_probabilities_are_the_answer():
+    task = tiny("tagging")
+    found = inspect(task, TEXT)
+    close(found.probabilities.sum(1), torch.ones(len(TOKENS)))
+    answer = pipeline("tagging", task)(TEXT)
+    best, tags = found.probabilities.max(1)
+    close(best, torch.tensor(answer["scores"]))
+    assert [found.labels[tag] for tag in tags] == answer["tags"]
+    assert inspect(tiny("translation"), TEXT).probabilities is None
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_at_the_end_follow_from_the_last_layer(cell):
+    """There d loss / d h is W' (p - y), y what the model answers."""
+    for name, bidirectional in (("sentiment", False), ("sentiment", True), ("tagging", True)):
+        task = tiny(name, cell, bidirectional=bidirectional)
+        found = inspect(task, TEXT)
+        own = found.gradients[0]
+        assert (own.model, own.trained) == (f"{cell}, trained", True)
+        p = found.probabilities[-1].double()
+        gradient = (p - (p == p.max()).double()) @ task.model.fc_out.weight.double()
+        close(own.norms[-1, -2 if bidirectional else -1], gradient[:5].norm())
+        assert own.norms.shape == (len(TOKENS), found.hidden.size(1))
+
+
+def test_gradients_equal_those_of_a_pushed_state():
+    """The norm at a step is the steepest change of the loss when that step's state is moved."""
+    task = tiny("sentiment", "gru", bidirectional=False, num_layers=1)
+    found = inspect(task, TEXT).gradients[0].norms[:, 0]
+    model, rnn = task.model.double(), task.model.rnn
+    tokens = torch.tensor(task.processor.tokens.encode([TEXT])).t()
+    inputs = model.embedding(tokens).detach()
+    label = model(tokens).argmax(-1)
+    for step in (0, 4, 9):
+        before = rnn(inputs[: step + 1])[1][0].detach().requires_grad_()
+        last = rnn(inputs[step + 1 :], (before,))[1][0] if step < 9 else before
+        loss = torch.nn.functional.cross_entropy(model.fc_out(last[-1]), label)
+        (gradient,) = torch.autograd.grad(loss, before)
+        torch.testing.assert_close(found[step], gradient.norm(), rtol=1e-6, atol=0)
+
+
+def test_untrained_gradients_vanish_and_those_of_large_weights_explode():
+    task = tiny("sentiment", "lstm", hidden_dim=32, bidirectional=False, num_layers=1)
+    long = " ".join(TOKENS * 2)
+    curves = {each.model: each for each in inspect(task, long).gradients}
+    exploding = f"rnn, untrained, spectral radius {EXPLODING:g}"
+    untrained = [f"{cell}, untrained" for cell in ("lstm", "rnn", "gru")]
+    assert list(curves) == ["lstm, trained", *untrained, exploding]
+    assert [each.trained for each in curves.values()] == [True, False, False, False, False]
+    for name in untrained:
+        assert curves[name].norms[0] < 1e-2 * curves[name].norms[-1]
+    assert curves[exploding].norms[0] > 10 * curves[exploding].norms[-1]
+    scaled = tiny("sentiment", "rnn").model.rnn
+    inspection._scale(scaled, EXPLODING)
+    for _, weight, *_ in scaled.all_weights:
+        close(torch.linalg.eigvals(weight).abs().max(), torch.tensor(EXPLODING))
+
+
+def test_the_model_and_the_random_numbers_stay_as_they_were():
+    task = tiny("tagging").train()
+    before, kind = {name: value.clone() for name, value in task.state_dict().items()}, str(task.model)
+    state = torch.get_rng_state()
+    first, second = inspect(task, TEXT), inspect(task, TEXT)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert task.model.training
+    assert str(task.model) == kind
+    assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
+    for one, two in zip(first.gradients, second.gradients, strict=True):
+        assert torch.equal(one.norms, two.norms)
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "format"),
+    [("sentiment", "rnn", "csv"), ("tagging", "lstm", "parquet"), ("translation", "gru", "csv")],
+)
+def test_files_hold_the_numbers(tmp_path, name, cell, format):
+    found = inspect(tiny(name, cell, num_layers=1), TEXT)
+    folder = tmp_path / "a" / "b"
+    paths = write(found, folder, format)
+    assert sorted(folder.iterdir()) == sorted(paths)
+    tables = {f"hidden.{format}", f"gradients.{format}"}
+    tables |= {f"gates.{format}"} if found.gates else set()
+    tables |= {f"probabilities.{format}"} if found.probabilities is not None else set()
+    pictures = {"hidden.png", "gradients.png"} | {
+        f"gates_layer{layer}_{way}.png" for layer, way in (found.places() if found.gates else [])
+    }
+    pictures |= {"probabilities.png"} if found.probabilities is not None else set()
+    assert {path.name for path in paths} == tables | pictures
+    for picture in pictures:
+        assert (folder / picture).read_bytes()[:4] == b"\x89PNG"
+
+    def read(table):
+        if format == "csv":
+            with open(folder / f"{table}.csv", newline="", encoding="utf-8") as file:
+                return list(csv.DictReader(file))
+        return pyarrow.parquet.read_table(folder / f"{table}.parquet").to_pylist()
+
+    places = found.places()
+    rows = read("hidden")
+    assert len(rows) == found.hidden.numel()
+    for row in rows:
+        step, k, unit = (
+            int(row["step"]),
+            places.index((int(row["layer"]), row["direction"])),
+            int(row["unit"]),
+        )
+        assert row["token"] == found.tokens[step]
+        assert float(row["value"]) == pytest.approx(float(found.hidden[step, k, unit]), rel=1e-5)
+    for row in read("gates") if found.gates else []:
+        step, k, unit = (
+            int(row["step"]),
+            places.index((int(row["layer"]), row["direction"])),
+            int(row["unit"]),
+        )
+        value = float(found.gates[row["gate"]][step, k, unit])
+        assert float(row["value"]) == pytest.approx(value, rel=1e-5)
+    norms = {each.model: each.norms for each in found.gradients}
+    rows = read("gradients")
+    assert len(rows) == len(norms) * len(found.tokens) * len(places)
+    for row in rows:
+        value = float(
+            norms[row["model"]][int(row["step"]), places.index((int(row["layer"]), row["direction"]))]
+        )
+        assert float(row["norm"]) == pytest.approx(value, rel=1e-9, abs=0)
+    for row in read("probabilities") if found.probabilities is not None else []:
+        value = float(found.probabilities[int(row["step"]), found.labels.index(row["label"])])
+        assert float(row["probability"]) == pytest.approx(value, rel=1e-5)
+
+
+def test_one_word_and_many_units(tmp_path, monkeypatch):
+    found = inspect(tiny("sentiment", hidden_dim=70, num_layers=1, bidirectional=False), "film")
+    drawn = []
+    monkeypatch.setattr("nlp_rnn.inspection.files.heat_maps", lambda maps, tokens, out: drawn.append(maps))
+    found.hidden[0, 0, :] = torch.randn(70)
+    write(found, tmp_path)
+    (hidden,), gates = drawn
+    assert hidden.title == "hidden state, layer 0, forward (64 of 70 units: those that vary most)"
+    assert hidden.values.shape == (64, 1)
+    assert [panel.rows for panel in gates] == [hidden.rows] * 4  # the same units in every panel
+    close(hidden.values[:, 0], found.hidden[0, 0, [int(row) for row in hidden.rows]])
+
+
+# --------------------------------------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", ["", "  \n\u00a0"])
+def test_a_text_without_words_is_refused(name, text):
+    with pytest.raises(UsageError, match="no words: give a sentence"):
+        inspect(tiny(name), text)
+
+
+def test_refusals(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="is no text: 7"):
+        inspect(tiny("sentiment"), 7)
+    int8 = tiny("sentiment")
+    quantize(int8.model)
+    with pytest.raises(UsageError, match="int8: look into the model that they were made from"):
+        inspect(int8, TEXT)
+    found = inspect(tiny("sentiment", "rnn"), "film")
+    with pytest.raises(UsageError, match="format must be one of csv, parquet, not 'tsv'"):
+        write(found, tmp_path / "out", "tsv")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file: cannot be written"):
+        write(found, tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    monkeypatch.delattr(Tagging, "probe")
+    with pytest.raises(
+        UsageError, match="a model for tagging cannot be inspected: give a model that reads text"
+    ):
+        inspect(tiny("tagging"), TEXT)
+
+
+def test_a_long_text_is_cut_with_one_warning(caplog):
+    with caplog.at_level(logging.WARNING):
+        found = inspect(tiny("sentiment"), " ".join(TOKENS * 5))
+    assert len(found.tokens) == 20
+    assert [record.message for record in caplog.records] == ["1 texts cut to the maximum length of 20 tokens"]
+
+
+def test_the_script(tmp_path, monkeypatch, capsys):
+    model = save_pretrained(tiny("sentiment", "gru"), tmp_path / "model")
+
+    def run(*arguments):
+        command = [str(SCRIPT), str(model), *arguments, "--output", str(tmp_path / "out")]
+        monkeypatch.setattr(sys, "argv", command)
+        monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+
+    run(TEXT, "--format", "parquet")
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(map(str, (tmp_path / "out").iterdir()))
+    with pytest.raises(SystemExit, match="2"):
+        run(" ")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "nlp-rnn: error: the text has no words: give a sentence\n")

@@ -1,0 +1,88 @@
+"""Dropout: as many zeros as asked for, drawn by torch's generator, the same on the way back."""
+
+import pytest
+import torch
+from torch import nn
+
+from nlp_rnn.models.layers.dropout import Dropout, dropout
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_share_of_zeros_and_scale(p, dtype):
+    torch.manual_seed(0)
+    dropped = dropout(torch.ones(300, 301, dtype=dtype), p)
+    assert (dropped == 0).float().mean().item() == pytest.approx(p, abs=0.01)
+    assert dropped[dropped != 0].unique().float().item() == pytest.approx(1 / (1 - p), rel=1e-2)
+
+
+def test_neighbours_are_independent():
+    torch.manual_seed(0)
+    zero = (dropout(torch.ones(400, 400), 0.5) == 0).float() - 0.5
+    for shift in (1, 2, 3, 4, 8, 16):
+        for dimension in (0, 1):
+            assert abs((zero * zero.roll(shift, dimension)).mean().item()) < 0.25 * 0.02
+
+
+def test_gradient_passes_where_the_value_did():
+    input = torch.ones(50, 40, requires_grad=True)
+    output = dropout(input, 0.3)
+    output.sum().backward()
+    assert torch.equal(input.grad, output.detach())
+
+
+def test_the_seed_is_torchs():
+    draws = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        draws.append(dropout(torch.ones(64), 0.5))
+        draws.append(dropout(torch.ones(64), 0.5))
+    assert torch.equal(draws[0], draws[2])
+    assert torch.equal(draws[1], draws[3])
+    assert not torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[4])
+
+
+@pytest.mark.parametrize(("p", "training"), [(0.0, True), (0.5, False)])
+def test_nothing_to_do_draws_nothing(p, training):
+    input, before = torch.ones(3), torch.get_rng_state()
+    assert dropout(input, p, training) is input
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_everything_dropped():
+    assert dropout(torch.ones(3), 1.0).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (5,), (2, 3, 7)])
+def test_any_shape(shape):
+    assert dropout(torch.ones(shape), 0.5).shape == shape
+
+
+def test_the_module_prints_and_acts_as_torchs():
+    layer = Dropout(0.5)
+    assert repr(layer) == repr(nn.Dropout(0.5))
+    assert (layer(torch.ones(1000)) == 0).any()
+    assert torch.equal(layer.eval()(torch.ones(10)), torch.ones(10))
+
+
+@pytest.mark.parametrize("p", [0.3, 1.0])
+def test_locked_is_one_mask_for_all_steps(p):
+    torch.manual_seed(0)
+    input = torch.rand(7, 80, 90, requires_grad=True)
+    output = dropout(input, p, locked=True)
+    zero = output == 0
+    assert torch.equal(zero, zero[:1].expand_as(zero))
+    assert zero[0].float().mean().item() == pytest.approx(p, abs=0.02)
+    assert all(len(column.unique()) == (1 if p == 1 else 2) for column in (zero[0, 0], zero[0, :, 0]))
+    torch.testing.assert_close(output, torch.where(zero, 0, input / (1 - p)), atol=0, rtol=1e-4)
+    output.sum().backward()
+    assert torch.equal(input.grad == 0, zero)
+
+
+def test_the_locked_module():
+    layer = Dropout(0.5, locked=True)
+    assert repr(layer) == "Dropout(p=0.5, inplace=False, locked=True)"
+    zero = layer(torch.ones(3, 40, 5)) == 0
+    assert torch.equal(zero[0], zero[2])
+    assert torch.equal(layer.eval()(torch.ones(3, 4, 5)), torch.ones(3, 4, 5))
