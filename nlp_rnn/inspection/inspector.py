@@ -93,9 +93,9 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     if is_quantized(task.model):
         raise UsageError("the weights are int8: look into the model that they were made from")
     processor = task.processor
-    if not processor.is_input(text):
-        raise UsageError(f"the input is no {processor.input_description}: {text!a:.60}")
-    rows = processor.rows([text])
+    if not isinstance(text, str):
+        raise UsageError(f"the input is no text: {text!a:.60}")
+    rows = processor.rows([processor.parse(text)])
     rows = {"row": [0], **rows, **processor.encode(rows)}
     if not len(rows[processor.length_columns[0]][0]):
         raise UsageError("the text has no words: give a sentence")

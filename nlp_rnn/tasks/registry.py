@@ -106,6 +106,12 @@ def data_classes(name: str) -> tuple[type[DataModule], ...]:
     return tuple(getattr(import_module(row.module), kind) for kind in row.data)
 
 
+def load_tasks() -> None:
+    """Import every task."""
+    for row in ROWS.values():
+        import_module(row.module)
+
+
 def find_class(name: str) -> type | None:
     """The LightningModule or DataModule of any task by its class name; None if there is none."""
     for row in ROWS.values():

@@ -26,7 +26,7 @@ from nlp_rnn.files import check_writable
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.tasks import TASKS, Task
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
-from nlp_rnn.tasks.registry import data_classes
+from nlp_rnn.tasks.registry import data_classes, load_tasks
 from nlp_rnn.training.checks import check_pair, check_run, check_trainer, trust_only_own_classes
 from nlp_rnn.training.messages import readable, setting_names
 from nlp_rnn.training.prediction_writer import PredictionWriter
@@ -248,6 +248,7 @@ def run(arguments: list[str], command: str) -> None:
     """
     retain_freed_memory()
     trust_only_own_classes()
+    load_tasks()  # a class is known to the parser by its name once it is imported
     with fast_matmul():
         _CLI(arguments, command)
 
