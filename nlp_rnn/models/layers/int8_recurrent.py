@@ -106,7 +106,7 @@ class Int8Recurrent(Int8Weight):
             ValueError: the layer is bidirectional.
         """
         if self.bidirectional:
-            raise ValueError("a bidirectional layer cannot go step by step: it begins at both ends")
+            raise ValueError("a bidirectional layer cannot run step by step: it reads from both ends")
 
         def step(input: Tensor, state: State) -> tuple[Tensor, State]:
             output, state = self(input[None], state)

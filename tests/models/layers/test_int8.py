@@ -262,7 +262,7 @@ def test_training_is_refused(name, tmp_path):
 
 
 def test_both_directions_step_by_step_are_refused():
-    with pytest.raises(ValueError, match="cannot go step by step"):
+    with pytest.raises(ValueError, match="cannot run step by step"):
         pair("gru", True, 1)[1].stepwise()
 
 
