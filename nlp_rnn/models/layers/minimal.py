@@ -65,7 +65,7 @@ class _MinimalLayer(RecurrentLayer):
                 self.register_parameter(f"{name}_ih_l{layer}{suffix}", nn.Parameter(values))
 
     @property
-    def all_weights(self) -> list[list[Tensor]]:  # type: ignore[override]
+    def all_weights(self) -> list[list[Tensor]]:
         """Weight [num_gates * H, I] and bias [num_gates * H] of each layer and direction.
 
         The parameters have the names that they have in torch's layers.
