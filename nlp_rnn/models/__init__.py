@@ -1,4 +1,4 @@
-"""Tensors to scores: pure torch, no Lightning, no files."""
+"""Models: tensors in, scores out. Pure torch: no Lightning, no files."""
 
 from nlp_rnn.models.captioner import Captioner
 from nlp_rnn.models.classifier import Classifier

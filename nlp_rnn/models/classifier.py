@@ -1,4 +1,4 @@
-"""Many to one: a sequence of ids in, one score a class out."""
+"""Many to one: a sequence of token ids in, one score per class out."""
 
 from __future__ import annotations
 
@@ -16,10 +16,19 @@ POOLINGS = get_args(Pooling)
 
 
 class Classifier(nn.Module):
-    """Embedding, recurrent layers, pooling over time, linear.
+    """Embedding, recurrent layers, pooling over time, linear. Sequences are time-major, [T, B].
 
-    Pooling `last` takes the state at each end that the layers read towards; `mean` and `max` go over the
-    outputs of all the sequence's own steps.
+    Args:
+        vocab_size: number of token ids.
+        num_classes: number of classes.
+        embedding_dim: size of the token embeddings.
+        hidden_dim: H, the hidden size of the recurrent layers, per direction.
+        num_layers: number of recurrent layers.
+        dropout: probability of dropout on embeddings, between layers and before the output layer.
+        cell: a name in `CELLS`.
+        bidirectional: whether to read backwards too; D directions in all.
+        pooling: `last` takes the final state of each direction; `mean` and `max` are over the outputs of the
+            sequence's steps.
 
     Raises:
         ValueError: unknown cell or pooling.
@@ -42,26 +51,39 @@ class Classifier(nn.Module):
             raise ValueError(f"unknown pooling {pooling!r}: use one of {', '.join(POOLINGS)}")
         self.pooling = pooling
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
-        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers, dropout, bidirectional)
+        self.rnn = recurrent_layer(
+            cell,
+            embedding_dim,
+            hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
         self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
         self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """[T, B] int64 ids, [B] lengths (all T if left out) -> logits [B, num_classes].
+        """Score the classes of each sequence.
 
-        An empty sequence gets the scores of an all-zero summary.
+        Args:
+            tokens: [T, B] int64 ids.
+            lengths: [B]; all T if left out.
+
+        Returns:
+            Logits [B, num_classes]. An empty sequence is scored as a summary of zeros.
         """
         output, state = self.rnn(self.dropout(self.embedding(tokens)), lengths=lengths)  # [T, B, D * H]
         if lengths is None:
             lengths = torch.full((tokens.size(1),), tokens.size(0))
-        return self.fc_out(self.dropout(self._pool(output, state[0], lengths.to(output.device))))
+        logits: Tensor = self.fc_out(self.dropout(self._pool(output, state[0], lengths.to(output.device))))
+        return logits
 
     def initial_state(self, batch: int) -> State:
-        """Where `step` starts `batch` sequences: the layers' state, and behind it what is pooled so far."""
+        """The state before the first `step` of `batch` sequences: the layers' state, then the pooling's."""
         like = self.fc_out.bias
         state = self.rnn.initial_state(batch, like)
-        if self.pooling == "mean":  # the outputs' sum, and of how many
-            exact = torch.float32 if like.device.type == "mps" else torch.float64  # which MPS has not
+        if self.pooling == "mean":  # the sum of the outputs, and their number
+            exact = torch.float32 if like.device.type == "mps" else torch.float64  # MPS has no float64
             sums = like.new_zeros(batch, self.rnn.hidden_size, dtype=exact)
             return *state, sums, sums[:, :1].clone()
         if self.pooling == "max":
@@ -69,16 +91,23 @@ class Classifier(nn.Module):
         return state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step more: [B] int64 ids -> logits [B, num_classes] of all read so far, and the new state.
+        """Read one more token of each sequence.
+
+        Args:
+            tokens: [B] int64 ids.
+            state: that of `initial_state`, or of the step before.
+
+        Returns:
+            Logits [B, num_classes] of all tokens so far, and the new state.
 
         Raises:
-            ValueError: the layers read from both ends.
+            ValueError: the layers are bidirectional.
         """
         if self.rnn.bidirectional:
-            raise ValueError("a classifier that reads from both ends has no steps")
-        parts = self.rnn.state_tensors
-        output, layers = self.rnn(self.dropout(self.embedding(tokens[None])), state[:parts])
-        summary, pooled = output[0], state[parts:]  # [B, H]
+            raise ValueError("a bidirectional classifier cannot run step by step")
+        layer_tensors = self.rnn.state_tensors
+        output, layers = self.rnn(self.dropout(self.embedding(tokens[None])), state[:layer_tensors])
+        summary, pooled = output[0], state[layer_tensors:]  # [B, H]
         if self.pooling == "mean":
             pooled = pooled[0] + summary, pooled[1] + 1
             summary = (pooled[0] / pooled[1]).to(summary.dtype)
@@ -88,11 +117,12 @@ class Classifier(nn.Module):
         return self.fc_out(self.dropout(summary)), (*layers, *pooled)
 
     def _pool(self, output: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Summarize outputs [T, B, D * H] or final hidden states [layers * D, B, H]: [B, D * H]."""
         if self.pooling == "last":
             directions = 2 if self.rnn.bidirectional else 1
-            return torch.cat(list(hidden[-directions:]), dim=-1)  # [B, D * H]
+            return torch.cat(list(hidden[-directions:]), dim=-1)
         if self.pooling == "mean" or output.size(0) == 0:
             return output.sum(0) / lengths.clamp(min=1)[:, None]
         padding = torch.arange(output.size(0), device=output.device)[:, None] >= lengths  # [T, B]
-        best = output.masked_fill(padding.unsqueeze(-1), float("-inf")).amax(0)
-        return torch.where(lengths[:, None] > 0, best, torch.zeros_like(best))
+        highest = output.masked_fill(padding.unsqueeze(-1), float("-inf")).amax(0)
+        return torch.where(lengths[:, None] > 0, highest, torch.zeros_like(highest))

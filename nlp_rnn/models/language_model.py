@@ -1,4 +1,4 @@
-"""A language model: what may follow the tokens so far, and how likely. Tensors are time-major, [T, B]."""
+"""A language model: the probability of the next token, given the tokens so far."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.models.layers.dropout import Dropout
 
-_TIED = 0.1  # the first weights where inputs and outputs share them, as Merity et al. have them
+_TIED_INIT_RANGE = 0.1  # initialization of tied weights as in Merity et al. (2018)
 
 
 class LanguageModel(nn.Module):
-    """Embedding, recurrent layers, linear (Mikolov et al. 2010).
+    """Embedding, recurrent layers, linear (Mikolov et al. 2010). Sequences are time-major, [T, B].
 
-    With tied weights, locked and weight dropout it is regularised as the AWD-LSTM (Merity et al. 2018).
+    With tied weights, locked dropout and weight dropout it is regularized as the AWD-LSTM (Merity et al.
+    2018).
 
     Args:
-        tie_weights: the last layer's weight is the embedding's, so that it has but a bias of its own (Press &
-            Wolf 2017, Inan et al. 2017).
-        locked: let `dropout` have one mask for all time steps.
-        weight_dropout: on the hidden-to-hidden weights.
+        vocab_size: number of token ids.
+        embedding_dim: size of the token embeddings.
+        hidden_dim: H, the hidden size of the recurrent layers.
+        num_layers: number of recurrent layers.
+        dropout: probability of dropout on embeddings, between layers and before the output layer.
+        cell: a name in `CELLS`.
+        tie_weights: share one weight matrix between the embedding and the output layer (Press & Wolf 2017,
+            Inan et al. 2017). The output layer then has only a bias of its own.
+        locked: use one mask of `dropout` for all time steps.
+        weight_dropout: probability of dropout on the hidden-to-hidden weights.
 
     Raises:
-        ValueError: unknown cell; or weights to be tied of unequal sizes.
+        ValueError: unknown cell; or tied weights with different embedding and hidden sizes.
     """
 
     def __init__(
@@ -48,12 +55,18 @@ class LanguageModel(nn.Module):
             )
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(
-            cell, embedding_dim, hidden_dim, num_layers, dropout, False, locked, weight_dropout
+            cell,
+            embedding_dim,
+            hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            locked=locked,
+            weight_dropout=weight_dropout,
         )
         self.dropout = Dropout(dropout, locked)
         self.fc_out: nn.Linear | None = None
         if tie_weights:
-            nn.init.uniform_(self.embedding.weight, -_TIED, _TIED)
+            nn.init.uniform_(self.embedding.weight, -_TIED_INIT_RANGE, _TIED_INIT_RANGE)
             self.bias = nn.Parameter(torch.zeros(vocab_size))
         else:
             self.fc_out = nn.Linear(hidden_dim, vocab_size)
@@ -61,11 +74,11 @@ class LanguageModel(nn.Module):
     def forward(
         self, tokens: Tensor, state: State | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """Score what follows each token.
+        """Score the token that follows each token.
 
         Args:
             tokens: [T, B] int64 ids.
-            state: where to go on, tensors of [num_layers, B, H]; zeros if left out.
+            state: the initial state, tensors of [num_layers, B, H]; zeros if left out.
             lengths: [B]; all T if left out.
 
         Returns:
@@ -77,29 +90,39 @@ class LanguageModel(nn.Module):
     def read(
         self, tokens: Tensor, state: State | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """As `forward`, but before the last layer: features [T, B, H], zero behind each end, and the state.
+        """As `forward`, but before the output layer.
 
-        A loss over a large vocabulary is made of these and `output`, see `nlp_rnn.models.loss`.
+        A loss over a large vocabulary is computed from these features and `output`, see
+        `nlp_rnn.models.layers.loss`.
+
+        Returns:
+            Features [T, B, H], zero behind each sequence's end, and the state at each sequence's own end.
         """
         features, state = self.rnn(self.dropout(self.embedding(tokens)), state, lengths)
         return self.dropout(features), state
 
     def features(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """As `read` from a zero state, the features alone: cheaper where lengths differ."""
-        return self.dropout(self.rnn.outputs(self.dropout(self.embedding(tokens)), lengths=lengths))
+        """The features of `read` from a zero state, without the final state: cheaper where lengths differ."""
+        features: Tensor = self.dropout(
+            self.rnn.outputs(self.dropout(self.embedding(tokens)), lengths=lengths)
+        )
+        return features
 
     def logits(self, features: Tensor) -> Tensor:
-        """[..., H] -> [..., vocab_size]."""
-        return self.fc_out(features) if self.fc_out is not None else F.linear(features, *self.output)
+        """The output layer: [..., H] -> [..., vocab_size]."""
+        if self.fc_out is None:
+            return F.linear(features, *self.output)
+        logits: Tensor = self.fc_out(features)
+        return logits
 
     @property
     def output(self) -> tuple[Tensor, Tensor]:
-        """The last layer's weight [vocab_size, H] and bias [vocab_size]."""
+        """The output layer's weight [vocab_size, H] and bias [vocab_size]."""
         if self.fc_out is not None:
             return self.fc_out.weight, self.fc_out.bias
         return self.embedding.weight, self.bias
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step: [B] int64 ids -> logits [B, vocab_size] and the new state."""
+        """Read one token per sequence: [B] int64 ids -> logits [B, vocab_size] and the new state."""
         logits, state = self(tokens[None], state)
         return logits[0], state

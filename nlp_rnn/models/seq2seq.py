@@ -1,4 +1,4 @@
-"""Many to many, sequence to sequence: an encoder, a decoder, and between them only the final state.
+"""Many to many, sequence to sequence: an encoder, a decoder, and only the final state between them.
 
 The model of Sutskever et al. (2014), without attention. Tensors are time-major, [T, B].
 """
@@ -14,7 +14,19 @@ from nlp_rnn.models.layers.dropout import Dropout
 
 
 class Encoder(nn.Module):
-    """Reads a sequence of ids into a recurrent state."""
+    """Reads a sequence of token ids into a recurrent state.
+
+    Args:
+        vocab_size: number of token ids.
+        embedding_dim: size of the token embeddings.
+        hidden_dim: H, the hidden size of the recurrent layers.
+        num_layers: number of recurrent layers.
+        dropout: probability of dropout on embeddings and between layers.
+        cell: a name in `CELLS`.
+
+    Raises:
+        ValueError: unknown cell.
+    """
 
     def __init__(
         self,
@@ -27,16 +39,29 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
-        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers, dropout)
+        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
         self.dropout = Dropout(dropout)
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> State:
         """[S, B] int64 ids, [B] lengths (all S if left out) -> state, tensors of [num_layers, B, H]."""
-        return self.rnn(self.dropout(self.embedding(source)), lengths=lengths)[1]
+        state: State = self.rnn(self.dropout(self.embedding(source)), lengths=lengths)[1]
+        return state
 
 
 class Decoder(nn.Module):
-    """Scores the next target word, given the words before it and a recurrent state."""
+    """Scores the next target token, given the tokens before it and a recurrent state.
+
+    Args:
+        vocab_size: number of token ids.
+        embedding_dim: size of the token embeddings.
+        hidden_dim: H, the hidden size of the recurrent layers.
+        num_layers: number of recurrent layers.
+        dropout: probability of dropout on embeddings, between layers and before the output layer.
+        cell: a name in `CELLS`.
+
+    Raises:
+        ValueError: unknown cell.
+    """
 
     def __init__(
         self,
@@ -49,53 +74,59 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
-        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers, dropout)
+        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
         self.fc_out = nn.Linear(hidden_dim, vocab_size)
         self.dropout = Dropout(dropout)
 
     def forward(self, target: Tensor, state: State) -> tuple[Tensor, State]:
-        """All steps in one call: [T, B] int64 ids -> logits [T, B, vocab_size] and the state after them."""
-        features, state = self._read(target, state)
+        """Run all steps in one call: [T, B] int64 ids -> logits [T, B, vocab_size] and the final state."""
+        features, state = self._features_and_state(target, state)
         return self.fc_out(features), state
 
     def features(self, target: Tensor, state: State, lengths: Tensor | None = None) -> Tensor:
-        """What `fc_out` makes logits of: [T, B] int64 ids -> [T, B, H], zero behind each of `lengths` [B]."""
-        return self.dropout(self.rnn.outputs(self.dropout(self.embedding(target)), state, lengths))
+        """The input of `fc_out`: [T, B] int64 ids -> [T, B, H], zero behind each of `lengths` [B]."""
+        features: Tensor = self.dropout(
+            self.rnn.outputs(self.dropout(self.embedding(target)), state, lengths)
+        )
+        return features
 
     def greedy_token(self, target: Tensor, state: State) -> tuple[Tensor, State]:
-        """The likeliest word after the last of `target` [T, B], as [B] int64 ids, and the state then."""
-        features, state = self._read(target, state)
+        """The most probable token after the last of `target` [T, B], as [B] int64 ids, and the new state."""
+        features, state = self._features_and_state(target, state)
         return self.fc_out(features[-1]).argmax(-1), state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step: [B] int64 ids -> logits [B, vocab_size] and the new state."""
+        """Read one token per sequence: [B] int64 ids -> logits [B, vocab_size] and the new state."""
         logits, state = self(tokens[None], state)
         return logits[0], state
 
-    def _read(self, target: Tensor, state: State) -> tuple[Tensor, State]:
+    def _features_and_state(self, target: Tensor, state: State) -> tuple[Tensor, State]:
         output, state = self.rnn(self.dropout(self.embedding(target)), state)  # [T, B, H]
         return self.dropout(output), state
 
 
 class Seq2Seq(nn.Module):
-    """An encoder whose final state starts a decoder.
+    """An encoder whose final state is the initial state of a decoder.
+
+    Args:
+        encoder: reads the source.
+        decoder: has the same cell, number of layers and hidden size.
 
     Raises:
-        ValueError: the two do not fit together: other cells, layer counts or state sizes.
+        ValueError: encoder and decoder differ in one of these.
     """
 
     def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
         super().__init__()
-        ours, theirs = encoder.rnn, decoder.rnn
-        for what, left, right in (
-            ("cell", cell_name(ours), cell_name(theirs)),
-            ("hidden_dim", ours.hidden_size, theirs.hidden_size),
-            ("num_layers", ours.num_layers, theirs.num_layers),
+        for setting, in_encoder, in_decoder in (
+            ("cell", cell_name(encoder.rnn), cell_name(decoder.rnn)),
+            ("hidden_dim", encoder.rnn.hidden_size, decoder.rnn.hidden_size),
+            ("num_layers", encoder.rnn.num_layers, decoder.rnn.num_layers),
         ):
-            if left != right:
+            if in_encoder != in_decoder:
                 raise ValueError(
-                    f"encoder and decoder do not fit: {what} is {left} in the encoder and {right} in the "
-                    "decoder"
+                    f"encoder and decoder do not fit: {setting} is {in_encoder} in the encoder and "
+                    f"{in_decoder} in the decoder"
                 )
         self.encoder = encoder
         self.decoder = decoder
@@ -107,24 +138,25 @@ class Seq2Seq(nn.Module):
         source_lengths: Tensor | None = None,
         teacher_forcing: float = 1.0,
     ) -> Tensor:
-        """Score the word that follows each target word.
+        """Score the token that follows each target token.
 
         Args:
             source: [S, B] int64 ids.
-            target: [T, B] int64 ids, the first row the beginning of sentence.
+            target: [T, B] int64 ids, the first row BOS.
             source_lengths: [B]; all S if left out.
-            teacher_forcing: probability, drawn for each step, that the decoder is shown the true word and
-                not its own best guess (scheduled sampling, Bengio et al. 2015). The guesses are made first,
-                without gradients; then the decoder is called once for all steps.
+            teacher_forcing: probability, sampled for each step, that the decoder reads the true token and
+                not its own greedy prediction (scheduled sampling, Bengio et al. 2015). The predictions are
+                made first, without gradients; then the decoder is called once for all steps.
 
         Returns:
-            Logits [T, B, target vocabulary]: row t scores the word after `target[t]`.
+            Logits [T, B, target vocabulary]; row t scores the token after `target[t]`.
 
         Raises:
             ValueError: `teacher_forcing` is outside 0..1.
         """
         state = self.encoder(source, source_lengths)
-        return self.decoder(self._scheduled_sampling(target, state, teacher_forcing), state)[0]
+        logits: Tensor = self.decoder(self._scheduled_sampling(target, state, teacher_forcing), state)[0]
+        return logits
 
     def features(
         self,
@@ -134,9 +166,9 @@ class Seq2Seq(nn.Module):
         target_lengths: Tensor | None = None,
         teacher_forcing: float = 1.0,
     ) -> Tensor:
-        """As `forward`, but before the decoder's last layer: [T, B, H], zero behind each target's end.
+        """As `forward`, but before the output layer: [T, B, H], zero behind each of `target_lengths` [B].
 
-        A loss over a large vocabulary is made of these, see `nlp_rnn.models.loss`.
+        A loss over a large vocabulary is computed from these, see `nlp_rnn.models.layers.loss`.
         """
         state = self.encoder(source, source_lengths)
         return self.decoder.features(
@@ -145,13 +177,14 @@ class Seq2Seq(nn.Module):
 
     @torch.no_grad()
     def _scheduled_sampling(self, target: Tensor, state: State, teacher_forcing: float) -> Tensor:
-        """[T, B] ids, some of the words after the first replaced by the decoder's own guesses."""
+        """[T, B] ids, some of the tokens after the first replaced by the decoder's own predictions."""
         if not 0.0 <= teacher_forcing <= 1.0:
             raise ValueError(f"teacher_forcing must lie between 0 and 1, not {teacher_forcing}")
-        guessed = (torch.rand(max(0, target.size(0) - 1)) >= teacher_forcing).nonzero()[:, 0].tolist()
-        shown = target.clone()
-        read = 0
-        for step in guessed:
-            shown[step + 1], state = self.decoder.greedy_token(shown[read : step + 1], state)
+        replaced = (torch.rand(max(0, target.size(0) - 1)) >= teacher_forcing).nonzero()[:, 0].tolist()
+        decoder_input = target.clone()
+        read = 0  # steps that the decoder has read
+        for step in replaced:
+            token, state = self.decoder.greedy_token(decoder_input[read : step + 1], state)
+            decoder_input[step + 1] = token
             read = step + 1
-        return shown
+        return decoder_input

@@ -1,4 +1,4 @@
-"""Many to many, in step: a sequence of words or vectors in, one score a tag and step out."""
+"""Many to many, aligned: a sequence of words or vectors in, one score per tag and step out."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from nlp_rnn.models.regressor import match_dtype
 
 
 class WordEncoder(nn.Module):
-    """A word's vector from its characters: the final states of recurrent layers in both directions.
+    """A word's vector from its characters: the final states of bidirectional recurrent layers.
 
-    The character half of Ling et al. (2015), "Finding Function in Form".
+    The character model of Ling et al. (2015), "Finding Function in Form".
+
+    Args:
+        vocab_size: number of character ids.
+        embedding_dim: size of the character embeddings.
+        hidden_dim: the hidden size, per direction.
+        cell: a name in `CELLS`.
     """
 
     def __init__(self, vocab_size: int, embedding_dim: int, hidden_dim: int, cell: str = "lstm") -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
-        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, 1, 0.0, bidirectional=True)
+        self.rnn = recurrent_layer(
+            cell, embedding_dim, hidden_dim, num_layers=1, dropout=0.0, bidirectional=True
+        )
         self.output_dim = 2 * hidden_dim
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
@@ -29,12 +37,12 @@ class WordEncoder(nn.Module):
         return torch.cat(list(state[0]), dim=-1)
 
 
-class _StepTagger(nn.Module):
-    """Recurrent layers, and linear at every step; what they read is the subclass's affair."""
+class _TaggerBase(nn.Module):
+    """Recurrent layers and a linear layer at every step; the subclass computes their input features."""
 
     def _add_layers(
         self,
-        width: int,
+        input_dim: int,
         num_tags: int,
         hidden_dim: int,
         num_layers: int,
@@ -42,19 +50,36 @@ class _StepTagger(nn.Module):
         cell: str,
         bidirectional: bool,
     ) -> None:
-        """For features of this width; after the subclass's own, for the order in which they print."""
-        self.rnn = recurrent_layer(cell, width, hidden_dim, num_layers, dropout, bidirectional)
+        """Add the layers; after the subclass's own, because modules print in this order."""
+        self.rnn = recurrent_layer(
+            cell,
+            input_dim,
+            hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
         self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_tags)
         self.dropout = Dropout(dropout)
 
     def _scores(self, features: Tensor, lengths: Tensor | None) -> Tensor:
-        """[T, B, width], [B] -> [T, B, num_tags]."""
+        """[T, B, input_dim], [B] -> [T, B, num_tags]."""
         output, _ = self.rnn(features, lengths=lengths)  # [T, B, D * H]
-        return self.fc_out(self.dropout(output))
+        scores: Tensor = self.fc_out(self.dropout(output))
+        return scores
 
 
-class SeriesTagger(_StepTagger):
-    """Recurrent layers over vectors, linear at every step.
+class SeriesTagger(_TaggerBase):
+    """Recurrent layers over vectors, linear at every step. Sequences are time-major, [T, B].
+
+    Args:
+        input_dim: size of the input vectors.
+        num_tags: number of tags.
+        hidden_dim: the hidden size of the recurrent layers, per direction.
+        num_layers: number of recurrent layers.
+        dropout: probability of dropout between layers and before the output layer.
+        cell: a name in `CELLS`.
+        bidirectional: whether to read backwards too.
 
     Raises:
         ValueError: unknown cell.
@@ -71,20 +96,46 @@ class SeriesTagger(_StepTagger):
         bidirectional: bool = False,
     ) -> None:
         super().__init__()
-        self._add_layers(input_dim, num_tags, hidden_dim, num_layers, dropout, cell, bidirectional)
+        self._add_layers(
+            input_dim=input_dim,
+            num_tags=num_tags,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            cell=cell,
+            bidirectional=bidirectional,
+        )
 
     def forward(self, vectors: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """[T, B, input_dim] float, [B] lengths (all T if left out) -> logits [T, B, num_tags].
+        """Score the tags of every step.
 
-        What stands behind a sequence's end has no meaning.
+        Args:
+            vectors: [T, B, input_dim], float.
+            lengths: [B]; all T if left out.
+
+        Returns:
+            Logits [T, B, num_tags]; those behind a sequence's end are undefined.
         """
         return self._scores(match_dtype(self.rnn, vectors), lengths)
 
 
-class Tagger(_StepTagger):
-    """Word embedding, beside it an optional character-level word encoder, recurrent layers, linear.
+class Tagger(_TaggerBase):
+    """Word embedding, an optional word encoder over characters, recurrent layers, linear at every step.
 
-    `character_vocab_size` 0 leaves the word encoder out.
+    Sequences are time-major, [T, B].
+
+    Args:
+        vocab_size: number of word ids.
+        num_tags: number of tags.
+        embedding_dim: size of the word embeddings.
+        hidden_dim: the hidden size of the recurrent layers, per direction.
+        num_layers: number of recurrent layers.
+        dropout: probability of dropout on features, between layers and before the output layer.
+        cell: a name in `CELLS`.
+        bidirectional: whether to read backwards too.
+        character_vocab_size: number of character ids; 0 leaves the word encoder out.
+        character_embedding_dim: size of the character embeddings.
+        character_hidden_dim: the hidden size of the word encoder, per direction.
 
     Raises:
         ValueError: unknown cell.
@@ -107,13 +158,21 @@ class Tagger(_StepTagger):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.word_encoder = None
-        width = embedding_dim
+        input_dim = embedding_dim
         if character_vocab_size:
             self.word_encoder = WordEncoder(
                 character_vocab_size, character_embedding_dim, character_hidden_dim, cell
             )
-            width += self.word_encoder.output_dim
-        self._add_layers(width, num_tags, hidden_dim, num_layers, dropout, cell, bidirectional)
+            input_dim += self.word_encoder.output_dim
+        self._add_layers(
+            input_dim=input_dim,
+            num_tags=num_tags,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            cell=cell,
+            bidirectional=bidirectional,
+        )
 
     def forward(
         self,
@@ -123,17 +182,18 @@ class Tagger(_StepTagger):
         character_lengths: Tensor | None = None,
         spelling: Tensor | None = None,
     ) -> Tensor:
-        """Score every word's tags.
+        """Score the tags of every word.
 
         Args:
             words: [T, B] int64 ids.
             lengths: [B]; all T if left out.
-            characters: [C, U] int64 ids of the U different words of the batch.
+            characters: [C, U] int64 ids of the U different words of the batch; needed by the word encoder, as
+                the next two.
             character_lengths: [U].
-            spelling: [T, B] int64, which of the U words stands where.
+            spelling: [T, B] int64, the index among the U words of each word.
 
         Returns:
-            Logits [T, B, num_tags]; what stands behind a sequence's end has no meaning.
+            Logits [T, B, num_tags]; those behind a sequence's end are undefined.
 
         Raises:
             ValueError: the tagger reads characters and got none.
@@ -142,7 +202,7 @@ class Tagger(_StepTagger):
         return self._scores(self.dropout(features), lengths)
 
     def initial_state(self, batch: int) -> State:
-        """Where `step` starts `batch` sequences."""
+        """The state before the first `step` of `batch` sequences."""
         return self.rnn.initial_state(batch, self.fc_out.bias)
 
     def step(
@@ -153,15 +213,23 @@ class Tagger(_StepTagger):
         character_lengths: Tensor | None = None,
         spelling: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """One word more: [B] int64 ids -> its logits [B, num_tags] and the new state.
+        """Read one more word of each sequence.
 
-        The other arguments are those of `forward`, `spelling` [B].
+        Args:
+            words: [B] int64 ids.
+            state: that of `initial_state`, or of the step before.
+            characters: as in `forward`.
+            character_lengths: as in `forward`.
+            spelling: [B] int64.
+
+        Returns:
+            The words' logits [B, num_tags], and the new state.
 
         Raises:
-            ValueError: the layers read from both ends, or the tagger reads characters and got none.
+            ValueError: the layers are bidirectional, or the tagger reads characters and got none.
         """
         if self.rnn.bidirectional:
-            raise ValueError("a tagger that reads from both ends has no steps")
+            raise ValueError("a bidirectional tagger cannot run step by step")
         spelling = None if spelling is None else spelling[None]
         features = self._features(words[None], characters, character_lengths, spelling)
         output, state = self.rnn(self.dropout(features), state)
@@ -174,10 +242,11 @@ class Tagger(_StepTagger):
         character_lengths: Tensor | None,
         spelling: Tensor | None,
     ) -> Tensor:
-        features = self.embedding(words)  # [T, B, E]
-        if self.word_encoder is not None:
-            if characters is None or character_lengths is None or spelling is None:
-                raise ValueError("this tagger reads characters: give characters, lengths and spelling")
-            vectors = self.word_encoder(characters, character_lengths)  # [U, 2 * character_hidden_dim]
-            features = torch.cat([features, vectors[spelling].to(features.dtype)], dim=-1)
-        return features
+        """The input of the recurrent layers, [T, B, input_dim]."""
+        embedded: Tensor = self.embedding(words)  # [T, B, E]
+        if self.word_encoder is None:
+            return embedded
+        if characters is None or character_lengths is None or spelling is None:
+            raise ValueError("this tagger reads characters: give characters, lengths and spelling")
+        vectors = self.word_encoder(characters, character_lengths)  # [U, 2 * character_hidden_dim]
+        return torch.cat([embedded, vectors[spelling].to(embedded.dtype)], dim=-1)

@@ -12,8 +12,9 @@ from torchmetrics import Metric
 
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
+from nlp_rnn.models.decoding import StepFunction
 from nlp_rnn.models.layers.base import State
-from nlp_rnn.models.search import StepFunction, beam_search
+from nlp_rnn.models.search import beam_search
 from nlp_rnn.settings import MaxOutput, Range, Seed, Settings, plain
 from nlp_rnn.tasks.base import B, P, Task
 from nlp_rnn.tasks.metrics import BLEU, ChrF, MeanLoss

@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_rnn.models.search import Hypothesis, beam_search, gnmt_length_penalty, greedy, sample
+from nlp_rnn.models.decoding import Hypothesis, gnmt_length_penalty
+from nlp_rnn.models.sampling import sample
+from nlp_rnn.models.search import beam_search, greedy
 
 EOS, BOS = 0, 1
 
@@ -369,7 +371,7 @@ GOOD = {"bos_id": BOS, "eos_id": EOS, "max_length": 5}
     ("decode", "changes", "message"),
     [
         (greedy, {"max_length": 0}, "max_length must be whole numbers of at least 1"),
-        (greedy, {"max_length": [3]}, "max_length must be one number or 2, one a row"),
+        (greedy, {"max_length": [3]}, "max_length must be one number or 2, one per row"),
         (greedy, {"max_length": 2.5}, "max_length must be whole numbers"),
         (greedy, {"bos_id": -1}, "bos_id must be whole numbers of at least 0"),
         (greedy, {"eos_id": -1}, "ids must not be negative"),

@@ -1,4 +1,4 @@
-"""The cells registry: one row per cell, with all that other code asks about it."""
+"""The cells registry: one row per cell, with everything that other code asks about it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ from nlp_rnn.settings import Choices
 class Cell:
     """A recurrent cell. Call it to make its layer: `CELLS["lstm"](8, 16, num_layers=2)`.
 
+    To add a cell, write its layer, a subclass of `RecurrentLayer`, and give it a row in `CELLS`:
+    `CELLS["mycell"] = Cell(MyLayer)`. All other fields are optional.
+
     Args:
-        layer: the class of its layers; it says how many state tensors there are.
-        equations: one step written out, for inspection; None if it cannot be inspected.
-        states: the names that `equations` gives the state tensors, in their order.
-        forget_gate: which block of H rows of the weights is the gate that keeps the old state, if one is.
-        input_gate: likewise of the gate that lets new content in.
-        int8_step: one step with int8 weights; None if the cell has none.
-        squash: brings numbers of any size into the range of the cell's state, to start from them.
+        layer: the class of its layers; `layer.state_tensors` is the number of state tensors.
+        equations: one time step written out, for inspection; None if the cell cannot be inspected.
+        states: the names of the state tensors in the result of `equations`, in their order.
+        forget_gate: the index of the gate that keeps the old state, counted in blocks of H rows of the
+            weights; None if the cell has no such gate.
+        input_gate: likewise the gate that lets new content in.
+        int8_step: one time step with int8 weights; None if the cell has none.
+        squash: maps real numbers into the range of the cell's state, to make an initial state of them.
     """
 
     layer: type[RecurrentLayer]
@@ -51,14 +55,25 @@ class Cell:
         weight_dropout: float = 0.0,
     ) -> RecurrentLayer:
         """Make a layer; see `recurrent_layer` for the arguments."""
-        return self.layer(input_size, hidden_size, num_layers, dropout, bidirectional, locked, weight_dropout)
+        return self.layer(
+            input_size,
+            hidden_size,
+            num_layers=num_layers,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            locked=locked,
+            weight_dropout=weight_dropout,
+        )
 
 
 CELLS: dict[str, Cell] = {
     "rnn": Cell(RNN, equations.rnn, int8_step=int8_recurrent.RNN_STEP),
     "gru": Cell(
-        GRU, equations.gru, forget_gate=1, int8_step=int8_recurrent.GRU_STEP
-    ),  # r, z, n; torch's z keeps
+        GRU,
+        equations.gru,
+        forget_gate=1,  # the order of gates is r, z, n; torch's z keeps the old state
+        int8_step=int8_recurrent.GRU_STEP,
+    ),
     "lstm": Cell(
         LSTM,
         equations.lstm,
@@ -76,7 +91,7 @@ CellName = Annotated[str, Choices(CELLS)]
 
 
 def cell_name(layer: nn.Module) -> str:
-    """The name of a layer's cell in `CELLS`; that of its class if it has no row."""
+    """The name of a layer's cell in `CELLS`, or the name of its class if it is not registered."""
     if isinstance(layer, int8_recurrent.Int8Recurrent):
         return layer.cell
     return next((name for name, cell in CELLS.items() if cell.layer is type(layer)), type(layer).__name__)
@@ -96,11 +111,11 @@ def recurrent_layer(
 
     Args:
         cell: a name in `CELLS`.
-        input_size: I, numbers per step of the input.
-        hidden_size: H, numbers per step and direction of the output.
-        num_layers: layers, each reading the outputs of the one before.
-        dropout: probability of dropout between layers, so without effect on one layer alone.
-        bidirectional: whether to read from the end too.
+        input_size: I, the size of the input at each step.
+        hidden_size: H, the size of the output per direction.
+        num_layers: number of layers; each reads the outputs of the one before.
+        dropout: probability of dropout between layers; no effect with one layer.
+        bidirectional: whether to read backwards too.
         locked: whether `dropout` uses one mask for all time steps.
         weight_dropout: probability of dropout on the hidden-to-hidden weights, one mask per call.
 
@@ -108,9 +123,16 @@ def recurrent_layer(
         The layers as one module.
 
     Raises:
-        ValueError: unknown cell, or it has no weights of that kind to drop.
+        ValueError: unknown cell, or `weight_dropout` for a cell without hidden-to-hidden weights.
     """
     if cell not in CELLS:
         raise ValueError(f"unknown cell {cell!r}: use one of {', '.join(CELLS)}")
-    between = dropout if num_layers > 1 else 0.0
-    return CELLS[cell](input_size, hidden_size, num_layers, between, bidirectional, locked, weight_dropout)
+    return CELLS[cell](
+        input_size,
+        hidden_size,
+        num_layers=num_layers,
+        dropout=dropout if num_layers > 1 else 0.0,
+        bidirectional=bidirectional,
+        locked=locked,
+        weight_dropout=weight_dropout,
+    )

@@ -1,4 +1,4 @@
-"""Recurrent layers with int8 weights."""
+"""Recurrent layers with int8 weights: one time step of each cell, and the loop over them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from nlp_rnn.models.layers.base import RecurrentLayer, State
 from nlp_rnn.models.layers.int8 import Int8Linear, Int8Weight
 from nlp_rnn.models.layers.ragged import validate_lengths
 
-# More rows at a time multiply no faster, and their products no longer fit the caches.
-_ROWS = 256
+# The inputs of this many rows are multiplied at once. More are no faster, and do not fit the caches.
+_MAX_ROWS = 256
 
 
 @dataclass(frozen=True)
 class Int8Step:
-    """One step of a cell with int8 weights.
+    """One time step of a cell with int8 weights.
 
     Args:
-        step: (hidden-to-hidden weights, gates [B, G * H] from the input, *state tensors [B, H]) -> new state
-            tensors.
-        separate_bias: whether `step` adds the recurrent bias itself, as a reset gate needs; else it is
-            in `gates`.
+        step: (hidden-to-hidden weights, input's part of the gates [B, G * H], *state tensors [B, H]) -> new
+            state tensors.
+        separate_bias: whether `step` adds the recurrent bias itself, as a cell with a reset gate must; if
+            false, the gates include it.
     """
 
     step: Callable[..., list[Tensor]]
@@ -32,10 +33,15 @@ class Int8Step:
 
 
 class Int8Recurrent(Int8Weight):
-    """An RNN, GRU or LSTM with int8 weights; called as the layers of `nlp_rnn.models.recurrent` are."""
+    """A recurrent layer with int8 weights, with the methods of `RecurrentLayer`.
+
+    Args:
+        layer: the float layer, with parameters named as torch's.
+        cell: the name of its cell.
+        step: one time step of that cell.
+    """
 
     def __init__(self, layer: RecurrentLayer, cell: str, step: Int8Step) -> None:
-        """Quantize `layer`, whose cell is called `cell` and takes a step by `step`."""
         nn.Module.__init__(self)
         self.cell = cell
         self.step = step
@@ -47,18 +53,18 @@ class Int8Recurrent(Int8Weight):
         self.parts = nn.ModuleDict()
         for number in range(self.num_layers):
             for direction in self._directions():
-                for part in ("ih", "hh"):
-                    place = f"{part}_l{number}{direction}"
-                    weight = getattr(layer, f"weight_{place}")
-                    bias = getattr(layer, f"bias_{place}") if layer.bias else None
-                    self.parts[place] = Int8Linear(weight, bias)
+                for source in ("ih", "hh"):
+                    name = f"{source}_l{number}{direction}"
+                    weight = getattr(layer, f"weight_{name}")
+                    bias = getattr(layer, f"bias_{name}") if layer.bias else None
+                    self.parts[name] = Int8Linear(weight, bias)
         self.training = False
 
     def _directions(self) -> tuple[str, ...]:
         return ("", "_reverse") if self.bidirectional else ("",)
 
     def initial_state(self, batch: int, like: Tensor) -> State:
-        """A zero state for `batch` sequences, of the device and type of the float tensor `like`."""
+        """A zero state for `batch` sequences, on the device and in the dtype of the float tensor `like`."""
         layers = self.num_layers * len(self._directions())
         return (like.new_zeros(layers, batch, self.hidden_size),) * self.state_tensors
 
@@ -70,15 +76,15 @@ class Int8Recurrent(Int8Weight):
 
         Args:
             input: [T, B, I], float.
-            state: where to start, of numbers from -1 to 1 but for an LSTM's c; zeros if left out.
+            state: the initial state, hidden values from -1 to 1; zeros if left out.
             lengths: [B] integers from 0 to T; every sequence has T steps if left out.
 
         Returns:
             The outputs [T, B, directions * H], zero behind each sequence's end, and the state at each
-            sequence's own end. A sequence of length 0 ends in the state it began with.
+            sequence's own end. A sequence of length 0 ends in its initial state.
 
         Raises:
-            ValueError: `lengths` has another size than the batch, or reaches outside 0..T.
+            ValueError: `lengths` has another size than the batch, or values outside 0..T.
         """
         steps, batch = input.shape[:2]
         if state is None:
@@ -86,27 +92,28 @@ class Int8Recurrent(Int8Weight):
         lengths = validate_lengths(lengths, steps, batch)
         if lengths is None:
             return self._run(input, state, [batch] * steps)
-        # The longest first, so that those still running are always the first rows.
-        ordered, order = lengths.sort(descending=True, stable=True)
-        alive = (torch.arange(steps)[:, None] < ordered).sum(1).tolist()
-        order, back = order.to(input.device), order.argsort().to(input.device)
-        output, final = self._run(input[:, order], tuple(part[:, order] for part in state), alive)
-        return output[:, back], tuple(part[:, back] for part in final)
+        # Longest first, so that the sequences still running are always the first rows.
+        sorted_lengths, order = lengths.sort(descending=True, stable=True)
+        alive = (torch.arange(steps)[:, None] < sorted_lengths).sum(1).tolist()
+        order, inverse = order.to(input.device), order.argsort().to(input.device)
+        output, final = self._run(input[:, order], tuple(tensor[:, order] for tensor in state), alive)
+        return output[:, inverse], tuple(tensor[:, inverse] for tensor in final)
 
     def outputs(
         self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
     ) -> Tensor:
-        """As `forward`, the outputs alone."""
-        return self(input, state, lengths)[0]
+        """As `forward`, but return the outputs only."""
+        outputs: Tensor = self(input, state, lengths)[0]
+        return outputs
 
     def stepwise(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
-        """The same, one step a call: [B, I] and a state -> [B, H] and the state after it.
+        """The same layers, one time step per call: (input [B, I], state) -> (output [B, H], new state).
 
         Raises:
-            ValueError: the layer is bidirectional.
+            ValueError: the layer is bidirectional, so its first output needs the last input.
         """
         if self.bidirectional:
-            raise ValueError("a bidirectional layer cannot go step by step: it begins at both ends")
+            raise ValueError("a bidirectional layer cannot run step by step: it reads from both ends")
 
         def step(input: Tensor, state: State) -> tuple[Tensor, State]:
             output, state = self(input[None], state)
@@ -115,10 +122,10 @@ class Int8Recurrent(Int8Weight):
         return step
 
     def _run(self, input: Tensor, state: State, alive: list[int]) -> tuple[Tensor, State]:
-        """`alive` falls from step to step; it says how many of the first rows each step is for."""
+        """Run over sequences sorted by descending length; `alive` [T] is the number of rows of each step."""
         steps, batch = input.shape[:2]
-        span = max(1, _ROWS // max(1, batch))  # steps whose inputs are multiplied at once
-        hidden_states = state[0].clamp(-1, 1)
+        chunk = max(1, _MAX_ROWS // max(1, batch))  # steps whose inputs are multiplied at once
+        hidden = state[0].clamp(-1, 1)
         finals: list[list[Tensor]] = []
         for number in range(self.num_layers):
             outputs = []
@@ -126,32 +133,38 @@ class Int8Recurrent(Int8Weight):
                 ih, hh = self.parts[f"ih_l{number}{direction}"], self.parts[f"hh_l{number}{direction}"]
                 assert isinstance(ih, Int8Linear)
                 assert isinstance(hh, Int8Linear)
-                # What the step adds to the recurrent product at once, a GRU's reset gate keeps apart.
-                more = torch.zeros_like(hh.base) if self.step.separate_bias else hh.base
+                recurrent_base = torch.zeros_like(hh.base) if self.step.separate_bias else hh.base
                 index = len(finals)
-                now = [hidden_states[index].clone(), *(part[index].clone() for part in state[1:])]
+                current = [hidden[index].clone(), *(tensor[index].clone() for tensor in state[1:])]
                 output = input.new_zeros(steps, batch, self.hidden_size)
-                first = None
+                chunk_start = None
                 for time in reversed(range(steps)) if direction else range(steps):
                     rows = alive[time]
                     if not rows:
                         continue
-                    if first != time // span * span:
-                        first = time // span * span
-                        some = input[first : first + span, : alive[first]]
-                        gates = ih.bounded(some, ih.base + more) if number else ih(some, ih.bias + more)
-                    after = self.step.step(hh, gates[time - first, :rows], *(part[:rows] for part in now))
-                    output[time, :rows] = after[0]
+                    if chunk_start != time // chunk * chunk:
+                        chunk_start = time // chunk * chunk
+                        inputs = input[chunk_start : chunk_start + chunk, : alive[chunk_start]]
+                        # The outputs of the layer below are from -1 to 1.
+                        gates = (
+                            ih.bounded(inputs, ih.base + recurrent_base)
+                            if number
+                            else ih(inputs, ih.bias + recurrent_base)
+                        )
+                    step_state = (tensor[:rows] for tensor in current)
+                    new = self.step.step(hh, gates[time - chunk_start, :rows], *step_state)
+                    output[time, :rows] = new[0]
                     if rows == batch:
-                        now = after
+                        current = new
                     else:
-                        for part, value in zip(now, after, strict=True):
-                            part[:rows] = value
-                finals.append(now)
+                        for tensor, value in zip(current, new, strict=True):
+                            tensor[:rows] = value
+                finals.append(current)
                 outputs.append(output)
             input = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
-        return input, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+        return input, tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True))
 
+    @override
     def extra_repr(self) -> str:
         return (
             f"{self.cell}, {self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, "
@@ -167,14 +180,14 @@ def _gru(hh: Int8Linear, gates: Tensor, h: Tensor) -> list[Tensor]:
     recurrent = hh.bounded(h)
     size = h.shape[-1]
     reset, update = (gates[:, : 2 * size] + recurrent[:, : 2 * size]).sigmoid_().chunk(2, -1)
-    new = torch.addcmul(gates[:, 2 * size :], reset, recurrent[:, 2 * size :]).tanh_()
-    return [torch.lerp(new, h, update)]
+    candidate = torch.addcmul(gates[:, 2 * size :], reset, recurrent[:, 2 * size :]).tanh_()
+    return [torch.lerp(candidate, h, update)]
 
 
 def _lstm(hh: Int8Linear, gates: Tensor, h: Tensor, c: Tensor) -> list[Tensor]:
-    enter, forget, cell, leave = hh.bounded(h, gates).chunk(4, -1)
-    c = torch.addcmul(forget.sigmoid_() * c, enter.sigmoid_(), cell.tanh_())
-    return [leave.sigmoid_() * c.tanh(), c]
+    i, f, g, o = hh.bounded(h, gates).chunk(4, -1)
+    c = torch.addcmul(f.sigmoid_() * c, i.sigmoid_(), g.tanh_())
+    return [o.sigmoid_() * c.tanh(), c]
 
 
 RNN_STEP = Int8Step(_rnn)

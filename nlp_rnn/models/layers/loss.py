@@ -2,99 +2,106 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
+from nlp_rnn.models.layers.autograd import Function
 from nlp_rnn.models.layers.kernels import round_up
 
-# Logits held at a time, 64 MiB of float32: with fewer rows the matrix products slow down.
-_LOGITS = 1 << 24
+# At most about this many logits are in memory, 64 MiB of float32. With fewer, the matrix products slow down.
+_MAX_LOGITS = 1 << 24
 
 
 def linear_cross_entropy(
     input: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
-    """`cross_entropy(linear(input, weight, bias), labels)`, a few rows at a time.
+    """Compute `cross_entropy(linear(input, weight, bias), labels)`, a few rows at a time.
 
-    Where gradients are wanted they are made on the way, from the logits that are at hand, so that no logit is
-    kept or computed twice. Under autocast the products are in its type; sums over the vocabulary and over
-    rows are in float32.
+    If gradients are needed, they are computed in the same pass from the logits in memory, so that no logit is
+    kept or computed twice. Under autocast the matrix products are in its dtype; sums over the vocabulary and
+    over rows are in float32.
 
     Args:
         input: [N, H], float.
         weight: [V, H].
         bias: [V].
         labels: [N] int64, each from 0 to V - 1.
-        label_smoothing: share of probability spread over all V labels (Szegedy et al. 2016).
+        label_smoothing: fraction of the probability spread over all V labels (Szegedy et al. 2016).
 
     Returns:
-        The mean over the N rows, a float32 scalar; 0 where there are none.
+        The mean over the N rows, a float32 scalar; 0 if N is 0.
     """
     dtype = input.dtype
     if torch.is_autocast_enabled(input.device.type):
         dtype = torch.get_autocast_dtype(input.device.type)
-    learns = torch.is_grad_enabled() and any(part.requires_grad for part in (input, weight, bias))
+    with_gradients = torch.is_grad_enabled() and any(x.requires_grad for x in (input, weight, bias))
     with torch.autocast(input.device.type, enabled=False):
-        return _LinearCrossEntropy.apply(input, weight, bias, labels, label_smoothing, dtype, learns)
+        loss: Tensor = _LinearCrossEntropy.apply(
+            input, weight, bias, labels, label_smoothing, dtype, with_gradients
+        )
+    return loss
 
 
-class _LinearCrossEntropy(torch.autograd.Function):
+class _LinearCrossEntropy(Function):
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: FunctionCtx,
+    def forward(
+        ctx: Any,
         input: Tensor,
         weight: Tensor,
         bias: Tensor,
         labels: Tensor,
         smoothing: float,
         dtype: torch.dtype,
-        learns: bool,
+        with_gradients: bool,
     ) -> Tensor:
         count, classes = len(input), len(weight)
         total = input.new_zeros((), dtype=torch.float32)
         low_weight, low_bias = weight.to(dtype), bias.to(dtype)
-        if learns:
+        if with_gradients:
             d_input = torch.empty_like(input, dtype=dtype)
             d_weight = torch.zeros_like(weight)
             d_bias = torch.zeros_like(bias, dtype=torch.float32)
-        parts = -(-count * classes // _LOGITS) or 1
-        for number in range(parts):
-            part = slice(count * number // parts, count * (number + 1) // parts)
-            at = labels[part, None]
-            low_input = input.new_zeros(round_up(len(at)), input.size(1), dtype=dtype)
-            low_input[: len(at)] = input[part]
+        chunks = -(-count * classes // _MAX_LOGITS) or 1
+        for number in range(chunks):
+            chunk = slice(count * number // chunks, count * (number + 1) // chunks)
+            targets = labels[chunk, None]  # [n, 1]
+            rows = len(targets)
+            low_input = input.new_zeros(round_up(rows), input.size(1), dtype=dtype)
+            low_input[:rows] = input[chunk]
             product = torch.addmm(low_bias, low_input, low_weight.t())
-            logits = product[: len(at)]  # [n, V]
-            likely = logits.gather(1, at).float().sum()
-            total -= (1 - smoothing) * likely
+            logits = product[:rows]  # [n, V]
+            target_logits = logits.gather(1, targets).float().sum()
+            total -= (1 - smoothing) * target_logits
             if smoothing:
                 total -= smoothing / classes * logits.sum(1).float().sum()
-            top = logits.amax(1, keepdim=True)
-            odds = logits.sub_(top).exp_()
-            mass = odds.sum(1, keepdim=True).float()  # summed in float32; `sum(dtype=)` would copy all first
-            total += (mass.log() + top).sum()
-            if learns:
-                # Probabilities less targets: the gradient with respect to the logits.
-                error = odds.mul_(mass.reciprocal().to(dtype))
+            highest = logits.amax(1, keepdim=True)
+            exponentials = logits.sub_(highest).exp_()
+            normalizer = exponentials.sum(1, keepdim=True).float()  # `sum(dtype=)` would copy all of it first
+            total += (normalizer.log() + highest).sum()
+            if with_gradients:
+                # Probabilities minus targets: the gradient with respect to the logits.
+                error = exponentials.mul_(normalizer.reciprocal().to(dtype))
                 if smoothing:
                     error -= smoothing / classes
-                error[torch.arange(len(at), device=at.device), at[:, 0]] -= 1 - smoothing
-                product[len(at) :] = 0
-                d_input[part] = (product @ low_weight)[: len(at)]
+                error[torch.arange(rows, device=targets.device), targets[:, 0]] -= 1 - smoothing
+                product[rows:] = 0
+                d_input[chunk] = (product @ low_weight)[:rows]
                 if dtype == torch.float32:
                     d_weight.addmm_(product.t(), low_input)
                 else:
                     d_weight += product.t() @ low_input
                 d_bias += error.sum(0)
-        if learns:
+        if with_gradients:
             ctx.save_for_backward(d_input, d_weight, d_bias.to(bias.dtype))
-            ctx.count = max(1, count)  # type: ignore[attr-defined]
+            ctx.count = max(1, count)
         return total / max(1, count)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        scale = gradient / ctx.count  # type: ignore[attr-defined]
-        gradients = tuple(part.mul_(scale) for part in ctx.saved_tensors)  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        scale = gradient / ctx.count
+        gradients = tuple(saved.mul_(scale) for saved in ctx.saved_tensors)
         return *gradients, None, None, None, None

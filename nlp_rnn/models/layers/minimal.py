@@ -1,30 +1,33 @@
-"""Minimal recurrent layers: gates that see the input alone, so that all time steps are trained at once.
+"""Minimal recurrent layers: their gates see the input only, so all time steps are computed at once.
 
-Feng et al. (2024), "Were RNNs All We Needed?": without the state in its gates a cell is a weighted mean of
-the state before and a candidate, h_t = (1 - z_t) h_{t-1} + z_t c_t, and such steps can be joined in any
-order: a parallel scan over time.
+Feng et al. (2024), "Were RNNs All We Needed?": if the gates do not see the state, a cell is a weighted mean
+of the previous state and a candidate, h_t = (1 - z_t) h_{t-1} + z_t c_t. Such steps can be combined in any
+grouping, so a parallel scan over time computes them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from typing_extensions import override
 
+from nlp_rnn.models.layers.autograd import Function
 from nlp_rnn.models.layers.base import RecurrentLayer, State
 from nlp_rnn.models.layers.dropout import dropout
 from nlp_rnn.models.layers.ragged import validate_lengths
 
-# So many steps become one in each round of the scan.
+# Each round of the scan combines this many steps into one.
 _CHUNK = 8
 
 
-class _Minimal(RecurrentLayer):
-    """What both layers share; each says how many num_gates it has and what they give."""
+class _MinimalLayer(RecurrentLayer):
+    """Base class of both layers; a subclass sets the number of gates and implements `gate`."""
 
     num_gates: int
 
@@ -55,36 +58,37 @@ class _Minimal(RecurrentLayer):
         self.locked = locked
         self.weight_dropout = weight_dropout
         bound = 1 / math.sqrt(hidden_size)
-        for place in self._places():
-            size = hidden_size * (2 if bidirectional else 1) if place[0] else input_size
-            for kind, shape in (("weight", (size,)), ("bias", ())):
+        for layer, suffix in self._layers_and_suffixes():
+            size = hidden_size * (2 if bidirectional else 1) if layer else input_size
+            for name, shape in (("weight", (size,)), ("bias", ())):
                 values = torch.empty(self.num_gates * hidden_size, *shape).uniform_(-bound, bound)
-                self.register_parameter(self._name(kind, *place), nn.Parameter(values))
+                self.register_parameter(f"{name}_ih_l{layer}{suffix}", nn.Parameter(values))
 
     @property
-    def all_weights(self) -> list[list[Tensor]]:  # type: ignore[override]
-        """Weight [num_gates * H, I] and bias [matrices * H] of each layer and direction, named as torch's."""
+    def all_weights(self) -> list[list[Tensor]]:
+        """Weight [num_gates * H, I] and bias [num_gates * H] of each layer and direction.
+
+        The parameters have the names that they have in torch's layers.
+        """
         return [
-            [getattr(self, self._name(kind, *place)) for kind in ("weight", "bias")]
-            for place in self._places()
+            [getattr(self, f"{name}_ih_l{layer}{suffix}") for name in ("weight", "bias")]
+            for layer, suffix in self._layers_and_suffixes()
         ]
 
-    def _places(self) -> list[tuple[int, str]]:
+    def _layers_and_suffixes(self) -> list[tuple[int, str]]:
         suffixes = ("", "_reverse") if self.bidirectional else ("",)
-        return [(number, suffix) for number in range(self.num_layers) for suffix in suffixes]
-
-    @staticmethod
-    def _name(kind: str, number: int, suffix: str) -> str:
-        return f"{kind}_ih_l{number}{suffix}"
+        return [(layer, suffix) for layer in range(self.num_layers) for suffix in suffixes]
 
     @staticmethod
     def gate(projected: Tensor) -> tuple[Tensor, Tensor]:
-        """[..., num_gates * H] -> z and c, [..., H] each."""
+        """Compute z and c, [..., H] each, from W x + b, [..., num_gates * H]."""
         raise NotImplementedError  # pragma: no cover
 
+    @override
     def _new_cell(self, input_size: int) -> nn.Module:
-        return _Cell(self, input_size)
+        return _MinimalCell(self, input_size)
 
+    @override
     def _run(
         self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
     ) -> tuple[Tensor, State]:
@@ -110,7 +114,7 @@ class _Minimal(RecurrentLayer):
                 index = layer * directions + backwards
                 z, c = self.gate(F.linear(input, *weights[index]))
                 if lengths is not None:
-                    z = z.masked_fill(padding, 0)  # the state stays what it is
+                    z = z.masked_fill(padding, 0)  # keep the state
                 output = linear_recurrence(z, c, state[0][index], bool(backwards))
                 finals.append(output[0 if backwards else -1])
                 outputs.append(output if lengths is None else output.masked_fill(padding, 0))
@@ -118,13 +122,13 @@ class _Minimal(RecurrentLayer):
         return input, (torch.stack(finals),)
 
 
-class _Cell(nn.Module):
-    """One step of one layer, with parameters that are put in."""
+class _MinimalCell(nn.Module):
+    """One time step of one layer, with the parameters of that layer."""
 
     weight_ih: Tensor
     bias_ih: Tensor
 
-    def __init__(self, layer: _Minimal, input_size: int) -> None:
+    def __init__(self, layer: _MinimalLayer, input_size: int) -> None:
         super().__init__()
         self.gate = layer.gate
         self.title = f"{type(layer).__name__}Cell"
@@ -137,68 +141,81 @@ class _Cell(nn.Module):
         z, c = self.gate(F.linear(input, self.weight_ih, self.bias_ih))
         return torch.lerp(h, c.to(h), z.to(h))
 
+    @override
     def _get_name(self) -> str:
         return self.title
 
+    @override
     def extra_repr(self) -> str:
         return self.sizes
 
 
-class MinGRU(_Minimal):
-    """z = sigmoid(W_z x + b_z), c = W_h x + b_h (Feng et al. 2024, section 3.1)."""
+class MinGRU(_MinimalLayer):
+    """z = sigmoid(W_z x + b_z), c = W_h x + b_h (Feng et al. 2024, section 3.1).
+
+    The gates are in the order z, c. The arguments are those of `recurrent_layer`.
+    """
 
     num_gates = 2
 
     @staticmethod
+    @override
     def gate(projected: Tensor) -> tuple[Tensor, Tensor]:
         z, c = projected.chunk(2, -1)
         return z.sigmoid(), c
 
 
-class MinLSTM(_Minimal):
+class MinLSTM(_MinimalLayer):
     """f = sigmoid(W_f x + b_f), i likewise, z = i / (f + i), c = W_h x + b_h (Feng et al. 2024, section 3.2).
 
-    The num_gates stand in the order i, f, c, as torch's LSTM has them.
+    The gates are in the order i, f, c, as in torch's LSTM. The arguments are those of `recurrent_layer`.
     """
 
     num_gates = 3
 
     @staticmethod
+    @override
     def gate(projected: Tensor) -> tuple[Tensor, Tensor]:
         i, f, c = projected.chunk(3, -1)
-        # i / (f + i) from the logarithms of both: they do not underflow.
+        # i / (f + i), computed from the logarithms of both: they do not underflow.
         return (F.logsigmoid(i) - F.logsigmoid(f)).sigmoid(), c
 
 
 def linear_recurrence(z: Tensor, c: Tensor, start: Tensor, backwards: bool = False) -> Tensor:
-    """h_t = (1 - z_t) h_{t-1} + z_t c_t for all t, or from the last step to the first.
+    """Compute h_t = (1 - z_t) h_{t-1} + z_t c_t for all t by a parallel scan.
 
-    z, c [T, B, H] and start [B, H] -> h [T, B, H], in the widest of their types.
+    Args:
+        z: [T, B, H], float, the weight of the candidate.
+        c: [T, B, H], float, the candidate.
+        start: [B, H], float, the state before the first step.
+        backwards: go from the last step to the first.
+
+    Returns:
+        h [T, B, H], in the widest of the three dtypes.
     """
     dtype = torch.promote_types(torch.promote_types(z.dtype, c.dtype), start.dtype)
-    return _Mix.apply(z.to(dtype), c.to(dtype), start.to(dtype), backwards)
+    h: Tensor = _LinearRecurrence.apply(z.to(dtype), c.to(dtype), start.to(dtype), backwards)
+    return h
 
 
-class _Mix(torch.autograd.Function):
+class _LinearRecurrence(Function):
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: FunctionCtx, z: Tensor, c: Tensor, start: Tensor, backwards: bool
-    ) -> Tensor:
+    def forward(ctx: Any, z: Tensor, c: Tensor, start: Tensor, backwards: bool) -> Tensor:
         h = z * c
         _scan(1 - z, h, start, backwards)
         ctx.save_for_backward(z, c, start, h)
-        ctx.backwards = backwards  # type: ignore[attr-defined]
+        ctx.backwards = backwards
         return h
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, d_h: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
-        z, c, start, h = ctx.saved_tensors  # type: ignore[attr-defined]
+    def backward(ctx: Any, d_h: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        z, c, start, h = ctx.saved_tensors
         keep = 1 - z
         d_h = d_h.clone(memory_format=torch.contiguous_format)
         d_z = c.clone(memory_format=torch.contiguous_format)
-        # What a step gives to the next comes back from it: a scan the other way.
-        if ctx.backwards:  # type: ignore[attr-defined]
+        # Each step passes its gradient on to the step before it: a scan in the other direction.
+        if ctx.backwards:
             _scan(keep[:-1], d_h[1:], d_h[0], False)
             d_z[:-1] -= h[1:]
             first = -1
@@ -212,11 +229,11 @@ class _Mix(torch.autograd.Function):
 
 
 def _scan(keep: Tensor, values: Tensor, start: Tensor, backwards: bool) -> None:
-    """values_t += keep_t values_{t-1} for all t of [T, ...], in place; `start` is before the first.
+    """values_t += keep_t values_{t-1} for all t of [T, ...], in place; `start` precedes the first.
 
-    Steps of 8 are joined into one, those are scanned likewise, and what they give starts the steps within: a
-    number of operations that grows with log T. Nothing is divided, and a product that underflows to 0 is one
-    of which nothing is left.
+    Each chunk of steps is combined into one step. The chunks are scanned by the same method, and the results
+    start the steps within each chunk. The number of operations grows with log T. Nothing is divided, so a
+    product that underflows to 0 does no harm.
     """
     steps = len(values)
     if steps < 2 * _CHUNK:
@@ -224,11 +241,11 @@ def _scan(keep: Tensor, values: Tensor, start: Tensor, backwards: bool) -> None:
             start = values[step].addcmul_(keep[step], start)
         return
     count = steps // _CHUNK
-    rest = steps - count * _CHUNK  # they come last
+    rest = steps - count * _CHUNK  # the steps that fill no chunk come last in the scan
     chunks, others = (
         (slice(rest, None), slice(rest)) if backwards else (slice(steps - rest), slice(steps - rest, None))
     )
-    k, v = (part[chunks].unflatten(0, (count, _CHUNK)) for part in (keep, values))
+    k, v = (tensor[chunks].unflatten(0, (count, _CHUNK)) for tensor in (keep, values))
     order = range(_CHUNK)[::-1] if backwards else range(_CHUNK)
     product, total = k[:, order[0]].clone(), v[:, order[0]].clone()
     for step in order[1:]:

@@ -13,7 +13,7 @@ from nlp_rnn.models.layers.int8 import Int8Embedding, Int8Linear, Int8Weight
 from nlp_rnn.models.layers.int8_recurrent import Int8Recurrent, Int8Step
 
 INT8 = "int8"
-"""What `config.json` says under `weights`."""
+"""The value of `weights` in the `config.json` of a quantized model."""
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -21,8 +21,15 @@ M = TypeVar("M", bound=nn.Module)
 def quantize(model: M) -> M:
     """Replace every embedding, linear and recurrent layer by one with int8 weights, in place.
 
+    Args:
+        model: a model with float weights.
+
+    Returns:
+        The same model, in evaluation mode.
+
     Raises:
-        UsageError: the weights are int8 already, or a recurrent layer has no int8 step.
+        UsageError: the weights are int8 already, or a recurrent layer has no int8 step. The model is
+            unchanged then.
     """
     if is_quantized(model):
         raise UsageError("the weights are int8 already")
@@ -40,10 +47,10 @@ def is_quantized(model: nn.Module) -> bool:
 
 
 def quantize_layer(layer: RecurrentLayer) -> Int8Recurrent:
-    """A recurrent layer with int8 weights, made from one with float weights.
+    """Make a recurrent layer with int8 weights from one with float weights.
 
     Raises:
-        UsageError: its cell has no int8 step.
+        UsageError: the cell has no int8 step.
     """
     return Int8Recurrent(layer, cell_name(layer), _int8_step(layer))
 
@@ -52,8 +59,8 @@ def _int8_step(layer: RecurrentLayer) -> Int8Step:
     name = cell_name(layer)
     step = CELLS[name].int8_step if name in CELLS else None
     if step is None:
-        able = ", ".join(known for known, cell in CELLS.items() if cell.int8_step is not None)
-        raise UsageError(f"the cell {name} has no int8 weights: use one of {able}")
+        supported = ", ".join(known for known, cell in CELLS.items() if cell.int8_step is not None)
+        raise UsageError(f"the cell {name} has no int8 weights: use one of {supported}")
     return step
 
 

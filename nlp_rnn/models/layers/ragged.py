@@ -1,23 +1,33 @@
-"""Batches of sequences of unequal length: where to cut them, and their steps in other places."""
+"""Batches of sequences of different lengths: segments without much padding, and reordered rows and steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
-# Rather than cut a batch once more, compute this many padded steps of one sequence.
-CUT_COST = 256
+from nlp_rnn.models.layers.autograd import Function
+
+SEGMENT_COST = 256
+"""The cost of one more segment, counted in padded steps of one sequence."""
 
 
 def validate_lengths(lengths: Tensor | Sequence[int] | None, steps: int, batch: int) -> Tensor | None:
-    """The lengths [B] as an int64 tensor on the CPU, or None where every sequence has all steps.
+    """Check the lengths of a batch.
+
+    Args:
+        lengths: [B] integers; every sequence has all steps if None.
+        steps: T, the number of steps.
+        batch: B, the number of sequences.
+
+    Returns:
+        The lengths [B] as an int64 tensor on the CPU, or None where every sequence has all steps.
 
     Raises:
-        ValueError: there are not as many as sequences, or one reaches outside 0..steps.
+        ValueError: `lengths` is not of shape [B], or has values outside 0..T.
     """
     if lengths is None:
         return None
@@ -38,78 +48,90 @@ class Segment(NamedTuple):
 
 
 def plan_segments(lengths: Tensor) -> list[Segment]:
-    """Cut sequences of falling lengths [B] over time, so that few padded steps and few cuts are left.
+    """Divide a batch over time into segments, so that there are few padded steps and few segments.
 
-    A shortest path over the lengths that occur: from one cut to the next costs the padded steps between, of
-    the sequences that are not over, and the cut.
+    This is a shortest path over the lengths that occur. A segment costs its padded steps, of the sequences
+    that have not ended before it, and `SEGMENT_COST`.
+
+    Args:
+        lengths: [B] int64, sorted in descending order.
+
+    Returns:
+        The segments, in the order of time; they cover every step of every sequence.
     """
-    ends, counts = lengths.unique(return_counts=True)  # rising
+    ends, counts = lengths.unique(return_counts=True)  # ascending
     ends, counts = ends[ends > 0], counts[ends > 0]
     alive = counts.flip(0).cumsum(0).flip(0)  # [K], sequences that reach each end
-    starts = torch.cat([ends.new_zeros(1), ends])  # [K + 1], where segments may begin and end
-    cost = [0.0] + [float("inf")] * len(ends)
-    came: list[int] = [0] * (len(ends) + 1)
-    for at in range(len(ends)):
-        reach = (starts[at + 1 :] - starts[at]) * alive[at] + CUT_COST
-        for to, price in enumerate((reach + cost[at]).tolist(), at + 1):
-            if price < cost[to]:
-                cost[to], came[to] = price, at
+    bounds = torch.cat([ends.new_zeros(1), ends])  # [K + 1], where segments may begin and end
+    cost = [0.0] + [float("inf")] * len(ends)  # of the cheapest way to each bound
+    previous = [0] * (len(ends) + 1)  # the bound before it on that way
+    for begin in range(len(ends)):
+        segment_costs = (bounds[begin + 1 :] - bounds[begin]) * alive[begin] + SEGMENT_COST
+        for end, total in enumerate((segment_costs + cost[begin]).tolist(), begin + 1):
+            if total < cost[end]:
+                cost[end], previous[end] = total, begin
     segments = []
-    to = len(ends)
-    while to:
-        at = came[to]
-        segments.append(Segment(int(starts[at]), int(starts[to]), int(alive[at])))
-        to = at
+    end = len(ends)
+    while end:
+        begin = previous[end]
+        segments.append(Segment(int(bounds[begin]), int(bounds[end]), int(alive[begin])))
+        end = begin
     return segments[::-1]
 
 
-class GatherRows(torch.autograd.Function):
-    """Rows `places` [N], each once, of [M, I], and zeros behind them: [rows, I]."""
+class GatherRows(Function):
+    """Rows of a matrix [M, I] by their indices [N], each at most once, and zeros behind them: [rows, I]."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, input: Tensor, places: Tensor, rows: int) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(places)
-        ctx.rows = len(input)  # type: ignore[attr-defined]
-        taken = input.new_zeros(rows, input.size(1))
-        torch.index_select(input, 0, places, out=taken[: len(places)])
-        return taken
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        rows = gradient.new_zeros(ctx.rows, gradient.size(1))  # type: ignore[attr-defined]
-        return rows.index_copy_(0, places, gradient[: len(places)]), None, None
-
-
-class ScatterRows(torch.autograd.Function):
-    """The other way: the first N rows to rows `places` [N] of [rows, H], the others 0."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, input: Tensor, places: Tensor, rows: int) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(places)
-        ctx.rows = len(input)  # type: ignore[attr-defined]
-        return input.new_zeros(rows, input.size(1)).index_copy_(0, places, input[: len(places)])
+    def forward(ctx: Any, input: Tensor, indices: Tensor, rows: int) -> Tensor:
+        """Gather the rows."""
+        ctx.save_for_backward(indices)
+        ctx.rows = len(input)
+        output = input.new_zeros(rows, input.size(1))
+        torch.index_select(input, 0, indices, out=output[: len(indices)])
+        return output
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        taken = gradient.new_zeros(ctx.rows, gradient.size(1))  # type: ignore[attr-defined]
-        torch.index_select(gradient, 0, places, out=taken[: len(places)])
-        return taken, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient of `input`."""
+        (indices,) = ctx.saved_tensors
+        rows = gradient.new_zeros(ctx.rows, gradient.size(1))
+        return rows.index_copy_(0, indices, gradient[: len(indices)]), None, None
 
 
-class PermuteSteps(torch.autograd.Function):
-    """Steps of a batch [T, B, I] in another order [T * B], one that is its own inverse."""
+class ScatterRows(Function):
+    """The inverse of `GatherRows`: the first N rows go to rows `indices` [N] of [rows, H]; others are 0."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, input: Tensor, order: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, input: Tensor, indices: Tensor, rows: int) -> Tensor:
+        """Scatter the rows."""
+        ctx.save_for_backward(indices)
+        ctx.rows = len(input)
+        return input.new_zeros(rows, input.size(1)).index_copy_(0, indices, input[: len(indices)])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient of `input`."""
+        (indices,) = ctx.saved_tensors
+        output = gradient.new_zeros(ctx.rows, gradient.size(1))
+        torch.index_select(gradient, 0, indices, out=output[: len(indices)])
+        return output, None, None
+
+
+class PermuteSteps(Function):
+    """The steps of a batch [T, B, I] in the order [T * B] of a permutation that is its own inverse."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, order: Tensor) -> Tensor:
+        """Permute the steps."""
         ctx.save_for_backward(order)
         return input.flatten(0, 1).index_select(0, order).view_as(input)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (order,) = ctx.saved_tensors  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """The gradient of `input`."""
+        (order,) = ctx.saved_tensors
         return gradient.flatten(0, 1).index_select(0, order).view_as(gradient), None

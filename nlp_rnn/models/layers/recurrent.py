@@ -1,8 +1,8 @@
-"""Recurrent layers that know how long each sequence is.
+"""torch's own recurrent layers (RNN, GRU, LSTM), made aware of each sequence's length.
 
-`CELLS` names them. Those that torch has too are its layers, with the same weights and the same printout, that
-also take the lengths of their sequences: what follows a sequence's end never reaches its answer, in either
-direction, and the final state is the one at each sequence's own end.
+They are subclasses of torch's layers, with the same parameters and the same printout, and also take the
+lengths of the sequences. Padding never changes a sequence's outputs, in either direction, and the final state
+is the one at each sequence's own end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from typing_extensions import override
 
 from nlp_rnn.models.layers.base import RecurrentLayer, State
 from nlp_rnn.models.layers.dropout import dropout
@@ -27,17 +28,18 @@ from nlp_rnn.models.layers.ragged import (
     validate_lengths,
 )
 
-# Added to a gate before its sigmoid, this makes it exactly 0 or 1 in every floating-point type.
+# Added to a gate before its sigmoid, this makes it exactly 0 or 1 in every floating-point dtype.
 _SATURATED = 1e4
 
+# From this hidden size on, the kernel of `kernels` trains an LSTM in bfloat16 faster than torch's.
+_MIN_HIDDEN = 512
 
-# From this hidden size on, our own kernel trains an LSTM in bfloat16 faster than torch's.
-_WIDE = 512
-_ROWS_A_STEP = 16
+# That kernel is faster where the number of sequences in a step is a multiple of this.
+_BATCH_MULTIPLE = 16
 
 
-class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
-    """What the layers that torch has too share; each names its cell and its kernel."""
+class _LengthAware(RecurrentLayer, nn.RNNBase):
+    """Base class of the three layers; a subclass names its cell and implements `_kernel`."""
 
     cell: type[nn.Module]
 
@@ -58,6 +60,7 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
         self.locked = locked
         self.weight_dropout = weight_dropout
 
+    @override
     def _run(
         self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
     ) -> tuple[Tensor, State]:
@@ -68,23 +71,27 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
         if steps == 0 or batch == 0 or (lengths is not None and not lengths.any()):
             width = self.hidden_size * (2 if self.bidirectional else 1)
             return input.new_zeros(steps, batch, width), state
-        dropped = self.training and self.weight_dropout > 0
-        if input.is_cuda and not dropped and not (self.training and self.locked and self.dropout):
+        drops_weights = self.training and self.weight_dropout > 0
+        if input.is_cuda and not drops_weights and not (self.training and self.locked and self.dropout):
             return self._run_cudnn(input, state, lengths)
-        if steps == 1 and lengths is None and not (torch.is_grad_enabled() or self.bidirectional or dropped):
+        if (
+            steps == 1
+            and lengths is None
+            and not (torch.is_grad_enabled() or self.bidirectional or drops_weights)
+        ):
             output, state = self.stepwise()(input[0], state)
             return output[None], state
         if lengths is None:
             return self._run_layers(input, state, None, exact_state)
-        ordered, order = lengths.sort(descending=True, stable=True)
-        back = order.argsort().to(input.device)
+        sorted_lengths, order = lengths.sort(descending=True, stable=True)
+        inverse = order.argsort().to(input.device)
         order = order.to(input.device)
-        input, state = input[:, order], tuple(part[:, order] for part in state)
-        output, final = self._run_layers(input, state, ordered, exact_state)
-        return output[:, back], tuple(part[:, back] for part in final)
+        input, state = input[:, order], tuple(tensor[:, order] for tensor in state)
+        output, final = self._run_layers(input, state, sorted_lengths, exact_state)
+        return output[:, inverse], tuple(tensor[:, inverse] for tensor in final)
 
     def _run_cudnn(self, input: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        """All layers in one call; cuDNN has kernels for packed sequences."""
+        """Run all layers in one call of cuDNN, which has kernels for packed sequences."""
         start = state if self.state_tensors > 1 else state[0]
         if lengths is None:
             output, final = super(RecurrentLayer, self).forward(input, start)
@@ -100,17 +107,17 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
     def _run_layers(
         self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
     ) -> tuple[Tensor, State]:
-        """A layer at a time, over sequences that are sorted by falling length.
+        """Run one layer at a time, over sequences sorted by descending length.
 
-        On a CPU packing is many times slower than computing some padding too (PyTorch issue 149194), whose
-        effect is then taken out.
+        On a CPU, packed sequences are many times slower than computing some padded steps too (PyTorch issue
+        149194) and removing their effect.
         """
         directions = 2 if self.bidirectional else 1
         if lengths is not None:
             segments = plan_segments(lengths)
             time = torch.arange(input.size(0))[:, None]  # [T, 1]
             inside = (time < lengths).unsqueeze(-1).to(input.device)  # [T, B, 1]
-            # Each sequence back to front in its own place; the padding stays behind it.
+            # The order that reverses each sequence within its own steps; padding stays behind it.
             mirror = torch.where(time < lengths, lengths - 1 - time, time)  # [T, B]
             mirror = (mirror * input.size(1) + torch.arange(input.size(1))).flatten().to(input.device)
         finals: list[State] = []
@@ -118,27 +125,30 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
             if layer:
                 input = dropout(input, self.dropout, self.training, self.locked)
             first = layer * directions
-            start = tuple(part[first : first + directions] for part in state)
+            start = tuple(tensor[first : first + directions] for tensor in state)
             weights = [self._weights(first + direction) for direction in range(directions)]
             if lengths is None:
-                input, final = self._kernel(input, start, [w for each in weights for w in each])
+                input, final = self._kernel(input, start, [w for direction in weights for w in direction])
                 finals.append(final)
                 continue
             outputs = []
             for direction in range(directions):
-                own = tuple(part[direction : direction + 1] for part in start)
-                steps_in = PermuteSteps.apply(input, mirror) if direction else input
                 output, final = self._run_segments(
-                    steps_in, own, weights[direction], segments, lengths, exact_state
+                    PermuteSteps.apply(input, mirror) if direction else input,
+                    tuple(tensor[direction : direction + 1] for tensor in start),
+                    weights=weights[direction],
+                    segments=segments,
+                    lengths=lengths,
+                    exact_state=exact_state,
                 )
                 outputs.append(PermuteSteps.apply(output, mirror) if direction else output)
                 finals.append(final)
             input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
             input = input * inside
-        return input, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
+        return input, tuple(torch.cat(tensors) for tensors in zip(*finals, strict=True))
 
     def _weights(self, index: int) -> list[Tensor]:
-        """Those of one layer and direction for one call; in training some recurrent ones are dropped.
+        """The parameters of one layer and direction, with weight dropout in training.
 
         DropConnect (Wan et al. 2013) on the hidden-to-hidden matrix, as in the AWD-LSTM (Merity et al. 2018).
         """
@@ -154,29 +164,32 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
         lengths: Tensor,
         exact_state: bool,
     ) -> tuple[Tensor, State]:
-        """One layer in one direction: [T, B, I] -> [T, B, H], what is behind an end being of no meaning."""
+        """Run one layer in one direction: [T, B, I] -> [T, B, H]; outputs behind an end are undefined."""
         batch = input.size(1)
-        alive = [segment.rows for segment in segments[1:]] + [0]
+        next_rows = [segment.rows for segment in segments[1:]] + [0]
         outputs = []
-        ended = [tuple(part[:, segments[0].rows :] for part in state)]  # shortest sequences first
-        for segment, going in zip(segments, alive, strict=True):
+        ended = [tuple(tensor[:, segments[0].rows :] for tensor in state)]  # shortest sequences first
+        for segment, remaining in zip(segments, next_rows, strict=True):
             rows = segment.rows
-            part_in = input[segment.start : segment.end, :rows]
-            own_lengths = (lengths[:rows] - segment.start).clamp(max=segment.end - segment.start)
-            state = tuple(part[:, :rows] for part in state)
-            output, state = self._kernel_to_ends(part_in, state, weights, own_lengths, exact_state)
-            ended.append(tuple(part[:, going:] for part in state))
+            output, state = self._kernel_to_ends(
+                input[segment.start : segment.end, :rows],
+                tuple(tensor[:, :rows] for tensor in state),
+                weights=weights,
+                lengths=(lengths[:rows] - segment.start).clamp(max=segment.end - segment.start),
+                exact_state=exact_state,
+            )
+            ended.append(tuple(tensor[:, remaining:] for tensor in state))
             outputs.append(F.pad(output, (0, 0, 0, batch - rows)))
         rest = input.size(0) - segments[-1].end
         if rest:
             outputs.append(outputs[0].new_zeros(rest, batch, self.hidden_size))
         output = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
-        return output, tuple(torch.cat(parts, dim=1) for parts in zip(*reversed(ended), strict=True))
+        return output, tuple(torch.cat(tensors, dim=1) for tensors in zip(*reversed(ended), strict=True))
 
     def _kernel_to_ends(
         self, input: Tensor, state: State, weights: list[Tensor], lengths: Tensor, exact_state: bool
     ) -> tuple[Tensor, State]:
-        """One layer in one direction, and the state after `lengths` [B] steps, 1 to T."""
+        """Run one layer in one direction; the state is the one after `lengths` [B] steps, 1 to T."""
         output, final = self._kernel(input, state, weights)
         if bool((lengths < input.size(0)).any()):
             last = (lengths - 1).to(output.device)[None, :, None].expand(1, -1, output.size(-1))
@@ -184,9 +197,10 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):  # type: ignore[misc]
         return output, final
 
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        """One layer, in as many directions as there are weights for: [T, B, I] -> [T, B, directions * H]."""
+        """Run one layer in all directions that `weights` has: [T, B, I] -> [T, B, directions * H]."""
         raise NotImplementedError  # pragma: no cover
 
+    @override
     def _new_cell(self, input_size: int) -> nn.Module:
         return self.cell(input_size, self.hidden_size, device="meta")
 
@@ -196,20 +210,24 @@ class RNN(_LengthAware, nn.RNN):  # type: ignore[misc]
 
     cell = nn.RNNCell
 
+    @override
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        both = len(weights) > 4
-        output, final = torch.rnn_tanh(input, state[0], weights, True, 1, 0.0, self.training, both, False)
+        bidirectional = len(weights) > 4
+        output, final = torch.rnn_tanh(
+            input, state[0], weights, True, 1, 0.0, self.training, bidirectional, False
+        )
         return output, (final,)
 
 
 class GRU(_LengthAware, nn.GRU):  # type: ignore[misc]
-    """Gated recurrent unit (Cho et al. 2014), with torch's placing of the reset gate."""
+    """Gated recurrent unit (Cho et al. 2014), with the reset gate where torch has it."""
 
     cell = nn.GRUCell
 
+    @override
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        both = len(weights) > 4
-        output, final = torch.gru(input, state[0], weights, True, 1, 0.0, self.training, both, False)
+        bidirectional = len(weights) > 4
+        output, final = torch.gru(input, state[0], weights, True, 1, 0.0, self.training, bidirectional, False)
         return output, (final,)
 
 
@@ -219,19 +237,21 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
     cell = nn.LSTMCell
     state_tensors = 2
 
+    @override
     def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        both = len(weights) > 4
-        output, h, c = torch.lstm(input, state, weights, True, 1, 0.0, self.training, both, False)
+        bidirectional = len(weights) > 4
+        output, h, c = torch.lstm(input, state, weights, True, 1, 0.0, self.training, bidirectional, False)
         return output, (h, c)
 
+    @override
     def _kernel_to_ends(
         self, input: Tensor, state: State, weights: list[Tensor], lengths: Tensor, exact_state: bool
     ) -> tuple[Tensor, State]:
         padding = torch.arange(input.size(0))[:, None, None] >= lengths[:, None]  # [T, B, 1]
         if exact_state and bool(padding.any()):
-            # The fused kernel gives h of every step but c of the last alone. One more input, 1 in the padding
-            # and 0 elsewhere, shuts the input gate and opens the forget gate there: c stays as it was at the
-            # sequence's end.
+            # The fused kernel returns h of every step, but c of the last step only. So add an input that is 1
+            # in the padding and 0 elsewhere. It closes the input gate and opens the forget gate, and c keeps
+            # its value from the sequence's end.
             w_ih, *others = weights
             gates = w_ih.new_tensor([-_SATURATED, _SATURATED, 0.0, 0.0])  # input, forget, cell, output
             hold = gates.repeat_interleave(self.hidden_size)[:, None]  # [4H, 1]
@@ -239,44 +259,52 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
             input = torch.cat([input, padding.to(input)], dim=-1)  # [T, B, I + 1]
         return super()._kernel_to_ends(input, state, weights, lengths, exact_state)
 
+    @override
     def _run_layers(
         self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
     ) -> tuple[Tensor, State]:
-        low = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        if not (low and torch.is_grad_enabled() and self.hidden_size >= _WIDE and input.device.type == "cpu"):
+        bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        wide = self.hidden_size >= _MIN_HIDDEN
+        if not (bfloat16 and wide and torch.is_grad_enabled() and input.device.type == "cpu"):
             return super()._run_layers(input, state, lengths, exact_state)
+        return self._run_packed(input, state, lengths, exact_state)
+
+    def _run_packed(
+        self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
+    ) -> tuple[Tensor, State]:
+        """As `_run_layers`, by the kernel of `kernels`."""
         steps, batch = input.shape[:2]
         directions = 2 if self.bidirectional else 1
         if lengths is None:
             sizes = [batch] * steps
         else:
             alive = (lengths > torch.arange(steps)[:, None]).sum(1)
-            if not exact_state:  # a few that are over may go on
-                alive = (-(-alive // _ROWS_A_STEP) * _ROWS_A_STEP).clamp(max=batch)
+            if not exact_state:  # a few sequences may run past their end
+                alive = (-(-alive // _BATCH_MULTIPLE) * _BATCH_MULTIPLE).clamp(max=batch)
             sizes = alive[alive > 0].tolist()
-        places = torch.cat([step * batch + torch.arange(size) for step, size in enumerate(sizes)])
-        packed = GatherRows.apply(input.flatten(0, 1), places, round_up(len(places)))
+        indices = torch.cat([step * batch + torch.arange(size) for step, size in enumerate(sizes)])
+        packed = GatherRows.apply(input.flatten(0, 1), indices, round_up(len(indices)))
         finals: list[State] = []
         for layer in range(self.num_layers):
             if layer:
-                packed = self._drop_packed(packed, places % batch, batch)
+                packed = self._drop_packed(packed, indices % batch, batch)
             outputs = []
             for direction in range(directions):
                 index = layer * directions + direction
-                h, c = (part[index] for part in state)
+                h, c = (tensor[index] for tensor in state)
                 output, h, c = lstm_layer(
                     packed, h, c, self._weights(index), sizes, backwards=bool(direction)
                 )
                 outputs.append(output)
                 finals.append((h, c))
             packed = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
-        output = ScatterRows.apply(packed, places, steps * batch).view(steps, batch, -1)
+        output = ScatterRows.apply(packed, indices, steps * batch).view(steps, batch, -1)
         if lengths is not None and not exact_state:
             output = output * (torch.arange(steps)[:, None] < lengths).unsqueeze(-1)
-        return output, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+        return output, tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True))
 
     def _drop_packed(self, packed: Tensor, sequences: Tensor, batch: int) -> Tensor:
-        """Dropout of [N, I], row n that of sequence `sequences[n]`; rows behind those are zero."""
+        """Dropout of packed rows [N, I]; row n belongs to `sequences[n]`, the rows behind are zero."""
         if not (self.locked and self.training and self.dropout):
             return dropout(packed, self.dropout, self.training)
         masks = dropout(packed.new_ones(batch, packed.size(1)), self.dropout)

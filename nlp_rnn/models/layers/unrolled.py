@@ -1,4 +1,4 @@
-"""Recurrent layers run a step at a time by their cells' equations, so that what is inside can be seen."""
+"""Recurrent layers run step by step by their cells' equations, so that all gates can be inspected."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ import torch
 from torch import Tensor, nn
 
 from nlp_rnn.models.layers.base import RecurrentLayer, State
-from nlp_rnn.models.layers.cells import CELLS, Cell, cell_name
-from nlp_rnn.models.layers.equations import Step
+from nlp_rnn.models.layers.cells import CELLS, cell_name
+from nlp_rnn.models.layers.equations import Equations, Step
 from nlp_rnn.models.layers.ragged import validate_lengths
 
 
 def unroll(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> list[list[Step]]:
-    """All that a layer computes over sequences of one length; its dropout is left out.
+    """Compute every state and gate of a layer over sequences of one length, without dropout.
 
     Args:
-        layer: of the cells table.
+        layer: layers of a cell in `CELLS`.
         input: [T, B, I], float.
-        state: where to start; zeros if left out.
+        state: the initial state; zeros if left out.
 
     Returns:
-        A list for each layer of depth and direction, in torch's order (layer 0 forward, layer 0 backward,
-        layer 1 forward ...), of T steps, in the order of the input in both directions.
+        One list per layer and direction, in torch's order (layer 0 forward, layer 0 backward, layer 1
+        forward, ...), of T steps, in the order of the input in both directions.
 
     Raises:
-        ValueError: there are no equations for the cell, or no steps.
+        ValueError: the cell has no equations, or there are no steps.
     """
-    cell = _with_equations(layer)
-    assert cell.equations is not None
+    equations, state_names = _equations(layer)
     if len(input) == 0:
         raise ValueError("there are no steps to run")
     if state is None:
@@ -37,12 +36,12 @@ def unroll(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> 
     directions = 2 if layer.bidirectional else 1
     rows: list[list[Step]] = []
     for index, weights in enumerate(layer.all_weights):
-        own = tuple(part[index] for part in state)
+        current = tuple(tensor[index] for tensor in state)
         backwards = index % directions == 1
         steps = []
         for x in input.flip(0) if backwards else input:
-            step = cell.equations(x, own, weights)
-            own = tuple(step[name] for name in cell.states)
+            step = equations(x, current, weights)
+            current = tuple(step[name] for name in state_names)
             steps.append(step)
         rows.append(steps[::-1] if backwards else steps)
         if index % directions == directions - 1:
@@ -50,12 +49,14 @@ def unroll(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> 
     return rows
 
 
-def _with_equations(layer: RecurrentLayer) -> Cell:
+def _equations(layer: RecurrentLayer) -> tuple[Equations, tuple[str, ...]]:
+    """The equations of a layer's cell, and the names of its state tensors."""
     name = cell_name(layer)
-    if name not in CELLS or CELLS[name].equations is None:
-        able = ", ".join(known for known, cell in CELLS.items() if cell.equations is not None)
-        raise ValueError(f"the cell {name} has no equations to show: there are those of {able}")
-    return CELLS[name]
+    cell = CELLS.get(name)
+    if cell is None or cell.equations is None:
+        supported = ", ".join(known for known, cell in CELLS.items() if cell.equations is not None)
+        raise ValueError(f"the cell {name} has no equations to inspect: use one of {supported}")
+    return cell.equations, cell.states
 
 
 def gates(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> dict[str, Tensor]:
@@ -64,7 +65,7 @@ def gates(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> d
 
 
 def stacked(rows: list[list[Step]]) -> dict[str, Tensor]:
-    """What `unroll` gives as tensors [T, num_layers * directions, B, H], by name."""
+    """Stack the results of `unroll` to tensors [T, num_layers * directions, B, H], by name."""
     return {
         name: torch.stack([torch.stack([step[name] for step in steps]) for steps in rows], dim=1)
         for name in rows[0][0]
@@ -72,19 +73,20 @@ def stacked(rows: list[list[Step]]) -> dict[str, Tensor]:
 
 
 def _output(rows: list[list[Step]]) -> Tensor:
-    """[T, B, directions * H] of one layer's directions."""
+    """The outputs [T, B, directions * H] of one layer, from the steps of its directions."""
     return torch.stack(
         [torch.cat([step["hidden"] for step in steps], dim=-1) for steps in zip(*rows, strict=True)]
     )
 
 
 class Unrolled(nn.Module):
-    """A layer of the cells table, run by `unroll`, that keeps in `rows` what it computed last.
+    """A recurrent layer run by `unroll`. It can take the layer's place in a model; the answers are the same.
 
-    It takes the layer's place in a model, which then answers as before.
+    Args:
+        layer: layers of a cell in `CELLS`.
 
-    Raises:
-        ValueError: in a call, of sequences of unequal lengths.
+    Attributes:
+        rows: the result of `unroll` in the last call.
     """
 
     def __init__(self, layer: RecurrentLayer) -> None:
@@ -96,20 +98,23 @@ class Unrolled(nn.Module):
     def forward(
         self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
     ) -> tuple[Tensor, State]:
-        """[T, B, I] -> outputs [T, B, directions * H] and the final state."""
+        """Run over whole sequences of one length; see `RecurrentLayer.forward`.
+
+        Raises:
+            ValueError: the sequences differ in length, or the cell has no equations.
+        """
         if validate_lengths(lengths, *input.shape[:2]) is not None:
-            raise ValueError("an unrolled layer takes sequences of one length")
+            raise ValueError("an unrolled layer needs sequences of one length")
         self.rows = unroll(self.layer, input, state)
         directions = 2 if self.bidirectional else 1
-        ends = [
-            steps[0 if index % directions == 1 else -1] for index, steps in enumerate(self.rows)
-        ]  # the step that each row reads last
-        states = _with_equations(self.layer).states
-        final = (torch.stack([end[name] for end in ends]) for name in states)
+        last = [steps[0 if index % directions == 1 else -1] for index, steps in enumerate(self.rows)]
+        _, state_names = _equations(self.layer)
+        final = (torch.stack([step[name] for step in last]) for name in state_names)
         return _output(self.rows[-directions:]), tuple(final)
 
     def outputs(
         self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
     ) -> Tensor:
-        """As `forward`, the outputs alone."""
-        return self(input, state, lengths)[0]
+        """As `forward`, but return the outputs only."""
+        outputs: Tensor = self(input, state, lengths)[0]
+        return outputs

@@ -18,7 +18,7 @@ from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.layers.loss import linear_cross_entropy
-from nlp_rnn.models.search import stream
+from nlp_rnn.models.sampling import stream
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.base import Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.generation import BeamSettings, GenerationTask, SamplingSettings

@@ -142,7 +142,7 @@ def test_lengths_that_do_not_fit(lengths):
 @pytest.mark.parametrize("fast", [True, False])
 def test_linear_is_off_by_no_more_than_the_rounding(rows, columns, fast, monkeypatch):
     if not fast:
-        monkeypatch.setattr(int8_module, "_multiplies", lambda weight: False)
+        monkeypatch.setattr(int8_module, "_can_use_int_mm", lambda weight: False)
     plain = nn.Linear(columns, rows)
     layer = Int8Linear(plain.weight, plain.bias)
     for count in (1, 2, 17):
@@ -163,7 +163,7 @@ def test_linear_is_off_by_no_more_than_the_rounding(rows, columns, fast, monkeyp
 def test_without_the_fast_product_the_answers_are_the_same(monkeypatch):
     plain = nn.Linear(70, 33)
     fast = Int8Linear(plain.weight, plain.bias)
-    monkeypatch.setattr(int8_module, "_multiplies", lambda weight: False)
+    monkeypatch.setattr(int8_module, "_can_use_int_mm", lambda weight: False)
     slow = Int8Linear(plain.weight, plain.bias)
     input = torch.randn(9, 70)
     torch.testing.assert_close(fast(input), slow(input), atol=1e-5, rtol=0)
@@ -255,14 +255,14 @@ def test_training_is_refused(name, tmp_path):
         max_steps=1, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=tmp_path, enable_checkpointing=False,
     )  # fmt: skip
-    with pytest.raises(UsageError, match="int8 weights only answer"):
+    with pytest.raises(UsageError, match="int8 weights cannot be trained"):
         trainer.fit(task, data)
-    with pytest.raises(UsageError, match="int8 weights only answer"):
+    with pytest.raises(UsageError, match="int8 weights cannot be trained"):
         task.train()
 
 
 def test_both_directions_step_by_step_are_refused():
-    with pytest.raises(ValueError, match="cannot go step by step"):
+    with pytest.raises(ValueError, match="cannot run step by step"):
         pair("gru", True, 1)[1].stepwise()
 
 

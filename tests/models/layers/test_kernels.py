@@ -52,14 +52,14 @@ def test_wide_layers_train_in_bfloat16_as_torchs_kernel_does(bidirectional, leng
     batch = torch.randn(6, 5, 20)
     results = []
     for wide in (1 << 30, 1):
-        monkeypatch.setattr(recurrent, "_WIDE", wide)
+        monkeypatch.setattr(recurrent, "_MIN_HIDDEN", wide)
         layer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             output, final = layer(batch, lengths=lengths)
         (output.float().pow(2).sum() + sum(part.float().pow(2).sum() for part in final)).backward()
         grads = [weight.grad.clone() for weight in layer.parameters()]
         results.append([output, *final, *grads])
-    monkeypatch.setattr(recurrent, "_WIDE", 1)
+    monkeypatch.setattr(recurrent, "_MIN_HIDDEN", 1)
     exact_output, exact_final = layer(batch, lengths=lengths)
     for torchs, ours in zip(*results, strict=True):
         scale = torchs.float().abs().max()

@@ -30,11 +30,11 @@ def gradients(value, leaves):
 )
 def test_value_and_gradients_equal_torchs_however_it_is_cut(rows, classes, smoothing, held):
     leaves, labels = make(rows, classes)
-    before, loss._LOGITS = loss._LOGITS, held
+    before, loss._MAX_LOGITS = loss._MAX_LOGITS, held
     try:
         ours = linear_cross_entropy(*leaves, labels, smoothing)
     finally:
-        loss._LOGITS = before
+        loss._MAX_LOGITS = before
     theirs = F.cross_entropy(F.linear(*leaves), labels, label_smoothing=smoothing)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     for our, their in zip(gradients(3 * ours, leaves), gradients(3 * theirs, leaves), strict=True):
@@ -71,7 +71,7 @@ def test_no_rows_cost_nothing():
 
 def test_logits_are_never_all_in_memory(monkeypatch):
     leaves, labels = make(1000, 100)
-    monkeypatch.setattr(loss, "_LOGITS", 25_600)
+    monkeypatch.setattr(loss, "_MAX_LOGITS", 25_600)
     shapes = []
     plain = torch.addmm
     monkeypatch.setattr(torch, "addmm", lambda *given: shapes.append(plain(*given).shape) or plain(*given))

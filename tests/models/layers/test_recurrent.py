@@ -72,7 +72,7 @@ def alone(plain, sequence, state):
 @pytest.mark.parametrize("way", ["not cut", "cut", "cut everywhere", "packed"])
 @pytest.mark.parametrize(("cell", "bidirectional", "depth"), CASES)
 def test_ragged_batch_equals_each_sequence_alone(cell, bidirectional, depth, way, monkeypatch):
-    monkeypatch.setattr(ragged, "CUT_COST", {"not cut": 1000, "cut": 4, "cut everywhere": 0}.get(way))
+    monkeypatch.setattr(ragged, "SEGMENT_COST", {"not cut": 1000, "cut": 4, "cut everywhere": 0}.get(way))
     layer, plain = make(cell, bidirectional, depth)
     lengths = torch.tensor([3, 6, 0, 1, 6, 4])
     batch = torch.randn(6, len(lengths), 5)
@@ -183,11 +183,11 @@ def test_dropout_between_layers_acts_in_training_alone():
     cost=st.sampled_from([0, 9, 999]),
 )
 def test_cuts_cover_every_step_of_every_sequence(lengths, cost):
-    before, ragged.CUT_COST = ragged.CUT_COST, cost
+    before, ragged.SEGMENT_COST = ragged.SEGMENT_COST, cost
     try:
-        segments = ragged.cut(torch.tensor(sorted(lengths, reverse=True)))
+        segments = ragged.plan_segments(torch.tensor(sorted(lengths, reverse=True)))
     finally:
-        ragged.CUT_COST = before
+        ragged.SEGMENT_COST = before
     assert [segment.start for segment in segments] == [0, *(segment.end for segment in segments[:-1])]
     assert segments[-1].end == max(lengths)
     for segment in segments:

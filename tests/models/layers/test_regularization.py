@@ -19,8 +19,8 @@ FORGETS = {"gru": (1, -1e4), "lstm": (1, -1e4), "mingru": (0, 1e4), "minlstm": (
 
 def run(layer, way, batch, monkeypatch):
     """The outputs and the final state, in float32, with as many cuts as can be."""
-    monkeypatch.setattr(ragged, "CUT_COST", 0)
-    monkeypatch.setattr(recurrent, "_WIDE", 1)
+    monkeypatch.setattr(ragged, "SEGMENT_COST", 0)
+    monkeypatch.setattr(recurrent, "_MIN_HIDDEN", 1)
     with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in way):
         output, final = layer(batch, lengths=WAYS[way])
     return output.float(), [part.float() for part in final]

@@ -144,5 +144,5 @@ def test_the_decoder_steps_through_the_twin():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_both_directions_are_refused(cell):
-    with pytest.raises(ValueError, match="cannot go step by step"):
+    with pytest.raises(ValueError, match="cannot run step by step"):
         recurrent_layer(cell, 5, 7, 1, 0.0, bidirectional=True).stepwise()

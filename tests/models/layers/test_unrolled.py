@@ -99,5 +99,5 @@ def test_refusals():
         Unrolled(layer)(input, lengths=torch.tensor([6, 5, 6]))
     with pytest.raises(ValueError, match="no steps"):
         gates(layer, input[:0])
-    with pytest.raises(ValueError, match="the cell Identity has no equations to show"):
+    with pytest.raises(ValueError, match="the cell Identity has no equations to inspect"):
         gates(torch.nn.Identity(), input)
