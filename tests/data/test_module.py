@@ -280,7 +280,7 @@ def test_a_lone_surrogate_is_refused(task, make):
 @tasks
 def test_a_split_that_is_not_there(task, make, write):
     path = write(task, **{name.replace(".", "_"): None for name in CASES[task].files("test")})
-    with pytest.raises(UsageError, match="no test split, it has train, validation; where it has one"):
+    with pytest.raises(UsageError, match="no test split, it has train, validation; if it has one"):
         make(task, path).test_dataloader()
 
 
