@@ -96,6 +96,23 @@ def pad(sequences: Sequence[Sequence[int] | np.ndarray], value: int = 0) -> tupl
     return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
 
 
+def pad_vectors(flat: Sequence[np.ndarray], width: int) -> tuple[Tensor, Tensor]:
+    """Pad series of vectors to one length.
+
+    Args:
+        flat: one flat array [T * C] per series, step by step.
+        width: C, the numbers per step.
+
+    Returns:
+        [T, B, C] float32, padded with 0; [B] int64 lengths.
+    """
+    lengths = [len(steps) // width for steps in flat]
+    padded = np.zeros((max(lengths, default=0), len(flat), width), np.float32)
+    for row, steps in enumerate(flat):
+        padded[: lengths[row], row] = np.reshape(steps, (-1, width))
+    return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
+
+
 def shift_targets(sequences: Sequence[Sequence[int] | np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
     """Make the input and the labels of a decoder from target ids. No other code shifts targets.
 

@@ -109,10 +109,10 @@ def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(tm
     ("columns", "arguments", "message"),
     [
         ({"x": [1, 2, 3]}, {}, "3 steps, too few for a window of length + horizon = 4 + 1 = 5; lower"),
-        ({"x": [7] * 30}, {}, "a.csv: column 'x' is constant in train (7): nothing can be learnt from it or"),
+        ({"x": [7] * 30}, {}, "a.csv: column 'x' is constant in train (7), so there is nothing to learn"),
         ({"x": [1, 2, "", 4] * 9}, {}, "a.csv, row 3: column 'x' holds no value (null)"),
-        ({"x": [1, "nan", 3, 4] * 9}, {}, "a.csv, row 2: column 'x' holds no number ('nan'); give one"),
-        ({"x": [1, 2, 3, "four"] * 9}, {}, "a.csv, row 4: column 'x' holds no number ('four'); give one"),
+        ({"x": [1, "nan", 3, 4] * 9}, {}, "a.csv, row 2: column 'x' holds 'nan', not a number"),
+        ({"x": [1, 2, 3, "four"] * 9}, {}, "a.csv, row 4: column 'x' holds 'four', not a number"),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "z")}, "no column 'z'; the columns are x"),
         ({"x": [1, 2] * 9}, {"inputs": ("z",)}, "no column z in the header 'x' (a file without"),
         ({"x": range(20)}, {"length": 9}, "rows 15 to 20: 6 steps, too few"),
@@ -256,18 +256,18 @@ def test_lines(columns, line, steps):
 @pytest.mark.parametrize(
     ("columns", "line", "message"),
     [
-        (("x",), "", "there is no step; give 1 number(s) a step: x"),
+        (("x",), "", "there is no step; give 1 number(s) per step: x"),
         (("x",), "[]", "there is no step"),
-        (("x",), "1 two", "no number: 'two'"),
+        (("x",), "1 two", "not a number: 'two'"),
         (("x",), "[1, ", "not a JSON list of numbers"),
-        (("x",), '["1"]', "no number: '\"1\"'"),
-        (("x",), "[true]", "no number: 'true'"),
-        (("x",), "[1, [2]]", "the steps are of unequal sizes"),
-        (("x",), "1 nan", "no number: 'nan'"),
+        (("x",), '["1"]', "not a number: '\"1\"'"),
+        (("x",), "[true]", "not a number: 'true'"),
+        (("x",), "[1, [2]]", "the steps have unequal sizes"),
+        (("x",), "1 nan", "not a number: 'nan'"),
         (("x",), "1 1e99", "step 2: 1e+99 is beyond float32 when scaled as in the train split (mean 1,"),
         (("x",), "1" * 400, "a number that is not finite"),
         (("x",), f"[{'1' * 400}]", "a number that is not finite"),
-        (("x", "y"), "1 2 3", "the shape is 3; give 2 number(s) a step: x, y"),
+        (("x", "y"), "1 2 3", "the shape is 3; give 2 number(s) per step: x, y"),
         (("x", "y"), "[[1, 2, 3]]", "the shape is 1 x 3"),
     ],
 )
@@ -345,13 +345,13 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
         (
             {"label": ["low"] * 26 + ["high"] * 4},
             {},
-            "a.csv: all label in the part of train that is trained on "
-            "are low; take less of it with validation_fraction",
+            "a.csv: all label in train without its validation part "
+            "are low; lower validation_fraction",
         ),
         (
             {"label": ["low", "high"] * 13 + ["new"] * 4},
             {},
-            "a.csv, row 27: label 'new' is never seen in the part",
+            "a.csv, row 27: label 'new' is never seen in train without",
         ),
         ({"value": [1, ""] * 15}, {}, "a.csv, row 2: column 'value' holds no value"),
         ({"value": [1] * 30}, {}, "column 'value' is constant in train"),

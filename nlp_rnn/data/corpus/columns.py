@@ -103,9 +103,7 @@ def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
         items = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
         for number, text in enumerate(items.to_pylist(), 1):
             if text is not None and not NUMBER.fullmatch(text):
-                raise UsageError(
-                    f"{where}, row {number}: {column} holds no number ({shorten(text)}); give one"
-                )
+                raise UsageError(f"{where}, row {number}: {column} holds {shorten(text)}, not a number")
     # Not safe: whole numbers that a float cannot hold are rounded.
     items = items.cast(pa.float32() if is_list else pa.float64(), safe=False)
     endless = pc.fill_null(pc.invert(pc.is_finite(items)), False).to_numpy(zero_copy_only=False)
