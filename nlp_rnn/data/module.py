@@ -20,6 +20,7 @@ from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.splits import SPLITS
+from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor, collect_warnings
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # Part of every cache key: increase it when the encoded form of a corpus changes.
 _ENCODING_VERSION = 3
+
+_ROWS_PER_PART = 1000  # encoded at once
 
 P = TypeVar("P", bound=Processor)
 
@@ -265,7 +268,13 @@ def encode(rows: Dataset, processor: Processor) -> pa.Table:
     columns = rows.with_format("arrow")[:]
     schema = pa.schema([(name, processor.features[name]) for name in processor.encode(rows[:0])])
     with collect_warnings():
-        parts = [pa.table(processor.encode(part), schema) for part in rows.iter(1000)]
+        parts = []
+        for start in range(0, len(rows), _ROWS_PER_PART):
+            try:
+                part = processor.encode(rows[start : start + _ROWS_PER_PART])
+            except UnknownLabelError as error:
+                raise error.after(start) from None
+            parts.append(pa.table(part, schema))
     table = pa.concat_tables([schema.empty_table(), *parts]).combine_chunks()
     for name in processor.texts:
         if name in columns.column_names:

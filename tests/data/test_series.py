@@ -345,8 +345,7 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
         (
             {"label": ["low"] * 26 + ["high"] * 4},
             {},
-            "a.csv: all label in train without its validation part "
-            "are low; lower validation_fraction",
+            "a.csv: all label in train without its validation part are low; lower validation_fraction",
         ),
         (
             {"label": ["low", "high"] * 13 + ["new"] * 4},

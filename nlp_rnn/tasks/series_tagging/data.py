@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad, pad_vectors
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.labels import LabelEncoder
 from nlp_rnn.data.scaling import mean_std
 from nlp_rnn.data.series import Series, SeriesData, parse_names
 from nlp_rnn.data.series_processor import SeriesProcessor, check_num_columns
@@ -46,11 +47,7 @@ class SeriesTaggingProcessor(SeriesProcessor):
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         encoded: dict[str, list[Any]] = {"vectors": self.vectors(rows["steps"])}
         if "labels" in rows:
-            known = {label: i for i, label in enumerate(self.labels)}
-            unknown = sorted({label for labels in rows["labels"] for label in labels} - set(known))
-            if unknown:
-                raise UsageError(f"label {unknown[0]!r} is none of the model's: {', '.join(self.labels)}")
-            encoded["label_ids"] = [[known[label] for label in labels] for labels in rows["labels"]]
+            encoded["label_ids"] = LabelEncoder(self.labels).encode_lists(rows["labels"])
         return encoded
 
     def collate(self, rows: dict[str, list[Any]]) -> SeriesTaggingBatch:

@@ -168,8 +168,8 @@ def _archive(members, encrypted=False, broken=False):
         (np.lib.format.MAGIC_PREFIX, "damaged"),
         ({"features": np.zeros((0, 4)), "caption": ["one"]}, "features 0, caption 1"),
         ({"features": 1.0, "caption": "one"}, "features 0, caption 0"),
-        ({"features": [[1.0], [2.0]], "caption": ["one"]}, "features 2, caption 1; give one row each"),
-        ({"features": [[1.0]], "caption": [{"of": "Python"}]}, "of Python objects"),
+        ({"features": [[1.0], [2.0]], "caption": ["one"]}, "features 2, caption 1; give each the same"),
+        ({"features": [[1.0]], "caption": [{"of": "Python"}]}, "with Python objects"),
         ({"features": 1.0, "caption": ["one"]}, "features 0, caption 1"),
         ({"features": np.ones((1, 2), "c8"), "caption": ["one"]}, "'features': complex64; give numbers"),
         ({"features": np.ones(1, "i4,f4"), "caption": ["one"]}, "'features': .* give numbers or text"),
@@ -195,7 +195,7 @@ def test_numpy_files_that_are_none(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("names", "values", "message"),
     [
-        (("x",), [["a", "b"]], "column 'x' holds lists, not text or labels; give one a row"),
+        (("x",), [["a", "b"]], "column 'x' holds lists, not text or labels; give one per row"),
         (("x",), [[1, 2]], "column 'x' holds lists, not text or labels"),
         (Words(("x",)), ["a b"], "column 'x' holds string, not lists of words; give JSON lines or Parquet"),
         (Words(("x",)), [[["a"], ["b"]]], "column 'x' holds lists of lists, not lists of words"),
