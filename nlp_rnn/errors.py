@@ -1,8 +1,9 @@
-"""The one exception for faults a user can mend."""
+"""The one exception for errors that the user can fix."""
 
 
 class UsageError(ValueError):
-    """Something the user gave is wrong; the message is one line that says what, where, and what to do.
+    """A file, setting or argument of the user is wrong.
 
-    Command-line programs print the message without a traceback and exit with code 2.
+    The message is one line: what is wrong, where, and what to do. Command-line programs print it without a
+    traceback and exit with code 2.
     """

@@ -1,7 +1,7 @@
-"""Reading a file as bytes and as lines.
+r"""Read files as bytes or lines, and write files atomically.
 
-Text stays what it is: UTF-8, a byte-order mark stripped, lines ending at "\\n" only ("\\r\\n" equals "\\n";
-a bare "\\r", U+2028, U+0085 or form feed is white space inside a line).
+Text is UTF-8; a byte-order mark is removed. Lines end at "\n" or "\r\n" only: a bare "\r", U+2028, U+0085
+or form feed is white space inside a line.
 """
 
 import logging
@@ -17,12 +17,16 @@ log = logging.getLogger(__name__)
 
 
 def open_bytes(path: str | Path) -> BinaryIO:
-    """A regular file opened for reading; UsageError says what is wrong with any other path."""
+    """Open a regular file for reading.
+
+    Raises:
+        UsageError: the path is missing, unreadable, or not a regular file.
+    """
     path = Path(path)
     try:
         if path.is_dir():
             raise UsageError(f"{path}: is a directory; give a file")
-        if path.exists() and not path.is_file():  # reading a FIFO would wait for ever
+        if path.exists() and not path.is_file():  # reading a FIFO would block forever
             raise UsageError(f"{path}: is not a regular file (a pipe, socket or device); give a file")
         return path.open("rb")
     except FileNotFoundError:
@@ -32,16 +36,22 @@ def open_bytes(path: str | Path) -> BinaryIO:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """All bytes of a regular file; UsageError says what is wrong with any other path."""
+    """Read all bytes of a regular file.
+
+    Raises:
+        UsageError: the path is missing, unreadable, or not a regular file.
+    """
     with open_bytes(path) as file:
         return file.read()
 
 
 def read_lines(path: str | Path) -> list[str]:
-    """The lines of a UTF-8 text file, without their ends.
+    """Read the lines of a UTF-8 text file, without their line ends.
 
-    NUL characters are kept and counted in one warning. Raises UsageError for a path that is not a readable
-    file and, with line and byte offset, for invalid UTF-8.
+    NUL characters are kept; one warning counts them.
+
+    Raises:
+        UsageError: the path is not a readable file, or the text is not UTF-8 (with line and byte offset).
     """
     data = read_bytes(path)
     try:
@@ -59,14 +69,19 @@ def read_lines(path: str | Path) -> list[str]:
 
 
 def shorten(text: str) -> str:
+    """Quote a text for a message, at most 30 characters of it."""
     return repr(text if len(text) <= 30 else text[:30] + "…")
 
 
 def check_writable(folder: Path, flag: str) -> None:
-    """See, without making anything, whether `folder` is or could become a folder to write in.
+    """Check that `folder` can be written to, or created. Nothing is created.
+
+    Args:
+        folder: the output folder.
+        flag: the command-line option that names it, for the message.
 
     Raises:
-        UsageError: it could not; names the path that stands in the way.
+        UsageError: it cannot; the message names the path that prevents it.
     """
     folder = folder.absolute()
     existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
@@ -78,7 +93,14 @@ def check_writable(folder: Path, flag: str) -> None:
 
 @contextmanager
 def atomic_write(out: Path) -> Iterator[Path]:
-    """A file beside `out` to write, which takes its place at the end; after an error `out` is as before."""
+    """Write a file whole or not at all.
+
+    Args:
+        out: the file to write. After an error it is as it was before.
+
+    Yields:
+        The path of a temporary file in the same folder, which replaces `out` at the end.
+    """
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         yield temporary

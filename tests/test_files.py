@@ -53,7 +53,7 @@ def test_row_4_nul_is_text_and_counted_once(tmp_path, caplog):
     assert rows(read_table(path, COLUMNS)) == [("a\0b", "1"), ("\0", "0")]
     assert [record.message for record in caplog.records] == [
         f"{path}: kept 2 NUL character(s) as text",
-        f"{path}: no header, so its columns are taken for text, label, and 'a\\x00b', '1' for the first row",
+        f"{path}: no header, so its columns are read as text, label, and 'a\\x00b', '1' as the first row",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Batches: which rows go together, and how their ids become tensors."""
+"""Batches: which rows are batched together, and how their ids become tensors."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
+from typing_extensions import override
 
+from nlp_rnn.data.labels import IGNORED as IGNORED  # also importable from here
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Range, Seed, Settings
 
-# In training, rows whose second lengths differ by less than this may share a batch. Larger ones pad more; 1
-# learns worse: on Multi30k, three epochs, a validation loss of 3.19, without any limit 3.09.
-_MIXED = 8
-
-IGNORED = -100
-"""The target value that no loss and no metric counts."""
+# In training, rows are grouped by their second lengths (such as those of the targets), rounded up to a
+# multiple of this. A larger value needs more padding. 1 trains worse: after three epochs on Multi30k the
+# validation loss is 3.19, against 3.09 without grouping by second length.
+_BUCKET_WIDTH = 8
 
 BatchSize = Annotated[int, Range(1, 1_000_000)]
 
@@ -30,15 +30,15 @@ BatchType = TypeVar("BatchType", bound="Batch")
 
 @dataclass(frozen=True)
 class Batching(Settings):
-    """How rows are put together.
+    """How rows are batched.
 
     Args:
-        size: most sequences in a batch.
-        max_tokens: most tokens in a batch of at most `size`, on its longer side and with padding, marks of
-            beginning and end not counted; no limit if left out. A row
-            longer than that is a batch by itself.
-        num_workers: processes that prepare batches beside the main one.
-        seed: of the order of the rows, which is another in each epoch.
+        size: maximum number of sequences per batch.
+        max_tokens: maximum number of tokens per batch, padding included, BOS and EOS not; for pairs of
+            sequences, on the longer side. `size` still applies. A longer row is a batch by itself. No limit
+            if left out.
+        num_workers: number of worker processes that prepare batches.
+        seed: seed of the order of the rows, which differs in each epoch.
     """
 
     size: BatchSize = 64
@@ -49,29 +49,29 @@ class Batching(Settings):
 
 @dataclass
 class Batch:
-    """Tensors of one step; time-major, [T, B].
+    """The tensors of one batch; time-major, [T, B].
 
-    Names that end in `lengths` stay on the CPU, where the recurrent layers want them.
+    Fields whose names end in `lengths` stay on the CPU, where the recurrent layers need them.
     """
 
     rows: list[int]
-    """[B], which rows of the split these are."""
+    """[B] row numbers within the split."""
     lengths: Tensor
-    """[B] int64, how long each sequence is that the model reads."""
+    """[B] int64, lengths of the input sequences."""
     labels: Tensor | None = field(default=None, kw_only=True)
-    """int64, what the model must say, `IGNORED` where nothing is scored: [B], or [T, B] if in step."""
+    """[B] or, with one label per step, [T, B] int64: the target ids; `IGNORED` where nothing is scored."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def all_lengths(self) -> dict[str, Tensor]:
-        """The lengths of all that is padded, by field."""
+        """Return the lengths of all padded sequences, by field name; empty ones are left out."""
         names = [item.name for item in fields(self) if item.name.endswith("lengths")]
-        found = {name: getattr(self, name) for name in names}
-        return {name: lengths for name, lengths in found.items() if lengths is not None and len(lengths)}
+        tensors = {name: getattr(self, name) for name in names}
+        return {name: lengths for name, lengths in tensors.items() if lengths is not None and len(lengths)}
 
     def to(self: BatchType, device: torch.device | str, non_blocking: bool = False) -> BatchType:
-        """The batch on another device."""
+        """Return the batch with all tensors but lengths moved to a device."""
         moved: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
@@ -82,7 +82,11 @@ class Batch:
 
 
 def pad(sequences: Sequence[Sequence[int] | np.ndarray], value: int = 0) -> tuple[Tensor, Tensor]:
-    """Put sequences side by side: [T, B] int64 filled up with `value`, and their lengths [B]."""
+    """Pad sequences to one length.
+
+    Returns:
+        [T, B] int64, padded with `value`; [B] int64 lengths.
+    """
     lengths = [len(sequence) for sequence in sequences]
     padded = np.full((max(lengths, default=0), len(sequences)), value, dtype=np.int64)
     for column, sequence in enumerate(sequences):
@@ -90,67 +94,92 @@ def pad(sequences: Sequence[Sequence[int] | np.ndarray], value: int = 0) -> tupl
     return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
 
 
-def shift_targets(sequences: Sequence[Sequence[int] | np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
-    """What a decoder is shown and what it must say: the one place where targets are shifted.
+def pad_vectors(flat: Sequence[np.ndarray], width: int) -> tuple[Tensor, Tensor]:
+    """Pad series of vectors to one length.
+
+    Args:
+        flat: one flat array [T * C] per series, step by step.
+        width: C, the numbers per step.
 
     Returns:
-        [T, B] int64 the beginning and the ids, padded with 0; [T, B] int64 the ids and the end, then
-        `IGNORED`; [B] their lengths, the mark of beginning or end counted.
+        [T, B, C] float32, padded with 0; [B] int64 lengths.
+    """
+    lengths = [len(steps) // width for steps in flat]
+    padded = np.zeros((max(lengths, default=0), len(flat), width), np.float32)
+    for row, steps in enumerate(flat):
+        padded[: lengths[row], row] = np.reshape(steps, (-1, width))
+    return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
+
+
+def shift_targets(sequences: Sequence[Sequence[int] | np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+    """Make the input and the labels of a decoder from target ids. No other code shifts targets.
+
+    Returns:
+        [T, B] int64 input: BOS and the ids, padded with 0; [T, B] int64 labels: the ids and EOS, padded with
+        `IGNORED`; [B] int64 lengths of both, with BOS or EOS.
     """
     ids, ends = pad(sequences, IGNORED)
     first = torch.full((1, len(ends)), BOS)
-    shown = torch.cat([first, ids.masked_fill(ids == IGNORED, PAD)])
+    inputs = torch.cat([first, ids.masked_fill(ids == IGNORED, PAD)])
     labels = torch.cat([ids, torch.full_like(first, IGNORED)]).scatter(0, ends[None], EOS)
-    return shown, labels, ends + 1
+    return inputs, labels, ends + 1
 
 
-class Rows(Dataset):
-    """Encoded rows, taken out a batch at a time: a list of indices in, a column of lists each out."""
+class Rows(Dataset[dict[str, list[Any]]]):
+    """Encoded rows, read one batch at a time.
+
+    Indexing takes a list of row numbers and returns columns of lists: `rows[[3, 5]]["token_ids"]` are the
+    ids of rows 3 and 5. The column `row` has the row numbers.
+    """
 
     def __init__(self, table: pa.Table) -> None:
         self._length = len(table)
-        self._lists: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self._others: dict[str, pa.Array] = {}
+        self._lists: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # values, offsets
+        self._scalars: dict[str, pa.Array] = {}
         for name in table.column_names:
             column = table[name].combine_chunks()
             if pa.types.is_list(column.type) and pa.types.is_primitive(column.type.value_type):
-                # Not `to_numpy`, which imports pandas: half a second.
+                # Not `to_numpy`: that imports pandas, which takes half a second.
                 self._lists[name] = (np.from_dlpack(column.values), np.from_dlpack(column.offsets))
             else:
-                self._others[name] = column
+                self._scalars[name] = column
 
     def __len__(self) -> int:
         return self._length
 
     def lengths(self, name: str) -> np.ndarray:
-        """[N] lengths of a column of ids or numbers."""
+        """Return the lengths [N] of the lists in a column."""
         return np.diff(self._lists[name][1])
 
     def __getitem__(self, indices: list[int]) -> dict[str, list[Any]]:
-        taken: dict[str, list[Any]] = {"row": indices}
+        columns: dict[str, list[Any]] = {"row": indices}
         for name, (values, offsets) in self._lists.items():
-            taken[name] = [values[offsets[i] : offsets[i + 1]] for i in indices]
-        for name, column in self._others.items():
-            taken[name] = column.take(pa.array(indices, pa.int64())).to_pylist()
-        return taken
+            columns[name] = [values[offsets[i] : offsets[i + 1]] for i in indices]
+        for name, column in self._scalars.items():
+            columns[name] = column.take(pa.array(indices, pa.int64())).to_pylist()
+        return columns
 
 
-class LengthGroupedSampler(DistributedSampler):
-    """Yields whole batches (lists of row numbers) of rows of equal, or nearly equal, length.
+class LengthGroupedSampler(DistributedSampler[list[int]]):
+    """Yields batches (lists of row numbers) of rows of equal, or nearly equal, length.
 
-    Sorting by length first is what spares a recurrent model most padding. Ties fall in a new random order
-    each epoch, and so do the batches; both are a function of seed and epoch alone. With several processes
-    each takes its share of the batches: in training all take equally many (some batches twice, if need
-    be), in evaluation each row is seen exactly once.
+    Sorting by length keeps padding low. In each epoch of training, rows of equal length and whole batches
+    are in a new random order, which depends only on seed and epoch. With several processes, each takes its
+    part of the batches: in training all take equally many (some batches are repeated if necessary), in
+    evaluation each row is seen exactly once.
 
     Args:
-        lengths: [N, K], the lengths that matter, the one that must not be padded first.
-        batching: sizes and seed.
-        shuffle: whether this is training.
-        rank, world_size: this process, and of how many.
+        lengths: [N, K] lengths of each row, most important first: rows are sorted by these.
+        batching: batch sizes and seed.
+        shuffle: whether this is for training.
+        rank: number of this process.
+        world_size: number of processes.
+
+    Raises:
+        UsageError: in evaluation, there are fewer rows than processes.
     """
 
-    # A DistributedSampler by name, so that Lightning neither replaces it nor forgets to tell it the epoch.
+    # A subclass of DistributedSampler, so that Lightning does not replace it and sets the epoch.
     def __init__(
         self, lengths: np.ndarray, batching: Batching, shuffle: bool, rank: int = 0, world_size: int = 1
     ) -> None:
@@ -163,35 +192,36 @@ class LengthGroupedSampler(DistributedSampler):
         self.epoch = 0
         self._groups = lengths.copy()
         if shuffle:
-            # Sorted to the token, each batch would pull the model to a target length of its own.
-            self._groups[:, 1:] = -(-lengths[:, 1:] // _MIXED) * _MIXED
+            # If sorted by exact length, each batch would train the model on targets of one length.
+            self._groups[:, 1:] = -(-lengths[:, 1:] // _BUCKET_WIDTH) * _BUCKET_WIDTH
         elif world_size > max(1, len(lengths)):
             raise UsageError(f"a split of {len(lengths)} rows cannot be shared by {world_size} devices")
-        # Where batches end in the sorted rows: the same each epoch, whatever the order of ties.
+        # Where batches end in the sorted rows: the same in each epoch, for ties do not change it.
         order = np.lexsort(self._groups.T[::-1])
-        self._ends = self._cut(self._groups[order])
-        if (
-            not shuffle and 0 < len(self._ends) < world_size
-        ):  # none may stand idle: the others would wait for it
+        self._ends = self._plan_batches(self._groups[order])
+        # No process may be without a batch: the others would wait for it.
+        if not shuffle and 0 < len(self._ends) < world_size:
             self._ends = [len(lengths) * (rank + 1) // world_size for rank in range(world_size)]
 
-    def _cut(self, lengths: np.ndarray) -> list[int]:
+    def _plan_batches(self, lengths: np.ndarray) -> list[int]:
+        """Where each batch ends in sorted rows of these lengths, [N, K]."""
         size, max_tokens = self.batching.size, self.batching.max_tokens
         ends: list[int] = []
         start = longest = 0
-        firsts, most = lengths[:, 0].tolist(), lengths.max(axis=1, initial=1).tolist()
-        for at in range(len(firsts)):
-            count = at - start
-            longest = max(longest, most[at])
-            full = count == size
-            over = max_tokens is not None and (count + 1) * longest > max_tokens
-            # At least half full and all of one length so far: rather a smaller batch than a padded one.
-            even = count * 2 >= size and firsts[start] == firsts[at - 1] != firsts[at]
-            if count and (full or over or even):
-                ends.append(at)
-                start, longest = at, most[at]
-        return [*ends, len(firsts)] if firsts else []
+        first, maximum = lengths[:, 0].tolist(), lengths.max(axis=1, initial=1).tolist()
+        for row in range(len(first)):
+            count = row - start
+            longest = max(longest, maximum[row])
+            is_full = count == size
+            too_large = max_tokens is not None and (count + 1) * longest > max_tokens
+            # At least half full, and all rows of one length: a smaller batch is better than a padded one.
+            length_changes = count * 2 >= size and first[start] == first[row - 1] != first[row]
+            if count and (is_full or too_large or length_changes):
+                ends.append(row)
+                start, longest = row, maximum[row]
+        return [*ends, len(first)] if first else []
 
+    @override
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
@@ -207,9 +237,9 @@ class LengthGroupedSampler(DistributedSampler):
         batches = np.split(order, self._ends[:-1]) if self._ends else []
         if self.shuffle:
             batches = [batches[i] for i in random.permutation(len(batches))]
-            short = -len(batches) % self.num_replicas
-            batches += [batches[i % len(batches)] for i in range(short)]
+            missing = -len(batches) % self.num_replicas
+            batches += [batches[i % len(batches)] for i in range(missing)]
         else:
-            batches = batches[::-1]  # the largest first: what does not fit into memory fails at once
+            batches = batches[::-1]  # the largest first: running out of memory shows at once
         for batch in batches[self.rank :: self.num_replicas]:
             yield batch.tolist()

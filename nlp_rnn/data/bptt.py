@@ -1,4 +1,4 @@
-"""Running text: all rows end to end, read by several streams a window at a time."""
+"""Running text: all rows joined, and read by several streams in windows (truncated backpropagation)."""
 
 from __future__ import annotations
 
@@ -7,64 +7,73 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from torch.utils.data import Dataset, DistributedSampler
+from typing_extensions import override
 
 from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.vocabulary import BOS
 
-# An evaluation's, so that no figure depends on the size of batches: each stream begins knowing nothing.
-_STREAMS = 32
+# The number of streams in evaluation. It is fixed so that metrics do not depend on the batch size, for each
+# stream starts without context.
+_EVALUATION_STREAMS = 32
 
 
 class Window(NamedTuple):
-    """Where some streams are."""
+    """The next steps of B streams."""
 
-    fresh: bool  # whether they begin here
-    starts: np.ndarray  # [B]
-    lengths: np.ndarray  # [B], 0 to `width`: how far each goes
+    fresh: bool  # whether the streams start here
+    starts: np.ndarray  # [B] positions in the text
+    lengths: np.ndarray  # [B] steps of each stream, 0 to `width`
     width: int
 
 
-class RunningText(Dataset):
-    """The rows end to end, each behind its mark of beginning; behind the last comes the first again."""
+class RunningText(Dataset[dict[str, Any]]):
+    """The rows joined, each after a BOS. The text is circular: after the last row comes the first.
+
+    Args:
+        rows: encoded rows with the columns `token_ids` and `characters`.
+    """
 
     def __init__(self, rows: Rows) -> None:
-        taken = rows[list(range(len(rows)))]
-        ends = np.cumsum([len(ids) for ids in taken["token_ids"]])
-        self._ids = np.insert(np.concatenate(taken["token_ids"]), np.r_[0, ends[:-1]], BOS)  # [N]
-        self._characters = np.zeros(len(self._ids), np.int64)  # [N], each row's where its end is to be said
-        self._characters[ends + np.arange(len(ends))] = taken["characters"]
+        columns = rows[list(range(len(rows)))]
+        ends = np.cumsum([len(ids) for ids in columns["token_ids"]])
+        self._ids = np.insert(np.concatenate(columns["token_ids"]), np.r_[0, ends[:-1]], BOS)  # [N]
+        # [N] number of characters of a row, at the position where its EOS is predicted
+        self._characters = np.zeros(len(self._ids), np.int64)
+        self._characters[ends + np.arange(len(ends))] = columns["characters"]
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def __getitem__(self, window: Window) -> dict[str, Any]:
-        places = (window.starts + np.arange(window.width + 1)[:, None]) % len(self._ids)  # [width + 1, B]
+        positions = (window.starts + np.arange(window.width + 1)[:, None]) % len(self._ids)  # [width + 1, B]
         inside = np.arange(window.width)[:, None] < window.lengths  # [width, B]
         return {
             "row": list(range(len(window.starts))),
-            "span": self._ids[places],
+            "span": self._ids[positions],
             "lengths": window.lengths,
-            "characters": (self._characters[places[:-1]] * inside).sum(0),
+            "characters": (self._characters[positions[:-1]] * inside).sum(0),
             "fresh": window.fresh,
         }
 
 
-class StreamSampler(DistributedSampler):
-    """Yields the windows of text that several streams share, each position once.
+class StreamSampler(DistributedSampler[Window]):
+    """Yields windows of a running text that several streams read in parallel; each position is read once.
 
-    In training there are `batching.size` streams a device, and they begin elsewhere each epoch, a function of
-    seed and epoch alone. In evaluation their number is fixed, whatever devices share them. All devices have
-    equally many windows. No stream is shorter than a window where they can be fewer.
+    In training there are `batching.size` streams per device, and they start at other positions in each
+    epoch, which depend only on seed and epoch. In evaluation the number of streams is fixed, however many
+    devices share them. All devices have the same number of windows. There are fewer streams if they would
+    otherwise be shorter than a window.
 
     Args:
-        total: positions in the text.
-        window: steps in a window.
-        batching: size and seed.
-        shuffle: whether this is training.
-        rank, world_size: this process, and of how many.
+        total: number of positions in the text.
+        window: number of steps per window.
+        batching: batch size and seed.
+        shuffle: whether this is for training.
+        rank: number of this process.
+        world_size: number of processes.
     """
 
-    # A DistributedSampler by name, so that Lightning neither replaces it nor forgets to tell it the epoch.
+    # A subclass of DistributedSampler, so that Lightning does not replace it and sets the epoch.
     def __init__(
         self, total: int, window: int, batching: Batching, shuffle: bool, rank: int = 0, world_size: int = 1
     ) -> None:
@@ -73,12 +82,13 @@ class StreamSampler(DistributedSampler):
         self.shuffle = shuffle
         self.seed = batching.seed
         self.epoch = 0
-        streams = batching.size * world_size if shuffle else _STREAMS
+        streams = batching.size * world_size if shuffle else _EVALUATION_STREAMS
         streams = max(world_size if shuffle else 1, min(streams, total // window))
         bounds = np.arange(streams + 1) * total // streams
         self._starts, self._ends = bounds[:-1][rank::world_size], bounds[1:][rank::world_size]
         self._longest = -(-total // streams)
 
+    @override
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
@@ -86,9 +96,9 @@ class StreamSampler(DistributedSampler):
         return -(-self._longest // self.window)
 
     def __iter__(self) -> Iterator[Window]:
-        offset = (
-            int(np.random.default_rng((self.seed, self.epoch)).integers(self.total)) if self.shuffle else 0
-        )
+        offset = 0
+        if self.shuffle:
+            offset = int(np.random.default_rng((self.seed, self.epoch)).integers(self.total))
         for start in range(0, self._longest, self.window):
             width = min(self.window, self._longest - start)
             lengths = np.clip(self._ends - self._starts - start, 0, width)

@@ -1,4 +1,4 @@
-"""What is made from a corpus once, kept on disk by the hash of all it was made from."""
+"""A disk cache: folders named by a hash of everything that their content depends on."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ _MANIFEST = "manifest.json"
 
 
 def cache_root() -> Path:
-    """`NLP_RNN_CACHE`, or `nlp_rnn` in the user's cache folder."""
+    """Return the cache folder: `NLP_RNN_CACHE`, or `nlp_rnn` in the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "nlp_rnn"
     return Path(os.environ.get("NLP_RNN_CACHE") or default).expanduser()
 
 
 def cached_folder(key: str, build: Callable[[Path], None]) -> Path:
-    """The folder that `build` filled for `key`, filled now if it is not there or damaged.
+    """Return the cached folder of a key; build it first if it is missing or damaged.
 
-    Several processes may ask at once: one builds, the others wait for it. A folder appears under its name
-    only when it is whole.
+    Several processes may call this at once: one builds, the others wait. A folder gets its final name only
+    when it is complete.
+
+    Args:
+        key: the folder's name, a hash of everything that its content depends on.
+        build: writes the content into the empty folder that it is called with.
 
     Raises:
-        UsageError: the cache cannot be written.
+        UsageError: the cache folder cannot be written to.
     """
     root = cache_root()
     folder = root / key
@@ -46,29 +50,31 @@ def cached_folder(key: str, build: Callable[[Path], None]) -> Path:
             f"cache folder {root}: cannot be written ({error.strerror}); set NLP_RNN_CACHE to another"
         ) from error
     try:
-        if folder.exists() and not _intact(folder):
-            logger.warning("the cached data in %s is damaged: making it anew", folder)
+        if folder.exists() and not _is_intact(folder):
+            logger.warning("the cached data in %s is damaged: rebuilding it", folder)
             shutil.rmtree(folder)
         if not folder.exists():
-            _make(folder, build)
+            _create(folder, build)
     finally:
         lock.release()
     return folder
 
 
-def _make(folder: Path, build: Callable[[Path], None]) -> None:
-    for left in folder.parent.glob(f"{folder.name}.half.*"):  # by a process that was killed
-        shutil.rmtree(left)
-    half_made = Path(tempfile.mkdtemp(prefix=f"{folder.name}.half.", dir=folder.parent))
+def _create(folder: Path, build: Callable[[Path], None]) -> None:
+    prefix = f"{folder.name}.tmp."
+    for leftover in folder.parent.glob(f"{prefix}*"):  # of a process that was killed
+        shutil.rmtree(leftover)
+    temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:
-        build(half_made)
-        (half_made / _MANIFEST).write_text(json.dumps(_digests(half_made)))
-        half_made.rename(folder)
+        build(temporary)
+        (temporary / _MANIFEST).write_text(json.dumps(_digests(temporary)))
+        temporary.rename(folder)
     finally:
-        shutil.rmtree(half_made, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 (hex) of each file, by relative path."""
     digests = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != _MANIFEST:
@@ -77,8 +83,9 @@ def _digests(folder: Path) -> dict[str, str]:
     return digests
 
 
-def _intact(folder: Path) -> bool:
+def _is_intact(folder: Path) -> bool:
     try:
-        return json.loads((folder / _MANIFEST).read_text()) == _digests(folder)
+        manifest: dict[str, str] = json.loads((folder / _MANIFEST).read_text())
+        return manifest == _digests(folder)
     except (OSError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""The DataModule that every task shares."""
+"""The base classes of every task's DataModule."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pyarrow as pa
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
+from typing_extensions import override
 
 from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.splits import SPLITS
+from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor, collect_warnings
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
@@ -26,29 +28,32 @@ from nlp_rnn.settings import Configured
 
 log = logging.getLogger(__name__)
 
-# Part of every cache key: raise it when the encoded form of a corpus changes.
+# Part of every cache key: increase it when the encoded form of a corpus changes.
 _ENCODING_VERSION = 3
+
+_ROWS_PER_PART = 1000  # encoded at once
 
 P = TypeVar("P", bound=Processor)
 
 
 class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
-    """Rows from somewhere, encoded once and batched by length.
+    """Base class: rows that are encoded once, cached, and batched by length.
 
-    A task says what its rows are, how its processor is made from the train split, and which settings that
-    depends on. `processor` is a pure function of the constructor's arguments, so that sizes can flow from
-    data to model before Lightning has set anything up.
+    A subclass defines what its rows are and how its processor is made from the train split. Rows of a corpus
+    are the usual case: see `CorpusData`. `processor` depends only on the constructor's arguments, so a model
+    can take its sizes from it before Lightning has set up the data.
 
     Args:
-        batching: how rows are put together.
+        batching: how rows are batched.
     """
 
-    processor_class: ClassVar[type[Processor]]
+    processor_class: type[P]
+    """The class of `processor`."""
 
     def __init__(self, batching: Batching) -> None:
         super().__init__()
         self.batching = batching
-        self._given: P | None = None
+        self._attached: P | None = None
 
     @property
     @abstractmethod
@@ -57,48 +62,58 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
 
     @abstractmethod
     def load(self) -> DatasetDict:
-        """The splits train, validation and perhaps test, in canonical columns."""
+        """Load the splits train, validation and, where there is one, test, with canonical columns.
+
+        Raises:
+            UsageError: the data cannot be read.
+        """
 
     @abstractmethod
     def cache_key(self) -> str:
-        """A hash of what `load` gives, found without loading it."""
+        """Return a hash of everything that the result of `load` depends on, without loading it."""
 
     @abstractmethod
     def make_processor(self, train: Dataset) -> P:
-        """A new processor from the train split."""
+        """Make a new processor from the train split.
+
+        Raises:
+            UsageError: the train split and the settings do not fit together.
+        """
 
     @property
     def processor_settings(self) -> dict[str, Any]:
-        """The settings that the processor depends on, besides the rows."""
+        """The settings, besides the rows, that the processor depends on."""
         return {name: v for name, v in self.settings.items() if name not in ("corpus", "batching")}
 
     def check(self, processor: P) -> None:
-        """See that a trained model's processor reads rows of this form, whatever their columns are called.
+        """Check that a trained model's processor can encode these rows, whatever their columns are called.
 
         Raises:
-            UsageError: it reads more or fewer numbers a row than there are.
+            UsageError: it expects another number of columns.
         """
 
     def attach_processor(self, processor: P) -> None:
-        """Read the corpus with a trained model's processor in place of one made from the train split.
+        """Use a trained model's processor instead of one made from the train split.
 
         Raises:
-            UsageError: it does not fit the rows.
+            UsageError: the processor does not fit the rows.
         """
         self.check(processor)
+        data_settings = processor.data_settings()
         chosen = {
-            n: value for n, value in processor.chosen_settings().items() if n not in processor.data_settings()
+            name: value for name, value in processor.chosen_settings().items() if name not in data_settings
         }
         for name in chosen.keys() & self.processor_settings.keys():
             if chosen[name] != self.settings[name]:
                 log.warning(
                     "the trained model's %s is used, %s, not %s", name, chosen[name], self.settings[name]
                 )
-        self._given = processor
+        self._attached = processor
         self.__dict__.pop("_prepared", None)
 
     @property
     def processor(self) -> P:
+        """The attached processor, or one made from the train split."""
         return self._prepared[0]
 
     @property
@@ -108,17 +123,17 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
 
     @cached_property
     def _prepared(self) -> tuple[P, dict[str, Rows]]:
-        # Not the fingerprint: two vocabularies of the same tokens may still read text differently.
-        given = self._given.state() if self._given is not None else None
-        settings = [repr(self.processor_settings), given]
+        # Not the fingerprint: two vocabularies of the same tokens may still split text differently.
+        state = self._attached.state() if self._attached is not None else None
+        settings = [repr(self.processor_settings), state]
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.cache_key()])
         folder = cached_folder(hashlib.sha256(key.encode()).hexdigest()[:32], self._build)
-        processor = self._given
+        processor = self._attached
         if processor is None:
             state = json.loads((folder / "processor.json").read_text(encoding="utf-8"))
-            processor = self.processor_class.from_state(state)  # type: ignore[assignment]
+            processor = self.processor_class.from_state(state)
         files = {name: folder / f"{name}.arrow" for name in SPLITS}
-        return processor, {  # type: ignore[return-value]
+        return processor, {
             name: Rows(pa.ipc.open_file(pa.memory_map(str(file))).read_all())
             for name, file in files.items()
             if file.exists()
@@ -126,7 +141,7 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
 
     def _build(self, folder: Path) -> None:
         splits = self.load()
-        processor = self._given if self._given is not None else self.make_processor(splits["train"])
+        processor = self._attached if self._attached is not None else self.make_processor(splits["train"])
         (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
         for name, split in splits.items():
             table = encode(split, processor)
@@ -137,33 +152,71 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         if split not in self.splits:
             raise UsageError(
                 f"corpus {self.description!r} has no {split} split, it has {', '.join(self.splits)}; "
-                f"where it has one by another name, give {split}_split"
+                f"if it has one under another name, set {split}_split"
             )
         return self.splits[split]
 
-    def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader:
+    def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader[dict[str, list[Any]]]:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return processor.loader(rows, self.batching, shuffle, rank, world_size)
 
-    def train_dataloader(self) -> DataLoader:
+    @override
+    def train_dataloader(self) -> DataLoader[dict[str, list[Any]]]:
         return self._loader(self._rows("train"), self.processor, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader:
+    @override
+    def val_dataloader(self) -> DataLoader[dict[str, list[Any]]]:
         return self._loader(self._rows("validation"), self.processor)
 
-    def test_dataloader(self) -> DataLoader:
+    @override
+    def test_dataloader(self) -> DataLoader[dict[str, list[Any]]]:
         return self._loader(self._rows("test"), self.processor)
 
-    def predict_dataloader(self) -> DataLoader:
+    @override
+    def predict_dataloader(self) -> DataLoader[dict[str, list[Any]]]:
         return self.test_dataloader()
 
 
 class CorpusData(DataModule[P]):
-    """Rows of a corpus.
+    """Base class: rows of a corpus.
+
+    A new task's `data.py` defines a batch, a processor and a subclass of this class:
+
+        @dataclass
+        class ReviewBatch(Batch):
+            tokens: Tensor  # [T, B] int64
+
+        @dataclass
+        class ReviewProcessor(Processor):
+            features = {"token_ids": pa.list_(pa.int32()), "label_id": pa.int32()}
+            length_columns = ("token_ids",)
+
+            tokens: Vocabulary
+            labels: list[str]
+
+            def rows(self, inputs): ...  # a user's inputs -> {"text": [...]}
+            def encode(self, rows): ...  # {"text": [...], "label": [...]} -> the columns of `features`
+            def collate(self, rows): ...  # the columns of `features` -> ReviewBatch
+
+        class ReviewData(CorpusData[ReviewProcessor]):
+            processor_class = ReviewProcessor
+            labels = "label"  # checked when the corpus is read
+
+            def __init__(self, corpus: Corpus = Corpus(), batching: Batching = Batching()) -> None:
+                super().__init__(corpus, batching)
+
+            def columns(self):  # canonical name -> name(s) in the corpus
+                return {"text": ("text", "review"), "label": "label"}
+
+            def make_processor(self, train):
+                tokens = Vocabulary.train(train["text"], VocabularySettings())
+                return ReviewProcessor(tokens, sorted(set(train["label"])))
+
+    The constructor's arguments are the settings of the command line and of configuration files.
 
     Args:
         corpus: where rows come from.
-        batching: how they are put together.
+        batching: how rows are batched.
     """
 
     labels: ClassVar[str | None] = None
@@ -175,31 +228,55 @@ class CorpusData(DataModule[P]):
 
     @abstractmethod
     def columns(self) -> Mapping[str, str | Sequence[str]]:
-        """Canonical column name -> the names it may have in the corpus, in order of preference."""
+        """Return the names that each canonical column may have in the corpus, in order of preference."""
 
     @property
+    @override
     def description(self) -> str:
         return self.corpus.path
 
+    @override
     def load(self) -> DatasetDict:
         return self.corpus.load(self.columns(), self.labels)
 
     def load_split(self, split: str) -> Dataset:
-        """One split alone, to measure a model on, whatever other splits the corpus has or lacks."""
+        """Load one split alone, for evaluation, whatever other splits the corpus has or lacks.
+
+        Raises:
+            UsageError: the split is missing or cannot be read.
+        """
         return self.corpus.load_split(self.columns(), split, self.labels)
 
+    @override
     def cache_key(self) -> str:
         return self.corpus.cache_key(self.columns(), self.labels)
 
 
 def encode(rows: Dataset, processor: Processor) -> pa.Table:
-    """A split as the processor's id columns, and the texts that it wants beside them."""
-    given = rows.with_format("arrow")[:]
+    """Encode a split.
+
+    Args:
+        rows: canonical columns.
+        processor: encodes the rows.
+
+    Returns:
+        The processor's `features`, and those of its `texts` that the split has.
+
+    Raises:
+        UsageError: a row cannot be encoded.
+    """
+    columns = rows.with_format("arrow")[:]
     schema = pa.schema([(name, processor.features[name]) for name in processor.encode(rows[:0])])
     with collect_warnings():
-        parts = [pa.table(processor.encode(part), schema) for part in rows.iter(1000)]
+        parts = []
+        for start in range(0, len(rows), _ROWS_PER_PART):
+            try:
+                part = processor.encode(rows[start : start + _ROWS_PER_PART])
+            except UnknownLabelError as error:
+                raise error.after(start) from None
+            parts.append(pa.table(part, schema))
     table = pa.concat_tables([schema.empty_table(), *parts]).combine_chunks()
     for name in processor.texts:
-        if name in given.column_names:
-            table = table.append_column(name, given[name])
+        if name in columns.column_names:
+            table = table.append_column(name, columns[name])
     return table

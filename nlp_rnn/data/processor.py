@@ -1,4 +1,4 @@
-"""Between text and tensors: what a task's data and model share, and what travels with the weights."""
+"""Processors: rows of text or numbers to batches of tensors. They are stored with a model's weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
@@ -28,90 +28,126 @@ ProcessorType = TypeVar("ProcessorType", bound="Processor")
 
 @dataclass
 class Processor(ABC):
-    """Rows of text to batches of ids, by vocabularies and a few settings, all of them fields.
+    """Base class: turns rows into batches of ids, with vocabularies and a few settings.
 
-    Every field is a `Vocabulary`, possibly None, or plain (numbers, strings, lists of these).
+    A subclass is a dataclass. Each of its fields is a `Vocabulary`, None, or plain data (numbers, strings,
+    lists of these), so that the processor can be stored in a model folder. For a user's input the steps are:
+
+        rows = processor.rows(["a good film"])  # canonical columns
+        ids = processor.encode(rows)  # columns of ids
+        batch = processor.collate({"row": [0], **rows, **ids})  # tensors
     """
 
     input_description: ClassVar[str] = "text"
-    """What one input is called in messages."""
+    """What messages call one input."""
 
     features: ClassVar[dict[str, pa.DataType]]
     """The columns that `encode` makes, with their Arrow types."""
     length_columns: ClassVar[tuple[str, ...]]
-    """Those by whose lengths batches are grouped; the one that must not be padded first."""
+    """The columns whose lengths group rows into batches, most important first."""
     texts: ClassVar[tuple[str, ...]] = ()
-    """The columns of text that `collate` wants beside them, where there are any."""
+    """The columns of text that `collate` needs besides `features`, where the data has them."""
 
     def __post_init__(self) -> None:
         check_settings(type(self), self.settings())
 
-    def is_input(self, given: Any) -> bool:
-        """Whether a user may ask about this, as one input."""
-        return isinstance(given, str)
+    def is_input(self, value: Any) -> bool:
+        """Return whether a value has the type of one input."""
+        return isinstance(value, str)
 
-    def is_single(self, given: Any) -> bool:
-        """Whether this, of which text is always one, is one input rather than several."""
+    def is_single(self, value: Any) -> bool:
+        """Return whether a value is one input rather than a list of inputs. Text is handled elsewhere."""
         return False
 
     def parse(self, line: str) -> Any:
-        """One input from a line of text, without its end.
+        """Parse one input from a line of text, without its line end.
 
         Raises:
-            UsageError: the line is none.
+            UsageError: the line is not an input.
         """
         return line
 
     def split_stable_prefix(self, pending: Any, piece: Any) -> tuple[Any, Any]:
-        """Of a stream's next piece, and what the piece before left open: what is settled, and what is not.
+        """Split the input of a stream into the part that is final and the part that may still change.
 
-        Settled is what nothing that follows can change; the rest, of bounded size, is None if there is none.
+        Args:
+            pending: what the call before this one returned as pending; None at the start.
+            piece: the next piece of the stream.
+
+        Returns:
+            The part whose ids no later piece can change, and the pending rest, of bounded size; None if
+            there is no rest.
         """
         return piece, None
 
     def data_settings(self) -> dict[str, Any]:
-        """The DataModule's arguments on which the rows depend that this reads, as it was made with them."""
+        """Return the DataModule's arguments that determine the form of the rows, as this was made with."""
         return {}
 
     @abstractmethod
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        """What a user asks about, as canonical columns without targets."""
+        """Turn a user's inputs into rows: canonical columns without targets.
+
+        Raises:
+            UsageError: an input cannot be read.
+        """
 
     @abstractmethod
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Canonical columns in, id columns out; those of targets alone where the targets are given."""
+        """Turn rows into the columns of `features`.
+
+        Args:
+            rows: canonical columns. If there are no targets, none are encoded.
+
+        Raises:
+            UsageError: a row cannot be encoded.
+        """
 
     @abstractmethod
     def collate(self, rows: dict[str, list[Any]]) -> Batch:
-        """Encoded rows to one batch: the columns of `features` and `texts`, and `row`."""
+        """Make one batch of encoded rows.
+
+        Args:
+            rows: the columns of `features` and `texts`, and `row`, the row numbers.
+        """
 
     def loader(
         self, rows: Rows, batching: Batching, shuffle: bool = False, rank: int = 0, world_size: int = 1
-    ) -> DataLoader:
-        """Batches of encoded rows, grouped by length: all of them in random order, or each row once."""
-        lengths = np.stack([rows.lengths(name) for name in self.length_columns], axis=1)
-        return self._batches(
-            rows, LengthGroupedSampler(lengths, batching, shuffle, rank, world_size), batching
-        )
+    ) -> DataLoader[dict[str, list[Any]]]:
+        """Make a loader of batches grouped by length.
 
-    def _batches(self, data: Dataset, sampler: DistributedSampler, batching: Batching) -> DataLoader:
-        """What the sampler asks of the data, a batch at a time."""
+        Args:
+            rows: encoded rows.
+            batching: batch sizes, seed and number of workers.
+            shuffle: for training, in random order; otherwise each row exactly once.
+            rank: number of this process.
+            world_size: number of processes.
+        """
+        lengths = np.stack([rows.lengths(name) for name in self.length_columns], axis=1)
+        sampler = LengthGroupedSampler(lengths, batching, shuffle, rank, world_size)
+        return self._make_loader(rows, sampler, batching)
+
+    def _make_loader(
+        self, data: Dataset[dict[str, list[Any]]], sampler: DistributedSampler[Any], batching: Batching
+    ) -> DataLoader[dict[str, list[Any]]]:
+        """A loader in which each index from the sampler gives one batch."""
+        collate: Callable[[Any], Batch] = self.collate  # without a batch size, it gets one indexed item
         return DataLoader(
             data,
             sampler=sampler,
             batch_size=None,
-            collate_fn=self.collate,  # type: ignore[arg-type]
+            collate_fn=collate,
             num_workers=batching.num_workers,
             persistent_workers=batching.num_workers > 0,
         )
 
     def vocabularies(self) -> dict[str, Vocabulary]:
-        """The vocabularies by field name."""
-        found = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: value for name, value in found.items() if isinstance(value, Vocabulary)}
+        """Return the vocabularies by field name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Vocabulary)}
 
     def chosen_settings(self) -> dict[str, Any]:
-        """The settings that were chosen rather than found in data, by name."""
+        """Return the settings that the user chose, by name; what was computed from data is left out."""
         chosen = {
             name: value
             for name, value in vars(self).items()
@@ -120,84 +156,93 @@ class Processor(ABC):
         return chosen | self.data_settings()
 
     def settings(self) -> dict[str, Any]:
-        """The plain fields by name."""
-        found = {item.name: getattr(self, item.name) for item in fields(self)}
+        """Return all fields but vocabularies and None, by name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {
             name: value
-            for name, value in found.items()
+            for name, value in values.items()
             if value is not None and not isinstance(value, Vocabulary)
         }
 
     def state(self) -> dict[str, Any]:
-        """All of it as strings, numbers and lists: what `from_state` takes."""
+        """Return the whole processor as strings, numbers and lists, for `from_state`."""
         tokenizers = {name: vocabulary.to_json() for name, vocabulary in self.vocabularies().items()}
         return {"tokenizers": tokenizers, "settings": self.settings()}
 
     @classmethod
     def from_state(cls: type[ProcessorType], state: dict[str, Any]) -> ProcessorType:
-        """The processor that `state` was taken from."""
+        """Restore a processor from its `state()`."""
         tokenizers = {name: Vocabulary.from_json(text) for name, text in state["tokenizers"].items()}
         return cls(**tokenizers, **state["settings"])
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all tokens and settings."""
+        """A hash of all vocabularies and settings."""
         tokens = {name: vocabulary.fingerprint for name, vocabulary in self.vocabularies().items()}
         return hashlib.sha256(json.dumps([tokens, self.settings()]).encode()).hexdigest()[:16]
 
 
 @dataclass
-class _Seen:
-    """What is to be warned of, when all of it is known."""
+class CollectedWarnings:
+    """Counts of truncated sequences and unknown tokens, for one warning each."""
 
-    cut: Counter[tuple[str, int]] = field(default_factory=Counter)
+    truncated: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Number of sequences, by what they are called and their maximum length."""
     unknown: Counter[str] = field(default_factory=Counter)
+    """Number of times that each unknown token occurs."""
 
-    def warn(self) -> None:
-        for (what, max_length), count in self.cut.items():
-            logger.warning("%d %s cut to the maximum length of %d tokens", count, what, max_length)
+    def log(self) -> None:
+        """Log the warnings."""
+        for (name, max_length), count in self.truncated.items():
+            logger.warning("%d %s cut to the maximum length of %d tokens", count, name, max_length)
         if self.unknown:
-            first = ", ".join(f"{token!r:.20}" for token in list(self.unknown)[:_NAMED])
-            more = ", ..." if len(self.unknown) > _NAMED else ""
+            examples = ", ".join(f"{token!r:.20}" for token in list(self.unknown)[:_MAX_EXAMPLES])
+            more = ", ..." if len(self.unknown) > _MAX_EXAMPLES else ""
             logger.warning(
-                "the model does not know %d token(s) that it is given: %s%s",
-                self.unknown.total(),
-                first,
-                more,
+                "%d token(s) not in the model's vocabulary: %s%s", self.unknown.total(), examples, more
             )
 
 
-_NAMED = 5  # of the unknown tokens
-_seen: ContextVar[_Seen | None] = ContextVar("_seen", default=None)
+_MAX_EXAMPLES = 5  # unknown tokens named in a warning
+_collected: ContextVar[CollectedWarnings | None] = ContextVar("_collected", default=None)
 
 
-def truncate(sequences: list[Any], max_length: int, what: str) -> list[Any]:
-    """Cut sequences to `max_length`, with one warning that counts them."""
-    long = sum(len(sequence) > max_length for sequence in sequences)
-    if not long:
+def truncate(sequences: list[Any], max_length: int, name: str) -> list[Any]:
+    """Truncate sequences to `max_length`, with one warning that counts the truncated ones.
+
+    Args:
+        sequences: lists of tokens or ids.
+        max_length: maximum number of items of each.
+        name: what the warning calls the sequences, such as "texts".
+    """
+    num_truncated = sum(len(sequence) > max_length for sequence in sequences)
+    if not num_truncated:
         return sequences
-    with collect_warnings() as seen:
-        seen.cut[what, max_length] += long
+    with collect_warnings() as collected:
+        collected.truncated[name, max_length] += num_truncated
     return [sequence[:max_length] for sequence in sequences]
 
 
 def warn_unknown(tokens: Sequence[str]) -> None:
-    """Warn of tokens that are read as the unknown one; `one_warning` puts several together."""
-    with collect_warnings() as seen:
-        seen.unknown.update(tokens)
+    """Warn of tokens that the vocabulary lacks; `collect_warnings` joins the warnings of several calls."""
+    with collect_warnings() as collected:
+        collected.unknown.update(tokens)
 
 
 @contextmanager
-def collect_warnings() -> Iterator[_Seen]:
-    """Within the outermost of these warnings are only collected, and given at its end."""
-    seen = _seen.get()
-    if seen is not None:
-        yield seen
+def collect_warnings() -> Iterator[CollectedWarnings]:
+    """Collect the warnings of `truncate` and `warn_unknown` and log them once, at the end of the context.
+
+    In nested contexts the outermost one logs.
+    """
+    collected = _collected.get()
+    if collected is not None:
+        yield collected
         return
-    seen = _Seen()
-    before = _seen.set(seen)
+    collected = CollectedWarnings()
+    before = _collected.set(collected)
     try:
-        yield seen
+        yield collected
     finally:
-        _seen.reset(before)
-    seen.warn()
+        _collected.reset(before)
+    collected.log()

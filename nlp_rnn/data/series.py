@@ -1,4 +1,4 @@
-"""Series of numbers: the time steps of a file, cut into sequences, never shuffled, and scaled."""
+"""Series of numbers: the rows of a file are time steps in order, split into series by a group column."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+from typing_extensions import override
 
 from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.corpus.columns import Numbers
@@ -30,16 +31,16 @@ P = TypeVar("P", bound=Processor)
 
 @dataclass(frozen=True)
 class Series:
-    """Successive rows of one file that belong together."""
+    """Successive rows of one file that form one series."""
 
     source: str
-    """The file."""
+    """The file, as messages call it."""
     start: int
-    """Which of its rows, counted from 0, is the first."""
+    """The number of the first row in the file, counted from 0."""
     numbers: np.ndarray
     """[T, C] float64."""
     labels: list[str] | None = None
-    """[T]."""
+    """[T] labels, one per step."""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -50,23 +51,26 @@ class Series:
 
     @property
     def where(self) -> str:
-        """What messages call it."""
+        """The file and rows, for messages."""
         return f"{self.source}, rows {self.start + 1} to {self.start + len(self)}"
 
 
 class SeriesData(CorpusData[P]):
-    """Time steps, a row each and in order, of any corpus.
+    """Base class: a corpus whose rows are time steps in order.
 
-    Where the corpus has no validation split, it is the end of train. `max_examples` of the corpus takes a
-    split's first rows.
+    If the corpus has no validation split, the end of train becomes one. `max_examples` of the corpus keeps
+    the first rows of each split.
 
     Args:
         corpus: where rows come from.
         numbers: the columns of numbers.
-        group: the column that says which series a row is of, a new one at each change of it; empty if a file
-            is one series.
+        group: the column that names the series of each row; a new series starts where it changes. Empty if
+            each file is one series.
         label: the column of labels; empty if there is none.
-        batching: how sequences are put together.
+        batching: how series are batched.
+
+    Raises:
+        UsageError: a column is named twice.
     """
 
     def __init__(
@@ -82,75 +86,86 @@ class SeriesData(CorpusData[P]):
         self.numbers = list(numbers)
         self.group = group
         named = [*self.numbers, *filter(None, (group, self.labels_column))]
-        twice = [name for place, name in enumerate(named) if name in named[:place]]
-        if twice:
-            raise UsageError(f"column {twice[0]!r} is named twice: {', '.join(named)}")
+        repeated = [name for place, name in enumerate(named) if name in named[:place]]
+        if repeated:
+            raise UsageError(f"column {repeated[0]!r} is named twice: {', '.join(named)}")
 
+    @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         texts = {name: name for name in (self.group, self.labels_column) if name}
         return {**{name: Numbers((name,)) for name in self.numbers}, **texts}
 
     @abstractmethod
     def split_off_validation(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
-        """Train and a validation split from it: the later part."""
+        """Split the series of train: the later part becomes the validation split.
+
+        Returns:
+            The series of train and those of validation.
+
+        Raises:
+            UsageError: train is too small.
+        """
 
     @abstractmethod
     def table(self, series: list[Series]) -> pa.Table:
-        """The rows of a split.
+        """Make the rows of a split from its series.
 
         Raises:
-            UsageError: there is none.
+            UsageError: the series are too short for a row.
         """
 
+    @override
     def load(self) -> DatasetDict:
         from datasets import Dataset, DatasetDict
 
         return DatasetDict({name: Dataset(self.table(series)) for name, series in self._series.items()})
 
+    @override
     def load_split(self, split: str) -> Dataset:
         from datasets import Dataset
 
         raw = self.corpus.table(self.columns(), split)
-        return Dataset(self.table(self._series[split] if raw is None else self._cut(raw)))
+        return Dataset(self.table(self._series[split] if raw is None else self._split_series(raw)))
 
     @cached_property
     def _series(self) -> dict[str, list[Series]]:
         """The series of each split."""
         raw = self.corpus.tables(self.columns())
-        splits = {name: self._cut(split) for name, split in raw.items()}
+        splits = {name: self._split_series(split) for name, split in raw.items()}
         if self.labels_column:
             check_labels(raw, self.labels_column)
         if "validation" not in splits:
             splits["train"], splits["validation"] = self.split_off_validation(splits["train"])
         if self.labels_column:
-            self._check_left(splits)
+            self._check_train_labels(splits)
         return {name: splits[name] for name in SPLITS if name in splits}
 
-    def _check_left(self, splits: Mapping[str, list[Series]]) -> None:
-        """See that the part of train that is left to train on still has all labels, and two or more."""
+    def _check_train_labels(self, splits: Mapping[str, list[Series]]) -> None:
+        """Check that train without its validation part still has every label, and at least two."""
         name, where = self.labels_column, splits["train"][0].source
-        remedy = "take less of it with validation_fraction or more with max_examples, or split it otherwise"
+        remedy = "lower validation_fraction, raise max_examples, or give a validation split"
         known = {label for part in splits["train"] for label in part.labels or ()}
         if len(known) < 2:
             raise UsageError(
-                f"{where}: all {name} in the part of train that is trained on are {known.pop()}; {remedy}"
+                f"{where}: all {name} in train without its validation part are {known.pop()}; {remedy}"
             )
         for part in (part for split in splits.values() for part in split):
             for row, label in enumerate(part.labels or (), part.start + 1):
                 if label not in known:
                     raise UsageError(
-                        f"{part.source}, row {row}: label {label!r} is never seen in the part of train that "
-                        f"is trained on; {remedy}"
+                        f"{part.source}, row {row}: label {label!r} is never seen in train without its "
+                        f"validation part; {remedy}"
                     )
 
-    def _cut(self, split: Split) -> list[Series]:
+    def _split_series(self, split: Split) -> list[Series]:
+        """The series of a split, in order."""
         where, table = split
         for name in self.numbers:
             if not pa.types.is_floating(table.schema.field(name).type):
                 raise UsageError(
                     f"{where}: column {name!r} holds lists; give each number a column of its own"
                 )
-        table = validate_rows(where, table, labels=self.numbers[0])  # no row of a series is left out
+        table = validate_rows(where, table, labels=self.numbers[0])  # keeps every row
         if self.corpus.max_examples is not None:
             table = table.slice(0, self.corpus.max_examples)
         if len(table) == 0:
@@ -165,15 +180,15 @@ class SeriesData(CorpusData[P]):
             return [whole]
         groups = table[self.group].combine_chunks().dictionary_encode().indices.to_numpy()
         bounds = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(groups)]
-        if again := len(bounds) - 1 - len(np.unique(groups)):
+        if repeats := len(bounds) - 1 - len(np.unique(groups)):
             log.warning(
-                "%s: %d time(s) a value of column %r comes back after others, and begins a series of its own",
-                where, again, self.group,
+                "%s: %d time(s) a value of column %r comes back after other values; each starts a new series",
+                where, repeats, self.group,
             )  # fmt: skip
         return [whole[start:end] for start, end in pairwise(bounds)]
 
 
-def names_of(columns: str | Sequence[str] | None) -> list[str]:
-    """Column names, given as a list or with commas between them."""
+def parse_names(columns: str | Sequence[str] | None) -> list[str]:
+    """Return column names from a list, or from one text with commas between them."""
     names = columns.split(",") if isinstance(columns, str) else columns or ()
     return [name.strip() for name in names if name.strip()]

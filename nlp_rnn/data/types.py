@@ -1,7 +1,7 @@
-"""The types of `datasets` for annotations, without its import, which takes half a second.
+"""The types of `datasets` for annotations, without importing it, which takes half a second.
 
-What is cached, or to be predicted, does without that library. In a module of their own, for jsonargparse
-runs what is under TYPE_CHECKING in the modules of all classes that settings are for.
+Cached data and predictions do not need that library. The types are in a module of their own because
+jsonargparse runs the code under TYPE_CHECKING in the modules of all classes that take settings.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Vocabularies: train, save and load tokenizers of words, subwords or characters."""
+"""Vocabularies: train, save, load and apply tokenizers of words, subwords or characters."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
 
 Level = Literal["word", "bpe", "char"]
 
-# A number, a word with the apostrophes and hyphens inside it, or one other sign.
+# A number, a word with the apostrophes and hyphens inside it, or one other character.
 _WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’\-]\w+)*|[^\w\s]"
 _CHARACTER = r"[\s\S]"
-_SPACE = "▁"  # as subwords write it
-_GAP = r"[ \t\r\n\f]{0,16}"  # `\s` is not the same to Python and to the tokenizer; bounded, for streams
-_BREAK = rf"<br{_GAP}/?>"  # HTML's line break, common in reviews
-_BREAK_BEGUN = re.compile(rf"<(b(r({_GAP}/?)?)?)?\Z")
-_LONGEST_OPEN = 64  # characters: more than 30 accents on a letter no writing system has (UAX 15)
+_SUBWORD_SPACE = "▁"  # stands for a space in subwords
+# Not `\s`, which Python and the tokenizer define differently. Of bounded length, for streams.
+_OPTIONAL_SPACE = r"[ \t\r\n\f]{0,16}"
+_LINE_BREAK = rf"<br{_OPTIONAL_SPACE}/?>"  # of HTML, common in reviews
+_PARTIAL_LINE_BREAK = re.compile(rf"<(b(r({_OPTIONAL_SPACE}/?)?)?)?\Z")
+# The longest pending text of a stream of characters. No writing system has more than 30 accents on a letter
+# (UAX 15).
+_MAX_PENDING = 64
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ class VocabularySettings(Settings):
     """How a vocabulary is made from the train split.
 
     Args:
-        level: word, bpe (subwords) or char.
-        lowercase: fold upper case into lower case.
-        min_frequency: leave out what the train split has fewer times than this.
-        max_size: keep the most frequent, special tokens included.
+        level: the unit of tokens: word, bpe (subwords) or char.
+        lowercase: convert upper case to lower case.
+        min_frequency: leave out tokens that occur fewer times in the train split.
+        max_size: maximum number of tokens, special tokens included; the most frequent are kept.
     """
 
     level: Level = "word"
@@ -49,20 +52,33 @@ class VocabularySettings(Settings):
 
 
 class Vocabulary:
-    """Text to ids and back, over a `tokenizers.Tokenizer`.
+    """Text to ids and back, with a `tokenizers.Tokenizer`.
 
-    Ids 0 to 3 are padding, unknown, beginning and end of sentence; no text, whatever it looks like, is ever
-    given the ids of padding, beginning or end.
+    Ids 0 to 3 are padding, unknown, BOS and EOS. No text ever gets the ids of padding, BOS or EOS, not even
+    one that contains "<eos>".
+
+    Example:
+        >>> vocabulary = Vocabulary.train(["a good film", "a film"], VocabularySettings())
+        >>> vocabulary.encode(["a bad film"])
+        [[4, 1, 5]]
+        >>> vocabulary.decode([4, 5])
+        'a film'
+
+    Args:
+        tokenizer: a tokenizer whose ids 0 to 3 are the special tokens.
+
+    Raises:
+        UsageError: the ids of the special tokens are others.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        # The special tokens stand in the model's vocabulary alone: as "added tokens" they would be cut out
-        # of user text that happens to contain them.
-        stored = json.loads(tokenizer.to_str())
-        stored["added_tokens"] = []
-        pattern = (stored["pre_tokenizer"] or {}).get("pattern")
+        # The special tokens are only in the model's vocabulary. As "added tokens" they would also be matched
+        # in a user's text.
+        state = json.loads(tokenizer.to_str())
+        state["added_tokens"] = []
+        pattern = (state["pre_tokenizer"] or {}).get("pattern")
         self._separator = "" if pattern == {"Regex": _CHARACTER} else " "
-        self.tokenizer = Tokenizer.from_str(json.dumps(stored))
+        self.tokenizer = Tokenizer.from_str(json.dumps(state))
         tokens = self.tokenizer.get_vocab()
         if [tokens.get(special) for special in SPECIALS] != [PAD, UNK, BOS, EOS]:
             raise UsageError(f"not a tokenizer of nlp_rnn: ids 0 to 3 must be {', '.join(SPECIALS)}")
@@ -70,13 +86,9 @@ class Vocabulary:
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: VocabularySettings) -> Vocabulary:
-        """Make a vocabulary from the train split's texts.
-
-        Raises:
-            UsageError: there is no such level.
-        """
-        breaks = normalizers.Replace(Regex(_BREAK), " ")
-        normalizer = normalizers.Sequence([breaks, *_normalizers(settings.lowercase)])
+        """Make a vocabulary from texts, such as those of the train split."""
+        line_breaks = normalizers.Replace(Regex(_LINE_BREAK), " ")
+        normalizer = normalizers.Sequence([line_breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
         if settings.level == "bpe":
             texts = list(texts)
@@ -85,7 +97,7 @@ class Vocabulary:
                 [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
             )
             tokenizer.decoder = decoders.Metaspace()
-            # Scripts with thousands of signs must leave room for merges.
+            # Scripts with thousands of characters must leave room for merges.
             alphabet = _alphabet(map(normalizer.normalize_str, texts), max(1, settings.max_size // 3))
             trainer = trainers.BpeTrainer(
                 initial_alphabet=alphabet, limit_alphabet=len(alphabet), **_trainer_arguments(settings)
@@ -101,7 +113,7 @@ class Vocabulary:
 
     @classmethod
     def train_on_words(cls, sentences: Iterable[Sequence[str]], settings: VocabularySettings) -> Vocabulary:
-        """Make a vocabulary of words that are given as such: none is cut, whatever is in it."""
+        """Make a vocabulary from sentences that are lists of words. No word is split."""
         tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIALS[UNK]))
         tokenizer.normalizer = normalizers.Sequence(_normalizers(settings.lowercase))
         normalize = tokenizer.normalizer.normalize_str
@@ -114,65 +126,75 @@ class Vocabulary:
         return self.tokenizer.get_vocab_size()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Each text's ids, without beginning and end.
+        """Encode texts; the ids have no BOS and no EOS.
 
         Raises:
-            UsageError: a text has a lone surrogate, which no UTF-8 file can hold.
+            UsageError: a text has a lone surrogate, which is not valid Unicode text.
         """
         for text in texts:
             _check_text(text)
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
 
     def unknown(self, text: str) -> list[str]:
-        """What of a text the vocabulary lacks, as written and in order.
+        """Return the parts of a text that the vocabulary lacks, as written and in order.
 
         Raises:
             UsageError: the text has a lone surrogate.
         """
         _check_text(text)
-        found = self.tokenizer.encode(text)
-        return [text[slice(*at)] for id, at in zip(found.ids, found.offsets, strict=True) if id == UNK]
+        encoding = self.tokenizer.encode(text)
+        return [
+            text[slice(*span)] for id, span in zip(encoding.ids, encoding.offsets, strict=True) if id == UNK
+        ]
 
     def end(self, text: str, count: int) -> int:
-        """How many of a text's characters its first `count` tokens reach over."""
+        """Return the position in a text, in characters, at which its first `count` tokens end."""
         return self.tokenizer.encode(text).offsets[count - 1][1]
 
     def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
-        """Part a text that goes on into what nothing that follows can change the ids of, and the rest.
+        """Split a text that is still growing into a prefix whose ids are final, and the pending rest.
 
         Args:
-            still_open: the rest of before; None at the beginning of the text.
-            piece: what follows it after a space, its own ends stripped; or, where the vocabulary is of
-                characters, at once and as it is.
+            pending: the rest that the call before this one returned; None at the beginning of the text.
+            piece: the next piece of the text. Words and subwords: it is stripped and joined to `pending`
+                with a space. Characters: it is joined as it is.
+
+        Returns:
+            The prefix whose ids no later piece can change, and the rest, of bounded length.
 
         Raises:
-            UsageError: as for `encode`.
+            UsageError: the piece has a lone surrogate.
         """
         _check_text(piece)
         piece = piece.strip() if self._separator else piece
         if not piece:
             return "", pending
         text = piece if pending is None else pending + self._separator + piece
-        begun = _BREAK_BEGUN.search(text)
-        end = begun.start() if begun else len(text)
+        partial_break = _PARTIAL_LINE_BREAK.search(text)
+        end = partial_break.start() if partial_break else len(text)
         if not self._separator:
-            # A line break becomes a space, which takes no accent.
-            free = max((found.end() for found in re.finditer(_BREAK, text)), default=0)
-            end = next((at for at in range(end, free, -1) if _begins(text[at : at + 1])), free)
-            end = max(end, len(text) - _LONGEST_OPEN)
-        elif begun and isinstance(self.tokenizer.model, models.BPE):  # its words go from space to space
-            end = max((found.start() for found in re.finditer(f"{_BREAK}| ", text[:end])), default=0)
+            # A line break becomes a space, and an accent after it does not change it.
+            after_break = max((match.end() for match in re.finditer(_LINE_BREAK, text)), default=0)
+            ends = range(end, after_break, -1)
+            end = next((i for i in ends if _starts_new_character(text[i : i + 1])), after_break)
+            end = max(end, len(text) - _MAX_PENDING)
+        elif partial_break and isinstance(self.tokenizer.model, models.BPE):  # splits at spaces first
+            end = max((match.start() for match in re.finditer(f"{_LINE_BREAK}| ", text[:end])), default=0)
         return text[:end], text[end:]
 
     def encode_words(self, words: Sequence[str]) -> list[int]:
-        """One id a word."""
+        """Encode words, one id per word.
+
+        Raises:
+            UsageError: a word has a lone surrogate.
+        """
         normalize = self.tokenizer.normalizer.normalize_str
         for word in words:
             _check_text(word)
         return [self._ids.get(normalize(word), UNK) for word in words]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special ones left out; punctuation is set close to its word again."""
+        """Decode ids to text. Special tokens are left out, and spaces beside punctuation are removed."""
         kept = [id for id in ids if id == UNK or id > EOS]
         if isinstance(self.tokenizer.model, models.BPE):
             return self.tokenizer.decode(kept)
@@ -184,24 +206,24 @@ class Vocabulary:
         return re.sub(r"([(\[]) ", r"\1", text)
 
     def piece(self, before: int, id: int) -> str:
-        """What a token adds to the text that the one before it ends: texts can be written as they come."""
+        """Return the text that token `id` adds after token `before`, for output token by token."""
         return self.decode([before, id])[len(self.decode([before])) :]
 
     def tokens(self) -> list[str]:
-        """All tokens, in the order of their ids."""
+        """Return all tokens in the order of their ids."""
         vocab = self.tokenizer.get_vocab()
         return sorted(vocab, key=vocab.__getitem__)
 
     def to_json(self) -> str:
-        """The text of a `tokenizer.json`."""
+        """Return the vocabulary as the text of a `tokenizer.json`."""
         return self.tokenizer.to_str()
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
-        """Read what `to_json` wrote.
+        """Restore a vocabulary from the text of a `tokenizer.json`.
 
         Raises:
-            UsageError: the text is no tokenizer, or none with this package's special tokens.
+            UsageError: the text is not a tokenizer with the special tokens of this package.
         """
         try:
             tokenizer = Tokenizer.from_str(text)
@@ -225,21 +247,23 @@ def _trainer_arguments(settings: VocabularySettings) -> dict[str, Any]:
 
 
 def _alphabet(texts: Iterable[str], size: int) -> list[str]:
-    """The most frequent signs; the library's own choice among equally frequent ones differs by run."""
-    counts = Counter(_SPACE)
+    """The most frequent characters. The library chooses at random among equally frequent ones."""
+    counts = Counter(_SUBWORD_SPACE)
     for text in texts:
-        counts.update(text.replace(" ", _SPACE))
-    return sorted(counts, key=lambda sign: (-counts[sign], sign))[:size]
+        counts.update(text.replace(" ", _SUBWORD_SPACE))
+    return sorted(counts, key=lambda character: (-counts[character], character))[:size]
 
 
 def _normalizers(lowercase: bool) -> list[normalizers.Normalizer]:
-    # NFC, so that letters typed as one sign or as base and accent are the same.
+    # NFC, so that a letter with an accent is the same whether typed as one character or as two.
     return [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
 
 
-def _begins(sign: str) -> bool:
-    """Whether NFC never makes one of a sign and what stands before it: no accent, no letter inside Hangul."""
-    return sign != "" and unicodedata.category(sign)[0] != "M" and not "\u1160" <= sign <= "\u11ff"
+def _starts_new_character(character: str) -> bool:
+    """Whether NFC never joins a character to the one before it: no accent, no Hangul vowel or final."""
+    if not character:
+        return False
+    return unicodedata.category(character)[0] != "M" and not "\u1160" <= character <= "\u11ff"
 
 
 def _check_text(text: str) -> None:

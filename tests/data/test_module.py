@@ -280,7 +280,7 @@ def test_a_lone_surrogate_is_refused(task, make):
 @tasks
 def test_a_split_that_is_not_there(task, make, write):
     path = write(task, **{name.replace(".", "_"): None for name in CASES[task].files("test")})
-    with pytest.raises(UsageError, match="no test split, it has train, validation; where it has one"):
+    with pytest.raises(UsageError, match="no test split, it has train, validation; if it has one"):
         make(task, path).test_dataloader()
 
 
@@ -541,7 +541,7 @@ def test_label_names_that_do_not_fit(names, message, make):
 def test_a_label_that_the_model_lacks(make, write):
     processor = make("sentiment").processor
     other = datasets.Dataset.from_dict({"text": ["a", "b"], "label": ["0", "mixed"]})
-    with pytest.raises(UsageError, match="label 'mixed' is none of the model's: 0, 1; "):
+    with pytest.raises(UsageError, match="unknown label 'mixed'; known: 0, 1; "):
         encode(other, processor)
 
 
@@ -568,7 +568,7 @@ def test_untagged_words_are_read_and_not_scored(make):
 def test_a_tag_that_the_model_lacks(make):
     processor = make("tagging").processor
     other = datasets.Dataset.from_dict({"tokens": [["quick"]], "upos": [["X"]]})
-    with pytest.raises(UsageError, match="tag 'X' is none of the model's: NOUN, VERB"):
+    with pytest.raises(UsageError, match="unknown label 'X'; known: NOUN, VERB"):
         encode(other, processor)
 
 

@@ -283,10 +283,10 @@ def test_settings_that_do_not_fit(tasks, corpora, name, options, message):
 
 def test_labels_that_the_model_has_not(tasks, tmp_path):
     (tmp_path / "test.tsv").write_text("text\tlabel\ngood\t7\nbad\t0\n")
-    with pytest.raises(UsageError, match="label '7' is none of the model's: 0, 1, 2"):
+    with pytest.raises(UsageError, match="unknown label '7'; known: 0, 1, 2"):
         evaluate(tasks["sentiment"], Corpus(str(tmp_path / "test.tsv")))
     (tmp_path / "test.conllu").write_text("1\tgood\t_\tADV\t_\t_\t_\t_\t_\t_\n\n")
-    with pytest.raises(UsageError, match="tag 'ADV' is none of the model's: ADJ, NOUN, VERB, X"):
+    with pytest.raises(UsageError, match="unknown label 'ADV'; known: ADJ, NOUN, VERB, X"):
         evaluate(tasks["tagging"], Corpus(str(tmp_path / "test.conllu")))
 
 

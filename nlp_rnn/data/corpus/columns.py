@@ -1,4 +1,4 @@
-"""What the columns of a table come out as: text or lists of text; numbers or lists of numbers."""
+"""Selects columns of a table and converts them to text, numbers, or lists of these."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,89 +10,108 @@ from nlp_rnn.data.corpus.numbers import NUMBER
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import shorten
 
-Columns = Mapping[str, tuple[str, ...]]  # canonical name -> names to accept in the data, best first
+Columns = Mapping[str, tuple[str, ...]]
+"""Canonical name -> names to accept in the data, in order of preference."""
 
 
 class Words(tuple[str, ...]):
-    """The names of a column whose rows are lists of text, where others hold text."""
+    """The names of a column whose rows are lists of text."""
 
 
 class Texts(tuple[str, ...]):
-    """The names of a column that holds text or lists of it."""
+    """The names of a column whose rows are text or lists of text."""
 
 
 class Numbers(tuple[str, ...]):
-    """The names of a column that holds numbers, or lists of them."""
+    """The names of a column whose rows are numbers or lists of numbers."""
 
 
 class Vectors(Numbers):
-    """The names of a column whose rows are lists of equally many numbers."""
+    """The names of a column whose rows are lists of numbers, all of one length."""
 
 
 def by_canonical_name(columns: Columns) -> Columns:
-    """For a table that has the canonical names already."""
+    """Return the columns to select from a table that already has the canonical names."""
     return {name: type(names)((name,)) for name, names in columns.items()}
 
 
-def pick(available: Sequence[str], columns: Columns, where: str) -> dict[str, str]:
-    """canonical name -> column that exists; a nested `translation.de` also goes by its last part."""
-    short = {name.rpartition(".")[2]: name for name in reversed(available)} | {
-        name: name for name in available
-    }
-    picked = {}
+def match_columns(available: Sequence[str], columns: Columns, where: str) -> dict[str, str]:
+    """Find the column that each canonical name stands for.
+
+    Args:
+        available: the columns that exist. A nested column `translation.de` also matches `de`.
+        columns: canonical name -> names to accept.
+        where: what messages call the table.
+
+    Returns:
+        Canonical name -> existing column.
+
+    Raises:
+        UsageError: a column is missing.
+    """
+    by_name = {name.rpartition(".")[2]: name for name in reversed(available)}
+    by_name |= {name: name for name in available}
+    matches = {}
     for canonical, accepted in columns.items():
-        found = [short[name] for name in accepted if name in short]
-        if not found:
+        existing = [by_name[name] for name in accepted if name in by_name]
+        if not existing:
             wanted = " or ".join(map(repr, accepted))
             raise UsageError(f"{where}: no column {wanted}; the columns are {', '.join(available)}")
-        picked[canonical] = found[0]
-    return picked
+        matches[canonical] = existing[0]
+    return matches
 
 
 def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
-    """The wanted columns of any table, renamed, each one text; or lists of text, or numbers, where asked for.
+    """Select, rename and convert columns.
 
-    Of numbers: float64, or lists of float32, inner lists of one length laid end to end; blank text becomes
-    null, and so does a row with an inner list that is null.
-    Of text: class labels become their names (-1 becomes null), integers and integral floats their digits,
-    booleans "0" and "1"; null stays null. A struct such as `translation: {de, en}` offers its fields as
-    columns.
+    Numbers become float64, lists of numbers lists of float32; inner lists must have one length and are
+    joined. Blank text becomes null, and so does a row with an inner list that is null.
+
+    All else becomes text: class labels their names (-1 becomes null), integers and integral floats their
+    digits, booleans "0" and "1"; null stays null. The fields of a struct such as `translation: {de, en}`
+    are columns.
+
+    Args:
+        table: any table.
+        columns: canonical name -> names to accept; the type of the names says what the column must hold.
+        where: what messages call the table.
+
+    Returns:
+        A table with the canonical columns.
+
+    Raises:
+        UsageError: a column is missing or holds something else.
     """
     class_names = _class_names(table.schema)
     table = table.flatten()
-    picked = pick(table.column_names, columns, where)
-    wanted = {}
-    for name, column in picked.items():
+    selected = {}
+    for name, column in match_columns(table.column_names, columns, where).items():
         values = table.column(column).combine_chunks()
-        numbers = isinstance(columns[name], Numbers)
+        is_numeric = isinstance(columns[name], Numbers)
         try:
-            if numbers:
+            if is_numeric:
                 if isinstance(columns[name], Vectors) and not _is_any_list(values.type):
                     raise UsageError(f"{where}: column {column!r} holds {values.type}, not lists of numbers")
-                wanted[name] = _as_numbers(values, f"column {column!r}", where)
+                selected[name] = _as_numbers(values, f"column {column!r}", where)
                 if isinstance(columns[name], Vectors):
-                    _check_even(wanted[name], f"column {column!r}", where)
+                    _check_equal_lengths(selected[name], f"column {column!r}", where)
             else:
-                _check_listed(values.type, columns[name], f"column {column!r}", where)
-                wanted[name] = _as_text(values, class_names.get(column))
+                _check_text_type(values.type, columns[name], f"column {column!r}", where)
+                selected[name] = _as_text(values, class_names.get(column))
         except pa.ArrowException:
-            what = "numbers" if numbers else "text or labels"
-            raise UsageError(f"{where}: column {column!r} holds {values.type}, not {what}") from None
-    return pa.table(wanted)
+            expected = "numbers" if is_numeric else "text or labels"
+            raise UsageError(f"{where}: column {column!r} holds {values.type}, not {expected}") from None
+    return pa.table(selected)
 
 
 def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
     missing = values.is_null().to_numpy(zero_copy_only=False)
-    row = np.arange(len(values))  # of each item, the one it stands in
+    row = np.arange(len(values))  # of each item
     items, is_list = values, _is_any_list(values.type)
     while _is_any_list(items.type):
         sizes = pc.list_value_length(items)
-        known = sizes.drop_null()
-        if items is not values and len(known):
-            differ = pc.fill_null(pc.not_equal(sizes, known[0]), False).to_numpy(zero_copy_only=False)
-            if differ.any():
-                at = row[differ.argmax()] + 1
-                raise UsageError(f"{where}, row {at}: {column} holds lists of unequal length")
+        if items is not values and (index := _first_unequal(sizes)) is not None:
+            raise UsageError(f"{where}, row {row[index] + 1}: {column} holds lists of unequal length")
         missing[row[items.is_null().to_numpy(zero_copy_only=False)]] = True
         row = np.repeat(row, pc.fill_null(sizes, 0).to_numpy())
         items = pc.list_flatten(items)
@@ -103,60 +122,64 @@ def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
         items = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
         for number, text in enumerate(items.to_pylist(), 1):
             if text is not None and not NUMBER.fullmatch(text):
-                raise UsageError(
-                    f"{where}, row {number}: {column} holds no number ({shorten(text)}); give one"
-                )
-    # Not safe: whole numbers that a float cannot hold are rounded.
+                raise UsageError(f"{where}, row {number}: {column} holds {shorten(text)}, not a number")
+    # With safe=False, integers that a float cannot represent are rounded.
     items = items.cast(pa.float32() if is_list else pa.float64(), safe=False)
-    endless = pc.fill_null(pc.invert(pc.is_finite(items)), False).to_numpy(zero_copy_only=False)
-    if endless.any():
-        at = row[endless.argmax()] + 1
-        raise UsageError(f"{where}, row {at}: {column} holds a number that is not finite, or too large")
+    not_finite = pc.fill_null(pc.invert(pc.is_finite(items)), False).to_numpy(zero_copy_only=False)
+    if not_finite.any():
+        number = row[not_finite.argmax()] + 1
+        raise UsageError(f"{where}, row {number}: {column} holds a number that is not finite, or too large")
     if not is_list:
         return items
-    kept = ~missing[row]  # a null has no items
+    kept = ~missing[row]  # null rows have no items
     items, counts = items.filter(pa.array(kept)), np.bincount(row[kept], minlength=len(values))
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), items, mask=pa.array(missing))
 
 
-def _check_even(values: pa.Array, column: str, where: str) -> None:
-    """UsageError unless all lists but null are of one length."""
-    counts = pc.list_value_length(values)
-    known = counts.drop_null()
-    if len(known):
-        differ = pc.fill_null(pc.not_equal(counts, known[0]), False).to_numpy(zero_copy_only=False)
-        if differ.any():
-            row = int(differ.argmax())
-            raise UsageError(
-                f"{where}, row {row + 1}: {column} holds {counts[row]} numbers, {known[0]} before; "
-                "give equally many in all rows"
-            )
+def _check_equal_lengths(values: pa.Array, column: str, where: str) -> None:
+    """Raise UsageError unless all lists, except null, have one length."""
+    sizes = pc.list_value_length(values)
+    if (row := _first_unequal(sizes)) is not None:
+        raise UsageError(
+            f"{where}, row {row + 1}: {column} holds {sizes[row]} numbers, {sizes.drop_null()[0]} before; "
+            "give the same number of numbers in all rows"
+        )
 
 
-def _check_listed(kind: pa.DataType, names: tuple[str, ...], column: str, where: str) -> None:
-    """UsageError unless a column holds lists where it must, and no lists where it must not."""
-    if not _is_any_list(kind):
+def _first_unequal(sizes: pa.Array) -> int | None:
+    """The index of the first size that differs from the first one, null ignored; None if there is none."""
+    not_null = sizes.drop_null()
+    if not len(not_null):
+        return None
+    differs = pc.fill_null(pc.not_equal(sizes, not_null[0]), False).to_numpy(zero_copy_only=False)
+    return int(differs.argmax()) if differs.any() else None
+
+
+def _check_text_type(arrow_type: pa.DataType, names: tuple[str, ...], column: str, where: str) -> None:
+    """Raise UsageError unless a column holds lists or no lists, as the type of its names requires."""
+    if not _is_any_list(arrow_type):
         if isinstance(names, Words):
             raise UsageError(
-                f"{where}: {column} holds {kind}, not lists of words; "
+                f"{where}: {column} holds {arrow_type}, not lists of words; "
                 "give JSON lines or Parquet with lists, or CoNLL-U"
             )
     elif not isinstance(names, (Words, Texts)):
-        raise UsageError(f"{where}: {column} holds lists, not text or labels; give one a row")
-    elif _is_any_list(kind.value_type):
+        raise UsageError(f"{where}: {column} holds lists, not text or labels; give one per row")
+    elif _is_any_list(arrow_type.value_type):
         raise UsageError(f"{where}: {column} holds lists of lists, not lists of words")
 
 
-def _is_any_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+def _is_any_list(arrow_type: pa.DataType) -> bool:
+    is_type = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(check(arrow_type) for check in is_type)
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """The names of the class label columns, from the metadata that `datasets` writes."""
+    """The class names of each column of class labels, from the metadata that `datasets` writes."""
     if b"huggingface" not in (schema.metadata or {}):
         return {}
-    from datasets import ClassLabel, Features  # late: most tables, and no prediction, ever need it
+    from datasets import ClassLabel, Features  # slow to import, and rarely needed
 
     names = {}
     for column, feature in Features.from_arrow_schema(schema).items():
@@ -167,21 +190,21 @@ def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
 
 
 def _as_text(values: pa.Array, class_names: list[str] | None) -> pa.Array:
-    kind = values.type
-    if _is_any_list(kind):
+    arrow_type = values.type
+    if _is_any_list(arrow_type):
         ends = np.cumsum(pc.fill_null(pc.list_value_length(values), 0).to_numpy(), dtype=np.int32)
         offsets = pa.array(np.concatenate([np.zeros(1, np.int32), ends]))
         items = _as_text(pc.list_flatten(values), class_names)
         return pa.ListArray.from_arrays(offsets, items, mask=values.is_null())
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(arrow_type):
         values = values.dictionary_decode()
-    elif pa.types.is_integer(kind) and class_names:
-        known = pc.if_else(pc.greater_equal(values, 0), values, None)
-        return pa.array(class_names, pa.string()).take(known)
-    elif pa.types.is_floating(kind):
+    elif pa.types.is_integer(arrow_type) and class_names:
+        ids = pc.if_else(pc.greater_equal(values, 0), values, None)
+        return pa.array(class_names, pa.string()).take(ids)
+    elif pa.types.is_floating(arrow_type):
         values = pc.if_else(pc.is_nan(values), None, values)
         if pc.all(pc.equal(values, pc.round(values))).as_py() is not False:
             values = values.cast(pa.int64())
-    elif pa.types.is_boolean(kind):
+    elif pa.types.is_boolean(arrow_type):
         values = values.cast(pa.int8())
     return values.cast(pa.string())

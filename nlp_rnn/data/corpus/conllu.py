@@ -1,4 +1,4 @@
-"""CoNLL-U: sentences for training, and tagging a file so that all else in it stays as it is."""
+"""CoNLL-U files: read sentences for training, and tag a file without changing anything else in it."""
 
 import logging
 import re
@@ -12,20 +12,26 @@ from nlp_rnn.files import read_lines, shorten
 
 log = logging.getLogger(__name__)
 
-_WORD, _OTHER = re.compile(r"[0-9]+"), re.compile(r"[0-9]+[-.][0-9]+")  # 3; a range 3-4 or an empty node 3.1
+_WORD_ID = re.compile(r"[0-9]+")
+_OTHER_ID = re.compile(r"[0-9]+[-.][0-9]+")  # a multiword token 3-4 or an empty node 3.1
 _FIELDS = ("id", "form", "lemma", "upos")
 
 
 def read_conllu(path: str | Path) -> list[tuple[list[str], list[str]]]:
-    """(forms, UPOS tags) of each sentence, one entry a syntactic word: no ranges, no empty nodes.
+    """Read the sentences of a CoNLL-U file.
 
-    A word without a tag keeps the tag "_"; one warning counts such words. Raises UsageError with the line.
+    Returns:
+        (forms, UPOS tags) per sentence, with one entry per syntactic word; multiword tokens and empty nodes
+        are left out. A word without a tag has the tag "_"; one warning counts such words.
+
+    Raises:
+        UsageError: the file cannot be read, or a line is malformed; the message has the line number.
     """
     sentences: list[tuple[list[str], list[str]]] = []
     untagged = 0
     for block in conllu_blocks((line + "\n" for line in read_lines(path)), str(path)):
         lines = [line for line in block.split("\n") if _columns(line)]
-        if not lines:  # comments only
+        if not lines:  # only comments
             continue
         try:
             parsed = conllu.parse_token_and_metadata("\n".join(lines), fields=_FIELDS)
@@ -40,11 +46,16 @@ def read_conllu(path: str | Path) -> list[tuple[list[str], list[str]]]:
 
 
 def conllu_blocks(lines: Iterable[str], name: str = "input") -> Iterator[str]:
-    """The text of one sentence at a time with its comments and the blank lines after it; nothing is lost:
-    `"".join(conllu_blocks(lines)) == "".join(lines)`.
+    r"""Split CoNLL-U text into blocks of one sentence, with its comments and the blank lines after it.
 
-    lines: with their ends, such as a text stream opened with encoding="utf-8", newline="\\n".
-    Raises UsageError with name and line number for a token line that is not ten columns after an ID.
+    Nothing is lost: `"".join(conllu_blocks(lines)) == "".join(lines)`.
+
+    Args:
+        lines: lines with their ends, such as a text stream opened with encoding="utf-8", newline="\n".
+        name: what messages call the input.
+
+    Raises:
+        UsageError: a token line has no valid ID or not ten columns; the message has the line number.
     """
     block: list[str] = []
     blank_before = False
@@ -62,14 +73,19 @@ def conllu_blocks(lines: Iterable[str], name: str = "input") -> Iterator[str]:
 
 
 def block_words(block: str) -> list[str]:
-    """The forms of a sentence block's syntactic words."""
+    """Return the forms of the syntactic words in a block of one sentence."""
     return [columns[1] for line in block.split("\n") if _is_word(columns := _columns(line))]
 
 
 def replace_upos(block: str, tags: Sequence[str]) -> str:
-    """The same text with the UPOS column of the words replaced, one tag a word, every other byte kept.
+    """Replace the UPOS column of the words in a block; all other text stays the same.
 
-    Raises ValueError if the numbers of words and tags differ.
+    Args:
+        block: the text of one sentence.
+        tags: one tag per syntactic word.
+
+    Raises:
+        ValueError: the numbers of words and tags differ.
     """
     lines = block.split("\n")
     words = [i for i, line in enumerate(lines) if _is_word(_columns(line))]
@@ -86,13 +102,13 @@ def _columns(line: str) -> list[str]:
 
 
 def _is_word(columns: list[str]) -> bool:
-    return bool(columns) and _WORD.fullmatch(columns[0]) is not None
+    return bool(columns) and _WORD_ID.fullmatch(columns[0]) is not None
 
 
 def _check_columns(columns: list[str], where: str) -> None:
     if len(columns) != 10:
         raise UsageError(f"{where}: 10 columns separated by tabs expected, {len(columns)} found")
-    if not (_WORD.fullmatch(columns[0]) or _OTHER.fullmatch(columns[0])):
+    if not (_WORD_ID.fullmatch(columns[0]) or _OTHER_ID.fullmatch(columns[0])):
         raise UsageError(f"{where}: {shorten(columns[0])} is not a word ID such as 3, 3-4 or 3.1")
     if not all(columns[:4]):
         raise UsageError(f"{where}: an empty column; write _ for no value")

@@ -1,4 +1,4 @@
-"""Numbers as people write them in a line of text."""
+"""Numbers in a line of text."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LARGEST = sys.float_info.max
 
 
-def numbers(line: str) -> list[Any]:
-    """A JSON list of numbers, which may hold lists; or numbers with spaces or commas between them.
+def parse_numbers(line: str) -> list[Any]:
+    """Parse numbers with spaces or commas between them, or a JSON list of numbers, which may be nested.
+
+    Returns:
+        A list of floats, or of nested lists of floats.
 
     Raises:
         UsageError: the line is something else, or has a number that is not finite.
@@ -23,7 +26,7 @@ def numbers(line: str) -> list[Any]:
     line = line.strip()
     if line.startswith("["):
         try:
-            found = json.loads(line, parse_int=float)
+            numbers: list[Any] = json.loads(line, parse_int=float)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"not a JSON list of numbers ({error}): {shorten(line)}") from None
     else:
@@ -31,18 +34,18 @@ def numbers(line: str) -> list[Any]:
         for word in words:
             if not NUMBER.fullmatch(word):
                 raise UsageError(
-                    f"no number: {shorten(word)}; give numbers with spaces or commas between them"
+                    f"not a number: {shorten(word)}; give numbers with spaces or commas between them"
                 )
-        found = [float(word) for word in words]
-    _check(found, line)
-    return found
+        numbers = [float(word) for word in words]
+    _check(numbers, line)
+    return numbers
 
 
-def _check(found: list[Any], line: str) -> None:
-    for item in found:
+def _check(numbers: list[Any], line: str) -> None:
+    for item in numbers:
         if isinstance(item, list):
             _check(item, line)
         elif isinstance(item, bool) or not isinstance(item, (int, float)):
-            raise UsageError(f"no number: {shorten(json.dumps(item))} in {shorten(line)}")
+            raise UsageError(f"not a number: {shorten(json.dumps(item))} in {shorten(line)}")
         elif not -_LARGEST <= item <= _LARGEST:  # NaN is neither
             raise UsageError(f"a number that is not finite in {shorten(line)}")

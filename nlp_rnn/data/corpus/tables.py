@@ -1,4 +1,4 @@
-"""Reading one local table: CSV, TSV, JSON lines, Parquet, NumPy and CoNLL-U. "NA" or "007" are text."""
+"""Reads a table from a file: CSV, TSV, JSON lines, Parquet, NumPy or CoNLL-U."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nlp_rnn.data.corpus.columns import Columns, Numbers, by_canonical_name, pick, select_columns
+from nlp_rnn.data.corpus.columns import Columns, Numbers, by_canonical_name, match_columns, select_columns
 from nlp_rnn.data.corpus.conllu import read_conllu
 from nlp_rnn.data.corpus.numbers import NUMBER
 from nlp_rnn.errors import UsageError
@@ -27,15 +27,24 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".npz", ".conll
 
 
 def read_table(path: str | Path, columns: Columns) -> pa.Table:
-    """The wanted columns of a .csv, .tsv, .jsonl, .json, .parquet, .npz or .conllu file, renamed.
+    """Read columns of a .csv, .tsv, .jsonl, .json, .parquet, .npz or .conllu file.
 
-    CSV follows RFC 4180; TSV knows no quoting: every tab separates, every line is a row. Both may lack a
-    header if a line has exactly the wanted columns, in their order; empty lines between rows of several
-    columns are passed over. JSON files hold one object a line; NumPy's `.npz` an array a column, whose first
-    dimension is that of the rows. CoNLL-U offers the columns `tokens` and `upos`. Every column comes out as
-    text or lists of text, or as numbers or lists of them, see `wanted_columns`.
+    - CSV follows RFC 4180. TSV has no quoting: every tab separates two fields, every line is a row. Both may
+      lack a header if each line has exactly the wanted columns, in their order. Empty lines between rows of
+      several columns are skipped. "NA" or "007" are text.
+    - JSON files have one object per line.
+    - NumPy's `.npz` has one array per column, whose first dimension is the rows.
+    - CoNLL-U has the columns `tokens` and `upos`.
 
-    Raises UsageError naming file and line for malformed rows, and the columns that exist if one is missing.
+    Args:
+        path: the file; its extension is its format.
+        columns: canonical name -> names to accept in the file.
+
+    Returns:
+        A table with the canonical columns, converted as by `select_columns`.
+
+    Raises:
+        UsageError: the file is malformed (with the line) or lacks a column (with the columns that it has).
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -60,20 +69,20 @@ def _tsv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     return ((number, line.split("\t")) for number, line in enumerate(read_lines(path), 1))
 
 
-# csv takes a bare "\r" for the end of a row and (Python 3.10) refuses NUL: both travel as lone surrogates,
-# which decoded UTF-8 cannot hold.
-_HIDE, _SHOW = {0: "\ud800", 13: "\ud801"}, {0xD800: "\0", 0xD801: "\r"}
+# The csv module treats a bare "\r" as the end of a row. It is replaced by a lone surrogate, which decoded
+# UTF-8 cannot contain, and restored afterwards.
+_HIDDEN_RETURN = "\ud800"
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line on which the row starts, fields) of each row."""
+    """(line number at which the row starts, fields) of each row."""
     lines = [line + "\n" for line in read_lines(path)]
     limit = csv.field_size_limit(sum(map(len, lines)) + 1)  # 128 KiB otherwise
     start = 1
     try:
-        reader = csv.reader((line.translate(_HIDE) for line in lines), strict=True)
+        reader = csv.reader((line.replace("\r", _HIDDEN_RETURN) for line in lines), strict=True)
         for fields in reader:
-            yield start, [field.translate(_SHOW) for field in fields]
+            yield start, [field.replace(_HIDDEN_RETURN, "\r") for field in fields]
             start = reader.line_num + 1
     except csv.Error as error:
         raise UsageError(
@@ -83,21 +92,30 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         csv.field_size_limit(limit)
 
 
-def _delimited_table(path: Path, columns: Columns, numbered: Iterable[tuple[int, list[str]]]) -> pa.Table:
-    rows = [(number, fields or [""]) for number, fields in numbered]
+def _delimited_table(
+    path: Path, columns: Columns, numbered_rows: Iterable[tuple[int, list[str]]]
+) -> pa.Table:
+    """The wanted columns under their canonical names, as text.
+
+    Args:
+        path: the file.
+        columns: canonical name -> names to accept in the header.
+        numbered_rows: (line number, fields) of each row.
+    """
+    rows = [(number, fields or [""]) for number, fields in numbered_rows]
     content = [index for index, (_, fields) in enumerate(rows) if fields != [""]]
     if not content:
         return pa.table({name: pa.array([], pa.string()) for name in columns})
     number, first = rows[content[0]]
     accepted = {name.lower() for names in columns.values() for name in names}
     if accepted & {field.strip().lower() for field in first}:
-        picked = pick(first, columns, f"{path}, line {number}")
-        places = {name: first.index(column) for name, column in picked.items()}
+        matches = match_columns(first, columns, f"{path}, line {number}")
+        places = {name: first.index(column) for name, column in matches.items()}
         rows = rows[content[0] + 1 :]
     elif len(first) == len(columns) and not _is_header(first, columns):
         places = {name: place for place, name in enumerate(columns)}
         log.warning(
-            "%s: no header, so its columns are taken for %s, and %s for the first row",
+            "%s: no header, so its columns are read as %s, and %s as the first row",
             path, ", ".join(columns), ", ".join(map(shorten, first)),
         )  # fmt: skip
     else:
@@ -121,7 +139,7 @@ def _delimited_table(path: Path, columns: Columns, numbered: Iterable[tuple[int,
 
 
 def _is_header(first: list[str], columns: Columns) -> bool:
-    """Whether a row that has none of the wanted names is a header still: of other columns, or misspelt."""
+    """Whether a row without any of the wanted names is still a header: of other, or misspelled, columns."""
     cells = [field.strip() for field in first]
     for cell, names in zip(cells, columns.values(), strict=True):
         if isinstance(names, Numbers) and cell and not NUMBER.fullmatch(cell):
@@ -134,56 +152,59 @@ def _is_header(first: list[str], columns: Columns) -> bool:
 
 def _json_table(path: Path, columns: Columns) -> pa.Table:
     rows: list[dict[str, Any]] = []
-    picked: dict[str, str] = {}
+    matches: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path}, line {number}: not JSON ({error}); give one object a line") from None
+            raise UsageError(f"{path}, line {number}: not JSON ({error}); give one object per line") from None
         if not isinstance(record, dict):
             raise UsageError(f"{path}, line {number}: a JSON object expected, found {shorten(line)}")
         nested = {k: v for value in record.values() if isinstance(value, dict) for k, v in value.items()}
         record = nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
-        if not picked or not record.keys() >= set(picked.values()):
-            picked = pick(list(record), columns, f"{path}, line {number}")
-        rows.append({name: record[column] for name, column in picked.items()})
+        if not matches or not record.keys() >= set(matches.values()):
+            matches = match_columns(list(record), columns, f"{path}, line {number}")
+        rows.append({name: record[column] for name, column in matches.items()})
     arrays = {}
     for name, names in columns.items():
         values = [row[name] for row in rows]
-        numbers = isinstance(names, Numbers)
-        logical = [row for row, value in enumerate(values, 1) if _is_logical(value)] if numbers else []
-        if logical:
-            raise UsageError(f"{path}, row {logical[0]}: column {name!r} holds true or false; write 1 or 0")
+        is_numeric = isinstance(names, Numbers)
+        with_booleans = [row for row, value in enumerate(values, 1) if is_numeric and _has_boolean(value)]
+        if with_booleans:
+            raise UsageError(
+                f"{path}, row {with_booleans[0]}: column {name!r} holds true or false; write 1 or 0"
+            )
         try:
-            arrays[name] = _from_json(values, numbers) if rows else pa.array([], pa.string())
+            arrays[name] = _from_json(values, is_numeric) if rows else pa.array([], pa.string())
         except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
-            # types mixed, or half a surrogate pair
+            # mixed types, or half a surrogate pair
             texts = [row for row, value in enumerate(values, 1) if isinstance(value, str)]
-            at = f", row {texts[0]}" if texts and numbers else ""
-            raise UsageError(f"{path}{at}, column {name!r}: {' '.join(str(error).split())}") from None
+            row = f", row {texts[0]}" if texts and is_numeric else ""
+            raise UsageError(f"{path}{row}, column {name!r}: {' '.join(str(error).split())}") from None
     return pa.table(arrays)
 
 
-def _from_json(values: list[Any], numbers: bool) -> pa.Array:
+def _from_json(values: list[Any], is_numeric: bool) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
-        if not numbers:
+        if not is_numeric:
             raise
-        return pa.array(_as_floats(values))  # whole numbers may be larger than 64 bits hold, or than 53
+        return pa.array(_as_floats(values))  # integers of more than 64 bits, or of more than 53 beside floats
 
 
-def _is_logical(value: Any) -> bool:
-    """Whether a value is true or false, or a list with one somewhere in it."""
+def _has_boolean(value: Any) -> bool:
+    """Whether a value is true or false, or a list that contains one at any depth."""
     if not isinstance(value, list):
         return isinstance(value, bool)
-    kinds = set(map(type, value))
-    return bool in kinds or (list in kinds and any(map(_is_logical, value)))
+    types = set(map(type, value))
+    return bool in types or (list in types and any(map(_has_boolean, value)))
 
 
 def _as_floats(value: Any) -> Any:
+    """A value, or the items of nested lists, with integers as floats."""
     if isinstance(value, list):
         return [_as_floats(item) for item in value]
     if not isinstance(value, int):
@@ -197,43 +218,46 @@ def _as_floats(value: Any) -> Any:
 def _parquet_table(path: Path) -> pa.Table:
     try:
         table = pq.ParquetFile(pa.BufferReader(read_bytes(path))).read()
-        table.validate(full=True)  # among others, that text is UTF-8
+        table.validate(full=True)  # checks, for example, that text is UTF-8
         return table
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{path}: damaged or not Parquet ({' '.join(str(error).split())})") from None
 
 
 def _numpy_table(path: Path, columns: Columns) -> pa.Table:
-    """The wanted columns under their canonical names; other arrays may be of any kind."""
+    """The wanted columns under their canonical names; other arrays are not read."""
     try:
         with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
-            picked = pick(file.files, columns, str(path))
-            arrays = {name: file[column] for name, column in picked.items()}
+            matches = match_columns(file.files, columns, str(path))
+            arrays = {name: file[column] for name, column in matches.items()}
     except UsageError:
         raise
-    except Exception as error:  # of archives, compression and headers: of many kinds
-        raise UsageError(f"{path}: damaged, not NumPy's .npz, or of Python objects ({error})") from None
+    except Exception as error:  # archives, compression and headers raise errors of many types
+        raise UsageError(f"{path}: damaged, not NumPy's .npz, or with Python objects ({error})") from None
     lengths = {name: len(array) if np.ndim(array) else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) != 1 or not all(np.ndim(array) for array in arrays.values()):
         counts = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise UsageError(f"{path}: arrays of unequal length or none, in rows {counts}; give one row each")
-    found = {}
+        raise UsageError(
+            f"{path}: arrays of unequal length or without rows, in rows {counts}; "
+            "give each the same number of rows"
+        )
+    converted = {}
     for name, array in arrays.items():
         try:
-            found[name] = _from_numpy(array)
-        except (pa.ArrowException, ValueError) as error:  # ValueError: text that is none
-            raise UsageError(f"{path}, column {picked[name]!r}: {' '.join(str(error).split())}") from None
-    return pa.table(found)
+            converted[name] = _from_numpy(array)
+        except (pa.ArrowException, ValueError) as error:
+            raise UsageError(f"{path}, column {matches[name]!r}: {' '.join(str(error).split())}") from None
+    return pa.table(converted)
 
 
 def _from_numpy(array: np.ndarray) -> pa.Array:
-    """[N] as values, [N, ...] as lists, laid end to end.
+    """Convert [N] to values, and [N, ...] to flat lists.
 
     Raises:
-        ValueError: it holds neither numbers nor text, or text with a lone surrogate.
+        ValueError: the array holds neither numbers nor text, or text with a lone surrogate.
     """
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
-        raise ValueError(f"{getattr(array, 'dtype', 'no array')}; give numbers or text")
+        raise ValueError(f"{getattr(array, 'dtype', 'not an array')}; give numbers or text")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # long double
         array = array.astype(np.float64)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)

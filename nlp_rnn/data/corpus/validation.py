@@ -1,4 +1,4 @@
-"""What is wrong with rows, found before they are used; tables have canonical columns of text."""
+"""Validation of rows: null values, blank columns, lists of unequal length, unknown labels."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nlp_rnn.data.labels import list_labels
 from nlp_rnn.errors import UsageError
 
 log = logging.getLogger(__name__)
 
 Split = tuple[str, pa.Table]
-"""What messages call a split, and its rows."""
+"""What messages call a split, and its rows with canonical columns."""
 
 UNTAGGED = "_"
-"""The tag of a word without one in CoNLL-U: no label."""
+"""The UPOS tag of a word without a tag in CoNLL-U. It is not a label."""
 
 
 def has_hidden_labels(name: str, split: Split, labels: str | None) -> bool:
-    """Whether a split has no labels, like public test splits whose labels are kept secret (all -1)."""
+    """Return whether a split's labels are all missing, as in test splits with secret labels (-1).
+
+    Args:
+        name: train, validation or test. The labels of train are never hidden.
+        split: the rows.
+        labels: column of labels, if there is one.
+    """
     where, table = split
     if labels is None or name == "train" or table.num_rows == 0 or is_list(table, labels):
         return False
@@ -32,14 +39,23 @@ def has_hidden_labels(name: str, split: Split, labels: str | None) -> bool:
 
 
 def validate_rows(where: str, table: pa.Table, labels: str | None) -> pa.Table:
-    """The table, less rows with a blank column; UsageError for null and for lists of unequal length."""
+    """Check rows, and drop those with a blank column unless they have one label each.
+
+    Args:
+        where: what messages call the table.
+        table: rows with canonical columns.
+        labels: column of labels, if there is one.
+
+    Raises:
+        UsageError: a value is null, or a row's lists differ in length.
+    """
     sizes, lists = {}, {}
     for name in table.column_names:
         values = table.column(name).combine_chunks()
         missing = values.is_null().to_numpy(zero_copy_only=False)
         if is_list(table, name):
-            holes = pc.list_flatten(values).is_null()
-            missing[pc.list_parent_indices(values).filter(holes).to_numpy()] = True
+            is_null = pc.list_flatten(values).is_null()
+            missing[pc.list_parent_indices(values).filter(is_null).to_numpy()] = True
             sizes[name] = lists[name] = pc.list_value_length(values)
         elif pa.types.is_floating(values.type):
             sizes[name] = pa.array(np.ones(len(values)))
@@ -51,42 +67,58 @@ def validate_rows(where: str, table: pa.Table, labels: str | None) -> pa.Table:
             )
     first, *others = lists or [""]
     for name in others:
-        differ = pc.not_equal(lists[first], lists[name]).to_numpy(zero_copy_only=False)
-        if differ.any():
-            row = int(differ.argmax())
+        differs = pc.not_equal(lists[first], lists[name]).to_numpy(zero_copy_only=False)
+        if differs.any():
+            row = int(differs.argmax())
             counts = f"{lists[first][row]} {first} but {lists[name][row]} {name}"
-            raise UsageError(f"{where}, row {row + 1}: {counts}; give one each")
+            raise UsageError(f"{where}, row {row + 1}: {counts}; give the same number of both")
     if labels is not None and not is_list(table, labels):
         return table
-    full = np.all([size.to_numpy() > 0 for size in sizes.values()], axis=0)
-    if not full.all():
-        log.warning("%s: dropped %d row(s) in which a column is empty", where, (~full).sum())
-    return table.filter(pa.array(full))
+    complete = np.all([size.to_numpy() > 0 for size in sizes.values()], axis=0)
+    if not complete.all():
+        log.warning("%s: dropped %d row(s) in which a column is empty", where, (~complete).sum())
+    return table.filter(pa.array(complete))
 
 
 def check_labels(splits: Mapping[str, Split], labels: str) -> None:
-    """At least two labels in train, and none elsewhere that train lacks."""
+    """Check that train has at least two labels, and all labels of the other splits.
+
+    Args:
+        splits: the splits by canonical name.
+        labels: column of labels, one label or a list of labels per row.
+
+    Raises:
+        UsageError: it has not; the message has the row and the label.
+    """
     where, train = splits["train"]
     known = set(encode_labels(train, labels)[1]) - {UNTAGGED}
     if len(known) < 2:
         raise UsageError(
             f"{where}: all {labels} in train are {', '.join(known) or UNTAGGED}; give two or more"
         )
-    for where, table in splits.values():  # train passes by itself
+    for where, table in splits.values():  # train has its own labels
         codes, names, rows = encode_labels(table, labels)
         for code, label in enumerate(names):
             if label not in known | {UNTAGGED}:
                 row = rows[np.argmax(codes == code)] + 1
-                some = ", ".join(sorted(known)[:20])
-                raise UsageError(f"{where}, row {row}: label {label!r} is never seen in train ({some})")
+                raise UsageError(
+                    f"{where}, row {row}: label {label!r} is never seen in train; "
+                    f"known: {list_labels(sorted(known))}"
+                )
 
 
 def is_list(table: pa.Table, column: str) -> bool:
-    return pa.types.is_list(table.schema.field(column).type)
+    """Return whether the rows of a column are lists."""
+    return bool(pa.types.is_list(table.schema.field(column).type))
 
 
 def encode_labels(table: pa.Table, column: str) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """(code of each label [N], label of each code, row of each label [N]); N > rows if labels are in lists"""
+    """Number the labels of a column in order of first occurrence.
+
+    Returns:
+        [N] the number of each label; the label of each number; [N] the row of each label. N is the number of
+        labels in all rows.
+    """
     values = table.column(column).combine_chunks()
     rows = np.arange(len(values))
     if is_list(table, column):
@@ -97,15 +129,22 @@ def encode_labels(table: pa.Table, column: str) -> tuple[np.ndarray, list[str], 
 
 
 def rows_covering_labels(table: pa.Table, labels: str, order: np.ndarray) -> np.ndarray:
-    """Rows that together hold every label: of each label the row that comes first in `order`."""
+    """Return rows that together have every label: for each label, its first row in `order`.
+
+    Args:
+        table: the rows.
+        labels: column of labels.
+        order: [rows] a permutation of the row numbers.
+    """
     codes, names, rows = encode_labels(table, labels)
     first = np.full(len(names), len(order))
     np.minimum.at(first, codes, np.argsort(order)[rows])
-    return order[np.unique(first)]
+    covering: np.ndarray = order[np.unique(first)]
+    return covering
 
 
 def row_keys(table: pa.Table) -> pa.ChunkedArray:
-    """One text a row, equal for equal rows."""
+    """Return one text per row; equal rows have equal texts."""
     texts = []
     for name in table.column_names:
         if is_list(table, name):

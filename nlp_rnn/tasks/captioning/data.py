@@ -14,7 +14,7 @@ from torch import Tensor
 from nlp_rnn.data.batching import Batch, Batching, shift_targets
 from nlp_rnn.data.corpus.columns import Vectors
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.corpus.numbers import numbers
+from nlp_rnn.data.corpus.numbers import parse_numbers
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.types import Dataset
@@ -67,7 +67,7 @@ class CaptioningProcessor(Processor):
         return array.ndim < 2 or array.size == len(self.means) != array[0].size
 
     def parse(self, line: str) -> Any:
-        given = numbers(line)
+        given = parse_numbers(line)
         self._vector(given)
         return given
 

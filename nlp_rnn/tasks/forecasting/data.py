@@ -12,10 +12,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from nlp_rnn.data.batching import Batch, Batching
+from nlp_rnn.data.batching import Batch, Batching, pad_vectors
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.series import Series, SeriesData, names_of
-from nlp_rnn.data.series_processor import SeriesProcessor, check_count, mean_std, pad_vectors, standardize
+from nlp_rnn.data.scaling import mean_std, standardize
+from nlp_rnn.data.series import Series, SeriesData, parse_names
+from nlp_rnn.data.series_processor import SeriesProcessor, check_num_columns
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Column, Columns, MaxLength, Range
@@ -105,7 +106,7 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         horizon: Horizon = 1,
         batching: Batching = Batching(size=64),
     ) -> None:
-        self.inputs, self.targets = names_of(inputs), names_of(targets)
+        self.inputs, self.targets = parse_names(inputs), parse_names(targets)
         if not self.inputs:
             raise UsageError("inputs names no column; give one or more")
         predicted = [name for name in self.targets if name not in self.inputs]
@@ -114,8 +115,8 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         self.horizon = horizon
 
     def check(self, processor: ForecastingProcessor) -> None:
-        check_count("inputs", processor.inputs, self.inputs)
-        check_count("targets", processor.targets or processor.inputs, self.targets or self.inputs)
+        check_num_columns("inputs", processor.inputs, self.inputs)
+        check_num_columns("targets", processor.targets or processor.inputs, self.targets or self.inputs)
 
     def attach_processor(self, processor: ForecastingProcessor) -> None:
         """Read the corpus with a trained model's processor.

@@ -97,7 +97,7 @@ class LanguageModelingProcessor(Processor):
             return super().loader(rows, batching, shuffle, rank, world_size)
         text = RunningText(rows)
         sampler = StreamSampler(len(text), self.window, batching, shuffle, rank, world_size)
-        return self._batches(text, sampler, batching)
+        return self._make_loader(text, sampler, batching)
 
 
 class LanguageModelingData(CorpusData[LanguageModelingProcessor]):

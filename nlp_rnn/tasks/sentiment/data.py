@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.labels import LabelEncoder
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.types import Dataset
@@ -49,16 +50,7 @@ class SentimentProcessor(Processor):
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         ids = {"token_ids": truncate(self.tokens.encode(rows["text"]), self.max_length, "texts")}
         if "label" in rows:
-            known = {name: i for i, name in enumerate(self.labels)} | {
-                name: i for i, name in enumerate(self.classes)
-            }
-            unknown = sorted(set(rows["label"]) - set(known))
-            if unknown:
-                raise UsageError(
-                    f"label {unknown[0]!r} is none of the model's: {', '.join(self.classes)}; "
-                    "map it in the data or train on data that has it"
-                )
-            ids["label_id"] = [known[label] for label in rows["label"]]
+            ids["label_id"] = LabelEncoder(self.classes, aliases=self.labels).encode(rows["label"])
         return ids
 
     def collate(self, rows: dict[str, list[Any]]) -> SentimentBatch:

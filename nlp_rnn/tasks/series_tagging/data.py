@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
+from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad, pad_vectors
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.series import Series, SeriesData, names_of
-from nlp_rnn.data.series_processor import SeriesProcessor, check_count, mean_std, pad_vectors
+from nlp_rnn.data.labels import LabelEncoder
+from nlp_rnn.data.scaling import mean_std
+from nlp_rnn.data.series import Series, SeriesData, parse_names
+from nlp_rnn.data.series_processor import SeriesProcessor, check_num_columns
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Column, Columns
@@ -45,11 +47,7 @@ class SeriesTaggingProcessor(SeriesProcessor):
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         encoded: dict[str, list[Any]] = {"vectors": self.vectors(rows["steps"])}
         if "labels" in rows:
-            known = {label: i for i, label in enumerate(self.labels)}
-            unknown = sorted({label for labels in rows["labels"] for label in labels} - set(known))
-            if unknown:
-                raise UsageError(f"label {unknown[0]!r} is none of the model's: {', '.join(self.labels)}")
-            encoded["label_ids"] = [[known[label] for label in labels] for labels in rows["labels"]]
+            encoded["label_ids"] = LabelEncoder(self.labels).encode_lists(rows["labels"])
         return encoded
 
     def collate(self, rows: dict[str, list[Any]]) -> SeriesTaggingBatch:
@@ -83,14 +81,14 @@ class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
         group: Column = "clip",
         batching: Batching = Batching(size=32),
     ) -> None:
-        self.inputs = names_of(inputs)
+        self.inputs = parse_names(inputs)
         self.label = label
         if not self.inputs or not label:
             raise UsageError("inputs and label name the columns of numbers and of labels; give both")
         super().__init__(corpus, self.inputs, group, label, batching)
 
     def check(self, processor: SeriesTaggingProcessor) -> None:
-        check_count("inputs", processor.inputs, self.inputs)
+        check_num_columns("inputs", processor.inputs, self.inputs)
 
     def attach_processor(self, processor: SeriesTaggingProcessor) -> None:
         """Read the corpus with a trained model's processor.

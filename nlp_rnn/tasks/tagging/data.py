@@ -15,6 +15,7 @@ from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.validation import UNTAGGED
+from nlp_rnn.data.labels import LabelEncoder
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.types import Dataset
@@ -74,11 +75,8 @@ class TaggingProcessor(Processor):
             ]
             ids["letter_counts"] = [[len(spelled[word]) for word in words] for words in sentences]
         if "upos" in rows:
-            known = {label: i for i, label in enumerate(self.labels)} | {UNTAGGED: IGNORED}
-            unknown = sorted({tag for tags in rows["upos"] for tag in tags} - set(known))
-            if unknown:
-                raise UsageError(f"tag {unknown[0]!r} is none of the model's: {', '.join(self.labels)}")
-            ids["label_ids"] = [[known[tag] for tag in tags[: self.max_length]] for tags in rows["upos"]]
+            label_ids = LabelEncoder(self.labels, ignored=UNTAGGED).encode_lists(rows["upos"])
+            ids["label_ids"] = [tags[: self.max_length] for tags in label_ids]
         return ids
 
     def collate(self, rows: dict[str, list[Any]]) -> TaggingBatch:

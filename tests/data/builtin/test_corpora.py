@@ -23,7 +23,7 @@ def test_hello_is_one_word():
 
 @pytest.mark.parametrize("name", ["train_split", "validation_split", "test_split"])
 def test_their_splits_have_no_other_names(name):
-    with pytest.raises(UsageError, match="corpus hello has splits of its own: leave train_split"):
+    with pytest.raises(UsageError, match="corpus hello has fixed splits: leave out train_split"):
         Corpus("hello", **{name: "validation"}).load({"text": "text"})
 
 

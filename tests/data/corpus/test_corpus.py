@@ -8,7 +8,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from nlp_rnn.data.builtin import sentences as builtin
-from nlp_rnn.data.corpus import corpus as corpora
+from nlp_rnn.data.corpus import hub as hub_module
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.errors import UsageError
@@ -23,7 +23,7 @@ real_data = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real corpora in {R
 
 @pytest.fixture
 def folder(tmp_path):
-    """Writes a folder of text files: folder({"train.de": "...", ...}) -> its path."""
+    """A function that writes text files, given as {name: text}, into a folder and returns its path."""
 
     def make(files: dict[str, str]) -> str:
         for name, content in files.items():
@@ -104,7 +104,7 @@ def test_splits_of_a_folder(folder, names, expected):
         ("train dev val", {}, "dev, val could each be validation; set validation_split"),
         ("all test", {}, "no train split; found all, test; set train_split"),
         ("", {}, r"nothing to read: give tables \(.*\), or text in files .*\.text"),
-        ("train dev", {"test_split": "tset"}, r"no test split 'tset'; .*; set test_split \(--split of eval"),
+        ("train dev", {"test_split": "tset"}, r"no test split 'tset'; .*; set test_split \(eval"),
         ("train test", {"test_split": "tset"}, "no test split 'tset'; found test, train"),
     ],
 )
@@ -126,7 +126,7 @@ def test_named_splits_are_not_found_a_second_time(folder):
 
 
 def test_two_formats_of_one_split(folder):
-    with pytest.raises(UsageError, match=r"train.csv: train.tsv lies beside it"):
+    with pytest.raises(UsageError, match=r"train.csv: train.tsv is in the same folder"):
         Corpus(folder({"train.tsv": tsv(0, 4), "train.csv": "a,1\n"})).load(SENTIMENT)
 
 
@@ -201,7 +201,7 @@ def test_row_8_labelled_rows_stay_however_blank(folder, caplog):
         ),
         pytest.param(
             {"train.tsv": tsv(0, 4), "dev.tsv": "x\t0\ny\tneutral\n"},
-            r"dev.tsv, row 2: label 'neutral' is never seen in train \(0, 1\)",
+            r"dev.tsv, row 2: label 'neutral' is never seen in train; known: 0, 1",
             id="row 14",
         ),
         pytest.param(
@@ -223,7 +223,7 @@ def test_row_8_labelled_rows_stay_however_blank(folder, caplog):
             id="null",
         ),
         pytest.param(
-            {"train.tsv": tsv(0, 2)}, "2 rows are too few to draw a validation split from", id="too few"
+            {"train.tsv": tsv(0, 2)}, "2 rows are too few to sample a validation split from", id="too few"
         ),
     ],
 )
@@ -236,7 +236,7 @@ def test_what_is_wrong_with_labelled_data_is_refused(folder, files, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"tokens": ["a", "b"], "upos": ["X"]}', "row 2: 2 tokens but 1 upos; give one each"),
+        ('{"tokens": ["a", "b"], "upos": ["X"]}', "row 2: 2 tokens but 1 upos; give the same number of both"),
         ('{"tokens": ["a", null], "upos": ["X", "X"]}', "row 2: column 'tokens' holds no value"),
         ('{"tokens": null, "upos": ["X"]}', "row 2: column 'tokens' holds no value"),
     ],
@@ -307,7 +307,7 @@ def test_max_examples_is_a_seeded_sample_of_each_split_in_order(folder):
     assert (
         splits["train"].to_dict() == Corpus(path, max_examples=40).load(SENTIMENT, "label")["train"].to_dict()
     )
-    with pytest.raises(UsageError, match="max_examples=1 cannot hold all labels; give 2"):
+    with pytest.raises(UsageError, match="max_examples=1 cannot hold all labels; give 2 or more"):
         Corpus(path, max_examples=1).load(SENTIMENT, "label")
     with pytest.raises(UsageError, match="max_examples must be between"):
         Corpus(path, max_examples=0).load(SENTIMENT, "label")
@@ -337,7 +337,7 @@ def hub(monkeypatch):
             return answer
 
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-        monkeypatch.setattr(corpora, "_hub_is_reachable", lambda: reachable)
+        monkeypatch.setattr(hub_module, "_hub_is_reachable", lambda: reachable)
         monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
         return calls
 
@@ -436,7 +436,7 @@ def test_row_49_offline_with_the_data_cached_works(tmp_path, monkeypatch):
     datasets.load_dataset(str(tmp_path / "b"), cache_dir=str(cache))
     (cache / "b").rename(cache / "a___b")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
-    monkeypatch.setattr(corpora, "_hub_is_reachable", lambda: False)
+    monkeypatch.setattr(hub_module, "_hub_is_reachable", lambda: False)
     monkeypatch.chdir(tmp_path)
     splits = Corpus("a/b").load(SENTIMENT, "label")
     assert sizes(splits) == {"train": 18, "validation": 2}
@@ -453,7 +453,7 @@ def test_an_error_of_the_hub_is_passed_on_in_one_line(hub):
 
 def test_the_hub_cannot_be_reached_when_nothing_answers(monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_ENDPOINT", "http://127.0.0.1:1")  # nothing listens there
-    assert corpora._hub_is_reachable() is False
+    assert hub_module._hub_is_reachable() is False
 
 
 # -------------------------------------------------------------------------------------- built in, keys
@@ -517,6 +517,6 @@ def test_a_path_of_the_name_of_a_built_in_corpus_is_not_passed_over(tmp_path, mo
     (tmp_path / "hello").mkdir()
     (tmp_path / "hello" / "train.csv").write_text("text\n" + "mine\n" * 9)
     for call in (Corpus("hello").load, Corpus("hello").cache_key):
-        with pytest.raises(UsageError, match=r"both a corpus .* and a path here: write \./hello"):
+        with pytest.raises(UsageError, match=r"both a bundled corpus and a local path: write \./hello"):
             call({"text": "text"})
     assert Corpus("./hello").load({"text": "text"})["train"][0] == {"text": "mine"}

@@ -100,7 +100,7 @@ def test_figures_are_in_the_datas_own_units(weather):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"inputs": "a"}, r"the model has 2 inputs \(a, b\), the data 1 \(a\): name as many"),
+        ({"inputs": "a"}, r"the model has 2 inputs \(a, b\), the data 1 \(a\); name the same number"),
         ({"inputs": "a,b,c,d"}, r"the model has 2 inputs \(a, b\), the data 4"),
         ({"targets": "a,b"}, r"the model has 1 targets \(c\), the data 2 \(a, b\)"),
         ({"targets": ""}, r"the model has 1 targets \(c\), the data 2 \(a, b\)"),
@@ -144,9 +144,9 @@ def test_lists_tuples_and_arrays_are_the_same():
         ([[0.1], []], "input 2: there is no step"),
         ([[0.1, math.nan]], "input 1: step 2 is not finite"),
         ([[0.1], [[0.1, 0.2]]], "input 2: the shape is 1 x 2; give 1 number"),
-        (["0.1"], "input 1: not all of it are numbers"),
+        (["0.1"], "input 1: not all items are numbers"),
         ("0.1", "input 1 is no list of numbers"),
-        ([0.1, None], "input 1: not all of it are numbers"),
+        ([0.1, None], "input 1: not all items are numbers"),
     ],
 )
 def test_what_is_no_window_is_refused(given, message):

@@ -145,7 +145,7 @@ def test_unknown_tokens_are_named_once(level, caplog):
     ids = processor.encode(processor.rows(["abc ü abc"]))["token_ids"][0]
     assert UNK in ids
     (message,) = caplog.messages
-    assert message.startswith("the model does not know 1 token(s) that it is given: ")
+    assert message.startswith("1 token(s) not in the model's vocabulary: ")
     assert "ü" in message
     caplog.clear()
     processor.rows(["abc"])

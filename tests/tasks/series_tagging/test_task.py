@@ -96,7 +96,7 @@ def test_saved_equals_loaded_and_answers_lines(trained, tmp_path):
 
 def test_labels_that_the_model_lacks_are_refused(trained, tmp_path):
     (tmp_path / "test.csv").write_text("step,side,walk\n1,above,0\n2,sideways,0\n")
-    with pytest.raises(UsageError, match="label 'sideways' is none of the model's: above, below"):
+    with pytest.raises(UsageError, match="unknown label 'sideways'; known: above, below"):
         evaluate(trained, Corpus(str(tmp_path)))
 
 

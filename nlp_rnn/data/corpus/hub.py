@@ -1,0 +1,47 @@
+"""Datasets from the Hugging Face hub or its local cache."""
+
+from __future__ import annotations
+
+from nlp_rnn.data.types import DatasetDict
+from nlp_rnn.errors import UsageError
+
+
+def load_hub_dataset(path: str, config: str | None = None, revision: str | None = None) -> DatasetDict:
+    """Load all splits of a dataset from the hub or its local cache, without running the dataset's own code.
+
+    Args:
+        path: id on the hub, such as "stanfordnlp/imdb".
+        config: name of one of the dataset's configurations.
+        revision: branch, tag or commit.
+
+    Raises:
+        UsageError: the dataset cannot be loaded, or is not cached and the hub cannot be reached.
+    """
+    import datasets
+
+    offline = datasets.config.HF_HUB_OFFLINE
+    unreachable = offline or not _hub_is_reachable()
+    name = f"dataset {path}" + (f", config {config}" if config else "")
+    try:
+        datasets.config.HF_HUB_OFFLINE = unreachable  # read the cache at once, without retries
+        return datasets.load_dataset(path, config, revision=revision)
+    except Exception as error:  # many libraries raise errors of many types here
+        if unreachable:
+            raise UsageError(
+                f"{name}: not in the local cache and the hub cannot be reached (nor is it a local "
+                "path); go online once to download it, or give a local file or folder"
+            ) from error
+        raise UsageError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:500]}") from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
+
+
+def _hub_is_reachable() -> bool:
+    import datasets
+    import huggingface_hub
+
+    try:
+        huggingface_hub.get_session().head(datasets.config.HF_ENDPOINT, timeout=5)
+    except Exception:  # the type depends on the installed HTTP library
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""Labels to ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nlp_rnn.errors import UsageError
+
+IGNORED = -100
+"""The label id that losses and metrics skip."""
+
+_MAX_LISTED = 20  # labels in a message
+
+
+class UnknownLabelError(UsageError):
+    """A label is not among those that the model was trained with.
+
+    Args:
+        label: the unknown label.
+        known: the labels of the model.
+        row: the row of the label, counted from 0, in the rows that were to be encoded.
+    """
+
+    def __init__(self, label: str, known: Sequence[str], row: int) -> None:
+        super().__init__(
+            f"row {row + 1} of the split: unknown label {label!r}; known: {list_labels(known)}; "
+            "rename it in the data, or train on data that has it"
+        )
+        self.label = label
+        self.known = known
+        self.row = row
+
+    def after(self, num_rows: int) -> UnknownLabelError:
+        """Return the same error for rows of which `num_rows` others come first."""
+        return UnknownLabelError(self.label, self.known, num_rows + self.row)
+
+
+class LabelEncoder:
+    """Labels to ids: the id of a label is its position.
+
+    Example:
+        >>> encoder = LabelEncoder(["0", "1"], aliases=["negative", "positive"])
+        >>> encoder.encode(["1", "negative"])
+        [1, 0]
+
+    Args:
+        labels: the labels in the order of their ids.
+        aliases: second names of the labels, in the same order. A name that is also a label means that label.
+        ignored: a label that is not scored: its id is `IGNORED`.
+    """
+
+    def __init__(
+        self, labels: Sequence[str], aliases: Sequence[str] = (), ignored: str | None = None
+    ) -> None:
+        self.labels = labels
+        self._ids = {name: id for names in (aliases, labels) for id, name in enumerate(names)}
+        if ignored is not None:
+            self._ids[ignored] = IGNORED
+
+    def encode(self, labels: Sequence[str]) -> list[int]:
+        """Encode labels, one per row.
+
+        Raises:
+            UnknownLabelError: a label has no id.
+        """
+        return [ids[0] for ids in self.encode_lists([[label] for label in labels])]
+
+    def encode_lists(self, rows: Sequence[Sequence[str]]) -> list[list[int]]:
+        """Encode rows of labels, such as one label per step.
+
+        Raises:
+            UnknownLabelError: a label has no id.
+        """
+        encoded = []
+        for row, labels in enumerate(rows):
+            try:
+                encoded.append([self._ids[label] for label in labels])
+            except KeyError as error:
+                raise UnknownLabelError(error.args[0], self.labels, row) from None
+        return encoded
+
+
+def list_labels(labels: Sequence[str]) -> str:
+    """Return labels with commas between them for a message, at most 20 of them."""
+    more = ["..."] if len(labels) > _MAX_LISTED else []
+    return ", ".join([*labels[:_MAX_LISTED], *more])
