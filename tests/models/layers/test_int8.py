@@ -305,7 +305,7 @@ def truncate_weights(folder):
 DAMAGE = {
     "unknown kind": (
         lambda folder: change_config(folder, lambda config: config.update(weights="int4")),
-        "config.json: weights of kind 'int4' are unknown",
+        "config.json: unknown type of weights 'int4'",
     ),
     "kind left out": (
         lambda folder: change_config(folder, lambda config: config.pop("weights")),
