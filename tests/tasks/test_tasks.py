@@ -500,7 +500,7 @@ def test_schedules_end_with_the_run(schedule, accumulate, tmp_path):
 def test_schedules_without_an_end_are_refused(schedule, warmup, tmp_path):
     task = make_task("sentiment", optimization=Optimization(schedule=schedule, warmup=warmup))
     with pytest.raises(
-        UsageError, match=r"needs the length of the run: set trainer\.max_epochs or trainer\.max_steps"
+        UsageError, match=r"needs the length of the run: set trainer\.max_epochs or"
     ):
         trainer(tmp_path, max_epochs=-1).fit(task, batches(task))
 

@@ -105,7 +105,7 @@ def test_layers_that_fit(given_layers, layers, bidirectional, copied, all_of_the
 def test_a_tagger_takes_all_but_what_its_letters_need(tmp_path, capsys):
     given, source = language_model(tmp_path / "lm")
     plain, made = tagging(None), tagging(source)
-    assert "8 of 10 tokens (80.0%) and 4 of 8 recurrent" in capsys.readouterr().err
+    assert "8 of 10 token embeddings (80.0%) and 4 of 8 recurrent" in capsys.readouterr().err
     theirs, first, found = (task.model.rnn for task in (given, plain, made))
     size = given.model.embedding.embedding_dim
     assert torch.equal(found.weight_ih_l0[:, :size], theirs.weight_ih_l0)
