@@ -1,8 +1,8 @@
-"""Settings: which values they may take, stated once in their annotations and checked wherever they are set.
+"""Settings: their allowed values, stated once in annotations and checked wherever settings are given.
 
     beam: Annotated[int, Range(1, 1_000)] = 1
 
-says in one place what `--help` shows, what the command line refuses and what Python refuses.
+is the one place for the range that `--help` shows and that the command line and Python check.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import wraps
-from inspect import signature
+from inspect import getattr_static, signature
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from nlp_rnn.errors import UsageError
@@ -19,7 +19,7 @@ from nlp_rnn.errors import UsageError
 
 @dataclass(frozen=True)
 class Range:
-    """The least and the largest value that a number, or each number of a list, may have."""
+    """The smallest and the largest value of a number, or of each number of a list; both are allowed."""
 
     low: float
     high: float
@@ -31,7 +31,7 @@ class Range:
             UsageError: names the setting, its value and the range.
         """
         for number in value if isinstance(value, (list, tuple)) else [value]:
-            # Python compares whole numbers of any size with floats; NaN lies in no range.
+            # Python compares integers of any size with floats exactly; NaN is in no range.
             if _is_number(number) and not self.low <= number <= self.high:
                 raise UsageError(
                     f"{name} must be between {self.low:g} and {self.high:g}, not {_readable(number)}"
@@ -41,9 +41,9 @@ class Range:
         return f"{self.low:g} to {self.high:g}"
 
 
-@dataclass(frozen=True, repr=False, eq=False)  # hashable, though what it holds may not be
+@dataclass(frozen=True, repr=False, eq=False)  # hashable by identity, for `names` may not be hashable
 class Choices:
-    """The names that a setting may have: the keys of a registry, which may grow."""
+    """The names that a setting may have, such as the keys of a registry; later entries count too."""
 
     names: Collection[str]
 
@@ -61,7 +61,7 @@ class Choices:
 
 
 class ColumnName:
-    """Marks a setting that names a column of the corpus, or several of them."""
+    """Marks a setting whose value is the name of a column of the corpus, or several names."""
 
     def __repr__(self) -> str:
         return "column"
@@ -80,10 +80,10 @@ Columns = Annotated[str | Sequence[str], ColumnName()]
 
 @dataclass(frozen=True)
 class Settings:
-    """Base of dataclasses of settings: an instance with a value out of range cannot be made.
+    """Base of dataclasses of settings; the constructor refuses values out of range.
 
     Raises:
-        UsageError: names the field, its value and what it may be.
+        UsageError: names the field, its value and the allowed values.
     """
 
     def __post_init__(self) -> None:
@@ -91,14 +91,15 @@ class Settings:
 
 
 class Configured:
-    """Base of classes whose constructor's arguments are their settings.
+    """Base of classes whose constructor arguments are their settings.
 
     The arguments are checked against their annotations and recorded in `settings` before the constructor
-    runs, so that no constructor repeats its list of arguments.
+    runs, so that no constructor repeats its list of arguments. If a constructor calls that of a base class,
+    only the arguments of the outer one are recorded.
     """
 
     settings: dict[str, Any]
-    """The constructor's arguments as plain values, defaults included."""
+    """The constructor arguments as plain values, defaults included."""
     not_settings: ClassVar[frozenset[str]] = frozenset()
     """The arguments that are not recorded."""
 
@@ -109,11 +110,12 @@ class Configured:
 
 
 def _recording(init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a constructor so that its arguments are checked and recorded first."""
     parameters = signature(init)
 
     @wraps(init)
     def recorded(self: Configured, *args: Any, **kwargs: Any) -> None:
-        if type(self).__init__ is recorded:  # not for a base class's constructor
+        if type(self).__init__ is recorded:  # not when a subclass's constructor calls this one
             bound = parameters.bind(self, *args, **kwargs)
             bound.apply_defaults()
             _, *names = bound.arguments
@@ -126,15 +128,34 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def plain(value: Any) -> Any:
-    """A setting as numbers, text, lists and dictionaries alone."""
+    """A setting as a value of JSON: dataclasses become dictionaries, tuples lists."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return list(value) if isinstance(value, tuple) else value
 
 
+def restore_settings(owner: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The constructor arguments that were recorded as `values`: the inverse of `plain`.
+
+    Args:
+        owner: the class whose settings they are.
+        values: plain settings by name.
+        where: the name of the owner in messages.
+
+    Raises:
+        UsageError: the owner has no such setting, or a nested value is out of range.
+    """
+    hints = setting_types(owner)
+    if unknown := sorted(set(values) - set(hints)):
+        raise UsageError(f"{where} has no setting {unknown[0]!r}: upgrade nlp_rnn")
+    return {
+        name: hints[name](**value) if is_dataclass(hints[name]) else value for name, value in values.items()
+    }
+
+
 def setting_types(owner: type) -> dict[str, Any]:
-    """The settings of a class by name, with their annotations: dataclass fields, or constructor arguments."""
-    source = owner if is_dataclass(owner) else vars(owner).get("__init__", owner.__init__)  # type: ignore[misc]
+    """The annotations of the settings of a class, by name: its dataclass fields or constructor arguments."""
+    source = owner if is_dataclass(owner) else getattr_static(owner, "__init__")
     hints = get_type_hints(source, include_extras=True)
     hints.pop("return", None)
     return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
@@ -150,21 +171,21 @@ def column_settings(owner: type) -> list[str]:
 
 
 def nested_settings(hint: Any) -> type | None:
-    """The dataclass that an annotation is of, perhaps optional; None if it is of none."""
-    kinds = (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type))
-    return next(filter(is_dataclass, kinds), None)
+    """The dataclass in an annotation such as `Optimization` or `Optimization | None`; None without one."""
+    types = (part for part in (hint, *get_args(hint)) if isinstance(part, type))
+    return next(filter(is_dataclass, types), None)
 
 
 def check_settings(owner: type, values: Mapping[str, Any], where: str = "") -> None:
-    """Refuse values that the annotations of a class do not allow, nested dataclasses included.
+    """Refuse values that the annotations of a class do not allow, in nested dataclasses too.
 
     Args:
         owner: a dataclass, or a class whose constructor takes the settings.
         values: settings by name; nested ones as dataclasses or mappings.
-        where: what stands before each name in messages.
+        where: the prefix of each name in messages.
 
     Raises:
-        UsageError: names the setting, its value and what it may be.
+        UsageError: names the setting, its value and the allowed values.
     """
     for name, hint in setting_types(owner).items():
         if name in values:
@@ -174,8 +195,13 @@ def check_settings(owner: type, values: Mapping[str, Any], where: str = "") -> N
 def check_value(hint: Any, value: Any, name: str) -> None:
     """Refuse a value that an annotation does not allow.
 
+    Args:
+        hint: the annotation.
+        value: the value; a dataclass or a mapping where the annotation has a dataclass.
+        name: the name of the setting in messages.
+
     Raises:
-        UsageError: names the setting, its value and what it may be.
+        UsageError: names the setting, its value and the allowed values.
     """
     for rule in getattr(hint, "__metadata__", ()):
         if isinstance(rule, (Range, Choices)):

@@ -80,7 +80,7 @@ def test_defaults_are_allowed_and_wrong_values_are_refused_when_made(kind):
         (
             Optimization,
             {"schedule": "plateau", "warmup": 0.1},
-            "^warmup has no meaning with schedule plateau",
+            "^warmup has no effect with schedule plateau",
         ),
         (VocabularySettings, {"level": "words"}, "^level must be one of word, bpe, char, not 'words'$"),
         (BeamSettings, {"n_best": 2}, "^decoding.n_best must be at most the beam's width, 1, not 2$"),

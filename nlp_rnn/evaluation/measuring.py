@@ -1,4 +1,4 @@
-"""Measure a trained model on a corpus."""
+"""Evaluate a trained model on a corpus."""
 
 from __future__ import annotations
 
@@ -37,34 +37,41 @@ def evaluate(
     pictures: Path | None = None,
     precision: str = "fp32",
 ) -> Report:
-    """Measure a model on one split.
+    """Evaluate a model on one split of a corpus.
 
     Args:
-        model: what `from_pretrained` takes, or what it gives.
-        corpus: where the rows come from; the model's own vocabulary reads them.
-        split: train, validation or test, or the name that the corpus has for a split.
-        columns: where the corpus's columns have other names than usual: the arguments of the task's
-            DataModule that name columns, such as {"source": "de", "target": "en"}.
-        batch_size: most rows computed together; no figure depends on it.
-        beam: width of the beam, where answers are text; as trained if left out.
+        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task.
+        corpus: where the rows come from; they are encoded with the model's vocabulary.
+        split: train, validation or test, or the corpus's own name of a split.
+        columns: names of the columns, where they differ from the defaults: arguments of the task's
+            DataModule, such as {"source": "de", "target": "en"}.
+        batch_size: maximum number of rows per batch; the results do not depend on it.
+        beam: width of the beam, for tasks that generate text; the width set in training if left out.
         device: where to compute.
-        pictures: folder for the confusion matrix, or BLEU by length.
-        precision: fp32 or bf16, of the weights and of all that is computed with them.
+        pictures: the folder for plots, such as the confusion matrix; no plots if left out.
+        precision: fp32 or bf16, of the weights and of the computation.
+
+    Returns:
+        The metrics and tables of the task.
 
     Raises:
         UsageError: the model or the corpus cannot be read, or they are for different tasks, or a setting is
             out of range.
+
+    Example:
+        >>> report = evaluate("runs/sentiment/latest/model", Corpus("builtin"))
+        >>> report.results["accuracy"]
     """
     batching = Batching(size=batch_size)
     task = model if isinstance(model, Task) else from_pretrained(model)
     if beam is not None:
         task = task.with_decoding(beam)
     data_class: Any = task.data_classes()[0]
-    known = column_settings(data_class)
+    column_names = column_settings(data_class)
     for name in columns or ():
-        if name not in known:
+        if name not in column_names:
             raise UsageError(
-                f"a {task.name} corpus has no column {name!r}; its columns are {', '.join(known)}"
+                f"a {task.name} corpus has no column {name!r}; its columns are {', '.join(column_names)}"
             )
     if split not in SPLITS and corpus.path not in EXAMPLES:
         corpus, split = replace(corpus, test_split=split), "test"
@@ -83,10 +90,11 @@ def evaluate(
         "split": corpus.test_split or split,
         "rows": len(rows),
     }
+    # The F1 of each class is in a table of the report.
     results = {
         name: value for name, value in task.compute_metrics(metrics).items() if not name.startswith("f1_")
     }
-    report |= results | task.report_tables(metrics)  # which has each class's scores in its table
+    report |= results | task.report_tables(metrics)
     if pictures is not None:
         for name, figure in task.plots(report).items():
             save(figure, pictures / f"{name}.png")

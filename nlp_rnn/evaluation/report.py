@@ -1,4 +1,4 @@
-"""Results of an evaluation, as plain values and as a table."""
+"""The results of an evaluation, as plain values and as a table."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured: plain values alone, ready for JSON; None where there was nothing to measure."""
+    """The results of an evaluation.
+
+    Args:
+        results: metrics and tables by name, as values of JSON; None for a metric that is undefined, such as
+            the mean of nothing.
+    """
 
     results: dict[str, Any]
 
     def table(self) -> str:
-        """The results for people: one line each, then the tables among them."""
+        """The results as text: one line per metric, then the tables."""
         lines = []
         for name, value in self.results.items():
             if isinstance(value, (int, float, str)):
@@ -38,7 +43,7 @@ def _cell(value: Any) -> str:
 
 
 def standard_json(value: Any) -> Any:
-    """The same with None for NaN and infinity, which JSON has not."""
+    """A value with None in place of NaN and infinity, which standard JSON does not have."""
     if isinstance(value, dict):
         return {name: standard_json(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,0 +1,1 @@
+"""All plots: learning curves, confusion matrices, BLEU by length, heat maps."""

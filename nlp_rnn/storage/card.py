@@ -12,17 +12,17 @@ import nlp_rnn
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a model's card says.
+    """What a model's card states.
 
     Args:
-        task: the name of its task.
-        example: an input to ask it about.
-        num_parameters: how many there are.
-        vocabularies: their sizes in tokens, by name.
-        model: how the model prints.
-        corpus: what it was trained on, if known.
+        task: the name of the task.
+        example: an input for the code example.
+        num_parameters: the number of parameters.
+        vocabularies: sizes in tokens, by name.
+        model: the printed form of the model.
+        corpus: what the model was trained on, if known.
         command: the command that trained it, if known.
-        metrics: split -> metric -> value, as measured.
+        metrics: split -> metric -> measured value.
     """
 
     task: str
@@ -36,7 +36,7 @@ class CardFacts:
 
 
 def model_card(facts: CardFacts) -> str:
-    """Markdown that says what the model is, what it was trained on and how, and how well it does."""
+    """The card as Markdown: what the model is, how it was trained, its metrics, and how to use it."""
     sizes = "".join(
         f", {size:,} {name if name.endswith('s') else f'{name} tokens'}"
         for name, size in facts.vocabularies.items()
@@ -47,8 +47,8 @@ def model_card(facts: CardFacts) -> str:
         for name, value in values.items()
     ]
     source = "".join(
-        f"- {what}: `{value}`\n"
-        for what, value in (("Data", facts.corpus), ("Command", facts.command))
+        f"- {label}: `{value}`\n"
+        for label, value in (("Data", facts.corpus), ("Command", facts.command))
         if value
     )
     table = (

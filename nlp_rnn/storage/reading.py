@@ -23,7 +23,7 @@ from nlp_rnn.files import open_bytes, read_bytes
 from nlp_rnn.storage.stored import StoredModel, check_version
 from nlp_rnn.storage.writing import CARD, CONFIG, WEIGHTS, tokenizer_file
 
-_LARGEST_HEADER = 100_000_000  # of a safetensors file, in bytes; the library's own limit
+_LARGEST_HEADER = 100_000_000  # of a safetensors file, in bytes; the limit of the library
 
 
 def read_model(source: str | Path) -> StoredModel:
@@ -34,26 +34,26 @@ def read_model(source: str | Path) -> StoredModel:
             the hub.
 
     Returns:
-        The model, not built yet.
+        What was read; the model is not built yet.
 
     Raises:
         UsageError: there is no such model, or it is damaged, unsafe or of a newer format; the message names
-            file and remedy.
+            the file and says what to do.
     """
     path = Path(source).expanduser()
     if "://" in str(source):
-        raise UsageError(f"{source}: addresses are not loaded; download the model folder and give its path")
+        raise UsageError(f"{source}: cannot load from a URL; download the model folder and give its path")
     if path.is_dir():
         for inner in ("model", "latest/model"):
             if not (path / CONFIG).exists() and (path / inner / CONFIG).exists():
-                raise UsageError(f"{source}: no model folder; there is one in it, {path / inner}")
+                raise UsageError(f"{source}: not a model folder, but contains one: {path / inner}")
         return _read_folder(path, path)
     if path.exists():
         return _read_checkpoint(path)
     if path.suffix in (".ckpt", ".pt") or path.is_absolute() or str(source).count("/") != 1:
         raise UsageError(f"{source}: no such model folder or checkpoint")
     snapshot = _download(str(source))
-    # The hub's cache keeps the files themselves two folders higher, and links to them.
+    # In the hub's cache a snapshot holds links to files that are stored two folders higher.
     return _read_folder(snapshot, snapshot.parents[1])
 
 
@@ -62,15 +62,15 @@ def _download(hub_id: str) -> Path:
 
     try:
         return Path(snapshot_download(hub_id, allow_patterns=["*.json", WEIGHTS, CARD]))
-    except Exception as error:  # the library's own, the network's and the file system's
+    except Exception as error:  # of the library, of the network and of the file system
         raise UsageError(
-            f"{hub_id}: no such folder here, and the hub gave no such model ({type(error).__name__}); "
-            "check the name and the connection"
+            f"{hub_id}: there is no such folder, and the hub has no such model or cannot be reached "
+            f"({type(error).__name__}); check the name and the connection"
         ) from error
 
 
 def _read_folder(folder: Path, root: Path) -> StoredModel:
-    """Read a model folder, and nothing that lies outside `root`."""
+    """Read a model folder, but no file outside `root`."""
     config_file = folder / CONFIG
     config = _read_json(config_file, root)
     check_version(config, config_file)
@@ -79,7 +79,7 @@ def _read_folder(folder: Path, root: Path) -> StoredModel:
         vocabularies = config["vocabularies"]
         for name, entry in vocabularies.items():
             if not name.isidentifier():
-                raise UsageError(f"{config_file}: {name!r} names no vocabulary; nothing was read")
+                raise UsageError(f"{config_file}: {name!r} is not a name of a vocabulary; nothing was read")
             tokenizers[name] = _read_tokenizer(
                 folder / tokenizer_file(name, vocabularies), root, entry["size"], entry["hash"]
             )
@@ -96,18 +96,18 @@ def _read_checkpoint(path: Path) -> StoredModel:
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise UsageError(
-                f"{path}: refused, it is no checkpoint or holds more than tensors and plain values"
+                f"{path}: refused: not a checkpoint, or it contains more than tensors and plain values"
             ) from error
         except Exception as error:  # truncated archives raise RuntimeError, EOFError, OSError and others
-            raise UsageError(f"{path}: not a whole checkpoint ({type(error).__name__})") from error
+            raise UsageError(f"{path}: damaged or not a checkpoint ({type(error).__name__})") from error
     checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
     stored, state = checkpoint.get("nlp_rnn"), checkpoint.get("state_dict")
     if not isinstance(stored, dict) or not isinstance(state, dict):
         raise UsageError(f"{path}: not a checkpoint of nlp_rnn; load a bare state_dict with load_state_dict")
-    # Earlier versions of Lightning call what such a file names; this package writes none.
+    # Earlier versions of Lightning call a function that is named here; this package never writes one.
     for key in ("hyper_parameters", "datamodule_hyper_parameters"):
         if "_instantiator" in (checkpoint.get(key) or ()):
-            raise UsageError(f"{path}: refused, it names a function to call ({key}._instantiator)")
+            raise UsageError(f"{path}: refused: it names a function to call ({key}._instantiator)")
     check_version(stored, path)
     prefix = "model."
     weights = {
@@ -118,7 +118,7 @@ def _read_checkpoint(path: Path) -> StoredModel:
 
 def _inside(path: Path, root: Path) -> Path:
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise UsageError(f"{path}: leads out of the model folder; nothing was read")
+        raise UsageError(f"{path}: points outside the model folder; nothing was read")
     return path
 
 
@@ -141,7 +141,7 @@ def _read_json(path: Path, root: Path) -> dict[str, Any]:
 
 
 def _read_tokenizer(path: Path, root: Path, size: int, fingerprint: str) -> str:
-    """The text of a tokenizer file that is the one the model was trained with."""
+    """The text of a tokenizer file, checked to be the tokenizer that the model was trained with."""
     text = _read_text(path, root)
     try:
         vocabulary = Vocabulary.from_json(text)
@@ -162,14 +162,14 @@ def _read_weights(path: Path, root: Path) -> dict[str, Tensor]:
         with open_bytes(_inside(path, root)) as file:
             size = int.from_bytes(file.read(8), "little")
             if size > min(_LARGEST_HEADER, path.stat().st_size):
-                raise UsageError(f"{path}: not a whole safetensors file (a header of {size} bytes)")
-            # The library takes the last of several tensors of one name.
+                raise UsageError(f"{path}: damaged or not a safetensors file (a header of {size} bytes)")
+            # Of several tensors with one name the library would silently take the last.
             json.loads(file.read(size), object_pairs_hook=lambda pairs: _unique(pairs, path))
         return load_file(path)
     except UsageError:
         raise
     except (SafetensorError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not a whole safetensors file ({error})") from error
+        raise UsageError(f"{path}: damaged or not a safetensors file ({error})") from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -177,5 +177,5 @@ def _read_weights(path: Path, root: Path) -> dict[str, Tensor]:
 def _unique(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
     for name, count in Counter(name for name, _ in pairs).most_common(1):
         if count > 1:
-            raise UsageError(f"{path}: {name!r} stands {count} times in its header")
+            raise UsageError(f"{path}: {name!r} occurs {count} times in its header")
     return dict(pairs)

@@ -1,4 +1,4 @@
-"""What a model is on disk: plain settings, texts and tensors. Nothing in it is ever unpickled."""
+"""A model as it is on disk: plain settings, texts and tensors. Nothing in it is ever unpickled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from nlp_rnn.errors import UsageError
 
 FORMAT_VERSION = 1
-"""Of what stands beside the weights, in checkpoints and model folders."""
+"""The version of the configuration in checkpoints and model folders."""
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,20 @@ class StoredModel:
     """A model as read from disk, not built yet."""
 
     config: dict[str, Any]
-    """The name of its `task`, its `settings`, its `processor`, and how its `weights` are stored."""
+    """Its `task` (a name), `settings`, `processor`, and `weights` ("int8", or missing for floats)."""
     weights: dict[str, Tensor]
     config_file: Path
-    """Where `config` was read; a checkpoint holds both."""
+    """The file that `config` was read from."""
     weights_file: Path
+    """The file that `weights` were read from; for a checkpoint the same."""
 
 
 def check_version(config: Mapping[str, Any], where: Path) -> None:
     """Refuse a configuration that this version cannot read.
+
+    Args:
+        config: the configuration.
+        where: its file, for messages.
 
     Raises:
         UsageError: it has no format version, or a newer one.
@@ -39,7 +44,8 @@ def check_version(config: Mapping[str, Any], where: Path) -> None:
         raise UsageError(f"{where}: not a model of nlp_rnn: it has no format_version")
     if version > FORMAT_VERSION:
         raise UsageError(
-            f"{where}: format {version} is newer than this version reads ({FORMAT_VERSION}): upgrade nlp_rnn"
+            f"{where}: format version {version} is newer than the newest that can be read "
+            f"({FORMAT_VERSION}): upgrade nlp_rnn"
         )
 
 
@@ -48,26 +54,26 @@ def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor],
 
     Args:
         weights: the tensors read, by name.
-        expected: the model's own tensors, whose values do not matter.
-        file: where the weights were read.
+        expected: the tensors of the model, by name; their values do not matter.
+        file: the file that the weights were read from, for messages.
 
     Raises:
-        UsageError: a tensor is missing, unknown, of another shape or type, or holds NaN or infinity.
+        UsageError: a tensor is missing, unknown, of another shape or type, or contains NaN or infinity.
     """
     for name in sorted(set(expected) ^ set(weights)):
         problem = "missing" if name in expected else "not part of this model"
         raise UsageError(f"{file}: tensor {name} is {problem}")
     for name, value in weights.items():
-        whole = not expected[name].is_floating_point()
+        is_integer = not expected[name].is_floating_point()
         if not isinstance(value, Tensor) or (
-            value.dtype != expected[name].dtype if whole else not value.is_floating_point()
+            value.dtype != expected[name].dtype if is_integer else not value.is_floating_point()
         ):
-            kind = "8-bit whole" if whole else "floating-point"
-            raise UsageError(f"{file}: {name} is no tensor of {kind} numbers")
+            numbers = "8-bit integers" if is_integer else "floating-point numbers"
+            raise UsageError(f"{file}: {name} is not a tensor of {numbers}")
         if value.shape != expected[name].shape:
             raise UsageError(
-                f"{file}: tensor {name} has shape {list(value.shape)}, but settings and vocabulary ask for "
+                f"{file}: tensor {name} has shape {list(value.shape)}, but settings and vocabulary require "
                 f"{list(expected[name].shape)}"
             )
         if not torch.isfinite(value).all():
-            raise UsageError(f"{file}: tensor {name} holds NaN or infinite values")
+            raise UsageError(f"{file}: tensor {name} contains NaN or infinite values")

@@ -26,7 +26,12 @@ CARD = "README.md"
 
 
 def tokenizer_file(name: str, names: Mapping[str, Any]) -> str:
-    """The file of the vocabulary `name` among all `names`."""
+    """The file name of a vocabulary.
+
+    Args:
+        name: its field name in the processor.
+        names: the field names of all vocabularies of the model.
+    """
     return "tokenizer.json" if len(names) == 1 else f"tokenizer.{name}.json"
 
 
@@ -37,12 +42,12 @@ def write_model(
     weights: Mapping[str, Tensor],
     card: str,
 ) -> Path:
-    """Write a model folder, all of it or nothing; one that stands there is replaced.
+    """Write a model folder, completely or not at all; a model folder at that place is replaced.
 
     Args:
         folder: where to write.
-        stored: the task's name, settings and processor, as `StoredModel.config` has them.
-        vocabularies: by field name; `stored` holds their tokenizers' texts.
+        stored: what `Task.stored` returns; it contains the texts of the tokenizers.
+        vocabularies: by field name, for their sizes and hashes.
         weights: tensors by name.
         card: the text of README.md.
 
@@ -50,10 +55,10 @@ def write_model(
         The folder.
 
     Raises:
-        UsageError: `folder` exists and is no model folder, or holds other files too, or cannot be written.
+        UsageError: `folder` exists and is not a model folder, or holds other files too, or cannot be written.
     """
     folder = Path(folder).expanduser()
-    place = Path(os.path.realpath(folder))  # through a link, what it leads to is replaced
+    target = Path(os.path.realpath(folder))  # of a link, replace the folder that it points to
     processor = dict(stored["processor"])
     tokenizers = processor.pop("tokenizers")
     config = {
@@ -73,36 +78,38 @@ def write_model(
     texts = {CONFIG: json.dumps(config, indent=2, ensure_ascii=False), CARD: card}
     texts |= {tokenizer_file(name, tokenizers): text for name, text in tokenizers.items()}
     try:
-        _check_replaceable(place)
-        _write(place, texts, {name: value.contiguous() for name, value in weights.items()})
-    except (OSError, SafetensorError) as error:  # the library's own where the disk is full
+        _check_replaceable(target)
+        _write(target, texts, {name: value.contiguous() for name, value in weights.items()})
+    except (OSError, SafetensorError) as error:  # SafetensorError: for example, a full disk
         raise UsageError(
             f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error})"
         ) from error
     return folder
 
 
-def _write(place: Path, texts: Mapping[str, str], weights: dict[str, Tensor]) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent, ignore_cleanup_errors=True) as aside:
-        new, old = Path(aside) / "new", Path(aside) / "old"
+def _write(target: Path, texts: Mapping[str, str], weights: dict[str, Tensor]) -> None:
+    """Write a new folder beside `target`, then swap the two."""
+    parent = target.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{target.name}.", dir=parent, ignore_cleanup_errors=True) as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
         new.mkdir()
         for name, text in texts.items():
             (new / name).write_text(text, encoding="utf-8", newline="\n")
         save_file(weights, new / WEIGHTS)
-        copymode(new / CONFIG, new / WEIGHTS)  # the library lets no one else read it
-        if place.exists():
-            place.rename(old)
+        copymode(new / CONFIG, new / WEIGHTS)  # the library makes it readable for the owner only
+        if target.exists():
+            target.rename(old)
         try:
-            new.rename(place)
+            new.rename(target)
         except OSError:
             if old.exists():
-                old.rename(place)
+                old.rename(target)
             raise
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Raise UsageError unless `folder` is absent, empty, or a model folder with nothing else in it."""
+    """Raise UsageError unless `folder` does not exist, is empty, or is a model folder without other files."""
     if not folder.exists():
         return
     entries = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
@@ -113,6 +120,6 @@ def _check_replaceable(folder: Path) -> None:
         check_version(config, folder / CONFIG)
         ours = {tokenizer_file(name, config["vocabularies"]) for name in config["vocabularies"]}
     except (UsageError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
-        raise UsageError(f"{folder} exists and is no model folder: choose another place") from None
+        raise UsageError(f"{folder} exists and is not a model folder: choose another folder") from None
     if others := sorted(entries - ours - {CONFIG, WEIGHTS, CARD}):
-        raise UsageError(f"{folder} also holds {others[0]}, which would be lost: choose another place")
+        raise UsageError(f"{folder} also holds {others[0]}, which would be lost: choose another folder")

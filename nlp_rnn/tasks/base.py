@@ -4,99 +4,66 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
+from typing_extensions import TypeVar, override
 
 from nlp_rnn.data.batching import IGNORED, Batch
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor
-from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.layers.base import RecurrentLayer, State
 from nlp_rnn.models.layers.quantization import INT8, is_quantized
-from nlp_rnn.settings import Configured, setting_types
+from nlp_rnn.settings import Configured, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card
 from nlp_rnn.storage.stored import FORMAT_VERSION
+from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
-from nlp_rnn.tasks.pretrained import from_pretrained
+from nlp_rnn.tasks.pretrained import check_same_processor, from_pretrained
 from nlp_rnn.tasks.registry import data_classes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-B = TypeVar("B", bound=Batch)
-P = TypeVar("P", bound=Processor)
-
-
-class StreamState(NamedTuple):
-    """How far a model has read a stream."""
-
-    answer: dict[str, Any]
-    """The answer to what has been read."""
-    state: State
-    """All that is kept of it."""
-
-
-class Step(NamedTuple):
-    """One step of a model that generates text: the token it read, and the one it predicts next."""
-
-    read: str
-    predicted: str
-    probability: float
-    piece: str
-    """What is added to the text; empty while the prompt is read, and at the end."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """How inspection asks a model what it computes.
-
-    Args:
-        tokens: the name of the ids in the batch, and of their vocabulary in the processor.
-        logits: (model, batch) -> logits of each step [T, B, C]; [1, B, C] where the model answers at the end.
-        answers: whether the logits are of labels: "per_step", "running" (at the end of each prefix), or not.
-    """
-
-    tokens: str
-    logits: Callable[[nn.Module, Any], Tensor]
-    answers: Literal["per_step", "running"] | None = None
-
-
-class Encoder(NamedTuple):
-    """The part of a model that another model may start from."""
-
-    vocabulary: Vocabulary
-    embedding: nn.Embedding
-    rnn: RecurrentLayer
+P = TypeVar("P", bound=Processor, default=Any)
+B = TypeVar("B", bound=Batch, default=Any)
 
 
 class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
-    """A model, its loss and its metrics, and the processor that turns text into its input.
+    """A model, its loss and its metrics, and the processor that turns inputs into its batches.
 
-    The arguments of a subclass's constructor, less the processor, are its settings: checked, recorded in
-    `settings` and stored beside the weights.
+    A new task is a subclass, a DataModule and a row in `nlp_rnn.tasks.registry.ROWS`. The subclass
+
+    - must define `name`, `processor_class`, `example`, `progress_bar_metrics`, `loss`, `make_metrics`,
+      `update_metrics`, `compute_metrics`, `report_tables`, `answer` and `format_answer`, unless it inherits
+      them (from `ClassificationTask`, `TextClassificationTask`, `GenerationTask` or `ReferencedTask`);
+    - may define `plots`, `probe`, `with_decoding`, `generate`, `encoder`, `apply_settings`, `start_stream`
+      and `read_stream`, which do nothing or refuse here, `num_targets` and `conllu_answer`;
+    - has a constructor whose arguments, less those named in `not_settings`, are its settings: checked
+      against their annotations, recorded in `settings`, and stored beside the weights.
+
+    Type parameters: P is the class of the processor, B that of its batches.
 
     Args:
-        processor: between text and ids; its sizes are the model's.
-        model: gives the scores.
+        processor: turns inputs into ids and ids into batches; the model takes its sizes from it.
+        model: computes the scores.
         optimization: initialization, optimizer and schedule.
     """
 
     name: ClassVar[str]
+    """Its key in the task registry."""
     processor_class: ClassVar[type[Processor]]
     example: str | list[Any]
-    """An input to ask a model about."""
+    """An input for documentation, such as the code in a model's card."""
     progress_bar_metrics: ClassVar[tuple[str, ...]]
     """The metrics that the progress bar shows beside the loss."""
     conllu_answer: ClassVar[str | None] = None
-    """What of an answer goes into a CoNLL-U file, one tag per word; None where nothing does."""
+    """The key of an answer that holds the UPOS tags of a CoNLL-U file; None where there are none."""
     not_settings = frozenset({"processor", "init_encoder"})
 
     def __init__(self, processor: P, model: nn.Module, optimization: Optimization) -> None:
@@ -112,11 +79,11 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         initialize(model, optimization)
 
     @classmethod
-    def data_classes(cls) -> tuple[type[DataModule], ...]:
-        """The DataModules that give what this task reads; the first reads any corpus."""
+    def data_classes(cls) -> tuple[type[DataModule[Any]], ...]:
+        """The DataModules of this task; the first reads any corpus."""
         return data_classes(cls.name)
 
-    # What each task says of itself.
+    # What each task must define.
 
     @abstractmethod
     def loss(self, batch: B) -> Tensor:
@@ -129,7 +96,7 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
 
     @abstractmethod
     def make_metrics(self) -> dict[str, Metric]:
-        """Fresh metrics of one stage, by name."""
+        """New metrics of one stage (validation or test), by name."""
 
     @abstractmethod
     def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> None:
@@ -137,29 +104,29 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
 
     @abstractmethod
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        """The results of one stage, `loss` among them, over all devices."""
+        """The results of one stage over all devices, by name; `loss` is one of them."""
 
     @abstractmethod
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """What a report shows beside the metrics: tables and matrices of plain values."""
+        """What a report holds beside the metrics: numbers, strings, and lists and dictionaries of them."""
 
     @abstractmethod
     def answer(self, batch: B) -> list[dict[str, Any]]:
-        """The answer to each row of a batch, with or without targets; see `nlp_rnn.pipeline`."""
+        """One answer per row of a batch, with or without targets; see `nlp_rnn.inference.pipelines`."""
 
     @staticmethod
     @abstractmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        """An answer as bare text."""
+        """An answer as one line of text."""
 
-    # What a task may offer, and refuses otherwise.
+    # What a task may define; otherwise there is none, or it is refused.
 
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
-        """The plots of a report of this task, by file name without ending."""
+        """The plots of a report of this task, by file name without extension."""
         return {}
 
     def probe(self) -> Probe:
-        """What inspection asks a model of this task.
+        """How inspection runs a model of this task.
 
         Raises:
             UsageError: models of this task cannot be inspected.
@@ -167,19 +134,23 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         raise UsageError(f"a model for {self.name} cannot be inspected: give a model that reads text")
 
     def with_decoding(self, beam: int | None = None, n_best: int = 1) -> Self:
-        """This task, decoding with another beam; all else is shared.
+        """A task that decodes with another beam and shares all else with this one.
 
         Args:
-            beam: width of the beam; as the model was trained if left out.
+            beam: width of the beam; the width set in training if left out.
             n_best: answers per input, at most `beam`.
 
         Raises:
-            UsageError: answers of this task are not decoded, or a number is out of range.
+            UsageError: this task does not generate text, or a number is out of range.
         """
         raise UsageError(f"beam and n_best are for tasks that generate text, which {self.name} is not")
 
     def generate(self, prompt: str, settings: Any) -> Iterator[Step]:
         """Continue a text, one step at a time.
+
+        Args:
+            prompt: the beginning of the text; may be empty.
+            settings: `nlp_rnn.tasks.generation.SamplingSettings`.
 
         Raises:
             UsageError: models of this task do not continue texts.
@@ -187,7 +158,7 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         raise UsageError(f"texts are continued by language_modeling; this model is for {self.name}")
 
     def encoder(self) -> Encoder:
-        """The part of the model that a model of another task may start from.
+        """The layers from which a model of another task can be initialized.
 
         Raises:
             UsageError: there is none.
@@ -195,26 +166,36 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         raise UsageError(f"holds a model for {self.name}, not for language_modeling")
 
     def apply_settings(self, settings: Mapping[str, Any]) -> None:
-        """Take over those constructor arguments that a trained model may change when it answers."""
+        """Replace those settings that may change after training, such as how to decode.
+
+        Args:
+            settings: constructor arguments by name; those that are fixed by training are ignored.
+        """
 
     def start_stream(self) -> StreamState:
         """The state before the first token, with the answer to an empty text.
 
         Raises:
-            UsageError: such models, or this one, answer whole inputs only.
+            UsageError: models of this task, or this model, answer whole inputs only.
         """
         raise UsageError(f"a model for {self.name} answers whole inputs only: it has no stream")
 
     def read_stream(self, piece: Any, stream: StreamState) -> StreamState:
-        """Read a piece of input whose tokens cannot change any more; one without a token changes nothing."""
+        """The state after a piece of input whose tokens later input cannot change.
+
+        Args:
+            piece: what the processor's `split_stable_prefix` gives; a piece without tokens changes nothing.
+            stream: the state before it.
+        """
         raise NotImplementedError  # pragma: no cover
 
     # Lightning's hooks.
 
     def metrics(self, stage: str) -> Mapping[str, Any]:
         """The metrics of "val" or "test", by name."""
-        return dict(self.stage_metrics[f"{stage}_metrics"].items())  # type: ignore[operator, union-attr]
+        return dict(cast(nn.ModuleDict, self.stage_metrics[f"{stage}_metrics"]).items())
 
+    @override
     def training_step(self, batch: B, batch_idx: int) -> Tensor:
         loss = self.loss(batch)
         self.log("train/loss_step", loss, prog_bar=True, batch_size=len(batch))
@@ -226,29 +207,34 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
             sums[1] += int(lengths.max()) * len(lengths)
         return loss
 
+    @override
     def on_train_epoch_end(self) -> None:
         self.log("train/loss_epoch", self.train_loss.compute())
         self.train_loss.reset()
         sums = torch.tensor(list(self._padding.values()), device=self.device)
         sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
         for name, (tokens, positions) in zip(self._padding, sums.tolist(), strict=True):
-            what = "_".join(["padding", *name.split("_")[:-1]])  # padding, padding_target, padding_character
-            self.log(f"train/{what}", 1 - tokens / max(1, positions))
+            metric = "_".join(["padding", *name.split("_")[:-1]])  # padding, padding_target, ...
+            self.log(f"train/{metric}", 1 - tokens / max(1, positions))
         self._padding.clear()
 
+    @override
     def validation_step(self, batch: B, batch_idx: int) -> None:
         self.update_metrics(batch, self.metrics("val"))
 
+    @override
     def test_step(self, batch: B, batch_idx: int) -> None:
         self.update_metrics(batch, self.metrics("test"))
 
+    @override
     def on_validation_epoch_end(self) -> None:
-        self._report("val")
+        self._log_metrics("val")
 
+    @override
     def on_test_epoch_end(self) -> None:
-        self._report("test")
+        self._log_metrics("test")
 
-    def _report(self, stage: str) -> None:
+    def _log_metrics(self, stage: str) -> None:
         metrics = self.metrics(stage)
         for name, value in self.compute_metrics(metrics).items():
             self.log(
@@ -259,20 +245,23 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         for metric in metrics.values():
             metric.reset()
 
+    @override
     def predict_step(self, batch: B, batch_idx: int) -> list[dict[str, Any]]:
         return [{"row": row, **answer} for row, answer in zip(batch.rows, self.answer(batch), strict=True)]
 
+    @override
     def configure_optimizers(self) -> Any:
         return make_optimizer(self.model, self.optimization, lambda: self.trainer.estimated_stepping_batches)
 
+    @override
     def configure_gradient_clipping(
         self,
         optimizer: torch.optim.Optimizer,
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        # Lightning refuses to clip for a fused optimiser under mixed precision; only float16's loss scaling,
-        # which bfloat16 does without, is a reason to.
+        # Lightning refuses to clip for a fused optimizer under mixed precision. The reason is the loss
+        # scaling of float16, which bfloat16 does without.
         if gradient_clip_val and self.trainer.precision != "16-mixed":
             clip = (
                 nn.utils.clip_grad_value_ if gradient_clip_algorithm == "value" else nn.utils.clip_grad_norm_
@@ -284,7 +273,7 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
     # What is stored: plain values and tensors, so that reading needs no pickle.
 
     def stored(self) -> dict[str, Any]:
-        """All that is needed beside the weights to build this task again."""
+        """What is needed beside the weights to build this task again: plain values only."""
         return {
             "format_version": FORMAT_VERSION,
             "task": self.name,
@@ -294,22 +283,19 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         }
 
     @classmethod
-    def from_stored(cls, stored: Mapping[str, Any]) -> Task:
-        """The task that `stored` describes, with fresh float weights.
+    def from_stored(cls, stored: Mapping[str, Any]) -> Self:
+        """The task that `stored` describes, with newly initialized float weights.
+
+        Args:
+            stored: what `stored()` returned.
 
         Raises:
-            UsageError: it has settings that this class does not have, or with values out of range.
+            UsageError: a setting is unknown to this class, or has a value out of range.
         """
         processor = cls.processor_class.from_state(stored["processor"])
-        hints = setting_types(cls)
-        unknown = sorted(set(stored["settings"]) - set(hints))
-        if unknown:
-            raise UsageError(f"task {cls.name} has no setting {unknown[0]!r}: upgrade nlp_rnn")
-        settings = {
-            name: hints[name](**value) if is_dataclass(hints[name]) else value
-            for name, value in stored["settings"].items()
-        }
-        return cls(processor, **settings)  # type: ignore[call-arg, arg-type]
+        settings = restore_settings(cls, stored["settings"], f"task {cls.name}")
+        constructor: Callable[..., Self] = cls
+        return constructor(processor, **settings)
 
     def card(
         self, corpus: str = "", command: str = "", metrics: Mapping[str, Mapping[str, float]] | None = None
@@ -319,7 +305,7 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         Args:
             corpus: what the model was trained on, if known.
             command: the command that trained it, if known.
-            metrics: split -> metric -> value, as measured.
+            metrics: split -> metric -> measured value.
         """
         parameters = self.model.named_parameters()
         return model_card(
@@ -335,30 +321,24 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
             )
         )
 
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["nlp_rnn"] = self.stored()
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         stored = checkpoint.get("nlp_rnn")
         if stored is None:
             raise UsageError("the checkpoint was not written by nlp_rnn: it has no vocabulary")
-        theirs = self.processor_class.from_state(stored["processor"])
-        if theirs.fingerprint != self.processor.fingerprint:
-            old, new = theirs.chosen_settings(), self.processor.chosen_settings()
-            if changed := [f"{name} {new[name]} (was {old[name]})" for name in old if old[name] != new[name]]:
-                raise UsageError(
-                    f"the checkpoint was trained on data with other settings: {', '.join(changed)}; "
-                    "use those it was trained with"
-                )
-            raise UsageError(
-                f"the checkpoint was trained with another vocabulary or labels (hash {theirs.fingerprint}) "
-                f"than the data gives (hash {self.processor.fingerprint}): use the corpus and settings "
-                "it was trained with"
-            )
+        check_same_processor(self.processor_class.from_state(stored["processor"]), self.processor)
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: str | Path) -> Task:  # type: ignore[override]
-        """Read a Lightning checkpoint that this package wrote; see `nlp_rnn.from_pretrained`."""
+    def load_from_checkpoint(cls, checkpoint_path: str | Path) -> Self:  # type: ignore[override]
+        """Read a Lightning checkpoint that this package wrote; see `nlp_rnn.from_pretrained`.
+
+        Raises:
+            UsageError: it cannot be loaded, or holds a model for another task.
+        """
         task = from_pretrained(checkpoint_path)
         if not isinstance(task, cls):
             raise UsageError(f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}")

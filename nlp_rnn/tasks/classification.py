@@ -1,23 +1,26 @@
-"""What the tasks share whose answers are labels."""
+"""What tasks share whose answers are labels."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.vocabulary import UNK
+from nlp_rnn.data.vocabulary import UNK, Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.classifier import Classifier
+from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.plots.confusion import confusion_matrix_figure
-from nlp_rnn.tasks.base import B, P, Probe, StreamState, Task
+from nlp_rnn.tasks.base import B, P, Task
+from nlp_rnn.tasks.interface import Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words, label_loss
 from nlp_rnn.tasks.metrics import MeanLoss, class_report
 
@@ -25,23 +28,48 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+class LabelProcessor(Protocol):
+    """What a `ClassificationTask` needs of its processor."""
+
+    labels: list[str]
+    """The names of the labels, in the order of their ids."""
+
+
+class TextProcessor(LabelProcessor, Protocol):
+    """What a `TextClassificationTask` needs of its processor."""
+
+    tokens: Vocabulary
+
+
+class TextBatch(Protocol):
+    """What a `TextClassificationTask` needs of its batches."""
+
+    tokens: Tensor
+    """[T, B] int64, padded with 0."""
+
+
 class ClassificationTask(Task[P, B]):
-    """A task that scores labels, one per row or one per step; the labels are the processor's."""
+    """A task that predicts one label per row or one per step.
+
+    Its processor is a `LabelProcessor`. A subclass defines `logits`, `loss`, `answer` and `format_answer`.
+    """
 
     progress_bar_metrics = ("accuracy",)
 
     @property
     def labels(self) -> list[str]:
         """The names of the labels, in the order of their ids."""
-        return self.processor.labels  # type: ignore[attr-defined]
+        return cast(LabelProcessor, self.processor).labels
 
     @abstractmethod
     def logits(self, batch: B) -> Tensor:
-        """Scores of the labels: [B, C], or [T, B, C] where `batch.labels` are [T, B]."""
+        """Scores of the labels: [B, C], or [T, B, C] if `batch.labels` are [T, B]."""
 
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         return {"loss": MeanLoss(), "confusion": MulticlassConfusionMatrix(len(self.labels))}
 
+    @override
     def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         scored = batch.labels != IGNORED
@@ -49,54 +77,69 @@ class ClassificationTask(Task[P, B]):
         metrics["loss"].update(F.cross_entropy(logits, labels, reduction="sum"), len(labels))
         metrics["confusion"].update(logits, labels)
 
+    @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         by_label = class_metrics(metrics["confusion"].compute(), self.labels)
         return {"loss": metrics["loss"].compute().item(), **by_label}
 
+    @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return class_tables(metrics["confusion"].compute(), self.labels)
 
+    @override
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         matrix = torch.tensor(report["confusion"])
         return {"confusion_matrix": confusion_matrix_figure(matrix, report["labels"])}
 
 
 class TextClassificationTask(ClassificationTask[P, B]):
-    """A task that gives each row of tokens one label, by `Classifier`.
+    """A task that predicts one label per row of tokens with `Classifier`.
 
-    The batch has `tokens` [T, B] and the processor their vocabulary, `tokens`, too.
+    Its processor is a `TextProcessor`, its batches are `TextBatch`es, and its constructor sets the attributes
+    below.
     """
 
     model: Classifier
     label_smoothing: float
     word_dropout: float
 
+    @override
     def logits(self, batch: B) -> Tensor:
-        return self.model(batch.tokens, batch.lengths)  # type: ignore[attr-defined]
+        return self._logits(batch, cast(TextBatch, batch).tokens)
 
+    def _logits(self, batch: B, tokens: Tensor) -> Tensor:
+        """Logits [B, C] with `tokens` [T, B] in place of those of the batch."""
+        logits: Tensor = self.model(tokens, batch.lengths)
+        return logits
+
+    @override
     def loss(self, batch: B) -> Tensor:
         assert batch.labels is not None
-        tokens = drop_words(batch.tokens, self.word_dropout, UNK)  # type: ignore[attr-defined]
-        return label_loss(self.model(tokens, batch.lengths), batch.labels, self.label_smoothing)
+        tokens = drop_words(cast(TextBatch, batch).tokens, self.word_dropout, UNK)
+        return label_loss(self._logits(batch, tokens), batch.labels, self.label_smoothing)
 
     def answer(self, batch: B) -> list[dict[str, Any]]:
-        """The `label` of each row, its probability as `score`, and all `scores` by label."""
+        """Per row the most probable `label`, its probability `score`, and all probabilities `scores`."""
         return self._answers(self.logits(batch))
 
+    @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        return answer["label"]
+        return str(answer["label"])
 
+    @override
     def probe(self) -> Probe:
         return Probe("tokens", lambda model, batch: model(batch.tokens, batch.lengths)[None], "running")
 
+    @override
     def start_stream(self) -> StreamState:
-        require_unidirectional(self.model)
+        require_unidirectional(self.model.rnn)
         empty = torch.zeros(0, 1, dtype=torch.int64, device=self.device)
         return StreamState(self._answers(self.model(empty))[0], self.model.initial_state(1))
 
+    @override
     def read_stream(self, piece: str, stream: StreamState) -> StreamState:
-        (ids,) = self.processor.tokens.encode([piece])  # type: ignore[attr-defined]
+        (ids,) = cast(TextProcessor, self.processor).tokens.encode([piece])
         state = stream.state
         for token in ids:
             logits, state = self.model.step(torch.tensor([token], device=self.device), state)
@@ -112,7 +155,18 @@ class TextClassificationTask(ClassificationTask[P, B]):
 
 
 def step_answers(logits: Tensor, lengths: Tensor, labels: Sequence[str], name: str) -> list[dict[str, Any]]:
-    """One answer per row of logits [T, B, C]: under `name` a label per step, and their probabilities."""
+    """Answers with one label per step.
+
+    Args:
+        logits: [T, B, C] float.
+        lengths: [B] int64.
+        labels: [C], their names.
+        name: the key of the labels in an answer.
+
+    Returns:
+        Per row a dictionary with the most probable label of each step under `name`, and their probabilities
+        `scores`.
+    """
     scores, best = logits.float().softmax(-1).max(-1)  # [T, B] each
     return [
         {name: [labels[label] for label in row[:length]], "scores": probabilities[:length]}
@@ -123,7 +177,7 @@ def step_answers(logits: Tensor, lengths: Tensor, labels: Sequence[str], name: s
 
 
 def class_tables(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:
-    """The scores of each class, and the confusion matrix [C, C] itself, as plain values."""
+    """The tables of a report from a confusion matrix [C, C]: scores per class, and the matrix itself."""
     report = class_report(matrix)
     columns = (report.precision, report.recall, report.f1, report.support)
     scores = zip(*(column.tolist() for column in columns), strict=True)
@@ -135,20 +189,20 @@ def class_tables(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def class_metrics(matrix: Tensor, labels: Sequence[str]) -> dict[str, float]:
-    """Accuracy, macro F1 and each class's F1 from a confusion matrix [C, C]."""
+    """Accuracy, macro F1 and the F1 of each class from a confusion matrix [C, C]."""
     report = class_report(matrix)
     by_class = {f"f1_{label}": value for label, value in zip(labels, report.f1.tolist(), strict=True)}
     return {"accuracy": report.accuracy, "f1": report.macro_f1, **by_class}
 
 
-def require_unidirectional(model: nn.Module) -> None:
-    """Refuse to stream with a model that must see the end first.
+def require_unidirectional(rnn: RecurrentLayer) -> None:
+    """Refuse to stream with a model that reads backward from the end of the text.
 
     Raises:
-        UsageError: its layers read from both ends.
+        UsageError: the layers are bidirectional.
     """
-    if model.rnn.bidirectional:  # type: ignore[union-attr]
+    if rnn.bidirectional:
         raise UsageError(
-            "the model reads from both ends, so it cannot answer before the text has ended: "
+            "the model is bidirectional, so it cannot answer before the text has ended: "
             "train with --model.bidirectional false"
         )

@@ -1,4 +1,4 @@
-"""What the tasks share whose answers are sequences."""
+"""What tasks share whose answers are generated texts, and how they decode."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from torch import Tensor, nn
 from torchmetrics import Metric
+from typing_extensions import override
 
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
@@ -23,13 +24,16 @@ from nlp_rnn.tasks.optimization import Optimization
 
 @dataclass(frozen=True)
 class BeamSettings(Settings):
-    """How a trained model decodes its answer.
+    """How a trained model decodes its answers: by beam search.
 
     Args:
         beam: width of the beam; 1 is greedy decoding.
-        length_penalty: exponent of Wu et al. (2016), equation 14; 0 favors short answers.
+        length_penalty: exponent alpha of Wu et al. (2016), equation 14; 0 favors short answers.
         n_best: answers per input, at most `beam`.
-        max_output: most tokens in an answer.
+        max_output: maximum number of tokens in an answer.
+
+    Raises:
+        UsageError: a value is out of range, or `n_best` is larger than `beam`.
     """
 
     beam: Annotated[int, Range(1, 1_000)] = 1
@@ -47,15 +51,18 @@ class BeamSettings(Settings):
 
 @dataclass(frozen=True)
 class SamplingSettings(Settings):
-    """How a text is continued token by token.
+    """How a text is continued token by token: greedily, or by sampling.
 
     Args:
-        max_output: most tokens.
-        temperature: logits are divided by it and tokens sampled; the likeliest are taken if left out.
-        top_k: sample among this many of the likeliest tokens only.
-        top_p: sample among the fewest of the likeliest tokens that together have this probability (nucleus
+        max_output: maximum number of tokens.
+        temperature: tokens are sampled from the logits divided by it; greedy decoding if left out.
+        top_k: sample from the k most probable tokens only (Fan et al. 2018).
+        top_p: sample from the fewest most probable tokens whose probabilities sum to at least this (nucleus
             sampling, Holtzman et al. 2020).
-        seed: of the sampling; another text each time if left out.
+        seed: of the random numbers; each text is different if left out.
+
+    Raises:
+        UsageError: a value is out of range, or one for sampling is given without a temperature.
     """
 
     max_output: MaxOutput = 100
@@ -71,7 +78,14 @@ class SamplingSettings(Settings):
 
 
 class GenerationTask(Task[P, B]):
-    """A task whose model writes its answer one token at a time."""
+    """A task whose model generates its answers token by token.
+
+    Args:
+        processor: turns inputs into ids and ids into batches.
+        model: computes the scores.
+        optimization: initialization, optimizer and schedule.
+        decoding: how answers are decoded.
+    """
 
     def __init__(
         self,
@@ -91,14 +105,17 @@ class GenerationTask(Task[P, B]):
         empty: Tensor,
         first: Tensor | int = BOS,
     ) -> list[dict[str, Any]]:
-        """Of each row its best `text`, the `score` and all `n_best` of them.
+        """Answers by beam search.
 
         Args:
-            step: the model, one token at a time.
-            state: where it starts.
-            vocabulary: of what it writes.
-            empty: [B] bool, the rows whose answer is no text at all.
-            first: the token that it is shown first, one or [B].
+            step: one step of the model: (tokens [B], state) -> logits [B, V] and the next state.
+            state: the state before the first step.
+            vocabulary: of the generated tokens.
+            empty: [B] bool, the rows whose answer is the empty text.
+            first: the first input token, one for all rows or [B].
+
+        Returns:
+            Per row the best `text`, its `score`, and the `n_best` of both as a list.
         """
         best = beam_search(
             step,
@@ -112,24 +129,27 @@ class GenerationTask(Task[P, B]):
             forbidden=(PAD, UNK, BOS),
         )
         answers = []
-        for nothing, hypotheses in zip(empty.tolist(), best, strict=True):
+        for is_empty, hypotheses in zip(empty.tolist(), best, strict=True):
             texts = [
-                {"text": "" if nothing else vocabulary.decode(found.tokens), "score": found.score}
-                for found in hypotheses
+                {"text": "" if is_empty else vocabulary.decode(hypothesis.tokens), "score": hypothesis.score}
+                for hypothesis in hypotheses
             ]
             answers.append({**texts[0], "n_best": texts})
         return answers
 
+    @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        return answer["text"]
+        return str(answer["text"])
 
+    @override
     def with_decoding(self, beam: int | None = None, n_best: int = 1) -> Self:
         beam = max(n_best, self.decoding.beam) if beam is None else beam
         task = copy.copy(self)
         task.decoding = replace(self.decoding, beam=beam, n_best=n_best)
         return task
 
+    @override
     def apply_settings(self, settings: Mapping[str, Any]) -> None:
         self.decoding = settings.get("decoding", BeamSettings())
         self.settings["decoding"] = plain(self.decoding)
@@ -141,11 +161,13 @@ class GenerationTask(Task[P, B]):
 
 
 class ReferencedTask(GenerationTask[P, B]):
-    """A task whose texts are compared with written ones, by BLEU and chrF that disregard case."""
+    """A task whose texts are compared with references, by case-insensitive BLEU and chrF."""
 
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         return {"loss": MeanLoss(), "bleu": BLEU(lowercase=True), "chrf": ChrF(lowercase=True)}
 
+    @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         loss = metrics["loss"].compute()
         return {
@@ -155,6 +177,7 @@ class ReferencedTask(GenerationTask[P, B]):
             "chrf": float(metrics["chrf"].compute()),
         }
 
+    @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "bleu_signature": metrics["bleu"].signature,

@@ -1,4 +1,4 @@
-"""Losses, and what hides part of the input while a model trains."""
+"""Losses of labels and tokens, and word dropout."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def token_loss(decoder: Decoder, features: Tensor, labels: Tensor, label_smoothi
     """Mean cross-entropy per scored token of a decoder.
 
     Args:
-        decoder: its last layer makes the logits.
+        decoder: its output layer computes the logits.
         features: [T, B, H] float.
         labels: [T, B] int64, `IGNORED` where nothing is scored.
         label_smoothing: fraction of probability spread over the vocabulary.
@@ -45,12 +45,21 @@ def token_loss(decoder: Decoder, features: Tensor, labels: Tensor, label_smoothi
         A float32 scalar.
     """
     scored = labels != IGNORED
-    last = decoder.fc_out
-    return linear_cross_entropy(features[scored], last.weight, last.bias, labels[scored], label_smoothing)
+    output = decoder.fc_out
+    return linear_cross_entropy(features[scored], output.weight, output.bias, labels[scored], label_smoothing)
 
 
 def drop_words(tokens: Tensor, fraction: float, replacement: int) -> Tensor:
-    """Replace a random fraction of ids [T, B] by the unknown word (word dropout, Iyyer et al. 2015)."""
+    """Replace a random fraction of token ids (word dropout, Iyyer et al. 2015).
+
+    Args:
+        tokens: [T, B] int64.
+        fraction: the probability that an id is replaced; with 0 `tokens` itself is returned.
+        replacement: the id that replaces them, such as `UNK`.
+
+    Returns:
+        [T, B] int64.
+    """
     if not fraction:
         return tokens
     dropped = torch.rand(tokens.shape, device=tokens.device) < fraction

@@ -1,7 +1,7 @@
-"""Metrics of the whole corpus, exact on any number of devices.
+"""Metrics over a whole corpus, exact on any number of devices.
 
-Every metric keeps sums only (never averages of batches), so the states of several devices add up to the
-state of one device that saw everything.
+Each metric keeps sums only, never means of batches. So the states of several devices add up to the state of
+one device that saw all rows.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from sacrebleu.metrics import BLEU as SacreBLEU
-from sacrebleu.metrics import CHRF as SacreCHRF
+from sacrebleu.metrics.bleu import BLEU as SacreBLEU
+from sacrebleu.metrics.chrf import CHRF as SacreCHRF
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -19,16 +19,22 @@ from nlp_rnn.errors import UsageError
 
 
 class _SacreMetric(Metric):
-    """The sum over sentences of a sacreBLEU metric's own sufficient statistics, scored by sacreBLEU itself.
+    """A corpus score of sacreBLEU, from 0 to 100, with one reference per sentence.
 
-    One reference a sentence. The score, from 0 to 100, is what sacreBLEU gives for the whole corpus.
+    It sums sacreBLEU's statistics of each sentence and lets sacreBLEU compute the score of the sum. Both use
+    private methods of sacreBLEU, for its public ones need all sentences at once;
+    tests/tasks/test_sacrebleu.py states what is assumed of them.
+
+    Args:
+        scorer: the metric of sacreBLEU.
+        size: the number of statistics per sentence.
     """
 
     is_differentiable = False
     higher_is_better = True
     full_state_update = False
-    statistics: Tensor  # [n] int64: match counts, whose order is sacreBLEU's affair
-    count: Tensor  # int64 scalar: sentences
+    statistics: Tensor  # [size] int64: sums of counts, in sacreBLEU's order
+    count: Tensor  # int64 scalar: number of sentences
 
     def __init__(self, scorer: SacreBLEU | SacreCHRF, size: int) -> None:
         super().__init__()
@@ -40,7 +46,7 @@ class _SacreMetric(Metric):
         """Add sentences.
 
         Raises:
-            ValueError: there are not as many predictions as references.
+            ValueError: the numbers of predictions and references differ.
         """
         if len(predictions) != len(references):
             raise ValueError(f"{len(predictions)} predictions do not match {len(references)} references")
@@ -51,22 +57,22 @@ class _SacreMetric(Metric):
         self.statistics += torch.tensor(rows, dtype=torch.int64).sum(0).to(self.statistics.device)
 
     def compute(self) -> Tensor:
-        """The corpus score, a float64 scalar; 0 where no sentence has been added."""
+        """The corpus score, a float64 scalar; 0 if no sentence has been added."""
         score = self.scorer._compute_score_from_stats(self.statistics.tolist()).score
         return torch.tensor(score, dtype=torch.float64, device=self.statistics.device)
 
     @property
     def signature(self) -> str:
-        """sacreBLEU's signature, to be given with every score: it names all that the score depends on."""
-        self.scorer.num_refs = 1
+        """SacreBLEU's signature, to be reported with each score: the settings that the score depends on."""
+        self.scorer.num_refs = 1  # sacreBLEU sets it in its public methods only
         return str(self.scorer.get_signature())
 
 
 class BLEU(_SacreMetric):
-    """Corpus BLEU (Papineni et al. 2002) as `sacrebleu.corpus_bleu` computes it (Post 2018).
+    """Corpus BLEU (Papineni et al. 2002), equal to `sacrebleu.corpus_bleu` (Post 2018).
 
     Args:
-        lowercase: compare without regard to case.
+        lowercase: ignore case.
         tokenize: name of a sacreBLEU tokenizer.
 
     Raises:
@@ -77,26 +83,27 @@ class BLEU(_SacreMetric):
         if tokenize not in SacreBLEU.TOKENIZERS:
             known = ", ".join(sorted(SacreBLEU.TOKENIZERS))
             raise UsageError(f"BLEU has no tokenizer {tokenize!r}; choose one of {known}")
-        # `force` only silences a warning about text that looks tokenized.
+        # `force` does nothing but silence a warning about text that looks tokenized.
         scorer = SacreBLEU(lowercase=lowercase, tokenize=tokenize, force=True)
-        # Hypothesis and reference length, then matched and total n-grams of each order.
+        # The lengths of prediction and reference, then matched and total n-grams of each order.
         super().__init__(scorer, size=2 + 2 * scorer.max_ngram_order)
 
 
 class ChrF(_SacreMetric):
-    """Corpus chrF2 (Popović 2015) as `sacrebleu.corpus_chrf` computes it.
+    """Corpus chrF2 (Popović 2015), equal to `sacrebleu.corpus_chrf`.
 
     Args:
-        lowercase: compare without regard to case.
+        lowercase: ignore case.
     """
 
     def __init__(self, lowercase: bool = False) -> None:
         scorer = SacreCHRF(lowercase=lowercase)
-        super().__init__(scorer, size=3 * scorer.order)  # hypothesis, reference and matched n-grams an order
+        # N-grams of prediction, of reference, and in both, of each order.
+        super().__init__(scorer, size=3 * scorer.order)
 
 
 class MeanLoss(Metric):
-    """Mean of a summed loss over all items of the corpus: cross-entropy a token, in nats."""
+    """Mean of a quantity over all items of the corpus, such as the cross-entropy per token, in nats."""
 
     is_differentiable = False
     higher_is_better = False
@@ -110,17 +117,26 @@ class MeanLoss(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, total: Tensor, count: int | Tensor) -> None:
-        """Add a batch: the sum of its losses (a scalar), and over how many items it is the sum."""
+        """Add a batch.
+
+        Args:
+            total: the sum over its items, a scalar.
+            count: the number of its items.
+        """
         self.total += total.detach()
         self.count += count
 
     def compute(self) -> Tensor:
-        """The mean, a float64 scalar; NaN where nothing has been added."""
+        """The mean, a float64 scalar; NaN if nothing has been added."""
         return self.total / self.count
 
 
 class RegressionSums(Metric):
-    """What squared and absolute errors are means of, for each of K numbers that are predicted."""
+    """Mean squared error, mean absolute error and R2 of each of K predicted numbers.
+
+    Args:
+        size: K.
+    """
 
     is_differentiable = False
     higher_is_better = False
@@ -138,7 +154,7 @@ class RegressionSums(Metric):
             self.add_state(name, torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, predicted: Tensor, truth: Tensor) -> None:
-        """Add rows, [B, K] each."""
+        """Add rows of predicted and true numbers, [B, K] each."""
         truth = truth.detach().double()
         errors = predicted.detach().double() - truth
         self.count += len(truth)
@@ -148,36 +164,44 @@ class RegressionSums(Metric):
         self.squares += truth.square().sum(0)
 
     def compute(self) -> Tensor:
-        """[3, K] float64: mean squared error, mean absolute error, and R2, the share of variance explained.
+        """[3, K] float64: mean squared error, mean absolute error, R2 (the fraction of variance explained).
 
-        NaN where nothing has been added; R2 also where the true numbers are all the same.
+        NaN if nothing has been added; R2 is also NaN if all true numbers are equal.
         """
-        spread = self.squares - self.values.square() / self.count
-        spread = torch.where(spread > 1e-12 * self.squares, spread, torch.nan)
-        return torch.stack([self.squared / self.count, self.absolute / self.count, 1 - self.squared / spread])
+        variation = self.squares - self.values.square() / self.count  # count times the variance
+        variation = torch.where(variation > 1e-12 * self.squares, variation, torch.nan)
+        r2 = 1 - self.squared / variation
+        return torch.stack([self.squared / self.count, self.absolute / self.count, r2])
 
 
 @dataclass(frozen=True)
 class ClassReport:
-    """What a confusion matrix says, see `class_report`. Tensors are [classes]; rates are float64, 0 to 1."""
+    """Scores from a confusion matrix, see `class_report`; from 0 to 1, per class in tensors [C]."""
 
-    precision: Tensor  # right among those predicted as the class; 0 where none is predicted
-    recall: Tensor  # right among those that are of the class; 0 where there is none
-    f1: Tensor  # harmonic mean of both; 0 where both are 0
-    support: Tensor  # int64, how many are of the class
+    precision: Tensor
+    """Float64, the fraction correct of those predicted as the class; 0 if none is."""
+    recall: Tensor
+    """Float64, the fraction correct of those that truly are of the class; 0 if none is."""
+    f1: Tensor
+    """Float64, the harmonic mean of both; 0 if both are 0."""
+    support: Tensor
+    """Int64, the number that truly are of the class."""
     accuracy: float
     macro_f1: float
 
 
 def class_report(matrix: Tensor) -> ClassReport:
-    """Accuracy, macro F1 and the scores of every class, from one confusion matrix of counts.
+    """Accuracy, macro F1 and the scores of each class from a confusion matrix.
+
+    Macro F1 is the mean over the classes that are true or predicted at least once, as in scikit-learn and
+    torchmetrics.
 
     Args:
-        matrix: [classes, classes] counts; rows are the truth, columns the predictions, as torchmetrics'
-            `MulticlassConfusionMatrix` has them.
+        matrix: [C, C] counts; rows are true classes, columns predicted ones, as in torchmetrics'
+            `MulticlassConfusionMatrix`.
 
-    Macro F1 is the mean over the classes that occur, in the truth or among the predictions, which is also
-    what scikit-learn and torchmetrics take. Where nothing has been counted all rates are 0.
+    Returns:
+        The scores; all 0 if nothing has been counted.
 
     Raises:
         ValueError: the matrix is not square.
@@ -185,14 +209,14 @@ def class_report(matrix: Tensor) -> ClassReport:
     if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a confusion matrix must be square, not of shape {tuple(matrix.shape)}")
     counts = matrix.to(torch.float64)
-    right, support, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-    f1 = 2 * right / (support + predicted).clamp(min=1)  # = 2PR / (P + R), and 0 where both are 0
+    correct, support, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    f1 = 2 * correct / (support + predicted).clamp(min=1)  # = 2PR / (P + R), and 0 where both are 0
     occurring = (support + predicted > 0).sum().clamp(min=1)
     return ClassReport(
-        precision=right / predicted.clamp(min=1),
-        recall=right / support.clamp(min=1),
+        precision=correct / predicted.clamp(min=1),
+        recall=correct / support.clamp(min=1),
         f1=f1,
         support=support.long(),
-        accuracy=float(right.sum() / counts.sum().clamp(min=1)),
+        accuracy=float(correct.sum() / counts.sum().clamp(min=1)),
         macro_f1=float(f1.sum() / occurring),
     )

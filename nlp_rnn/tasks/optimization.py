@@ -1,4 +1,4 @@
-"""How weights start and how they are moved."""
+"""Initialization, optimizer and learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -27,21 +27,24 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 @dataclass(frozen=True)
 class Optimization(Settings):
-    """Optimiser, learning-rate schedule and first weights.
+    """Initialization, optimizer and learning-rate schedule.
 
     Args:
-        optimizer: adam, adamw or sgd.
-        lr: learning rate; the highest where a schedule changes it.
-        weight_decay: as the optimiser understands it.
-        schedule: constant; cosine, down to 0 at the last step; one_cycle (Smith & Topin 2018); plateau, times
-            `factor` when the validation loss has not sunk for `patience` epochs.
-        warmup: share of all steps in which the rate rises to `lr`; with one_cycle 0 means 0.3; not with
-            plateau.
+        optimizer: adam, adamw, or sgd with momentum 0.9.
+        lr: learning rate; the maximum if a schedule changes it.
+        weight_decay: the optimizer's `weight_decay`.
+        schedule: constant; cosine, down to 0 at the last step; one_cycle (Smith & Topin 2018); plateau, which
+            multiplies the rate by `factor` when the validation loss has not fallen for `patience` epochs.
+        warmup: fraction of all steps in which the rate rises to `lr`; with one_cycle 0 means 0.3; must be 0
+            with plateau.
         factor: of schedule plateau.
         patience: of schedule plateau, in epochs.
-        init: torch's own first weights, or uniform in ±0.08 (Sutskever et al. 2014).
-        memory: over how many steps the gates are to remember at first (chrono initialisation, Tallec &
-            Ollivier 2018); 0 leaves their biases as they are.
+        init: torch for torch's default initialization, or uniform in ±0.08 (Sutskever et al. 2014).
+        memory: longest dependency, in time steps, for which gate biases are initialized (chrono
+            initialization, Tallec & Ollivier 2018); 0 for the default biases.
+
+    Raises:
+        UsageError: a value is out of range, or warmup is set with schedule plateau.
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
@@ -57,14 +60,18 @@ class Optimization(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.schedule == "plateau" and self.warmup:
-            raise UsageError("warmup has no meaning with schedule plateau: leave it at 0")
+            raise UsageError("warmup has no effect with schedule plateau: leave it at 0")
 
 
 def initialize(model: nn.Module, settings: Optimization) -> None:
-    """Set the first weights in place.
+    """Initialize the weights of a model in place.
+
+    Args:
+        model: with weights of torch's default initialization.
+        settings: which initialization.
 
     Raises:
-        UsageError: `memory` is set, and 1 or for cells without gates.
+        UsageError: `memory` is 1, or set for cells without gates.
     """
     if settings.init == "uniform":
         for parameter in model.parameters():
@@ -81,15 +88,18 @@ def initialize(model: nn.Module, settings: Optimization) -> None:
 def make_optimizer(
     model: nn.Module, settings: Optimization, total_steps: Callable[[], float]
 ) -> dict[str, Any]:
-    """What Lightning's `configure_optimizers` returns.
+    """Build an optimizer and its schedule.
 
     Args:
-        model: whose weights to move.
-        settings: how.
-        total_steps: asked for the number of steps of the whole run, by schedules that depend on it.
+        model: whose parameters are trained.
+        settings: optimizer and schedule.
+        total_steps: returns the number of steps of the whole run; called only by schedules that depend on it.
+
+    Returns:
+        What Lightning's `configure_optimizers` returns.
 
     Raises:
-        UsageError: the schedule needs an end and the run has none.
+        UsageError: the schedule depends on the number of steps, and the run has no limit.
     """
     options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
@@ -104,21 +114,23 @@ def make_optimizer(
     steps = total_steps()
     if not math.isfinite(steps):
         raise UsageError(
-            f"schedule {settings.schedule} needs an end: set trainer.max_epochs or trainer.max_steps"
+            f"schedule {settings.schedule} needs the length of the run: "
+            "set trainer.max_epochs or trainer.max_steps"
         )
     steps = max(int(steps), 2)
     if settings.schedule == "one_cycle":
-        # torch divides by the lengths of both halves: neither may be a single step.
+        # torch divides by the lengths of both phases, so neither may be a single step.
         warmup = min(max(settings.warmup or 0.3, 1.5 / steps), 1 - 0.5 / steps)
         cycle = OneCycleLR(optimizer, settings.lr, steps, pct_start=warmup, cycle_momentum=False)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
-    rising = int(settings.warmup * steps)
+    warmup_steps = int(settings.warmup * steps)
 
     def scale(step: int) -> float:
-        if step < rising:
-            return (step + 1) / rising
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
         if settings.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising))))
+            progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
         return 1.0
 
     schedule = LambdaLR(optimizer, scale)

@@ -1,4 +1,4 @@
-"""Moving a task to a device and a precision."""
+"""Moving a task to a device and to a precision."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ PRECISIONS = ("fp32", "bf16")
 
 
 def on_device(task: Task, device: str | torch.device) -> Task:
-    """The task, moved.
+    """Move a task to a device, in place.
+
+    Args:
+        task: the task.
+        device: such as "cpu", "cuda" or "cuda:1".
+
+    Returns:
+        The same task.
 
     Raises:
-        UsageError: there is no such device here.
+        UsageError: there is no such device, or torch cannot use it.
     """
     try:
         return task.to(device)
@@ -27,7 +34,14 @@ def on_device(task: Task, device: str | torch.device) -> Task:
 
 
 def in_precision(task: Task, precision: str) -> Task:
-    """The task, or one that shares all with it but a model with bfloat16 weights.
+    """A task with weights of a precision.
+
+    Args:
+        task: the task, which does not change.
+        precision: fp32 or bf16.
+
+    Returns:
+        For fp32 the task itself. For bf16 a task that shares all but the model, a copy with bfloat16 weights.
 
     Raises:
         UsageError: there is no such precision, or the weights are int8.
@@ -37,7 +51,7 @@ def in_precision(task: Task, precision: str) -> Task:
     if precision == "fp32":
         return task
     if is_quantized(task.model):
-        raise UsageError("the weights are int8, which is a precision of its own: leave fp32")
+        raise UsageError("the weights are int8, which cannot be combined with bf16: leave precision at fp32")
     task = copy.copy(task)
     task._modules = {**task._modules, "model": copy.deepcopy(task.model).to(torch.bfloat16)}
     return task

@@ -1,4 +1,4 @@
-"""Trained models: saved as a model folder, loaded from a folder, a Lightning checkpoint or the hub."""
+"""Save a trained model as a model folder; load one from a folder, a Lightning checkpoint or the hub."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import INT8, quantize
 from nlp_rnn.storage.reading import read_model
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def save_pretrained(task: Task, folder: str | Path, card: str | None = None) -> Path:
-    """Write a model folder, all of it or nothing; one that stands there is replaced.
+    """Write a model folder, completely or not at all; a model folder at that place is replaced.
 
     Args:
         task: a trained model with its processor.
@@ -31,14 +32,14 @@ def save_pretrained(task: Task, folder: str | Path, card: str | None = None) -> 
         The folder.
 
     Raises:
-        UsageError: `folder` exists and is no model folder, or holds other files too, or cannot be written.
+        UsageError: `folder` exists and is not a model folder, or holds other files too, or cannot be written.
     """
     text = task.card() if card is None else card
     return write_model(folder, task.stored(), task.processor.vocabularies(), task.model.state_dict(), text)
 
 
 def from_pretrained(source: str | Path) -> Task:
-    """Load a trained model, on the CPU and ready to answer.
+    """Load a trained model on the CPU.
 
     Args:
         source: a model folder, a Lightning checkpoint (.ckpt) of this package, or the id of a model folder on
@@ -49,18 +50,47 @@ def from_pretrained(source: str | Path) -> Task:
 
     Raises:
         UsageError: there is no such model, or it is damaged, unsafe or of a newer format; the message names
-            file and remedy.
+            the file and says what to do.
+
+    Example:
+        >>> task = from_pretrained("runs/sentiment/latest/model")
+        >>> task.model  # the nn.Module
     """
     return _build(read_model(source))
 
 
+def check_same_processor(stored: Processor, current: Processor) -> None:
+    """Refuse to continue from a checkpoint whose processor differs from that of the data.
+
+    Args:
+        stored: the processor in the checkpoint.
+        current: the processor made from the data.
+
+    Raises:
+        UsageError: names the settings that differ, or the hashes where only vocabulary or labels do.
+    """
+    if stored.fingerprint == current.fingerprint:
+        return
+    old, new = stored.chosen_settings(), current.chosen_settings()
+    if changed := [f"{name} {new[name]} (was {old[name]})" for name in old if old[name] != new[name]]:
+        raise UsageError(
+            f"the checkpoint was trained on data with other settings: {', '.join(changed)}; "
+            "use those it was trained with"
+        )
+    raise UsageError(
+        f"the checkpoint was trained with another vocabulary or labels (hash {stored.fingerprint}) "
+        f"than the data gives (hash {current.fingerprint}): use the corpus and settings "
+        "it was trained with"
+    )
+
+
 def _build(stored: StoredModel) -> Task:
     name, where = stored.config.get("task"), stored.config_file
-    if name not in list(TASKS):
+    if name not in list(TASKS):  # a list, for the name may be anything that JSON holds
         raise UsageError(f"{where}: unknown task {name!r}; this version has {', '.join(TASKS)}")
     task_class = TASKS[name]
     try:
-        with torch.device("meta"):  # takes no memory, whatever sizes are asked for
+        with torch.device("meta"):  # takes no memory, whatever sizes the settings name
             expected = _untrained(task_class, stored.config).model.state_dict()
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
@@ -76,7 +106,7 @@ def _untrained(task_class: type[Task], config: Mapping[str, Any]) -> Task:
     """The task that `config` describes, its weights yet to be loaded."""
     weights = config.get("weights")
     if weights not in (None, INT8):
-        raise UsageError(f"weights of kind {weights!r} are unknown to this version: upgrade nlp_rnn")
+        raise UsageError(f"unknown type of weights {weights!r}: upgrade nlp_rnn")
     task = task_class.from_stored(config)
     if weights == INT8:
         quantize(task.model)

@@ -1,11 +1,14 @@
-"""The task registry: one row per task. Importing it costs nothing; a task is imported when asked for."""
+"""The task registry: one row per task.
+
+Importing this module imports neither torch nor Lightning: a task's classes are imported when they are used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlp_rnn.data.module import DataModule
@@ -14,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """What is known of a task before it is imported.
+    """What is known of a task without importing it.
 
     Args:
         summary: what it does, in a few words: input -> output.
         model: the name of its LightningModule.
         data: the names of its DataModules; the first reads any corpus.
-        module: the package that has them.
-        aliases: the names that the hub has for it.
+        module: the package that defines them.
+        aliases: the Hugging Face hub's names for the task.
     """
 
     summary: str
@@ -84,11 +87,12 @@ ROWS: dict[str, TaskRow] = {
 
 
 class _Tasks(Mapping[str, "type[Task]"]):
-    """The LightningModules by the names of their tasks."""
+    """Task name -> LightningModule."""
 
     def __getitem__(self, name: str) -> type[Task]:
         row = ROWS[name]
-        return getattr(import_module(row.module), row.model)
+        task_class: type[Task] = getattr(import_module(row.module), row.model)
+        return task_class
 
     def __iter__(self) -> Iterator[str]:
         return iter(ROWS)
@@ -98,12 +102,13 @@ class _Tasks(Mapping[str, "type[Task]"]):
 
 
 TASKS = _Tasks()
+"""Task name -> LightningModule, imported when it is looked up."""
 
 
-def data_classes(name: str) -> tuple[type[DataModule], ...]:
+def data_classes(name: str) -> tuple[type[DataModule[Any]], ...]:
     """The DataModules of a task, by its name."""
     row = ROWS[name]
-    return tuple(getattr(import_module(row.module), kind) for kind in row.data)
+    return tuple(getattr(import_module(row.module), class_name) for class_name in row.data)
 
 
 def load_tasks() -> None:
@@ -113,17 +118,21 @@ def load_tasks() -> None:
 
 
 def find_class(name: str) -> type | None:
-    """The LightningModule or DataModule of any task by its class name; None if there is none."""
+    """The LightningModule or DataModule of a task by its class name; None if no task has it."""
     for row in ROWS.values():
         if name in (row.model, *row.data):
-            return getattr(import_module(row.module), name)
+            found: type = getattr(import_module(row.module), name)
+            return found
     return None
 
 
 def task_name(name: str) -> str | None:
-    """The name of a task by its name or alias; hyphens and underscores are alike. None if there is none."""
-    wanted = name.replace("-", "_")
+    """The name of a task by its name or alias; None if there is none.
+
+    Hyphens and underscores are equivalent.
+    """
+    normalized = name.replace("-", "_")
     for task, row in ROWS.items():
-        if wanted in (task, *(alias.replace("-", "_") for alias in row.aliases)):
+        if normalized in (task, *(alias.replace("-", "_") for alias in row.aliases)):
             return task
     return None

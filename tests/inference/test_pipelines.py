@@ -299,7 +299,7 @@ def test_in_bfloat16_answers_are_the_same_but_for_rounding(name, cell):
         else:
             assert other["scores"] == pytest.approx(one["scores"], abs=0.03)
     quantize(task.model)
-    with pytest.raises(UsageError, match="int8, which is a precision of its own"):
+    with pytest.raises(UsageError, match="int8, which cannot be combined with bf16"):
         pipeline(name, task, precision="bf16")
 
 

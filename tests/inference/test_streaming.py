@@ -195,7 +195,7 @@ def test_what_is_no_text_is_refused_and_changes_nothing(task, bad):
 
 @pytest.mark.parametrize("task", [sentiment, tagging])
 def test_models_that_read_from_both_ends_have_none(task):
-    with pytest.raises(UsageError, match=r"from both ends, .* train with --model\.bidirectional false"):
+    with pytest.raises(UsageError, match=r"bidirectional, .* train with --model\.bidirectional false"):
         ask(task(bidirectional=True)).stream()
 
 

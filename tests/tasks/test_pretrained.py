@@ -274,10 +274,10 @@ def test_a_save_that_fails_leaves_the_earlier_folder(trained, folder, tmp_path, 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"notes.txt": "mine"}, "exists and is no model folder"),
-        ({"config.json": "{}"}, "exists and is no model folder"),
-        ({"config.json": '{"model_type": "bert"}', "model.safetensors": ""}, "exists and is no model folder"),
-        ({"config.json": "broken", "model.safetensors": ""}, "exists and is no model folder"),
+        ({"notes.txt": "mine"}, "exists and is not a model folder"),
+        ({"config.json": "{}"}, "exists and is not a model folder"),
+        ({"config.json": '{"model_type": "bert"}', "model.safetensors": ""}, "exists and is not a model folder"),
+        ({"config.json": "broken", "model.safetensors": ""}, "exists and is not a model folder"),
     ],
 )
 def test_something_else_is_never_replaced(trained, tmp_path, content, message):
@@ -295,7 +295,7 @@ def test_a_file_and_a_model_folder_with_other_files_are_never_replaced(trained, 
     with pytest.raises(UsageError, match=r"also holds thesis\.tex"):
         save_pretrained(trained[1]["sentiment"], folder)
     assert (folder / "thesis.tex").read_text() == "years of work"
-    with pytest.raises(UsageError, match=r"thesis\.tex exists and is no model folder"):
+    with pytest.raises(UsageError, match=r"thesis\.tex exists and is not a model folder"):
         save_pretrained(trained[1]["sentiment"], folder / "thesis.tex")
 
 
@@ -342,22 +342,22 @@ def altered(trained, path, change):
 CHECKPOINTS = {
     "an instantiator": (
         lambda c: c.update(hyper_parameters={"_instantiator": "os.system"}),
-        "refused, it names a function to call",
+        "refused: it names a function to call",
     ),
     "no vocabulary": (lambda c: c.pop("nlp_rnn"), "not a checkpoint of nlp_rnn"),
     "no weights": (lambda c: c.pop("state_dict"), "not a checkpoint of nlp_rnn"),
     "newer": (lambda c: c["nlp_rnn"].update(format_version=99), "upgrade nlp_rnn"),
     "NaN": (
         lambda c: c["state_dict"]["model.fc_out.bias"].fill_(float("nan")),
-        "tensor fc_out.bias holds NaN or infinite values",
+        "tensor fc_out.bias contains NaN or infinite values",
     ),
     "another type": (
         lambda c: c["state_dict"].update({"model.fc_out.bias": "text"}),
-        "fc_out.bias is no tensor of floating-point",
+        "fc_out.bias is not a tensor of floating-point",
     ),
     "integers": (
         lambda c: c["state_dict"].update({"model.fc_out.bias": torch.ones(2, dtype=torch.int64)}),
-        "fc_out.bias is no tensor of floating-point",
+        "fc_out.bias is not a tensor of floating-point",
     ),
     "a task that is a list": (lambda c: c["nlp_rnn"].update(task=["x"]), "unknown task ['x']"),
     "settings of another kind": (lambda c: c["nlp_rnn"].update(settings=3), "its settings fit no model"),
@@ -396,8 +396,8 @@ def test_a_bare_state_dict_and_what_is_no_checkpoint(tmp_path):
     "address", ["http://127.0.0.1:9/x.ckpt", "https://example.org/model", "s3://bucket/x.ckpt", "file:///x"]
 )
 def test_addresses_are_refused(address):
-    refused(address, address, "addresses are not loaded")
-    with pytest.raises(UsageError, match="addresses are not loaded"):
+    refused(address, address, "cannot load from a URL")
+    with pytest.raises(UsageError, match="cannot load from a URL"):
         Sentiment.load_from_checkpoint(address)
 
 
@@ -409,7 +409,7 @@ def test_what_is_not_there(source):
 @pytest.mark.parametrize("hub_id", ["nobody/no-such-model", "./missing", "a b/c"])
 def test_a_hub_id_without_the_hub_is_one_line_at_once(hub_id):
     start = time.monotonic()
-    refused(hub_id, hub_id, "the hub gave no such model")
+    refused(hub_id, hub_id, "the hub has no such model")
     assert time.monotonic() - start < 5
 
 
@@ -457,18 +457,18 @@ def with_weights(change):
 
 
 WEIGHTS = {
-    "empty": (lambda path: path.write_bytes(b""), "not a whole safetensors file"),
-    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole safetensors file"),
-    "truncated header": (lambda path: path.write_bytes(path.read_bytes()[:50]), "not a whole safetensors"),
+    "empty": (lambda path: path.write_bytes(b""), "damaged or not a safetensors file"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "damaged or not a safetensors file"),
+    "truncated header": (lambda path: path.write_bytes(path.read_bytes()[:50]), "damaged or not a safetensors"),
     "header bomb": (
         lambda path: path.write_bytes(struct.pack("<Q", 1 << 62) + b"{}"),
-        "not a whole safetensors file (a header of",
+        "damaged or not a safetensors file (a header of",
     ),
     "header of brackets": (
         lambda path: write_safetensors(path, "[" * 200_000, b""),
-        "not a whole safetensors file",
+        "damaged or not a safetensors file",
     ),
-    "duplicate keys": (doubled, "'fc_out.bias' stands 2 times in its header"),
+    "duplicate keys": (doubled, "'fc_out.bias' occurs 2 times in its header"),
     "missing tensor": (with_weights(lambda w: w.pop("fc_out.bias")), "tensor fc_out.bias is missing"),
     "additional tensor": (
         with_weights(lambda w: w.update(backdoor=torch.zeros(1))),
@@ -476,17 +476,17 @@ WEIGHTS = {
     ),
     "wrong shape": (
         with_weights(lambda w: w.update({"fc_out.bias": torch.zeros(3)})),
-        "tensor fc_out.bias has shape [3], but settings and vocabulary ask for [2]",
+        "tensor fc_out.bias has shape [3], but settings and vocabulary require [2]",
     ),
     "NaN": (
         with_weights(lambda w: w["embedding.weight"][3].fill_(float("nan"))),
-        "tensor embedding.weight holds NaN",
+        "tensor embedding.weight contains NaN",
     ),
     "opposite infinities": (
         with_weights(lambda w: w.update({"fc_out.bias": torch.tensor([float("inf"), -float("inf")])})),
-        "tensor fc_out.bias holds NaN or infinite values",
+        "tensor fc_out.bias contains NaN or infinite values",
     ),
-    "a pickle": (lambda path: torch.save({"a": 1}, path), "not a whole safetensors file"),
+    "a pickle": (lambda path: torch.save({"a": 1}, path), "damaged or not a safetensors file"),
     "missing": (lambda path: path.unlink(), "no such file"),
 }
 
@@ -596,7 +596,7 @@ def test_an_embedding_that_does_not_fit_the_tokenizer(trained, folder):
     with_weights(lambda w: w.update({"embedding.weight": torch.zeros(size + 7, 8)}))(
         folder / "model.safetensors"
     )
-    refused(folder, "model.safetensors", f"shape [{size + 7}, 8]", f"ask for [{size}, 8]")
+    refused(folder, "model.safetensors", f"shape [{size + 7}, 8]", f"require [{size}, 8]")
 
 
 @pytest.mark.parametrize("name", ["../secret", "..", "/etc/x", "a/b", "a\0b", ""])
@@ -614,7 +614,7 @@ def test_links_that_leave_the_folder(folder, tmp_path, file):
     outside = tmp_path / file
     (folder / file).rename(outside)
     (folder / file).symlink_to(outside)
-    refused(folder, folder / file, "leads out of the model folder; nothing was read")
+    refused(folder, folder / file, "points outside the model folder; nothing was read")
     (folder / file).unlink()
     outside.rename(folder / f"real.{file}")
     (folder / file).symlink_to(f"real.{file}")
@@ -632,5 +632,5 @@ def test_a_run_directory_names_its_model_folder(trained, tmp_path):
     save_pretrained(trained[1]["tagging"], tmp_path / "1" / "model")
     (tmp_path / "latest").symlink_to("1")
     for place in (tmp_path, tmp_path / "1"):
-        with pytest.raises(UsageError, match=r"no model folder; there is one in it, .*/model$"):
+        with pytest.raises(UsageError, match=r"not a model folder, but contains one: .*/model$"):
             from_pretrained(place)

@@ -499,7 +499,9 @@ def test_schedules_end_with_the_run(schedule, accumulate, tmp_path):
 @pytest.mark.parametrize(("schedule", "warmup"), [("cosine", 0.0), ("one_cycle", 0.0), ("constant", 0.1)])
 def test_schedules_without_an_end_are_refused(schedule, warmup, tmp_path):
     task = make_task("sentiment", optimization=Optimization(schedule=schedule, warmup=warmup))
-    with pytest.raises(UsageError, match=r"needs an end: set trainer\.max_epochs or trainer\.max_steps"):
+    with pytest.raises(
+        UsageError, match=r"needs the length of the run: set trainer\.max_epochs or"
+    ):
         trainer(tmp_path, max_epochs=-1).fit(task, batches(task))
 
 
@@ -683,5 +685,5 @@ def test_unknown_names_of_optimization_are_refused(setting):
 
 
 def test_plateau_has_no_warmup():
-    with pytest.raises(UsageError, match="no meaning with schedule plateau"):
+    with pytest.raises(UsageError, match="no effect with schedule plateau"):
         Optimization(schedule="plateau", warmup=0.1)

@@ -54,8 +54,8 @@ def test_it_begins_by_reading_as_the_language_model_does(cell, tmp_path, capsys)
     made = sentiment(source, cell)
     said, count = capsys.readouterr(), len(list(made.model.rnn.parameters()))
     assert said.out == ""
-    words = f"init_encoder {source}: 8 of 10 tokens (80.0%)"
-    assert said.err == f"{words} and {count} of {count} recurrent tensors carried over\n"
+    words = f"init_encoder {source}: copied 8 of 10 token embeddings (80.0%)"
+    assert said.err == f"{words} and {count} of {count} recurrent tensors\n"
     for text in [*READ, *OTHER]:  # words that one of them lacks too
         outputs = []
         for task in (given, made):
@@ -105,7 +105,7 @@ def test_layers_that_fit(given_layers, layers, bidirectional, copied, all_of_the
 def test_a_tagger_takes_all_but_what_its_letters_need(tmp_path, capsys):
     given, source = language_model(tmp_path / "lm")
     plain, made = tagging(None), tagging(source)
-    assert "8 of 10 tokens (80.0%) and 4 of 8 recurrent" in capsys.readouterr().err
+    assert "8 of 10 token embeddings (80.0%) and 4 of 8 recurrent" in capsys.readouterr().err
     theirs, first, found = (task.model.rnn for task in (given, plain, made))
     size = given.model.embedding.embedding_dim
     assert torch.equal(found.weight_ih_l0[:, :size], theirs.weight_ih_l0)
@@ -122,9 +122,9 @@ def test_a_tagger_takes_all_but_what_its_letters_need(tmp_path, capsys):
 
 
 FAULTS = [
-    ({"cell": "gru"}, "its cell is lstm, this model's gru; give both the same"),
-    ({"embedding_dim": 5}, "its embedding_dim is 6, this model's 5; give both the same"),
-    ({"hidden_dim": 9}, "its hidden_dim is 7, this model's 9; give both the same"),
+    ({"cell": "gru"}, "its cell is lstm, this model's gru; they must be equal"),
+    ({"embedding_dim": 5}, "its embedding_dim is 6, this model's 5; they must be equal"),
+    ({"hidden_dim": 9}, "its hidden_dim is 7, this model's 9; they must be equal"),
 ]
 
 
@@ -158,7 +158,7 @@ def test_it_is_not_looked_for_again(tmp_path, capsys):
         *("--runs", str(tmp_path / "runs"), "--name", "x"),
     ]
     main([*arguments, "--trainer.max_epochs", "1"])
-    assert "recurrent tensors carried over" in capsys.readouterr().err
+    assert "recurrent tensors" in capsys.readouterr().err
     run = tmp_path / "runs" / "x" / "1"
     assert "init_encoder" not in (run / "model" / "config.json").read_text()
     assert source in (run / "config.yaml").read_text()
@@ -167,7 +167,7 @@ def test_it_is_not_looked_for_again(tmp_path, capsys):
     assert isinstance(from_pretrained(run / "model"), Sentiment)
     checkpoint = str(run / "checkpoints" / "last.ckpt")
     main([*arguments, "--trainer.max_epochs", "2", "--ckpt_path", checkpoint])
-    assert "carried over" not in capsys.readouterr().err
+    assert "copied" not in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*arguments, "--trainer.max_epochs", "1"])
     assert "no such model folder" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Captioning: a vector of numbers said in words."""
+"""Captioning: a vector of numbers described in words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import UNK
@@ -24,21 +25,22 @@ from nlp_rnn.tasks.optimization import Optimization
 class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
     """Trains `Captioner` on vectors with captions.
 
-    `exact` is the share of captions that are right to the last sign; it, BLEU and chrF disregard case. BLEU
-    is of four words on end: of captions that are shorter it says nothing.
+    Metrics: `loss` per token in nats, `perplexity`, `bleu`, `chrf`, and `exact`, the fraction of captions
+    equal to their reference. The last three ignore case. BLEU counts n-grams of up to four words, so it says
+    little about captions of fewer words.
 
     Args:
-        processor: the captions' vocabulary, the vectors' length and scale; linked from the data.
+        processor: vocabulary of the captions, length and scale of the vectors; linked from the data.
         embedding_dim: size of the embedding.
         hidden_dim: size of the recurrent state.
-        num_layers: recurrent layers.
-        dropout: on the embedding, between layers and before the last linear layer.
-        cell: rnn, gru, lstm, mingru or minlstm.
-        noise: standard deviation of Gaussian noise on the scaled vectors while the model trains.
-        label_smoothing: share of probability spread over all tokens in the training loss.
-        word_dropout: share of a caption's tokens hidden from the decoder while it trains.
-        decoding: how validation and test decode.
-        optimization: how the weights are moved.
+        num_layers: number of recurrent layers.
+        dropout: on the embedding, between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        noise: standard deviation of Gaussian noise added to the scaled vectors in training.
+        label_smoothing: fraction of probability spread over all tokens in the training loss.
+        word_dropout: fraction of the decoder's input tokens replaced by the unknown token in training.
+        decoding: how texts are decoded in validation, in testing and for answers.
+        optimization: initialization, optimizer and schedule.
     """
 
     name = "captioning"
@@ -75,25 +77,28 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
         self.word_dropout = word_dropout
         self.example = [round(mean, 2) for mean in processor.means]
 
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         return super().make_metrics() | {"exact": MeanLoss()}
 
+    @override
     def loss(self, batch: CaptioningBatch) -> Tensor:
         assert batch.target is not None
         vectors = batch.vectors
         if self.noise:
             vectors = vectors + self.noise * torch.randn_like(vectors)
-        shown = drop_words(batch.target[1:], self.word_dropout, UNK)
-        return self._mean_loss(batch, vectors, torch.cat([batch.target[:1], shown]), self.label_smoothing)
+        inputs = drop_words(batch.target[1:], self.word_dropout, UNK)  # all but BOS
+        return self._mean_loss(batch, vectors, torch.cat([batch.target[:1], inputs]), self.label_smoothing)
 
     def _mean_loss(
         self, batch: CaptioningBatch, vectors: Tensor, target: Tensor, label_smoothing: float
     ) -> Tensor:
-        """A token's mean loss, the decoder being shown `target` [T, B]."""
+        """Mean loss per token when the decoder reads `target` [T, B]."""
         assert batch.labels is not None
         features = self.model.features(vectors, target, batch.target_lengths)
         return token_loss(self.model.decoder, features, batch.labels, label_smoothing)
 
+    @override
     def update_metrics(self, batch: CaptioningBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         assert batch.target is not None
@@ -102,22 +107,27 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
         loss = self._mean_loss(batch, batch.vectors, batch.target, label_smoothing=0.0)
         metrics["loss"].update(loss * count, count)
         texts = [answer["text"] for answer in self.answer(batch)]
-        right = [_plain(one) == _plain(other) for one, other in zip(texts, batch.references, strict=True)]
-        metrics["exact"].update(torch.tensor(right).sum(), len(right))
+        exact = [
+            _normalize(text) == _normalize(reference)
+            for text, reference in zip(texts, batch.references, strict=True)
+        ]
+        metrics["exact"].update(torch.tensor(exact).sum(), len(exact))
         metrics["bleu"].update(texts, batch.references)
         metrics["chrf"].update(texts, batch.references)
 
+    @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         return super().compute_metrics(metrics) | {"exact": metrics["exact"].compute().item()}
 
+    @override
     def answer(self, batch: CaptioningBatch) -> list[dict[str, Any]]:
-        """Of each vector its best caption `text`, the `score` and all `n_best` of them."""
-        nothing = torch.zeros(len(batch), dtype=torch.bool)
+        """Per vector the best caption `text`, its `score`, and the `n_best` of both."""
+        empty = torch.zeros(len(batch), dtype=torch.bool)
         return self.decode(
-            self.model.decoder.step, self.model.start(batch.vectors), self.processor.target, nothing
+            self.model.decoder.step, self.model.start(batch.vectors), self.processor.target, empty
         )
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     """A text as `exact` compares it: in lower case, with single spaces."""
     return " ".join(text.lower().split())

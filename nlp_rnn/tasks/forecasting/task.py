@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
+from typing_extensions import override
 
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.regressor import Regressor
@@ -22,13 +23,16 @@ from nlp_rnn.tasks.optimization import Optimization
 class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     """Trains `Regressor` on windows, with the mean squared error of scaled numbers.
 
+    Metrics: `loss`, the mean squared error of scaled numbers; `mse` and `mae` in the units of the data; and
+    `r2`. Each is the mean over predicted columns and steps, which the report lists one by one.
+
     Args:
         processor: columns, their scales, and how many steps are predicted; linked from the data.
         hidden_dim: size of the recurrent state.
-        num_layers: recurrent layers.
-        dropout: between layers and before the last linear layer.
-        cell: the recurrent layers, by their name in `CELLS`.
-        optimization: how the weights are moved.
+        num_layers: number of recurrent layers.
+        dropout: between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        optimization: initialization, optimizer and schedule.
     """
 
     name = "forecasting"
@@ -58,28 +62,34 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         )
         super().__init__(processor, model, optimization)
 
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         return {"errors": RegressionSums(self.outputs)}
 
+    @override
     def loss(self, batch: ForecastingBatch) -> Tensor:
         assert batch.targets is not None
         return F.mse_loss(self.model(batch.vectors, batch.lengths).float(), batch.targets)
 
+    @override
     def num_targets(self, batch: ForecastingBatch) -> Tensor:
         assert batch.targets is not None
         return torch.tensor(batch.targets.numel(), device=batch.targets.device)
 
+    @override
     def update_metrics(self, batch: ForecastingBatch, metrics: Mapping[str, Any]) -> None:
         metrics["errors"].update(self.model(batch.vectors, batch.lengths).float(), batch.targets)
 
+    @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        """`loss` of scaled numbers, `mse` and `mae` in the data's own units, `r2`: each a mean."""
+        """`loss` of scaled numbers, `mse` and `mae` in the units of the data, and `r2`."""
         loss = metrics["errors"].compute()[0].mean().item()
         mse, mae, r2 = self._errors(metrics).mean(1).tolist()
         return {"loss": loss, "mse": mse, "mae": mae, "r2": r2}
 
+    @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """The same of each predicted column and step."""
+        """The metrics of each predicted column and step, as `steps`."""
         errors = self._errors(metrics).t().tolist()
         places = [(step, name) for step in range(1, self.processor.horizon + 1) for name in self.names]
         return {
@@ -89,13 +99,15 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
             ]
         }
 
+    @override
     def answer(self, batch: ForecastingBatch) -> list[dict[str, Any]]:
-        """Of each window the `values` that follow, a list of one number a step, or of one list a step."""
+        """Per window the `values` that follow: one number per step, or one list of numbers per step."""
         values = self.processor.unscaled(self.model(batch.vectors, batch.lengths).float())
         if len(self.names) == 1:
             values = values[..., 0]
         return [{"values": row} for row in values.tolist()]
 
+    @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
         values = answer["values"]
@@ -103,7 +115,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         return " ".join(f"{number:.7g}" for number in flat)
 
     def _errors(self, metrics: Mapping[str, Any]) -> Tensor:
-        """[3, K] float64: MSE, MAE, in the data's own units, and R2."""
+        """[3, K] float64: MSE and MAE in the units of the data, and R2."""
         mse, mae, r2 = metrics["errors"].compute()
         unit = mse.new_tensor(self.deviations)
         return torch.stack([mse * unit.square(), mae * unit, r2])

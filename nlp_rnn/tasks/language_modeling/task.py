@@ -1,4 +1,4 @@
-"""Language modelling: what comes next."""
+"""Language modeling: predicting the next token, and continuing texts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.processor import collect_warnings
@@ -20,33 +21,38 @@ from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.layers.loss import linear_cross_entropy
 from nlp_rnn.models.sampling import stream
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
-from nlp_rnn.tasks.base import Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.generation import BeamSettings, GenerationTask, SamplingSettings
+from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingBatch, LanguageModelingProcessor
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
 
 NEVER_GENERATED = (PAD, UNK, BOS)
+"""Ids of the tokens that a continuation never contains."""
 
 
 class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelingBatch]):
     """Trains `LanguageModel` on texts.
 
+    Metrics: `loss` per token in nats, `perplexity`, and `bits_per_character`. EOS counts as a token. Unknown
+    tokens are scored as the unknown token, so the more of them there are, the lower are all three; the
+    report has their fraction.
+
     Args:
         processor: vocabulary, and how texts are read; linked from the data.
         embedding_dim: size of the embedding.
         hidden_dim: size of the recurrent state.
-        num_layers: recurrent layers.
-        dropout: on the embedding, between layers and before the last linear layer.
-        cell: rnn, gru, lstm, mingru or minlstm.
-        tie_weights: let the last layer's weight be the embedding's, of equal size then.
-        locked: let dropout have one mask for all time steps.
-        weight_dropout: on the hidden-to-hidden weights.
-        label_smoothing: share of probability spread over all tokens in the training loss.
-        word_dropout: share of tokens hidden while the model trains.
-        decoding: how a text is continued.
-        optimization: how the weights are moved.
+        num_layers: number of recurrent layers.
+        dropout: on the embedding, between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        tie_weights: share one weight between embedding and output layer; needs embedding_dim = hidden_dim.
+        locked: use one dropout mask for all time steps (Gal & Ghahramani 2016).
+        weight_dropout: dropout on the hidden-to-hidden weights (Merity et al. 2018).
+        label_smoothing: fraction of probability spread over all tokens in the training loss.
+        word_dropout: fraction of input tokens replaced by the unknown token in training.
+        decoding: how answers continue a text.
+        optimization: initialization, optimizer and schedule.
     """
 
     name = "language_modeling"
@@ -85,64 +91,68 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         self.model: LanguageModel
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
-        self._reached: dict[str, State] = {}  # of running text, where training and measuring are
+        # Of continuous text: the state at the end of the last window, in training and in evaluation.
+        self._carried: dict[str, State] = {}
 
+    @override
     def make_metrics(self) -> dict[str, Metric]:
-        return {"loss": MeanLoss(), "loss_a_character": MeanLoss(), "unknown": MeanLoss()}
+        return {"loss": MeanLoss(), "loss_per_character": MeanLoss(), "unknown": MeanLoss()}
 
+    @override
     def loss(self, batch: LanguageModelingBatch) -> Tensor:
-        hidden = drop_words(batch.tokens, self.word_dropout, UNK)
-        tokens = torch.where(batch.tokens == BOS, BOS, hidden)
+        dropped = drop_words(batch.tokens, self.word_dropout, UNK)
+        tokens = torch.where(batch.tokens == BOS, BOS, dropped)
         return self._mean_loss(batch, tokens, "training", self.label_smoothing)
 
     def _mean_loss(
-        self, batch: LanguageModelingBatch, tokens: Tensor, reader: str, label_smoothing: float
+        self, batch: LanguageModelingBatch, tokens: Tensor, phase: str, label_smoothing: float
     ) -> Tensor:
-        """A label's mean loss, the model being shown `tokens` [T, B] where this reader is."""
+        """Mean loss per label when the model reads `tokens` [T, B], from the carried state of a phase."""
         assert batch.labels is not None
         if self.processor.window is None:
             features = self.model.features(tokens, batch.lengths)
         else:
-            start = None if batch.fresh else self._reached.get(reader)
+            start = None if batch.fresh else self._carried.get(phase)
             features, state = self.model.read(tokens, start)
-            self._reached[reader] = tuple(part.detach() for part in state)
+            self._carried[phase] = tuple(part.detach() for part in state)
         scored = batch.labels != IGNORED
         return linear_cross_entropy(
             features[scored], *self.model.output, batch.labels[scored], label_smoothing
         )
 
+    @override
     def update_metrics(self, batch: LanguageModelingBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         assert batch.characters is not None
         count = (batch.labels != IGNORED).sum()
-        total = self._mean_loss(batch, batch.tokens, "measuring", label_smoothing=0.0) * count
+        total = self._mean_loss(batch, batch.tokens, "evaluation", label_smoothing=0.0) * count
         metrics["loss"].update(total, count)
-        metrics["loss_a_character"].update(total, batch.characters.sum())
+        metrics["loss_per_character"].update(total, batch.characters.sum())
         metrics["unknown"].update((batch.labels == UNK).sum(), count)
 
+    @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         loss = metrics["loss"].compute()
         return {
             "loss": loss.item(),
             "perplexity": loss.exp().item(),
-            "bits_per_character": metrics["loss_a_character"].compute().item() / math.log(2),
+            "bits_per_character": metrics["loss_per_character"].compute().item() / math.log(2),
         }
 
+    @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """How many tokens, marks of end among them, are foretold; and the share of these that are unknown.
-
-        An unknown token is foretold as such: the more there are, the lower are loss and bits a character.
-        """
+        """The number of predicted tokens, EOS included, and the fraction of them that is unknown."""
         tokens = int(metrics["loss"].count)
         return {"tokens": tokens, "unknown_tokens": metrics["unknown"].compute().item()}
 
+    @override
     def answer(self, batch: LanguageModelingBatch) -> list[dict[str, Any]]:
-        """Of each text what follows it as `text`, the `score` and all `n_best`; and what is said of itself.
+        """Per text its continuation `text`, with `score` and `n_best`, and what the model predicts for it.
 
-        That is its `log_prob`, in nats, without that of its end; and, with a `probability`, the token that is
-        likeliest to come `next`, perhaps the end.
+        That is `log_prob`, the log-probability of the text in nats, without EOS; and `next`, the most
+        probable next token, which may be EOS, with its `probability`.
         """
-        # All but each text's last token is read; that one is what writing begins with.
+        # The model reads all tokens but the last of each text, which is the first input of decoding.
         ends = batch.lengths - 1
         features, state = self.model.read(batch.tokens[:-1], lengths=ends)
         last = batch.tokens.gather(0, ends.to(batch.tokens.device)[None])[0]
@@ -150,54 +160,77 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
             torch.arange(len(features))[:, None].to(last.device) < ends.to(last.device), IGNORED
         )
         log_prob = torch.zeros(len(batch), device=last.device)
-        for read, next in zip(features, following, strict=True):  # the logits of one step at a time
-            log_prob -= F.cross_entropy(self.model.logits(read).float(), next, reduction="none")
-        found = self.decode(
+        for step, labels in zip(features, following, strict=True):  # one step at a time, to save memory
+            log_prob -= F.cross_entropy(self.model.logits(step).float(), labels, reduction="none")
+        continuations = self.decode(
             self.model.step, state, self.processor.tokens, torch.zeros(len(batch), dtype=torch.bool), last
         )
-        ahead = self._ahead(self.model.step(last, state)[0], log_prob)
-        return [one | other for one, other in zip(found, ahead, strict=True)]
+        predictions = self._predictions(self.model.step(last, state)[0], log_prob)
+        return [
+            continuation | prediction
+            for continuation, prediction in zip(continuations, predictions, strict=True)
+        ]
 
+    @override
     def probe(self) -> Probe:
         return Probe("tokens", lambda model, batch: model(batch.tokens, lengths=batch.lengths)[0])
 
+    @override
     def encoder(self) -> Encoder:
         return Encoder(self.processor.tokens, self.model.embedding, self.model.rnn)
 
+    @override
     def start_stream(self) -> StreamState:
         like = self.model.embedding.weight
         first = torch.tensor([BOS], device=self.device)
         logits, state = self.model.step(first, self.model.rnn.initial_state(1, like))
         log_prob = torch.zeros(1, device=self.device)
-        return StreamState(self._ahead(logits, log_prob)[0], (*state, logits, log_prob))
+        return StreamState(self._predictions(logits, log_prob)[0], (*state, logits, log_prob))
 
-    def read_stream(self, piece: str, reading: StreamState) -> StreamState:
-        """The answer says what comes next, and how likely all is that has been read."""
-        *state, logits, log_prob = reading.state
+    @override
+    def read_stream(self, piece: str, stream: StreamState) -> StreamState:
+        """The state after a piece; its answer has the next token and the log-probability of the text."""
+        state: State = stream.state[:-2]
+        logits, log_prob = stream.state[-2:]
         (ids,) = self.processor.tokens.encode([piece])
         for id in ids:
             token = torch.tensor([id], device=self.device)
             log_prob = log_prob - F.cross_entropy(logits.float(), token)
-            logits, state = self.model.step(token, tuple(state))  # type: ignore[assignment]
-        return StreamState(self._ahead(logits, log_prob)[0], (*state, logits, log_prob)) if ids else reading
+            logits, state = self.model.step(token, state)
+        if not ids:
+            return stream
+        return StreamState(self._predictions(logits, log_prob)[0], (*state, logits, log_prob))
 
-    def _ahead(self, logits: Tensor, log_prob: Tensor) -> list[dict[str, Any]]:
-        """Of texts with these logits [B, vocab_size] of what follows, and these log-probabilities [B]."""
+    def _predictions(self, logits: Tensor, log_prob: Tensor) -> list[dict[str, Any]]:
+        """What the model predicts for texts.
+
+        Args:
+            logits: [B, V] of the token after each text.
+            log_prob: [B], of each text.
+        """
         never = torch.tensor(NEVER_GENERATED, device=logits.device)
-        best, ids = logits.float().index_fill(1, never, -torch.inf).softmax(1).max(1)
-        name = self.processor.tokens.tokenizer.id_to_token
+        probabilities, ids = logits.float().index_fill(1, never, -torch.inf).softmax(1).max(1)
+        token = self.processor.tokens.tokenizer.id_to_token
         return [
-            {"log_prob": own, "next": name(id), "probability": share}
-            for own, id, share in zip(log_prob.tolist(), ids.tolist(), best.tolist(), strict=True)
+            {"log_prob": text_log_prob, "next": token(id), "probability": probability}
+            for text_log_prob, id, probability in zip(
+                log_prob.tolist(), ids.tolist(), probabilities.tolist(), strict=True
+            )
         ]
 
+    @override
     def generate(self, prompt: str, settings: SamplingSettings) -> Iterator[Step]:
-        """Read a beginning, then write on, a step at a time and at the same cost for each.
+        """Read a prompt, then continue it, at constant cost per step.
 
-        Of the beginning's steps `written` is the likeliest token, whatever really comes next.
+        The steps of the prompt have the most probable next token as `predicted`, not the token that follows.
+
+        Args:
+            prompt: the beginning of the text; may be empty.
+            settings: how tokens are chosen, and how many.
 
         Raises:
-            UsageError: the beginning has a lone surrogate; found, as unknown tokens are, before any step.
+            UsageError: the prompt contains a lone surrogate; raised, as warnings of unknown tokens are given,
+                by this call rather than by the first step.
         """
         with collect_warnings():
             rows = self.processor.rows([prompt])
@@ -206,16 +239,16 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
 
     @torch.inference_mode()
     def _generate(
-        self, batch: LanguageModelingBatch, spaced: bool, settings: SamplingSettings
+        self, batch: LanguageModelingBatch, after_space: bool, settings: SamplingSettings
     ) -> Iterator[Step]:
-        """The steps from a batch of one beginning, which may end in a space already."""
+        """The steps after a batch of one prompt, which may end in white space."""
         vocabulary = self.processor.tokens
         names = vocabulary.tokens()
-        ids = batch.tokens[:, 0].tolist()  # the mark of beginning first
+        ids = batch.tokens[:, 0].tolist()  # BOS first
         logits, state = self.model(batch.tokens[:-1])
-        for id, share in zip(ids[1:-1], logits[1:, 0].float().softmax(-1), strict=True):
-            best = int(share.argmax())
-            yield Step(names[id], names[best], float(share[best]), "")
+        for id, probabilities in zip(ids[1:-1], logits[1:, 0].float().softmax(-1), strict=True):
+            best = int(probabilities.argmax())
+            yield Step(names[id], names[best], float(probabilities[best]), "")
         generator = torch.Generator(self.device)
         if settings.seed is None:
             generator.seed()
@@ -235,7 +268,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
             forbidden=NEVER_GENERATED,
         ):
             piece = "" if id == EOS else vocabulary.piece(last, id)
-            if spaced and piece != names[id]:  # a space that is set, not one that is itself a token
+            if after_space and piece != names[id]:  # a space between tokens, not one that is a token
                 piece = piece.removeprefix(" ")
             yield Step(names[last], names[id], math.exp(log_prob), piece)
-            last, spaced = id, False
+            last, after_space = id, False

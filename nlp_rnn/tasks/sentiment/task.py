@@ -1,4 +1,4 @@
-"""Sentiment: one label a text."""
+"""Sentiment: one label per text."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from nlp_rnn.tasks.transfer import initialize_encoder
 
 
 class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
-    """Trains `Classifier` on labelled texts.
+    """Trains `Classifier` on labeled texts.
 
     Args:
         processor: vocabulary and labels; linked from the data.
         embedding_dim: size of the embedding.
-        hidden_dim: size of the recurrent state, in each direction.
-        num_layers: recurrent layers.
-        dropout: on the embedding, between layers and before the last linear layer.
-        cell: rnn, gru, lstm, mingru or minlstm.
-        bidirectional: read from both ends.
-        pooling: last (state), mean or max (of the outputs).
-        label_smoothing: share of probability spread over all labels in the training loss.
-        word_dropout: share of words hidden while the model trains.
-        init_encoder: a trained language model, folder or checkpoint, to take the embedding and the recurrent
-            weights from where they fit; it is not looked for again, nor stored.
-        optimization: how the weights are moved.
+        hidden_dim: size of the recurrent state, per direction.
+        num_layers: number of recurrent layers.
+        dropout: on the embedding, between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        bidirectional: read in both directions.
+        pooling: what the output layer reads: the last state, or the mean or max of the outputs.
+        label_smoothing: fraction of probability spread over all labels in the training loss.
+        word_dropout: fraction of tokens replaced by the unknown token in training.
+        init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
+            are copied where their shapes match; not stored, and not needed after training.
+        optimization: initialization, optimizer and schedule.
     """
 
     name = "sentiment"

@@ -1,10 +1,11 @@
-"""Series tagging: one label a step of a series."""
+"""Series tagging: one label per step of a series."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from torch import Tensor
+from typing_extensions import override
 
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import SeriesTagger
@@ -16,17 +17,17 @@ from nlp_rnn.tasks.series_tagging.data import SeriesTaggingBatch, SeriesTaggingP
 
 
 class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatch]):
-    """Trains `SeriesTagger` on labelled sequences of vectors.
+    """Trains `SeriesTagger` on sequences of vectors with one label per step.
 
     Args:
         processor: columns, their scales, and labels; linked from the data.
-        hidden_dim: size of the recurrent state, in each direction.
-        num_layers: recurrent layers.
-        dropout: between layers and before the last linear layer.
-        cell: the recurrent layers, by their name in `CELLS`.
-        bidirectional: read from both ends: a label then depends on what comes after it too.
-        label_smoothing: share of probability spread over all labels in the training loss.
-        optimization: how the weights are moved.
+        hidden_dim: size of the recurrent state, per direction.
+        num_layers: number of recurrent layers.
+        dropout: between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        bidirectional: read in both directions, so that a label depends on later steps too.
+        label_smoothing: fraction of probability spread over all labels in the training loss.
+        optimization: initialization, optimizer and schedule.
     """
 
     name = "series_tagging"
@@ -56,17 +57,22 @@ class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatc
         super().__init__(processor, model, optimization)
         self.label_smoothing = label_smoothing
 
+    @override
     def logits(self, batch: SeriesTaggingBatch) -> Tensor:
-        return self.model(batch.vectors, batch.lengths)
+        logits: Tensor = self.model(batch.vectors, batch.lengths)
+        return logits
 
+    @override
     def loss(self, batch: SeriesTaggingBatch) -> Tensor:
         assert batch.labels is not None
         return label_loss(self.logits(batch), batch.labels, self.label_smoothing)
 
+    @override
     def answer(self, batch: SeriesTaggingBatch) -> list[dict[str, Any]]:
-        """The `labels` of each series, one per step, and their probabilities as `scores`."""
+        """Per series the `labels`, one per step, and their probabilities `scores`."""
         return step_answers(self.logits(batch), batch.lengths, self.labels, "labels")
 
+    @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
         return " ".join(answer["labels"])

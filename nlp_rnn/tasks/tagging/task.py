@@ -1,4 +1,4 @@
-"""Part-of-speech tagging: one tag a word."""
+"""Tagging: one tag per word, such as parts of speech."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import Tagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
-from nlp_rnn.tasks.base import Probe, StreamState
 from nlp_rnn.tasks.classification import (
     ClassificationTask,
     class_metrics,
@@ -23,6 +23,7 @@ from nlp_rnn.tasks.classification import (
     require_unidirectional,
     step_answers,
 )
+from nlp_rnn.tasks.interface import Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words, label_loss
 from nlp_rnn.tasks.metrics import MeanLoss, class_report
 from nlp_rnn.tasks.optimization import Optimization
@@ -33,21 +34,24 @@ from nlp_rnn.tasks.transfer import initialize_encoder
 class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     """Trains `Tagger` on tagged sentences.
 
+    Besides the metrics of a `ClassificationTask` it has `known_accuracy` and `unknown_accuracy`, of the words
+    that the vocabulary contains and of those that it does not.
+
     Args:
         processor: vocabularies and tags; linked from the data.
         embedding_dim: size of the word embedding.
-        hidden_dim: size of the recurrent state, in each direction.
-        num_layers: recurrent layers.
-        dropout: on the words' vectors, between layers and before the last linear layer.
-        cell: rnn, gru, lstm, mingru or minlstm.
-        bidirectional: read from both ends.
-        character_embedding_dim: size of the letters' embedding.
-        character_hidden_dim: size of the state that reads a word's letters, in each direction.
-        label_smoothing: share of probability spread over all tags in the training loss.
-        word_dropout: share of words hidden while the model trains; their letters are still read.
-        init_encoder: a trained language model, folder or checkpoint, to take the embedding and the recurrent
-            weights from where they fit; it is not looked for again, nor stored.
-        optimization: how the weights are moved.
+        hidden_dim: size of the recurrent state, per direction.
+        num_layers: number of recurrent layers.
+        dropout: on the word features, between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        bidirectional: read in both directions.
+        character_embedding_dim: size of the character embedding.
+        character_hidden_dim: size of the recurrent state over the characters of a word, per direction.
+        label_smoothing: fraction of probability spread over all tags in the training loss.
+        word_dropout: fraction of words replaced by the unknown word in training; their characters remain.
+        init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
+            are copied where their shapes match; not stored, and not needed after training.
+        optimization: initialization, optimizer and schedule.
     """
 
     name = "tagging"
@@ -91,21 +95,25 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         if init_encoder is not None:
             initialize_encoder(init_encoder, processor.words, model.embedding, model.rnn)
 
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         matrices = {name: MulticlassConfusionMatrix(len(self.labels)) for name in ("known", "unknown")}
         return {"loss": MeanLoss(), **matrices}
 
+    @override
     def logits(self, batch: TaggingBatch) -> Tensor:
         return self._logits(batch, batch.words)
 
     def _logits(self, batch: TaggingBatch, words: Tensor) -> Tensor:
-        return _score(self.model, batch, words)
+        return _logits(self.model, batch, words)
 
+    @override
     def loss(self, batch: TaggingBatch) -> Tensor:
         assert batch.labels is not None
         logits = self._logits(batch, drop_words(batch.words, self.word_dropout, UNK))
         return label_loss(logits, batch.labels, self.label_smoothing)
 
+    @override
     def update_metrics(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         scored = batch.labels != IGNORED
@@ -115,35 +123,41 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         metrics["known"].update(logits[known], labels[known])
         metrics["unknown"].update(logits[~known], labels[~known])
 
+    @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
         return {
             "loss": metrics["loss"].compute().item(),
-            **class_metrics(known + unknown, self.processor.labels),
+            **class_metrics(known + unknown, self.labels),
             "known_accuracy": class_report(known).accuracy,
             "unknown_accuracy": class_report(unknown).accuracy,
         }
 
+    @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
         words = {"known_words": int(known.sum()), "unknown_words": int(unknown.sum())}
-        return words | class_tables(known + unknown, self.processor.labels)
+        return words | class_tables(known + unknown, self.labels)
 
+    @override
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
-        """The `tags` of each sentence up to the maximum length, and their probabilities as `scores`."""
+        """Per sentence the `tags`, up to the maximum length, and their probabilities `scores`."""
         return step_answers(self.logits(batch), batch.lengths, self.labels, "tags")
 
+    @override
     def probe(self) -> Probe:
-        return Probe("words", lambda model, batch: _score(model, batch, batch.words), "per_step")
+        return Probe("words", lambda model, batch: _logits(model, batch, batch.words), "per_step")
 
+    @override
     def start_stream(self) -> StreamState:
-        require_unidirectional(self.model)
+        require_unidirectional(self.model.rnn)
         return StreamState({"tags": [], "scores": []}, self.model.initial_state(1))
 
-    def read_stream(self, piece: str | Sequence[str], reading: StreamState) -> StreamState:
-        """The answer is of the piece's own words."""
+    @override
+    def read_stream(self, piece: str | Sequence[str], stream: StreamState) -> StreamState:
+        """The state after a piece; its answer has the tags of the words of this piece only."""
         (words,) = self.processor.rows([piece])["tokens"]
-        state, found = reading.state, []
+        state, scores, tags = stream.state, [], []
         for word in words:
             row = self.processor.encode({"tokens": [[word]]})
             batch = self.processor.collate({"row": [0], **row}).to(self.device)
@@ -151,17 +165,18 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             logits, state = self.model.step(
                 batch.words[0], state, batch.characters, batch.character_lengths, spelling
             )
-            found.append(logits[0].float().softmax(-1).max(-1))
-        if not found:
-            return reading
-        tags = [self.processor.labels[int(tag)] for _, tag in found]
-        return StreamState({"tags": tags, "scores": [score.item() for score, _ in found]}, state)
+            score, tag = logits[0].float().softmax(-1).max(-1)
+            scores.append(score.item())
+            tags.append(self.labels[int(tag)])
+        return StreamState({"tags": tags, "scores": scores}, state) if tags else stream
 
+    @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
         return " ".join(answer["tags"])
 
 
-def _score(model: nn.Module, batch: TaggingBatch, words: Tensor) -> Tensor:
-    """Logits [T, B, C] of a tagger that reads `words` [T, B] in place of the batch's own."""
-    return model(words, batch.lengths, batch.characters, batch.character_lengths, batch.spelling)
+def _logits(model: nn.Module, batch: TaggingBatch, words: Tensor) -> Tensor:
+    """Logits [T, B, C] with `words` [T, B] in place of those of the batch."""
+    logits: Tensor = model(words, batch.lengths, batch.characters, batch.character_lengths, batch.spelling)
+    return logits

@@ -1,4 +1,4 @@
-"""Translation: the encoder-decoder without attention."""
+"""Translation: sentence to sentence, by an encoder-decoder without attention (Sutskever et al. 2014)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, UNK
@@ -15,8 +16,8 @@ from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
-from nlp_rnn.tasks.base import Probe
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
+from nlp_rnn.tasks.interface import Probe
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU
 from nlp_rnn.tasks.optimization import Optimization
@@ -25,7 +26,7 @@ from nlp_rnn.tasks.translation.data import TranslationBatch, TranslationProcesso
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Source lengths, in tokens, by which an evaluation splits BLEU.
+# Ranges of source lengths in tokens, for which BLEU is reported separately.
 _LENGTHS = {
     "0-5": (0, 5),
     "6-10": (6, 10),
@@ -37,20 +38,23 @@ _LENGTHS = {
 
 
 class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
-    """Trains `Seq2Seq` on sentence pairs; BLEU and chrF disregard case.
+    """Trains `Seq2Seq` on sentence pairs.
+
+    Metrics: `loss` per token in nats, `perplexity`, and case-insensitive `bleu` and `chrf`.
 
     Args:
         processor: vocabularies of both languages; linked from the data.
         embedding_dim: size of both embeddings.
         hidden_dim: size of the recurrent state.
-        num_layers: recurrent layers a side.
-        dropout: on embeddings, between layers and before the last linear layer.
-        cell: rnn, gru, lstm, mingru or minlstm.
-        teacher_forcing: probability that the decoder is shown the true word while it trains.
-        label_smoothing: share of probability spread over all words in the training loss.
-        word_dropout: share of target words hidden from the decoder while it trains.
-        decoding: how validation and test decode.
-        optimization: how the weights are moved.
+        num_layers: number of recurrent layers of the encoder, and of the decoder.
+        dropout: on embeddings, between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        teacher_forcing: probability that the decoder reads the true token, not its own prediction, in
+            training (scheduled sampling, Bengio et al. 2015).
+        label_smoothing: fraction of probability spread over all words in the training loss.
+        word_dropout: fraction of the decoder's input tokens replaced by the unknown token in training.
+        decoding: how texts are decoded in validation, in testing and for answers.
+        optimization: initialization, optimizer and schedule.
     """
 
     name = "translation"
@@ -80,26 +84,29 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
 
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         return super().make_metrics() | {f"bleu_{name}": BLEU(lowercase=True) for name in _LENGTHS}
 
+    @override
     def loss(self, batch: TranslationBatch) -> Tensor:
         assert batch.target is not None
         assert batch.labels is not None
-        shown = drop_words(batch.target[1:], self.word_dropout, UNK)
-        target = torch.cat([batch.target[:1], shown])
+        inputs = drop_words(batch.target[1:], self.word_dropout, UNK)  # all but BOS
+        target = torch.cat([batch.target[:1], inputs])
         return self._mean_loss(batch, target, self.teacher_forcing, self.label_smoothing)
 
     def _mean_loss(
         self, batch: TranslationBatch, target: Tensor, teacher_forcing: float, label_smoothing: float
     ) -> Tensor:
-        """A scored word's mean loss, the decoder being shown `target` [T, B]."""
+        """Mean loss per token when the decoder reads `target` [T, B]."""
         assert batch.labels is not None
         features = self.model.features(
             batch.source, target, batch.lengths, batch.target_lengths, teacher_forcing
         )
         return token_loss(self.model.decoder, features, batch.labels, label_smoothing)
 
+    @override
     def update_metrics(self, batch: TranslationBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         assert batch.target is not None
@@ -114,6 +121,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             chosen = [i for i, length in enumerate(batch.lengths.tolist()) if least <= length <= most]
             metrics[f"bleu_{name}"].update([texts[i] for i in chosen], [batch.references[i] for i in chosen])
 
+    @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         by_length = [
             {"source_tokens": name, "bleu": float(metric.compute()), "sentences": int(metric.count)}
@@ -124,6 +132,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             "bleu_by_length": [entry for entry in by_length if entry["sentences"]]
         }
 
+    @override
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         by_length = report["bleu_by_length"]
         names, scores, counts = (
@@ -131,18 +140,21 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         )
         return {"bleu_by_length": bleu_by_length_figure(names, scores, counts)} if by_length else {}
 
+    @override
     def probe(self) -> Probe:
-        return Probe("source", _first_word_logits)
+        return Probe("source", _first_token_logits)
 
+    @override
     def answer(self, batch: TranslationBatch) -> list[dict[str, Any]]:
-        """Of each sentence its best translation `text`, the `score` and all `n_best` of them."""
+        """Per sentence the best translation `text`, its `score`, and the `n_best` of both."""
         state = self.model.encoder(batch.source, batch.lengths)
-        # Where nothing was said, nothing is translated, rather than the likeliest sentence of all.
+        # The translation of an empty text is empty, not the most probable of all sentences.
         return self.decode(self.model.decoder.step, state, self.processor.target, batch.lengths == 0)
 
 
-def _first_word_logits(model: nn.Module, batch: TranslationBatch) -> Tensor:
-    """Logits [1, B, V] of the first word of each translation."""
+def _first_token_logits(model: nn.Module, batch: TranslationBatch) -> Tensor:
+    """Logits [1, B, V] of the first token of each translation."""
     assert isinstance(model, Seq2Seq)
     first = torch.full((1, len(batch)), BOS)
-    return model.decoder(first, model.encoder(batch.source, batch.lengths))[0]
+    logits: Tensor = model.decoder(first, model.encoder(batch.source, batch.lengths))[0]
+    return logits

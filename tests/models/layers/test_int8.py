@@ -305,13 +305,13 @@ def truncate_weights(folder):
 DAMAGE = {
     "unknown kind": (
         lambda folder: change_config(folder, lambda config: config.update(weights="int4")),
-        "config.json: weights of kind 'int4' are unknown",
+        "config.json: unknown type of weights 'int4'",
     ),
     "kind left out": (
         lambda folder: change_config(folder, lambda config: config.pop("weights")),
         "tensor embedding.int8 is not part of this model",
     ),
-    "truncated": (truncate_weights, "not a whole safetensors file"),
+    "truncated": (truncate_weights, "damaged or not a safetensors file"),
     "missing scale": (
         lambda folder: change_weights(folder, lambda tensors: tensors.pop("fc_out.scale")),
         "tensor fc_out.scale is missing",
@@ -326,17 +326,17 @@ DAMAGE = {
         lambda folder: change_weights(
             folder, lambda tensors: tensors.update({"fc_out.int8": tensors["fc_out.int8"].float()})
         ),
-        "fc_out.int8 is no tensor of 8-bit whole numbers",
+        "fc_out.int8 is not a tensor of 8-bit integers",
     ),
     "whole scale": (
         lambda folder: change_weights(
             folder, lambda tensors: tensors.update({"fc_out.scale": tensors["fc_out.scale"].char()})
         ),
-        "fc_out.scale is no tensor of floating-point numbers",
+        "fc_out.scale is not a tensor of floating-point numbers",
     ),
     "NaN scale": (
         lambda folder: change_weights(folder, lambda tensors: tensors["fc_out.scale"].fill_(torch.nan)),
-        "fc_out.scale holds NaN",
+        "fc_out.scale contains NaN",
     ),
 }
 

@@ -1,0 +1,56 @@
+"""What tasks return to shared code: probes for inspection, encoders, generated steps and stream states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from nlp_rnn.data.vocabulary import Vocabulary
+from nlp_rnn.models.layers.base import RecurrentLayer, State
+
+
+class StreamState(NamedTuple):
+    """What is kept of a stream after a piece of it was read; its size does not depend on the length read."""
+
+    answer: dict[str, Any]
+    """The answer to what has been read."""
+    state: State
+    """The tensors from which reading goes on: the recurrent state first."""
+
+
+class Step(NamedTuple):
+    """One step of a model that generates text: the token that it read, and the token that it predicts."""
+
+    read: str
+    predicted: str
+    probability: float
+    """Of the predicted token, from 0 to 1."""
+    piece: str
+    """The text that the step adds; empty while the prompt is read, and for EOS."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How inspection runs a model and reads its output.
+
+    Args:
+        tokens: the name of the ids [T, B] in the batch, and of their vocabulary in the processor.
+        logits: (model, batch) -> logits [T, B, C], or [1, B, C] of a model that answers at the end.
+        answers: `per_step` if the logits of each step are scores of the processor's labels, `running` if
+            those at the end of each prefix of the text are; None if the logits are not scores of labels.
+    """
+
+    tokens: str
+    logits: Callable[[nn.Module, Any], Tensor]
+    answers: Literal["per_step", "running"] | None = None
+
+
+class Encoder(NamedTuple):
+    """The layers of a model from which another model can be initialized, and their vocabulary."""
+
+    vocabulary: Vocabulary
+    embedding: nn.Embedding
+    rnn: RecurrentLayer
