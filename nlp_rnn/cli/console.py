@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 from nlp_rnn.cli.verbs import Verb
@@ -22,7 +23,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message as one line, and exit with code 2."""
-        program = self.prog.split(" ")[0]
+        program = Path(self.prog.split(" ")[0]).stem
         _leave(program, f"{message}; {self.prog} --help lists the options", 2)
 
 
@@ -33,6 +34,14 @@ def verb_parser(name: str, verb: Verb) -> ArgumentParser:
         description=f"{verb.summary[0].upper()}{verb.summary[1:]}.",
         epilog=f"example:\n  nlp-rnn {name} {verb.example}{verb.notes and chr(10) * 2}{verb.notes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--device` and `--precision`."""
+    parser.add_argument("--device", default="cpu", help="such as cpu, cuda or cuda:1; default: cpu")
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16"], default="fp32", help="of the arithmetic; default: fp32"
     )
 
 
