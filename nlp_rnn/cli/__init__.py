@@ -1,0 +1,1 @@
+"""The command line `nlp-rnn`: a table of verbs, and one file per verb."""

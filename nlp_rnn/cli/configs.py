@@ -1,4 +1,4 @@
-"""Configuration files: finding them, and checking that they hold plain values."""
+"""Configuration files: find them, and check that they hold plain values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nlp_rnn.errors import UsageError
 
 
 def conf_folder() -> Path:
-    """Where the ready-made configurations lie: in the installed package, or beside it in a checkout."""
+    """The folder of the ready-made configurations: in the installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
     return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
 
@@ -21,38 +21,51 @@ def ready_made() -> list[str]:
 
 
 def check_arguments(arguments: list[str]) -> list[str]:
-    """The arguments with every `--config` found, here or among the ready-made ones.
+    """The arguments with every `--config` checked, and moved to the front, right after the verb.
+
+    The parser lets what comes later win, so flags override configurations wherever they stand.
+
+    Args:
+        arguments: the verb and its arguments.
+
+    Returns:
+        The verb, the configurations in their order as `--config=PATH`, then all other arguments.
 
     Raises:
-        UsageError: a configuration is missing, is no YAML, or holds more than plain values.
+        UsageError: a configuration is missing, is not valid YAML, or holds more than plain values.
     """
-    checked = list(arguments)
-    for at, argument in enumerate(arguments):
-        flag, equals, value = argument.partition("=")
+    configurations, others = [], []
+    remaining = iter(arguments)
+    for argument in remaining:
+        flag, equals, name = argument.partition("=")
         if flag not in ("--config", "-c"):
+            others.append(argument)
             continue
         if not equals:
-            if at + 1 == len(arguments):
-                raise UsageError(f"{flag}: give the path of a configuration, such as conf/NAME.yaml")
-            value = arguments[at + 1]
-        path = find_config(value)
+            name = next(remaining, "")
+        if not name or name.startswith("-"):
+            raise UsageError(f"{flag}: give the path of a configuration, such as conf/NAME.yaml")
+        path = find_config(name)
         _check_file(path)
-        checked[at if equals else at + 1] = f"{flag}={path}" if equals else str(path)
-    return checked
+        configurations.append(f"--config={path}")
+    return [*others[:1], *configurations, *others[1:]]
 
 
 def find_config(name: str) -> Path:
-    """A configuration file by its path or, as `conf/NAME.yaml`, among the ready-made ones.
+    """The path of a configuration file.
+
+    Args:
+        name: a path, or `conf/NAME.yaml` for a ready-made configuration.
 
     Raises:
-        UsageError: there is none; names the nearest ready-made one.
+        UsageError: there is no such file; names the ready-made one with the most similar name.
     """
     path = Path(name)
     if path.is_file():
         return path
-    shipped = conf_folder() / name.removeprefix("conf/")
-    if shipped.is_file() and ".." not in path.parts:
-        return shipped
+    ready = conf_folder() / name.removeprefix("conf/")
+    if ready.is_file() and ".." not in path.parts:
+        return ready
     if path.exists():
         raise UsageError(f"--config {name}: not a file")
     known = [f"conf/{path}" for path in ready_made()]
@@ -62,17 +75,17 @@ def find_config(name: str) -> Path:
 
 
 def _check_file(path: Path) -> None:
-    import yaml  # late: --help does without it
+    import yaml  # here, as --help does not need it
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        tag = isinstance(error, yaml.constructor.ConstructorError)
-        what = "refused, configurations hold plain values" if tag else "not valid YAML"
-        raise UsageError(f"{path}{line}: {what} ({error.problem})") from error
+        has_tag = isinstance(error, yaml.constructor.ConstructorError)
+        fault = "refused, configurations hold plain values" if has_tag else "not valid YAML"
+        raise UsageError(f"{path}{line}: {fault} ({error.problem})") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict):
-        kind = "empty" if content is None else f"a {type(content).__name__}"
-        raise UsageError(f"{path}: a configuration is a mapping of settings, this is {kind}")
+        form = "empty" if content is None else f"a {type(content).__name__}"
+        raise UsageError(f"{path}: a configuration is a mapping of settings, this is {form}")

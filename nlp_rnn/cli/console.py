@@ -1,4 +1,4 @@
-"""How the programs talk to people: one line for a fault, and no noise."""
+"""How the commands talk to people: one line per error, and no noise."""
 
 from __future__ import annotations
 
@@ -14,23 +14,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from nlp_rnn.cli.verbs import Verb
 from nlp_rnn.errors import UsageError
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """The parser of a verb: its faults are one line."""
+    """The parser of a verb: its errors are one line."""
 
     def error(self, message: str) -> NoReturn:
+        """Print the message as one line, and exit with code 2."""
         program = Path(self.prog.split(" ")[0]).stem
         _leave(program, f"{message}; {self.prog} --help lists the options", 2)
+
+
+def verb_parser(name: str, verb: Verb) -> ArgumentParser:
+    """The parser of a verb, with its summary and an example, yet without its options."""
+    return ArgumentParser(
+        prog=f"nlp-rnn {name}",
+        description=f"{verb.summary[0].upper()}{verb.summary[1:]}.",
+        epilog=f"example:\n  nlp-rnn {name} {verb.example}{verb.notes and chr(10) * 2}{verb.notes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--device` and `--precision`."""
+    parser.add_argument("--device", default="cpu", help="such as cpu, cuda or cuda:1; default: cpu")
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16"], default="fp32", help="of the arithmetic; default: fp32"
+    )
 
 
 @contextmanager
 def reporting(program: str) -> Iterator[None]:
     """Turn exceptions into one line on standard error and an exit code.
 
-    2 for what the user can mend, 1 for a fault while running, 130 when interrupted. `NLP_RNN_DEBUG=1` shows
-    the traceback too.
+    The code is 2 for what the user can fix, 1 for an error while running, and 130 when interrupted.
+    `NLP_RNN_DEBUG=1` shows the traceback too.
+
+    Args:
+        program: the name that the line begins with.
     """
     try:
         yield
@@ -43,39 +66,39 @@ def reporting(program: str) -> Iterator[None]:
             raise
         _leave(program, "interrupted", 130)
     except BrokenPipeError:
-        # Who reads us has had enough; without this the interpreter complains on its way out.
+        # The reader of the output has closed it; without this the interpreter complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
         if (usage := _cause(error)) is not None:
             _leave(program, usage, 2)
-        # Known by name, so that Lightning is not imported to say that a file is missing.
-        mendable = type(error).__name__ == "MisconfigurationException"
-        _leave(program, f"{'' if mendable else type(error).__name__ + ': '}{error}", 2 if mendable else 1)
+        # Recognized by name, so that Lightning is not imported to say that a file is missing.
+        fixable = type(error).__name__ == "MisconfigurationException"
+        _leave(program, f"{'' if fixable else type(error).__name__ + ': '}{error}", 2 if fixable else 1)
 
 
 def _cause(error: BaseException | None) -> UsageError | None:
-    """What the user can mend, where a library has wrapped it in an exception of its own."""
+    """The error that the user can fix, where a library has wrapped it in an exception of its own."""
     while error is not None and not isinstance(error, UsageError):
         error = error.__cause__ or error.__context__
     return error
 
 
-def _leave(program: str, what: object, code: int) -> NoReturn:
+def _leave(program: str, message: object, code: int) -> NoReturn:
     if os.environ.get("NLP_RNN_DEBUG"):
         traceback.print_exc()
-    print(f"{program}: error: {' '.join(str(what).split())}", file=sys.stderr)
+    print(f"{program}: error: {' '.join(str(message).split())}", file=sys.stderr)
     sys.exit(code)
 
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Within it nothing is looked through for garbage, nor ever again what is imported in it.
+    """Import without garbage collection, and exempt what was imported from all later collections.
 
-    Libraries leave a million objects that live as long as the program: to go through them again and again,
-    the last time on the way out, is a third of the time that a short command takes.
+    Libraries leave a million objects that live as long as the program. To traverse them again and again, the
+    last time at exit, takes a third of the time of a short command.
     """
-    if "torch" in sys.modules:  # there is little left to import
+    if "torch" in sys.modules:  # little is left to import
         yield
         return
     gc.disable()
@@ -87,9 +110,9 @@ def importing() -> Iterator[None]:
 
 
 def quiet() -> None:
-    """Show this package's warnings, and of the libraries' only what a user can act on."""
+    """Show the warnings of this package, and of libraries only those that a user can act on."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    # By the modules' own names: Lightning sets the level of what is above them when it is imported.
+    # By the modules' own names: Lightning sets the levels of their parents when it is imported.
     for library in ("pytorch_lightning", "lightning_fabric"):
         for module in ("utilities.rank_zero", "utilities.seed", "utilities.distributed"):
             logging.getLogger(f"{library}.{module}").setLevel(logging.WARNING)

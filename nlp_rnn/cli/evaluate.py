@@ -7,36 +7,41 @@ import json
 import sys
 from pathlib import Path
 
-from nlp_rnn.cli.console import importing
+from nlp_rnn.cli.console import add_device_arguments, importing
 from nlp_rnn.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("model", help="model folder, .ckpt file or hub id")
-    parser.add_argument("--data", default="builtin", help="corpus: builtin, a file or folder, or a hub id")
+    parser.add_argument(
+        "--data",
+        default="builtin",
+        help="corpus: a bundled one, a file, a folder or a hub id; default: builtin",
+    )
     parser.add_argument("--config-name", help="configuration of a hub corpus")
     parser.add_argument("--revision", help="revision of a hub corpus")
     parser.add_argument(
-        "--split", default="test", help="train, validation, test or the corpus's own name for one"
+        "--split",
+        default="test",
+        help="train, validation, test, or the name of a split in the corpus; default: test",
     )
     parser.add_argument(
         "--columns",
         nargs="+",
         default=[],
         metavar="NAME=COLUMN",
-        help="such as source=de target=en; text=review",
+        help="columns of the corpus, such as source=de target=en, or text=review",
     )
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--beam", type=int, help="width of the beam, where answers are text")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--max-examples", type=int, help="measure on a random part")
-    parser.add_argument("--output", type=Path, help="folder for report.json and pictures")
+    parser.add_argument("--batch-size", type=int, default=256, help="rows per batch; default: 256")
+    parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
+    add_device_arguments(parser)
+    parser.add_argument("--max-examples", type=int, help="measure on so many random rows")
+    parser.add_argument("--output", type=Path, help="folder to write report.json and plots to")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure, and print the report."""
+    """Print the report: a table on standard error, JSON on standard output."""
     with importing():
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.data import Corpus

@@ -9,14 +9,16 @@ from nlp_rnn.cli.console import importing
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("model", help="model folder, .ckpt file or hub id; of a task that reads text")
-    parser.add_argument("text", help="one sentence")
-    parser.add_argument("--output", required=True, help="folder for plots and tables")
-    parser.add_argument("--format", choices=["csv", "parquet"], default="csv", help="of the tables")
+    parser.add_argument("model", help="model folder, .ckpt file or hub id, of a task that reads text")
+    parser.add_argument("text", help="the text to read, best one sentence")
+    parser.add_argument("--output", required=True, help="folder to write plots and tables to")
+    parser.add_argument(
+        "--format", choices=["csv", "parquet"], default="csv", help="format of the tables; default: csv"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Inspect, and print the files written."""
+    """Write the plots and tables, and print their paths."""
     with importing():
         from nlp_rnn.inspection.files import write
         from nlp_rnn.inspection.inspector import inspect

@@ -11,8 +11,8 @@ from typing import Any
 
 from nlp_rnn.cli.console import importing
 
-# A few thousand sequences again and again, and two layers of a plain RNN: it memorizes them, and learns
-# nothing of use.
+# Two layers of a plain RNN, trained on a few thousand sequences for many epochs: it memorizes them, and does
+# not generalize.
 _OVERFITTING: dict[str, Any] = {
     "cells": ["rnn"],
     "train": 2048,
@@ -28,30 +28,39 @@ _OVERFITTING: dict[str, Any] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.argument_default = argparse.SUPPRESS  # defaults are those of `Experiment`
-    parser.add_argument("--problem", choices=["multiplication", "adding"], help="default: multiplication")
-    parser.add_argument("--cells", nargs="+", metavar="CELL", help="default: rnn gru lstm")
+    parser.argument_default = argparse.SUPPRESS  # so that the defaults are those of `Experiment`
+    parser.add_argument(
+        "--problem",
+        choices=["multiplication", "adding"],
+        help="the target: product or sum; default: multiplication",
+    )
+    parser.add_argument("--cells", nargs="+", metavar="CELL", help="cells to compare; default: rnn gru lstm")
     parser.add_argument("--length", type=int, help="steps per sequence; default: 100")
     parser.add_argument("--train", type=int, help="training sequences; default: 51200")
     parser.add_argument("--validation", type=int, help="validation sequences; default: 1000")
-    parser.add_argument("--test", type=int, help="fresh sequences to measure on; default: 10000")
+    parser.add_argument("--test", type=int, help="test sequences; default: 10000")
     parser.add_argument("--hidden-dim", type=int, help="size of the recurrent state; default: 64")
-    parser.add_argument("--layers", type=int, help="default: 1")
+    parser.add_argument("--layers", type=int, help="recurrent layers; default: 1")
     parser.add_argument("--steps", type=int, help="optimizer steps; default: 3500")
-    parser.add_argument("--batch-size", type=int, help="default: 64")
-    parser.add_argument("--lr", type=float, help="default: 0.005")
-    parser.add_argument("--seed", type=int, help="default: 0")
-    parser.add_argument("--output", type=Path, default=Path("long_memory"), help="folder for the plot")
+    parser.add_argument("--batch-size", type=int, help="sequences per batch; default: 64")
+    parser.add_argument("--lr", type=float, help="learning rate; default: 0.005")
+    parser.add_argument("--seed", type=int, help="seed of sequences and initialization; default: 0")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("long_memory"),
+        help="folder to write the plot and metrics to; default: long_memory",
+    )
     parser.add_argument(
         "--overfitting",
         action="store_true",
         default=False,
-        help="two layers of a plain RNN on 2,048 sequences, which it memorizes",
+        help="other defaults, to show overfitting: two layers of a plain RNN on 2,048 sequences",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train each cell, and print a table of how well it did."""
+    """Train each cell, and print a table of results, one row per cell."""
     with importing():
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.files import check_writable
@@ -62,23 +71,23 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.tasks.forecasting.long_memory import MEAN_PREDICTORS_ERROR
         from nlp_rnn.training.long_memory import TOLERANCE, Experiment, train_cell
 
-    given = vars(options)
-    output = given.pop("output")
-    given = (_OVERFITTING if given.pop("overfitting") else {}) | given
-    cells = given.pop("cells", ["rnn", "gru", "lstm"])
-    experiment = Experiment(**given)
+    settings = vars(options)
+    output = settings.pop("output")
+    settings = (_OVERFITTING if settings.pop("overfitting") else {}) | settings
+    cells = settings.pop("cells", ["rnn", "gru", "lstm"])
+    experiment = Experiment(**settings)
     for cell in cells:
         check_value(CellName, cell, "cell")
     check_writable(output, "--output")
     retain_freed_memory()
     output.mkdir(parents=True, exist_ok=True)
-    level = MEAN_PREDICTORS_ERROR[experiment.problem]
-    print(f"{experiment.problem}, {experiment.length} steps; the mean predictor: MSE {level:.4f}")
+    baseline = MEAN_PREDICTORS_ERROR[experiment.problem]
+    print(f"{experiment.problem}, {experiment.length} steps; the mean predictor: MSE {baseline:.4f}")
     print(f"{'cell':<8}{'MSE':>10}{f'within {TOLERANCE}':>14}{'seconds':>10}")
     curves = {}
     for cell in cells:
-        found = train_cell(cell, experiment, output)
-        curves[cell] = found.curves
-        print(f"{cell:<8}{found.mse:>10.6f}{found.right:>13.1%} {found.seconds:>10.0f}", flush=True)
-        figure = side_by_side_figure(curves, level, "mean predictor")
+        outcome = train_cell(cell, experiment, output)
+        curves[cell] = outcome.curves
+        print(f"{cell:<8}{outcome.mse:>10.6f}{outcome.right:>13.1%} {outcome.seconds:>10.0f}", flush=True)
+        figure = side_by_side_figure(curves, baseline, "mean predictor")
         save(figure, output / f"{experiment.problem}_{experiment.length}.png")

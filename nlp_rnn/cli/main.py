@@ -1,4 +1,4 @@
-"""`nlp-rnn VERB ...`: finds the verb, and runs it."""
+"""`nlp-rnn VERB ...`: find the verb, and run it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import textwrap
 from importlib import import_module
 
 from nlp_rnn.cli.configs import check_arguments, ready_made
-from nlp_rnn.cli.verbs import LIGHTNING_VERBS, VERBS
+from nlp_rnn.cli.console import importing, quiet, reporting, verb_parser
+from nlp_rnn.cli.verbs import VERBS
 from nlp_rnn.errors import UsageError
 
-# What `predict` is given in Lightning's form, which reads a configuration.
-_LIGHTNING_FLAGS = ("--config", "-c", "--ckpt_path", "--model", "--data", "--trainer", "--print_config")
+# The flags, or their first parts, that only the form of `predict` with a configuration has.
+_CONFIGURED_FLAGS = frozenset(
+    (
+        *("config", "ckpt_path", "model", "data", "trainer", "checkpoint", "early_stopping"),
+        *("seed_everything", "runs", "name", "print_config"),
+    )
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,29 +30,25 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: the verb and its arguments; those of the process if left out.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Answered here: what is below takes seconds to import.
-    if arguments in (["--help"], ["-h"]):
-        print(_help())
-        return
-    if arguments == ["--version"]:
-        from nlp_rnn import __version__
-
-        print(f"nlp-rnn {__version__}")
-        return
-    from nlp_rnn.cli.console import quiet, reporting
-
     with reporting("nlp-rnn"):
+        # These two are answered before anything is imported that takes seconds.
+        if arguments in (["--help"], ["-h"]):
+            print(_help(), flush=True)
+            return
+        if arguments == ["--version"]:
+            from nlp_rnn import __version__
+
+            print(f"nlp-rnn {__version__}")
+            return
         quiet()
         _check_verb(arguments)
-        if _is_lightning(arguments):
-            _run_lightning(arguments)
+        if _takes_configuration(arguments):
+            _run_configuration(arguments)
         else:
             _run_verb(*arguments)
 
 
-def _run_lightning(arguments: list[str]) -> None:
-    from nlp_rnn.cli.console import importing
-
+def _run_configuration(arguments: list[str]) -> None:
     checked = check_arguments(arguments)
     with importing():
         from nlp_rnn.training.cli import run
@@ -55,32 +57,35 @@ def _run_lightning(arguments: list[str]) -> None:
 
 
 def _run_verb(name: str, *arguments: str) -> None:
-    from nlp_rnn.cli.console import ArgumentParser
-
     verb = VERBS[name]
     assert verb.module is not None
     module = import_module(verb.module)
-    parser = ArgumentParser(
-        prog=f"nlp-rnn {name}", description=f"{verb.summary[0].upper()}{verb.summary[1:]}."
-    )
-    parser.epilog = f"example: nlp-rnn {name} {verb.example}"
+    parser = verb_parser(name, verb)
     module.add_arguments(parser)
-    module.run(parser.parse_intermixed_args(list(arguments)))  # options may stand before
+    module.run(parser.parse_intermixed_args(list(arguments)))  # options may come first
 
 
-def _is_lightning(arguments: list[str]) -> bool:
-    verb, *others = arguments
-    if verb == "predict":
-        flags = [argument.partition("=")[0].partition(".")[0] for argument in others]
-        return any(flag in _LIGHTNING_FLAGS for flag in flags)
-    return verb in LIGHTNING_VERBS or verb.startswith("-")
+def _takes_configuration(arguments: list[str]) -> bool:
+    """Whether the arguments are for the parser of configurations, rather than for a verb's own module."""
+    name, *others = arguments
+    if name.startswith("-"):  # which that parser refuses, or finds a verb behind
+        return True
+    if name == "predict":
+        return any(_is_configured_flag(argument) for argument in others)
+    return VERBS[name].module is None
+
+
+def _is_configured_flag(argument: str) -> bool:
+    if not argument.startswith("--"):
+        return argument.startswith("-c")
+    return argument[2:].partition("=")[0].partition(".")[0] in _CONFIGURED_FLAGS
 
 
 def _help() -> str:
     from nlp_rnn.tasks.registry import ROWS
 
     verbs = "\n".join(
-        f"  {name:<12}{verb.summary}\n{'':14}nlp-rnn {name} {verb.example}" for name, verb in VERBS.items()
+        f"  {name:<13}{verb.summary}\n{'':15}nlp-rnn {name} {verb.example}" for name, verb in VERBS.items()
     )
     configurations = "\n".join(f"  conf/{name}" for name in ready_made())
     models = ", ".join(row.model for row in ROWS.values())
@@ -89,14 +94,14 @@ def _help() -> str:
 
 Recurrent networks for text and for series of numbers.
 
-verbs, each with an example; nlp-rnn VERB --help shows its options:
+verbs, each with an example; nlp-rnn VERB --help lists the options of one:
 {verbs}
 
-all settings of fit, each a flag and a key in a configuration file:
-  nlp-rnn fit --help                        of the run, its trainer, checkpoints and early stopping
-  nlp-rnn fit --model.help Translation      of a model, and
-  nlp-rnn fit --data.help TranslationData   of its data, both also a class_path in a configuration
-  nlp-rnn fit --config FILE --print_config  all of them, as a configuration sets them
+settings of fit, each a flag and a key in a configuration file:
+  nlp-rnn fit --help                        those that people change, then all of the run and its trainer
+  nlp-rnn fit --model.help Translation      all of a model, which is a class_path in a configuration
+  nlp-rnn fit --data.help TranslationData   all of its data, likewise
+  nlp-rnn fit --config FILE --print_config  all of them with their values, as a configuration
 
 models:
 {_filled(models)}
@@ -104,12 +109,14 @@ models:
 data:
 {_filled(data)}
 
-ready-made configurations; later ones win over earlier ones, flags over both:
+ready-made configurations; of several, later ones win, and flags win over all of them:
 {configurations}
 
 options:
   -h, --help  show this text
-  --version   show the version"""
+  --version   show the version
+
+shell completion, for bash: nlp-rnn completion bash --help"""
 
 
 def _filled(text: str) -> str:
@@ -117,7 +124,7 @@ def _filled(text: str) -> str:
 
 
 def _check_verb(arguments: list[str]) -> None:
-    """Raise UsageError unless a verb comes first; flags may, which the parser knows."""
+    """Raise UsageError unless the first argument is a verb; flags are left to the parser."""
     known = f"{{{','.join(VERBS)}}}"
     if not arguments:
         raise UsageError(f"no verb: give one of {known}, or --help")

@@ -1,10 +1,10 @@
-"""`nlp-rnn predict MODEL [INPUT]`: one answer per line of a file or of standard input, in order."""
+"""`nlp-rnn predict MODEL [INPUT]`: answer each line of a file or of standard input, in order."""
 
 from __future__ import annotations
 
 import argparse
 
-from nlp_rnn.cli.console import importing
+from nlp_rnn.cli.console import add_device_arguments, importing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,24 +14,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         nargs="?",
         default="-",
-        help="a file, or - for standard input: one text per line; for models of numbers, a list of them",
+        help="file, or - for standard input (the default): one text per line; for models that read "
+        "numbers, one JSON list per line",
     )
-    parser.add_argument("--output", default="-", help="a file, or - for standard output")
+    parser.add_argument("--output", default="-", help="file, or - for standard output (the default)")
     parser.add_argument("--json", action="store_true", help="one JSON object per line, with scores")
     parser.add_argument(
         "--conllu",
         action="store_true",
-        help="CoNLL-U in and out, for taggers (understood from .conllu files)",
+        help="read and write CoNLL-U, for taggers; always so for an INPUT that ends in .conllu",
     )
-    parser.add_argument("--beam", type=int, help="width of the beam, where answers are text")
-    parser.add_argument("--n-best", type=int, default=1, help="answers per input, with --json")
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
+    parser.add_argument("--n-best", type=int, default=1, help="answers per input, with --json; default: 1")
+    parser.add_argument("--batch-size", type=int, default=64, help="inputs per batch; default: 64")
+    add_device_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Answer."""
+    """Write the answers."""
     with importing():
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.inference.prediction import predict

@@ -12,13 +12,13 @@ from nlp_rnn.errors import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("model", help="model folder, .ckpt file or hub id")
-    parser.add_argument("output", help="model folder to write, about a quarter of the size")
+    parser.add_argument("output", help="model folder to write; it must not exist yet")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Quantize, and print the folder written."""
+    """Write the quantized model, and print its folder."""
     if os.path.lexists(options.output):
-        raise UsageError(f"{options.output} exists: give another place, or remove it first")
+        raise UsageError(f"{options.output} exists: give another folder, or remove it first")
     with importing():
         from nlp_rnn.models.layers.quantization import quantize
         from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained

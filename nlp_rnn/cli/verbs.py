@@ -1,8 +1,10 @@
-"""The table of verbs: what each does, an example, and the module that does it. Importing it costs nothing."""
+"""The table of verbs: what each does, an example, and the module that does it; it imports no library."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from nlp_rnn.training import VERBS as TRAINING_VERBS
 
 
 @dataclass(frozen=True)
@@ -12,31 +14,40 @@ class Verb:
     Args:
         summary: what it does, in one line.
         example: its arguments in an example.
-        module: the module with `add_arguments(parser)` and `run(options)`; None for Lightning's own verbs.
+        module: the module with `add_arguments(parser)` and `run(options)`; None for the verbs that take a
+            configuration, which `nlp_rnn.training.cli` runs.
+        notes: what its help says at the end.
     """
 
     summary: str
     example: str
     module: str | None = None
+    notes: str = ""
 
 
 VERBS: dict[str, Verb] = {
     "fit": Verb(
-        "train a model; leaves a run directory with checkpoints, curves and a model folder",
+        TRAINING_VERBS["fit"],
         "--config conf/translation_builtin.yaml --trainer.max_epochs 3",
     ),
     "validate": Verb(
-        "measure a trained model on its validation split; prints the metrics as JSON",
+        TRAINING_VERBS["validate"],
         "--config conf/sentiment_builtin.yaml --ckpt_path runs/sentiment_builtin/latest/model",
     ),
     "test": Verb(
-        "measure a trained model on its test split; prints the metrics as JSON",
+        TRAINING_VERBS["test"],
         "--config conf/sentiment_builtin.yaml --ckpt_path runs/sentiment_builtin/latest/model",
     ),
     "predict": Verb(
-        "answer a file or standard input, one answer per line; or, with --config, a test split",
+        "answer each line of a file or of standard input; or, with --config, each row of a test split",
         "runs/sentiment_builtin/latest/model reviews.txt",
         "nlp_rnn.cli.predict",
+        """\
+With --config, the same verb answers the test split of a configuration instead. It then takes
+the settings of fit in place of the options above, and writes JSON lines to a file:
+  nlp-rnn predict --config conf/sentiment_builtin.yaml \\
+      --ckpt_path runs/sentiment_builtin/latest/model --output predictions.jsonl
+  nlp-rnn predict --config conf/sentiment_builtin.yaml --help    lists the settings""",
     ),
     "evaluate": Verb(
         "measure a trained model on any corpus; prints a report as JSON, writes plots",
@@ -49,7 +60,7 @@ VERBS: dict[str, Verb] = {
         "nlp_rnn.cli.generate",
     ),
     "inspect": Verb(
-        "plot what a model computes while it reads: states, gates, gradients, running answers",
+        "plot what a model computes while it reads: states, gates, gradients, answers so far",
         'runs/hello/latest/model "hello" --output inside',
         "nlp_rnn.cli.inspect",
     ),
@@ -63,7 +74,10 @@ VERBS: dict[str, Verb] = {
         "--length 100 --cells rnn gru lstm --output memory",
         "nlp_rnn.cli.long_memory",
     ),
+    "completion": Verb(
+        "print a script for the shell that completes verbs, settings and configurations",
+        "bash > ~/.local/share/bash-completion/completions/nlp-rnn",
+        "nlp_rnn.cli.completion",
+    ),
 }
-
-LIGHTNING_VERBS = ("fit", "validate", "test", "predict")
-"""The verbs that Lightning's command line has; `predict` has another form too."""
+"""The verbs, in the order in which the help names them."""

@@ -11,12 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from nlp_rnn.data.batching import Batching, Rows
+from nlp_rnn.data.batching import IGNORED, Batching, Rows
 from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.splits import SPLITS
@@ -147,6 +148,20 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             table = encode(split, processor)
             with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
                 file.write_table(table)
+
+    def summary(self) -> str:
+        """The number of rows per split and, where rows have labels, how often each occurs in train."""
+        sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in self.splits.items())
+        text = f"{self.description}; rows: {sizes}"
+        labels = self.processor.settings().get("labels", [])
+        column = next((name for name in self.processor.features if name.startswith("label_id")), None)
+        if column is None or not labels:
+            return text
+        train = self.splits["train"]
+        ids = np.hstack(train[list(range(len(train)))][column])
+        counts = np.bincount(ids[ids != IGNORED], minlength=len(labels))
+        shown = [f"{labels[i]} {counts[i]:,}" for i in np.argsort(-counts, kind="stable")[:6]]
+        return f"{text}; classes in train: {', '.join(shown)}{', ...' if len(labels) > 6 else ''}"
 
     def _rows(self, split: str) -> Rows:
         if split not in self.splits:

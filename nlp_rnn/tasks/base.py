@@ -297,6 +297,16 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         constructor: Callable[..., Self] = cls
         return constructor(processor, **settings)
 
+    def summary(self) -> str:
+        """The class, the number of parameters and the sizes of the vocabularies, in one line."""
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        sizes = {f"{name} vocabulary": len(v) for name, v in self.processor.vocabularies().items()}
+        if classes := self.processor.settings().get("labels"):
+            sizes["classes"] = len(classes)
+        return ", ".join(
+            [f"{type(self).__name__}, {parameters:,} parameters", *(f"{n} {s:,}" for n, s in sizes.items())]
+        )
+
     def card(
         self, corpus: str = "", command: str = "", metrics: Mapping[str, Mapping[str, float]] | None = None
     ) -> str:

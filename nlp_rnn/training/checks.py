@@ -1,4 +1,4 @@
-"""What is checked of a run's settings before anything is read, built or written."""
+"""Checks of a run's settings, before anything is read, built or written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RANGES = {
     "seed_everything": Range(0, 2**32 - 1),
     "max_epochs": Range(-1, 10**9),
     "max_steps": Range(-1, 10**12),
-    "overfit_batches": Range(0, 0),  # Lightning would replace the sampler that groups by length
+    "overfit_batches": Range(0, 0),  # it would replace the sampler that groups by length
     "gradient_clip_val": Range(0, 1e9),
     "accumulate_grad_batches": Range(1, 10**9),
     "devices": Range(-1, 100_000),
@@ -29,7 +29,7 @@ _RANGES = {
 def trust_only_own_classes() -> None:
     """Let configurations and flags name classes of this package, of registered tasks and of Lightning only.
 
-    To name a class is to import, and so to run, the module that it claims to be in.
+    The parser imports, and so runs, the module of each class that it is given.
     """
     jsonargparse.set_parsing_settings(
         import_path_denylist=["*"],
@@ -42,26 +42,26 @@ def check_run(config: Mapping[str, Any]) -> None:
     """Refuse values out of range, in the model's and the data's settings and in Lightning's.
 
     Args:
-        config: a verb's whole configuration.
+        config: the complete configuration of a verb.
 
     Raises:
         UsageError: names the setting, its value and what it may be.
     """
     for group in ("model", "data"):
         chosen = config[group]
-        kind = find_class(chosen["class_path"].rpartition(".")[2])
-        if kind is not None:  # else abstract, which the parser says
-            check_settings(kind, chosen["init_args"], f"{group}.")
-            _check_together(kind, chosen["init_args"])
+        owner = find_class(chosen["class_path"].rpartition(".")[2])
+        if owner is not None:  # else abstract, which the parser refuses
+            check_settings(owner, chosen["init_args"], f"{group}.")
+            _check_nested(owner, chosen["init_args"])
     others = {name: value for name, value in config.items() if name not in ("model", "data")}
     _check_lightning(others, "")
 
 
 def check_pair(model: str, module: str) -> None:
-    """Refuse data that is not for a model.
+    """Refuse a model and a DataModule of different tasks.
 
     Args:
-        model: class path of a task.
+        model: class path of a LightningModule.
         module: class path of a DataModule.
 
     Raises:
@@ -70,12 +70,15 @@ def check_pair(model: str, module: str) -> None:
     model, module = model.rpartition(".")[2], module.rpartition(".")[2]
     for name, row in ROWS.items():
         if row.model == model and module not in row.data:
-            fitting = " or ".join(kind.__name__ for kind in data_classes(name))
-            raise UsageError(f"a {model} model does not read {module}: use {fitting}")
+            expected = " or ".join(data_class.__name__ for data_class in data_classes(name))
+            raise UsageError(f"a {model} model does not read {module}: use {expected}")
 
 
 def check_trainer(settings: Mapping[str, Any]) -> None:
-    """Find out before any data loads what the trainer would refuse, such as a device that does not exist.
+    """Check, before any data loads, that the trainer accepts its settings, such as the device.
+
+    Args:
+        settings: the trainer's settings by name; those that are objects are left out of the check.
 
     Raises:
         UsageError: the trainer's reason.
@@ -90,23 +93,23 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
         raise UsageError(f"trainer: {error}") from error
 
 
-def _check_together(kind: type, values: Mapping[str, Any]) -> None:
-    """Make each nested dataclass of settings, which says what does not go together."""
-    for name, hint in setting_types(kind).items():
+def _check_nested(owner: type, values: Mapping[str, Any]) -> None:
+    """Make each nested dataclass of settings, which refuses values that do not go together."""
+    for name, hint in setting_types(owner).items():
         inner = nested_settings(hint)
         if inner is not None and isinstance(values.get(name), Mapping):
             inner(**values[name])
 
 
-def _check_lightning(settings: Mapping[str, Any], where: str) -> None:
+def _check_lightning(settings: Mapping[str, Any], prefix: str) -> None:
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            _check_lightning(value, where if name == "init_args" else f"{where}{name}.")
+            _check_lightning(value, prefix if name == "init_args" else f"{prefix}{name}.")
             continue
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(item, Mapping):
-                _check_lightning({name: item}, where)
+                _check_lightning({name: item}, prefix)
             else:
                 if name in _RANGES:
-                    _RANGES[name].check(item, f"{where}{name}")
-                check_finite(item, f"{where}{name}")
+                    _RANGES[name].check(item, f"{prefix}{name}")
+                check_finite(item, f"{prefix}{name}")

@@ -1,4 +1,4 @@
-"""What the command line's verbs do: parse, build, run, and leave a run directory behind."""
+"""The verbs fit, validate, test and predict on a configuration: parse, check, build and run."""
 
 from __future__ import annotations
 
@@ -8,43 +8,46 @@ import math
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonargparse
 import torch
 import yaml
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
+from typing_extensions import override
 
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import check_writable
 from nlp_rnn.plots.curves import learning_curves
-from nlp_rnn.tasks import TASKS, Task
+from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
-from nlp_rnn.tasks.registry import data_classes, load_tasks
+from nlp_rnn.tasks.registry import TASKS, data_classes, load_tasks
+from nlp_rnn.training import VERBS
+from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
 from nlp_rnn.training.checks import check_pair, check_run, check_trainer, trust_only_own_classes
 from nlp_rnn.training.messages import readable, setting_names
+from nlp_rnn.training.parser import Parser
 from nlp_rnn.training.prediction_writer import PredictionWriter
-from nlp_rnn.training.resuming import ReapplySettings, changeable, check_resume, differences
+from nlp_rnn.training.resuming import changeable, check_resume, differences
 from nlp_rnn.training.run_directory import check_name, new_run_dir, point_latest
-
-LIGHTNING_VERBS = ("fit", "validate", "test", "predict")
 
 log = logging.getLogger(__name__)
 
 
 class _CLI(LightningCLI):
-    """Links data to model, gives each run its directory, and leaves a model folder after a fit."""
+    """Links data to model, gives each run a directory, and leaves a model folder after a fit."""
 
     def __init__(self, arguments: list[str], command: str) -> None:
         self.command = command
-        self.verbs = arguments[:1] or [""]
-        self.loaded: Task | None = None
+        self.arguments = arguments
+        self.loaded: Task[Any, Any] | None = None
+        """The trained model of `ckpt_path`, for all verbs but fit."""
         self.run_dir: Path | None = None
         settings = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
@@ -53,6 +56,7 @@ class _CLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=None,
+            parser_class=Parser,
             parser_kwargs={**settings, **{verb: dict(settings) for verb in self.subcommands()}},
             seed_everything_default=0,
             trainer_defaults={"max_epochs": 10, "enable_model_summary": False},
@@ -61,12 +65,16 @@ class _CLI(LightningCLI):
             args=arguments,
         )
 
+    # The parser.
+
+    @override
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        # To make the parser of the verb in question alone spares time; for help, all of them are there.
-        verbs = self.verbs if self.verbs[0] in LIGHTNING_VERBS else list(LIGHTNING_VERBS)
+        # Only the parser of the verb in question is made, which saves time; without a verb, all of them.
+        verbs = self.arguments[:1] if self.arguments[:1] and self.arguments[0] in VERBS else list(VERBS)
         # Nothing is ever unpickled, so `weights_only` is no setting.
         return {verb: LightningCLI.subcommands()[verb] | {"weights_only"} for verb in verbs}
 
+    @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data.processor", "model.init_args.processor", apply_on="instantiate")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
@@ -79,23 +87,25 @@ class _CLI(LightningCLI):
                 "early_stopping.monitor": "val/loss",
                 "early_stopping.patience": 10,
                 "early_stopping.check_finite": False,
-                "early_stopping.strict": False,  # a run may end before it is validated
+                "early_stopping.strict": False,  # a run may end before its first validation
             }
         )
-        for flag, kind, default, text in (
+        for flag, annotation, default, text in (
             ("--runs", str, "runs", "Folder in which each fit gets a run directory of its own."),
             ("--name", str | None, None, "Name of the run, else that of its first configuration file."),
-            ("--output", str, "predictions.jsonl", "Where the verb predict writes, JSON lines."),
+            ("--output", str, "predictions.jsonl", "File of answers that the verb predict writes."),
         ):
-            parser.add_argument(flag, type=kind, default=default, help=text)
+            parser.add_argument(flag, type=annotation, default=default, help=text)
 
-    # Parsed: nothing is read, built or written before all of it is found to be in order.
-
+    @override
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        # Nothing is read, built or written before all of it is found to be in order.
+        for verb, verb_parser in self._subcommand_parsers.items():
+            cast(Parser, verb_parser).verb = verb
         try:
             self.config = parser.parse_args(args)
         except jsonargparse.ArgumentError as error:
-            raise UsageError(readable(str(error), self._known_settings())) from error
+            raise UsageError(readable(str(error), self._known_settings(), args)) from error
         verb = self.config.subcommand
         config = self.config[verb]
         check_run(config.as_dict())
@@ -114,17 +124,21 @@ class _CLI(LightningCLI):
         return [
             *dict.fromkeys(names),
             *setting_names(TASKS.values(), "model"),
-            *setting_names([kind for name in TASKS for kind in data_classes(name)], "data"),
+            *setting_names([module for name in TASKS for module in data_classes(name)], "data"),
         ]
 
-    def _parse_ckpt_path(self) -> None:
-        """Lightning would let hyperparameters in the checkpoint beat flags, in silence."""
+    # The model, the data and the trainer.
 
+    @override
+    def _parse_ckpt_path(self) -> None:
+        pass  # Lightning would let hyperparameters in the checkpoint override flags silently
+
+    @override
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         if config.ckpt_path and self.subcommand == "fit":
             check_resume(config.ckpt_path, config)
-            if config.model.init_args.get("init_encoder"):  # the checkpoint has what became of it
+            if config.model.init_args.get("init_encoder"):  # the checkpoint has the weights trained from it
                 config.model.init_args.init_encoder = None
         elif config.ckpt_path:
             self.loaded = from_pretrained(config.ckpt_path)
@@ -132,60 +146,57 @@ class _CLI(LightningCLI):
         for base in (Task, DataModule):
             self.parser.add_instantiator(self._build, base, subclasses=True)
 
-    def _build(self, kind: type, *args: Any, **kwargs: Any) -> Any:
-        """A task or DataModule as set; or the trained model, and data that reads with its vocabulary."""
-        if self.loaded is not None and issubclass(kind, Task):
-            return apply_settings(self.loaded, kind, kwargs)
+    def _build(self, class_type: type, *args: Any, **kwargs: Any) -> Any:
+        """A task or DataModule as set; or the trained model, and data that is read with its vocabulary."""
+        if self.loaded is not None and issubclass(class_type, Task):
+            return apply_settings(self.loaded, class_type, kwargs)
         try:
-            module: Any = kind(*args, **kwargs)
+            module: Any = class_type(*args, **kwargs)
         except ValueError as error:
-            # Of this type, so that it is found again in the parser's account of all that it tried.
+            # As a UsageError it is found again among the causes of the parser's own exception.
             raise UsageError(str(error)) from error
         if self.loaded is None or not isinstance(module, DataModule):
             return module
         if module.processor_class is not self.loaded.processor_class:
             raise UsageError(
-                f"--ckpt_path holds a model for {self.loaded.name}, which {kind.__name__} is not for"
+                f"--ckpt_path holds a model for {self.loaded.name}, which {class_type.__name__} is not for"
             )
         module.attach_processor(self.loaded.processor)
         return module
 
+    @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config[self.subcommand]
-        if self.subcommand != "fit":
-            if config.trainer.logger is None:
-                kwargs["logger"] = False
-            trainer: Any = super().instantiate_trainer(**kwargs)
-            if self.subcommand == "predict":
-                trainer.callbacks.append(PredictionWriter(config.output))
-            return trainer
-        runs, name = Path(config.runs), self._run_name(config)
-        # The processes that a first one starts are told all paths by it.
-        self.run_dir = new_run_dir(runs, name) if _is_first_process() else runs / name
+        callbacks: list[Callback] = []
+        if self.subcommand == "fit":
+            runs, name = Path(config.runs), self._run_name(config)
+            # The other processes of a run get all paths from the first one.
+            self.run_dir = new_run_dir(runs, name) if _is_first_process() else runs / name
         if config.trainer.logger is None:
-            kinds = (CSVLogger, TensorBoardLogger)
-            kwargs["logger"] = [kind(str(self.run_dir), name="", version="") for kind in kinds]
+            loggers = (CSVLogger, TensorBoardLogger) if self.run_dir is not None else ()
+            kwargs["logger"] = [logger(str(self.run_dir), name="", version="") for logger in loggers]
+        chosen = self._get(self.config_init, "trainer")
+        if (progress := progress_callback(chosen.enable_progress_bar, chosen.callbacks)) is not None:
+            kwargs["enable_progress_bar"] = False  # Lightning would add a bar of its own
+            callbacks.append(progress)
         trainer = super().instantiate_trainer(**kwargs)
-        folder = str(self.run_dir / "checkpoints")
-        best = trainer.checkpoint_callback
-        best.dirpath = best.dirpath or folder
-        # A callback of its own: with `save_last` the best one would write it no more often than itself.
-        # After each epoch, validated or not: what was trained is never lost.
-        trainer.callbacks.append(
-            ModelCheckpoint(folder, "last", enable_version_counter=False, save_on_train_epoch_end=True)
-        )
-        if trainer.loggers:
-            trainer.callbacks.append(LearningRateMonitor())
-        if config.ckpt_path:
-            trainer.callbacks.append(ReapplySettings())
+        if self.subcommand == "predict":
+            callbacks.append(PredictionWriter(config.output))
+        if self.run_dir is not None:
+            folder = self.run_dir / "checkpoints"
+            best: Any = trainer.checkpoint_callback
+            best.dirpath = best.dirpath or str(folder)
+            callbacks += fit_callbacks(folder, bool(trainer.loggers), bool(config.ckpt_path))
+        cast(Any, trainer).callbacks += callbacks
         return trainer
 
     def _run_name(self, config: Any) -> str:
         files = config.get("config") or []
         return config.name or (Path(str(files[0])).stem if files else "run")
 
-    # Run: standard output is for answers, all else goes to standard error.
+    # The run: standard output is for answers, all else goes to standard error.
 
+    @override
     def _run_subcommand(self, subcommand: str) -> None:
         with redirect_stdout(sys.stderr):
             super()._run_subcommand(subcommand)
@@ -194,21 +205,26 @@ class _CLI(LightningCLI):
             metrics = {name: value if math.isfinite(value) else None for name, value in values.items()}
             print(json.dumps(metrics, ensure_ascii=False))
 
+    @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        only = {"weights_only": True, "ckpt_path": self.config[subcommand].ckpt_path}
+        always = {"weights_only": True, "ckpt_path": self.config[subcommand].ckpt_path}
         if subcommand == "predict":
-            only["return_predictions"] = False
-        return super()._prepare_subcommand_kwargs(subcommand) | only
+            always["return_predictions"] = False
+        return super()._prepare_subcommand_kwargs(subcommand) | always
 
     def before_fit(self) -> None:
+        """Say what is trained and where, and store the configuration."""
         assert self.run_dir is not None
-        if _is_first_process():
-            print(f"run directory: {self.run_dir}", file=sys.stderr)
-            dumped = self._parser("fit").dump(self.config.fit, skip_none=False)
-            content = yaml.safe_dump(yaml.safe_load(dumped), sort_keys=False, allow_unicode=True)
-            (self.run_dir / "config.yaml").write_text(f"# {self.command}\n{content}", encoding="utf-8")
+        if not _is_first_process():
+            return
+        print(f"run directory: {self.run_dir}", file=sys.stderr)
+        print(f"model: {self.model.summary()}\ndata: {self.datamodule.summary()}", file=sys.stderr)
+        dumped = self._parser("fit").dump(self.config.fit, skip_none=False)
+        content = yaml.safe_dump(yaml.safe_load(dumped), sort_keys=False, allow_unicode=True)
+        (self.run_dir / "config.yaml").write_text(f"# {self.command}\n{content}", encoding="utf-8")
 
     def after_fit(self) -> None:
+        """Plot the learning curves, and write the model folder of the best checkpoint, else of the last."""
         assert self.run_dir is not None
         trainer: Any = self.trainer
         best, *others = (callback.best_model_path for callback in trainer.checkpoint_callbacks)
@@ -218,7 +234,7 @@ class _CLI(LightningCLI):
             return
         self.model.load_state_dict(torch.load(saved[0], map_location="cpu", weights_only=True)["state_dict"])
         logged = self.run_dir / "metrics.csv"
-        if trainer.is_global_zero and logged.is_file():  # now: to validate adds to it
+        if trainer.is_global_zero and logged.is_file():  # before the validation below adds to it
             learning_curves(logged, self.run_dir / "curves.png")
         validated = trainer.validate(self.model, self.datamodule, verbose=False)
         metrics = validated[0] if validated else {}  # limit_val_batches may be 0
@@ -226,15 +242,12 @@ class _CLI(LightningCLI):
             card = self.model.card(self.datamodule.description, self.command, {"validation": metrics})
             folder = save_pretrained(self.model, self.run_dir / "model", card)
             point_latest(self.run_dir)
-            figures = ", ".join(
-                f"{name.removeprefix('val/')} {value:.4g}"
-                for name, value in metrics.items()
-                if "/f1_" not in name
-            )
+            results = ", ".join(describe_metrics(metrics))
             which = "best" if best else "last"
-            print(f"{which} checkpoint on validation: {figures}\nmodel folder: {folder}", file=sys.stderr)
+            print(f"{which} checkpoint on validation: {results}\nmodel folder: {folder}", file=sys.stderr)
 
     def after_predict(self) -> None:
+        """Say where the answers are."""
         if self.trainer.is_global_zero:
             print(f"predictions: {self.config.predict.output}", file=sys.stderr)
 
@@ -243,7 +256,7 @@ def run(arguments: list[str], command: str) -> None:
     """Do what the arguments say.
 
     Args:
-        arguments: verb and flags, configurations already found.
+        arguments: a verb and its flags, the configurations among them already found.
         command: what the user typed, for the record.
     """
     retain_freed_memory()
@@ -253,15 +266,26 @@ def run(arguments: list[str], command: str) -> None:
         _CLI(arguments, command)
 
 
-def _is_first_process() -> bool:
-    return getattr(rank_zero_only, "rank", 0) == 0
+def apply_settings(
+    task: Task[Any, Any], class_type: type[Task[Any, Any]], settings: dict[str, Any]
+) -> Task[Any, Any]:
+    """Let a trained model decode by this run's settings; all others stay as they were trained.
 
+    Args:
+        task: the trained model.
+        class_type: the task that the configuration names.
+        settings: the settings of the configuration.
 
-def apply_settings(task: Task, kind: type[Task], settings: dict[str, Any]) -> Task:
-    """A trained model that decodes as it is told to now."""
-    if not isinstance(task, kind):
-        raise UsageError(f"--ckpt_path holds a model for {task.name}, not for {kind.name}")
+    Raises:
+        UsageError: the model is for another task.
+    """
+    if not isinstance(task, class_type):
+        raise UsageError(f"--ckpt_path holds a model for {task.name}, not for {class_type.name}")
     task.apply_settings(settings)
     if fixed := [line for name, line in differences(task.settings, settings) if not changeable(name)]:
         log.warning("the trained model stays as it is, whatever is set here: %s", ", ".join(fixed))
     return task
+
+
+def _is_first_process() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0

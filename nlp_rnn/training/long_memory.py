@@ -1,4 +1,4 @@
-"""Which cells remember: train one on sequences that only a long memory can answer, and measure it."""
+"""Long memory: train a cell on sequences whose targets depend on distant steps, and measure it."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from nlp_rnn.tasks.forecasting.long_memory import NumSequences
 from nlp_rnn.tasks.optimization import LearningRate, Optimization
 
 TOLERANCE = 0.04
-"""An answer counts as right if it is no further from the target (Hochreiter & Schmidhuber 1997)."""
+"""A prediction within this distance of its target counts as right (Hochreiter & Schmidhuber 1997)."""
 
 
 @dataclass(frozen=True)
 class Experiment(Settings):
-    """What every cell is trained on, and how.
+    """The data that every cell is trained on, and the training.
 
     Args:
-        problem: what the target is: the product, or the sum, of two marked numbers.
+        problem: the target: the product or the sum of the two marked numbers.
         length: steps per sequence.
         train: training sequences.
         validation: validation sequences.
-        test: sequences to measure on.
+        test: test sequences.
         hidden_dim: size of the recurrent state.
         layers: recurrent layers.
         steps: optimizer steps.
         batch_size: sequences per batch.
-        lr: learning rate at the start; it falls to 0 along a cosine.
-        seed: of the sequences and of the initialization.
-        long_memory: whether gates start with biases for memories as long as the sequences.
+        lr: initial learning rate; a cosine schedule decreases it to 0.
+        seed: seed of the sequences and of the initialization.
+        long_memory: whether gate biases are initialized for memories as long as the sequences.
     """
 
     problem: Literal["multiplication", "adding"] = "multiplication"
@@ -60,12 +60,12 @@ class Experiment(Settings):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How well a cell did.
+    """The results of one cell.
 
     Args:
         mse: mean squared error on the test sequences.
-        right: fraction of the test sequences answered within `TOLERANCE`.
-        seconds: training time.
+        right: fraction of the test sequences predicted within `TOLERANCE`.
+        seconds: training time in seconds.
         curves: "train" and "val" -> points (step, mean squared error).
     """
 
@@ -81,7 +81,7 @@ def train_cell(cell: CellName, experiment: Experiment, output: Path) -> Outcome:
     Args:
         cell: a name in `CELLS`.
         experiment: the data, the sizes and the optimization.
-        output: folder for the logged metrics, in a folder named after the cell.
+        output: folder for the logged metrics, which go into a folder named after the cell.
     """
     pl.seed_everything(experiment.seed, verbose=False)
     data = LongMemoryData(
@@ -105,12 +105,12 @@ def train_cell(cell: CellName, experiment: Experiment, output: Path) -> Outcome:
         data.processor, experiment.hidden_dim, experiment.layers, cell=cell, optimization=optimization
     )
     logger = CSVLogger(output, name=None, version=cell)
-    every = max(1, experiment.steps // 40)
+    interval = max(1, experiment.steps // 40)
     trainer = pl.Trainer(
         max_steps=experiment.steps,
-        val_check_interval=every,
+        val_check_interval=interval,
         check_val_every_n_epoch=None,
-        log_every_n_steps=every,
+        log_every_n_steps=interval,
         gradient_clip_val=1.0,
         logger=logger,
         accelerator="cpu",
@@ -121,7 +121,7 @@ def train_cell(cell: CellName, experiment: Experiment, output: Path) -> Outcome:
     start = time.perf_counter()
     trainer.fit(task, data)
     seconds = time.perf_counter() - start
-    error = _errors(task, data)
+    error = _prediction_errors(task, data)
     return Outcome(
         mse=error.square().mean().item(),
         right=error.abs().le(TOLERANCE).float().mean().item(),
@@ -131,8 +131,8 @@ def train_cell(cell: CellName, experiment: Experiment, output: Path) -> Outcome:
 
 
 @torch.no_grad()
-def _errors(task: Forecasting, data: LongMemoryData) -> torch.Tensor:
-    """[N], predicted less true number of each test sequence."""
+def _prediction_errors(task: Forecasting, data: LongMemoryData) -> torch.Tensor:
+    """[N] float32, prediction minus target of each test sequence."""
     task.eval()
     errors = [
         (task.model(batch.vectors, batch.lengths) - batch.targets).flatten()
@@ -142,7 +142,7 @@ def _errors(task: Forecasting, data: LongMemoryData) -> torch.Tensor:
 
 
 def _curves(metrics: Path) -> dict[str, Points]:
-    """Training and validation error, from what Lightning logged."""
+    """Training and validation error, from the metrics that Lightning logged."""
     with metrics.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
 

@@ -1,37 +1,35 @@
-"""The parser's faults as one short line each."""
+"""One short line for each error that the parser finds.
+
+jsonargparse has no exceptions of its own for the different errors, only text. All that this package relies on
+in that text stands in this file, and `tests/training/test_messages.py` checks each form against the installed
+version.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from nlp_rnn.settings import nested_settings, setting_types
 from nlp_rnn.tasks.registry import ROWS
 
+# Names that other libraries, or earlier versions of Lightning, have for a setting.
+_OTHER_NAMES = {
+    "gpus": "trainer.devices",
+    "num_gpus": "trainer.devices",
+    "num_processes": "trainer.devices",
+    "distributed_backend": "trainer.strategy",
+    "resume_from_checkpoint": "ckpt_path",
+    "epochs": "trainer.max_epochs",
+    "num_epochs": "trainer.max_epochs",
+    "batch_size": "data.batching.size",
+    "learning_rate": "model.optimization.lr",
+}
+# At least so similar, from 0 to 1, must two names be: a letter or two may differ, no more.
+_MIN_SIMILARITY = 0.75
 
-def setting_names(classes: Iterable[type], prefix: str) -> Iterator[str]:
-    """The names of all settings of some classes, those of nested dataclasses too, as flags call them."""
-    for owner in classes:
-        for name, hint in setting_types(owner).items():
-            yield f"{prefix}.{name}"
-            inner = nested_settings(hint)
-            if inner is not None and name != "processor":  # which is linked, not set
-                yield from setting_names([inner], f"{prefix}.{name}")
-
-
-def nearest(key: str, known: Iterable[str]) -> str:
-    """` Did you mean "..."?`, or nothing: the nearest name beside `key`, else anywhere."""
-    known = [name for name in known if name != key]  # which may be another class's
-    parent, _, leaf = key.rpartition(".")
-    for names in ([name for name in known if name.rpartition(".")[0] == parent], known):
-        by_leaf = {name.rpartition(".")[2]: name for name in reversed(names)}
-        if near := difflib.get_close_matches(leaf, by_leaf, 1):
-            return f" Did you mean {by_leaf[near[0]]!r}?"
-    return ""
-
-
-# What the parser says of a key that is no setting; of the groups one is the key, one may be what it is in.
+# What the parser says of a key that is not a setting; the key is in one of the groups, its parent in `group`.
 _UNKNOWN = re.compile(
     r"[Kk]ey '(?P<a>[\w.+-]+)' is not expected"
     r"|[Uu]nrecognized arguments: --(?P<b>[^\s=]+)"
@@ -39,6 +37,15 @@ _UNKNOWN = re.compile(
     r"|Subcommand '\w+' does not accept option '(?P<d>[\w.]+)'"
     r"|Group '(?P<group>[\w.]+)' does not accept option '(?P<e>[\w.]+)'"
 )
+_KEY = re.compile(r"Parser key [\"']([\w.]+)[\"']")
+_REFUSED_IMPORT = re.compile(r"Importing '([\w.]+)' is not allowed")
+_NO_CLASS = re.compile(r"class_path '([^']+)': (?:m|No m)odule|dot import path string: (\S+)")
+_WRONG_CLASS = re.compile(r"Import path does not correspond to a subclass of (\w+)")
+_MISSING = re.compile(r"required: (.+)")
+_NO_VALUE = re.compile(r"argument (--[\w.]+)\S*: expected one argument")
+_NOT_NESTED = re.compile(r"NestedArg\(key='([\w.-]+)'")
+_VALUE = re.compile(r"(?:Got value|Given value): (.+?)(?: - Expected a |$)")
+_EXPECTED = re.compile(r"Expected an? (?:<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^\]]*)\])")
 _TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -48,52 +55,113 @@ _TYPES = {
 }
 
 
-def readable(message: str, known: Iterable[str]) -> str:
-    """The parser's account of a fault, which lists every type it tried, as one short line.
+def setting_names(classes: Iterable[type], prefix: str) -> Iterator[str]:
+    """The names of all settings of some classes, as flags name them, nested dataclasses included.
 
     Args:
-        message: what the parser says.
+        classes: LightningModules, DataModules or dataclasses of settings.
+        prefix: what stands before each name: "model" gives "model.hidden_dim".
+    """
+    for owner in classes:
+        for name, hint in setting_types(owner).items():
+            yield f"{prefix}.{name}"
+            inner = nested_settings(hint)
+            if inner is not None and name != "processor":  # which is linked, not set
+                yield from setting_names([inner], f"{prefix}.{name}")
+
+
+def suggestion(key: str, known: Iterable[str]) -> str:
+    """` Did you mean "..."?` for an unknown setting; empty where no known setting is similar.
+
+    Settings with the same parent come first, then all others by the last part of their name.
+
+    Args:
+        key: the unknown setting.
         known: the names of all settings.
     """
-    text = " ".join(message.split())
-    # From the outermost to the innermost; the parts of a path, or the same path over and over.
-    keys: list[str] = re.findall(r"Parser key [\"']([\w.]+)[\"']", text)
-    where = ""
-    for key in keys:
-        if not f".{where}".endswith(f".{key}"):
-            where = key if key.startswith(f"{where}.") else f"{where}.{key}".strip(".")
-    where = where.replace("init_args.", "")
+    known = [name for name in known if name != key]  # `key` may be a setting of another class
+    parent, _, leaf = key.rpartition(".")
+    if (meant := _OTHER_NAMES.get(leaf)) in known:
+        return f" Did you mean {meant!r}?"
+    for names in ([name for name in known if name.rpartition(".")[0] == parent], known):
+        by_leaf = {name.rpartition(".")[2]: name for name in reversed(names)}
+        if similar := difflib.get_close_matches(leaf, by_leaf, 1, _MIN_SIMILARITY):
+            return f" Did you mean {by_leaf[similar[0]]!r}?"
+    return ""
 
-    if found := _UNKNOWN.search(text):
-        key = next(found[name] for name in "abcde" if found[name])
-        path = ".".join(part for part in (where, found["group"], key) if part).replace("init_args.", "")
-        return f"unknown setting {path!r}.{nearest(path, known)}"
-    if found := re.search(r"Importing '([\w.]+)' is not allowed", text):
-        return f"{where}: class {found[1]!r} is refused; use one of nlp_rnn or pytorch_lightning"
-    if found := re.search(r"class_path '([^']+)': (?:m|No m)odule|dot import path string: (\S+)", text):
+
+def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) -> str:
+    """The parser's message, which lists every type it tried, as one short line.
+
+    Args:
+        message: the parser's message.
+        known: the names of all settings.
+        arguments: what was parsed; the parser names a nested flag only by its first part.
+    """
+    text = " ".join(message.split())
+    keys: list[str] = _KEY.findall(text)
+    where = _path(keys)
+
+    if match := _UNKNOWN.search(text):
+        key = next(match[name] for name in "abcde" if match[name])
+        path = ".".join(part for part in (where, match["group"], key) if part).replace("init_args.", "")
+        return f"unknown setting {path!r}.{suggestion(path, known)}"
+    if match := _NO_VALUE.search(text):
+        return f"{_flag_without_value(match[1], arguments)}: expected a value"
+    if (match := _NOT_NESTED.search(text)) and where in ("model", "data"):
+        if "-" in match[1]:  # as no setting has
+            path = f"{where}.{match[1]}"
+            return f"unknown setting {path!r}.{suggestion(path, known)}"
+        return (
+            f"--{where}.{match[1]}: no {where} is chosen yet; "
+            f"give --config conf/NAME.yaml, or --{where} CLASS before this flag"
+        )
+    if match := _REFUSED_IMPORT.search(text):
+        return f"{where}: class {match[1]!r} is refused; use one of nlp_rnn or pytorch_lightning"
+    if match := _NO_CLASS.search(text):
         models = [row.model for row in ROWS.values()]
         modules = [name for row in ROWS.values() for name in row.data]
         classes = {"model": models, "data": modules}.get(where, [])
         hint = f"; use one of {', '.join(classes)}" if classes else ""
-        return f"{where}: there is no class {found[1] or found[2]!r}{hint}"
-    if found := re.search(r"Import path does not correspond to a subclass of (\w+)", text):
-        return f"{where}: not the name of a {found[1]}"
-    if found := re.search(r"required: (.+)", text):
-        names = ", ".join(name.partition(".")[2] or name for name in found[1].split(", "))
+        return f"{where}: there is no class {match[1] or match[2]!r}{hint}"
+    if match := _WRONG_CLASS.search(text):
+        return f"{where}: not the name of a {match[1]}"
+    if match := _MISSING.search(text):
+        names = ", ".join(name.partition(".")[2] or name for name in match[1].split(", "))
         return f"missing: {names}; give --config conf/NAME.yaml"
-    value = re.search(r"(?:Got value|Given value): (.+?)(?: - Expected a |$)", text)
+    value = _VALUE.search(text)
     if where and value and (expected := _expected(text, nested=len(keys) > 1)):
         return f"{where}: expected {expected}, not {value[1]!r}"
     return text if len(text) < 300 else f"{text[:300]} ..."
 
 
+def _path(keys: Iterable[str]) -> str:
+    """The full name of a setting from the keys that a message names, the outermost first.
+
+    Each key is the next part of the path, or the same path over again.
+    """
+    path = ""
+    for key in keys:
+        if not f".{path}".endswith(f".{key}"):
+            path = key if key.startswith(f"{path}.") else f"{path}.{key}".strip(".")
+    return path.replace("init_args.", "")
+
+
+def _flag_without_value(flag: str, arguments: Sequence[str]) -> str:
+    """The flag, or one nested in it, that is followed by another flag or by nothing."""
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=False):
+        if (argument == flag or argument.startswith(f"{flag}.")) and following.startswith("--"):
+            return argument
+    return flag
+
+
 def _expected(text: str, nested: bool) -> str:
-    types = re.findall(r"Expected an? (?:<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^\]]*)\])", text)
-    if nested:  # the outer type's own alternative to it, which is nothing
+    types = _EXPECTED.findall(text)
+    if nested:  # null is an alternative to the outer setting, not to this one
         types = [(name, choices) for name, choices in types if name != "NoneType"]
     if ("float", "") in types:
         types = [(name, choices) for name, choices in types if name != "int"]
-    said = [
+    alternatives = [
         f"one of {choices}".replace("'", "") if choices else _TYPES.get(name, name) for name, choices in types
     ]
-    return " or ".join(dict.fromkeys(said))
+    return " or ".join(dict.fromkeys(alternatives))

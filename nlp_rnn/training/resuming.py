@@ -1,4 +1,4 @@
-"""Going on with a training run: what was set now wins over what the checkpoint holds, and is said."""
+"""Resuming a run: this run's settings override those in the checkpoint, and the difference is logged."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.pretrained import from_pretrained
 
 log = logging.getLogger(__name__)
 
+# The weights do not depend on these; those that end in a dot are groups.
 _CHANGEABLE = (
     *("dropout", "locked", "weight_dropout", "word_dropout", "label_smoothing", "teacher_forcing"),
     *("decoding.", "optimization."),
@@ -26,15 +28,23 @@ _CHANGEABLE = (
 
 
 def changeable(name: str) -> bool:
-    """Whether a trained model's setting may be another from now on: all that its weights do not depend on."""
+    """Whether a setting of a trained model may change: its weights do not depend on it.
+
+    Args:
+        name: such as `dropout` or `optimization.lr`.
+    """
     return name.startswith(_CHANGEABLE)
 
 
 def check_resume(path: str, config: Any) -> None:
-    """See, before any data loads, that training can go on from a checkpoint.
+    """Check, before any data loads, that training can resume from a checkpoint.
+
+    Args:
+        path: the checkpoint.
+        config: the configuration of the verb fit.
 
     Raises:
-        UsageError: it is no checkpoint to go on from, is of another task or size, or was trained to the end.
+        UsageError: it is not a checkpoint of training, is of another task or size, or was trained to the end.
     """
     if Path(path).is_dir():
         raise UsageError(f"--ckpt_path {path}: training resumes from a .ckpt file, not from a model folder")
@@ -46,53 +56,63 @@ def check_resume(path: str, config: Any) -> None:
         raise UsageError(f"--ckpt_path {path} holds a model for {task.name}, not for {name}")
     changed = dict(differences(task.settings, config.model.init_args.as_dict()))
     if fixed := [line for setting, line in changed.items() if not changeable(setting)]:
-        raise UsageError(f"--ckpt_path {path}: its model cannot become another: {', '.join(fixed)}")
+        raise UsageError(f"--ckpt_path {path}: these settings of its model cannot change: {', '.join(fixed)}")
     if changed:
-        log.warning("going on with other settings than so far: %s", ", ".join(changed.values()))
-    done = torch.load(path, map_location="cpu", weights_only=True).get("epoch", -1) + 1
-    asked = config.trainer.max_epochs
-    if asked is not None and 0 <= asked <= done:
+        log.warning("resuming with changed settings: %s", ", ".join(changed.values()))
+    epochs = torch.load(path, map_location="cpu", weights_only=True).get("epoch", -1) + 1
+    max_epochs = config.trainer.max_epochs
+    if max_epochs is not None and 0 <= max_epochs <= epochs:
         raise UsageError(
-            f"--ckpt_path {path}: trained for {done} epochs already; set trainer.max_epochs higher"
+            f"--ckpt_path {path}: trained for {epochs} epochs already; set trainer.max_epochs higher"
         )
 
 
 def differences(
-    theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = ""
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """(name, `name ours (was theirs)`) of each setting that both have and that differs, nested ones too."""
-    for name, old in theirs.items():
-        new = ours.get(name, old)
-        if is_dataclass(new) and not isinstance(new, type):
-            new = asdict(new)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{prefix}{name}.")
-        elif new != old:
-            yield f"{prefix}{name}", f"{prefix}{name} {new} (was {old})"
+    """The settings that both mappings have and that differ, nested ones included.
+
+    Args:
+        old: settings by name.
+        new: settings by name.
+        prefix: what stands before each name.
+
+    Yields:
+        (name, `name NEW (was OLD)`).
+    """
+    for name, old_value in old.items():
+        new_value = new.get(name, old_value)
+        if is_dataclass(new_value) and not isinstance(new_value, type):
+            new_value = asdict(new_value)
+        if isinstance(old_value, Mapping) and isinstance(new_value, Mapping):
+            yield from differences(old_value, new_value, f"{prefix}{name}.")
+        elif new_value != old_value:
+            yield f"{prefix}{name}", f"{prefix}{name} {new_value} (was {old_value})"
 
 
 class ReapplySettings(Callback):
-    """After a checkpoint is loaded, optimiser and schedule follow this run's settings again.
+    """After a checkpoint is loaded, sets optimizer and schedule by this run's settings again.
 
-    Lightning restores learning rate, weight decay and the schedule's length from the checkpoint, whatever the
-    flags say. Only the optimiser's own state and the place in the schedule are kept here; with schedule
-    plateau also the rate that it has come down to.
+    Lightning restores the learning rate, the weight decay and the length of the schedule from the checkpoint,
+    whatever the flags say. This keeps only the optimizer's state and the position in the schedule; with
+    schedule plateau also the learning rate that was reached.
     """
 
+    @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fresh: Any = pl_module.configure_optimizers()
         groups = trainer.optimizers[0].param_groups
-        for group, asked in zip(groups, fresh["optimizer"].param_groups, strict=True):
+        for group, fresh_group in zip(groups, fresh["optimizer"].param_groups, strict=True):
             kept = ("params", "lr") if trainer.lr_scheduler_configs else ("params",)
-            group.update({name: value for name, value in asked.items() if name not in kept})
+            group.update({name: value for name, value in fresh_group.items() if name not in kept})
         for config in trainer.lr_scheduler_configs:
             scheduler: Any = config.scheduler
             if isinstance(scheduler, ReduceLROnPlateau):
                 continue
-            place = ("optimizer", "last_epoch", "_step_count")
-            asked = vars(fresh["lr_scheduler"]["scheduler"])
-            vars(scheduler).update({name: value for name, value in asked.items() if name not in place})
-            with warnings.catch_warnings(action="ignore"):  # of asking outside of a step
+            position = ("optimizer", "last_epoch", "_step_count")
+            fresh_state = vars(fresh["lr_scheduler"]["scheduler"])
+            vars(scheduler).update({n: value for n, value in fresh_state.items() if n not in position})
+            with warnings.catch_warnings(action="ignore"):  # that it is called outside of `step`
                 rates = scheduler.get_lr()
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate

@@ -1,4 +1,4 @@
-"""The directory that each fit leaves behind."""
+"""The directory that each fit leaves behind: `runs/NAME/1`, `runs/NAME/2`, ..."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nlp_rnn.errors import UsageError
 
 
 def check_name(name: str) -> None:
-    """See that a run's name is the name of one folder.
+    """Check that a run's name is the name of one folder.
 
     Raises:
         UsageError: it is not.
@@ -19,7 +19,14 @@ def check_name(name: str) -> None:
 
 
 def new_run_dir(runs: Path, name: str) -> Path:
-    """Make a fresh directory `runs/name/N`.
+    """Make a new directory, numbered one higher than the highest so far.
+
+    Args:
+        runs: folder of all runs.
+        name: name of the run.
+
+    Returns:
+        The path of the new directory, `runs/name/NUMBER`.
 
     Raises:
         UsageError: it cannot be written.
@@ -42,7 +49,7 @@ def new_run_dir(runs: Path, name: str) -> Path:
 
 
 def point_latest(run_dir: Path) -> None:
-    """Let the link `latest` beside a finished run lead to it."""
+    """Make the link `latest` beside a run directory point to it."""
     link = run_dir.with_name(f".latest.{run_dir.name}")
     link.symlink_to(run_dir.name)
     os.replace(link, run_dir.with_name("latest"))

@@ -111,7 +111,7 @@ def test_abbreviations_are_refused(refusal, flag):
 
 
 def test_a_key_like_no_other_gets_no_suggestion():
-    assert messages.nearest("model.zzzzzz", ["model.lr", "data.corpus.path"]) == ""
+    assert messages.suggestion("model.zzzzzz", ["model.lr", "data.corpus.path"]) == ""
 
 
 def test_a_key_of_another_class_is_not_proposed(refusal):
@@ -384,15 +384,14 @@ def test_ready_made_configurations_are_found_from_anywhere(tmp_path, monkeypatch
     assert configs.check_arguments(["fit", "--config=own.yaml", "-c", TRANSLATION]) == [
         "fit",
         "--config=own.yaml",
-        "-c",
-        str(configs.find_config(TRANSLATION)),
+        f"--config={configs.find_config(TRANSLATION)}",
     ]
 
 
 def test_a_flag_without_its_value(refusal):
     with pytest.raises(UsageError, match="give the path"):
         configs.check_arguments(["fit", "--config"])
-    assert "expected one argument" in refusal("--trainer.max_epochs")
+    assert "--trainer.max_epochs: expected a value" in refusal("--trainer.max_epochs")
 
 
 @pytest.mark.parametrize("verb", ["validate", "test", "predict"])

@@ -367,7 +367,7 @@ def test_the_script(tmp_path, monkeypatch, capsys):
     assert is_quantized(from_pretrained(tmp_path / "small").model)
     for source, place, message in (
         ("small", "smaller", "the weights are int8 already"),
-        ("plain", "small", f"{tmp_path / 'small'} exists: give another place, or remove it first"),
+        ("plain", "small", f"{tmp_path / 'small'} exists: give another folder, or remove it first"),
     ):
         monkeypatch.setattr(sys, "argv", ["quantize", str(tmp_path / source), str(tmp_path / place)])
         with pytest.raises(SystemExit, match="2"):

@@ -1,0 +1,133 @@
+"""The callbacks of a run: what it shows while it goes on, and what it keeps."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
+from typing_extensions import override
+
+from nlp_rnn.training.resuming import ReapplySettings
+
+
+def fit_callbacks(checkpoints: Path, logs: bool, resumes: bool) -> list[Callback]:
+    """The callbacks of every fit, beside the best checkpoint's and early stopping, which are settings.
+
+    Args:
+        checkpoints: folder of the run's checkpoints.
+        logs: whether metrics are logged.
+        resumes: whether training resumes from a checkpoint.
+    """
+    # The last checkpoint has a callback of its own: with `save_last` it would only be written together with
+    # the best one. It is written after each epoch, validated or not, so that no epoch is lost.
+    last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=True)
+    return [
+        last,
+        *([LearningRateMonitor()] if logs else []),
+        *([ReapplySettings()] if resumes else []),
+    ]
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's progress bar, erased when it is complete."""
+
+    @override
+    def init_train_tqdm(self) -> Tqdm:
+        return _erased(super().init_train_tqdm())
+
+    @override
+    def init_validation_tqdm(self) -> Tqdm:
+        return _erased(super().init_validation_tqdm())
+
+    @override
+    def init_test_tqdm(self) -> Tqdm:
+        return _erased(super().init_test_tqdm())
+
+    @override
+    def init_predict_tqdm(self) -> Tqdm:
+        return _erased(super().init_predict_tqdm())
+
+
+def _erased(bar: Tqdm) -> Tqdm:
+    bar.leave = False
+    return bar
+
+
+class EpochLines(Callback):
+    """Prints one line per training epoch on standard error, where there is no progress bar.
+
+    For example `epoch 2/10: train loss 0.4312, val loss 0.3817, accuracy 0.8250, lr 0.002, 3.1 s`. Only the
+    first process prints.
+    """
+
+    def __init__(self) -> None:
+        self._start = 0.0
+        self._validated = False
+        self._unfinished = ""
+        """The line of the epoch that has just ended, up to its metrics."""
+        self._ending = ""
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._print(trainer)
+        self._start = time.perf_counter()
+        self._validated = False
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._validated = not trainer.sanity_checking
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # The metrics of the whole epoch are logged after this hook, so the line is printed later.
+        of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._unfinished = f"epoch {trainer.current_epoch + 1}{of}:"
+        self._ending = f"lr {rate:.3g}, {time.perf_counter() - self._start:.1f} s"
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._print(trainer)
+
+    def _print(self, trainer: pl.Trainer) -> None:
+        if self._unfinished and trainer.is_global_zero:
+            metrics = describe_metrics(trainer.callback_metrics, self._validated)
+            print(self._unfinished, ", ".join([*metrics, self._ending]), file=sys.stderr, flush=True)
+        self._unfinished = ""
+
+
+def describe_metrics(metrics: Mapping[str, Any], validated: bool = True) -> list[str]:
+    """`train loss 0.43`, `val loss 0.38`, `accuracy 0.83`, ...: all but the metrics of single classes.
+
+    Args:
+        metrics: the values that Lightning logged, by name.
+        validated: whether the validation metrics are of this epoch.
+    """
+    shown = []
+    if "train/loss_epoch" in metrics:
+        shown.append(f"train loss {float(metrics['train/loss_epoch']):.4f}")
+    if validated:
+        for name, value in metrics.items():
+            stage, _, metric = name.partition("/")
+            if stage == "val" and not metric.startswith("f1_"):
+                shown.append(f"{'val loss' if metric == 'loss' else metric} {float(value):.4f}")
+    return shown
+
+
+def progress_callback(enabled: bool | None, callbacks: Any) -> Callback | None:
+    """The progress bar or the lines that a run shows; None where the user has chosen a bar.
+
+    Args:
+        enabled: the user's `trainer.enable_progress_bar`; None leaves it to the terminal.
+        callbacks: the user's own callbacks.
+    """
+    chosen = callbacks if isinstance(callbacks, list) else [callbacks]
+    if any(isinstance(callback, pl.callbacks.ProgressBar) for callback in chosen):
+        return None
+    return ProgressBar() if (sys.stderr.isatty() if enabled is None else enabled) else EpochLines()
