@@ -20,7 +20,7 @@ from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.settings import Column, MaxLength
+from nlp_rnn.settings import Columns, MaxLength
 
 
 @dataclass
@@ -130,8 +130,8 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
     def __init__(
         self,
         corpus: Corpus = Corpus("digits"),
-        features: Column | Sequence[str] = ("features", "pixels", "vector"),
-        caption: Column | Sequence[str] = ("caption", "text"),
+        features: Columns = ("features", "pixels", "vector"),
+        caption: Columns = ("caption", "text"),
         vocabulary: VocabularySettings = VocabularySettings(),
         batching: Batching = Batching(size=64),
         max_length: MaxLength = 100,
