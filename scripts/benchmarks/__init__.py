@@ -1,7 +1,11 @@
 """The parts of `scripts/benchmark.py`.
 
-`arena.py` starts the contestants and lets them run in turns, `worker.py` is a contestant's end of the
-conversation, `report.py` makes table and JSON of what they measured. Each command has a file of its own name
-(`tokenize` is `tokenization.py`). Ours is built in `ours.py`; what it is compared with is in `tutorial.py`,
-`limit.py` and `peers.py`.
+Every contestant runs in a process of its own. `interleaving.py` starts the processes and lets them run in
+turns; `worker.py` is the contestant's side of that conversation; `report.py` turns the measurements into a
+table and a JSON document. `commands.py` says who takes part in each command.
+
+Contestants of this package: `training.py`, `inference.py`, `tokenization.py`, `synthetic.py`, `startup.py`,
+built from the settings in `recipes.py`. What they are compared with: a typical tutorial (`tutorial.py`,
+`tutorial_contestants.py`), the limit of the hardware (`hardware_limit.py`, `flops.py`) and other toolkits
+(`baselines.py`, `peers.py`, `peer_*.py`).
 """

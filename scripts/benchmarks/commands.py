@@ -1,260 +1,303 @@
-"""Who competes in each command, and what their figures are compared with."""
+"""The commands of `scripts/benchmark.py`: who takes part, and what the results are compared with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import scaling as picture_of
-from benchmarks import startup as starts
-from benchmarks.arena import Contestant, Result, alone, compete, own
-from benchmarks.given import Given
-from benchmarks.report import Report, rows_of
+from benchmarks import startup as startup_commands
+from benchmarks.interleaving import Contestant, Result, make_contestant, run_in_turns, run_unmeasured
+from benchmarks.options import Options
+from benchmarks.report import Report, result_rows
+from benchmarks.scaling import fit_exponent
 
 _TUTORIAL = "tutorial loop"
-_WRONG = "tutorial loop, padded and wrong at the ends"
+_NOT_PACKED = "tutorial loop, not packed"
+_NOT_PACKED_NOTE = "not packed: the layers read the padding too, so results for short texts are wrong"
 
 
-def train(given: Given) -> Report:
-    """Training steps: the tutorial loop, ours, peers, and the limit."""
-    facts = alone(own("corpus", "train:prepare", given), given)
-    flops, shapes = facts["flops_a_row"], facts["average_batch"]
-    contestants = [own(_TUTORIAL, "loops:tutorial_loop", given)]
-    if given.task == "sentiment":
-        contestants.append(own(_WRONG, "loops:tutorial_loop", given, packed=False))
-    contestants += [own(f"nlp_rnn {kind}", "train:ours", given, precision=kind) for kind in given.precisions]
-    if given.task == "translation":
-        contestants += [
-            own(
-                f"nlp_rnn {kind}, teacher forcing 0.5",
-                "train:ours",
-                given,
-                precision=kind,
-                teacher_forcing=0.5,
-            )
-            for kind in given.precisions
-        ]
-    limits = []
-    for kind in ("fp32", "bf16"):
-        limits += [
-            own(f"limit: square products {kind}", "limit:square", given, precision=kind, flops=flops),
-            own(f"limit: bare products {kind}", "limit:products", given, precision=kind),
-            own(f"limit: bare nn.LSTM {kind}", "limit:lstm", given, precision=kind, shapes=shapes),
-        ]
-    with TemporaryDirectory() as folder:
-        rivals, missing = _peers(given, folder)
-        results = compete([*contestants, *rivals, *limits], given)
-    best = max(row["rate"] for row in rows_of(results, None) if row["name"].startswith("limit: square"))
-    unit = results[0].measurements[0]["unit"]
+def train(options: Options) -> Report:
+    """Measure training steps of the tutorial, nlp_rnn and peers, and the machine's limit."""
+    facts = _corpus_facts(options)
+    contestants = [make_contestant(_TUTORIAL, "tutorial_contestants:train", options)]
     notes = [
-        f"{unit}: of the corpus's average length, {facts['tokens_a_row']:.1f} tokens without marks",
-        f"limit: {flops / 1e9:.3f} GFLOP each, at the rate of the faster square product",
+        f"one of the unit is a row of average length, {facts['tokens_a_row']:.1f} tokens without BOS and EOS",
+        f"limit: {facts['flops_a_row'] / 1e9:.3f} GFLOP per row, at the rate of the faster square product",
     ]
-    title = f"training, {given.task}, {given.data}, batch {given.batch_size}, {given.device}"
-    return Report(title, rows_of(results, _TUTORIAL, best, facts["tokens_a_row"]), facts, [*notes, *missing])
+    if options.task == "sentiment":
+        contestants.append(
+            make_contestant(_NOT_PACKED, "tutorial_contestants:train", options, {"packed": False})
+        )
+        notes.append(_NOT_PACKED_NOTE)
+    for precision in options.precisions:
+        contestants.append(_trainer(f"nlp_rnn {precision}", options, {"precision": precision}))
+    if options.task == "translation":
+        for precision in options.precisions:
+            name = f"nlp_rnn {precision}, teacher forcing 0.5"
+            contestants.append(_trainer(name, options, {"precision": precision, "teacher_forcing": 0.5}))
+    with TemporaryDirectory() as folder:
+        peers, missing = _peers(options, folder)
+        results = run_in_turns([*contestants, *peers, *_limits(options, facts)], options)
+    limit_rows = [row for row in result_rows(results, None) if row["name"].startswith("limit: square")]
+    limit = max(row["rate"] for row in limit_rows)
+    rows = result_rows(results, _TUTORIAL, limit, facts["tokens_a_row"])
+    title = f"training, {options.task}, {options.data}, batch {options.batch_size}, {options.device}"
+    return Report(title, rows, facts, [*notes, *missing])
 
 
-def cells(given: Given) -> Report:
-    """Training steps of the same model with each cell of the table."""
+def _trainer(name: str, options: Options, arguments: dict[str, Any]) -> Contestant:
+    return make_contestant(name, "training:train", options, arguments)
+
+
+def _limits(options: Options, facts: dict[str, Any]) -> Iterator[Contestant]:
+    for precision in ("fp32", "bf16"):
+        for name, function, argument in (
+            ("square products", "square_products", {"flops": facts["flops_a_row"]}),
+            ("products of the step", "training_step_products", {}),
+            ("bare nn.LSTM", "bare_lstm", {"shapes": facts["average_batch"]}),
+        ):
+            arguments = {"precision": precision, **argument}
+            yield make_contestant(
+                f"limit: {name} {precision}", f"hardware_limit:{function}", options, arguments
+            )
+
+
+def cells(options: Options) -> Report:
+    """Measure training steps of the same model with each recurrent cell."""
     from nlp_rnn.models.layers.cells import CELLS
 
-    facts = alone(own("corpus", "train:prepare", given), given)
+    facts = _corpus_facts(options)
     contestants = [
-        own(f"{cell} {kind}", "train:ours", given, precision=kind, cell=cell)
-        for kind in given.precisions
+        _trainer(f"{cell} {precision}", options, {"precision": precision, "cell": cell})
+        for precision in options.precisions
         for cell in CELLS
     ]
-    rows = rows_of(compete(contestants, given), f"lstm {given.precisions[0]}", None, facts["tokens_a_row"])
-    title = f"training with each cell, {given.task}, {given.data}, batch {given.batch_size}, {given.device}"
+    results = run_in_turns(contestants, options)
+    rows = result_rows(results, f"lstm {options.precisions[0]}", None, facts["tokens_a_row"])
+    title = (
+        f"training with each cell, {options.task}, {options.data}, batch {options.batch_size}, "
+        f"{options.device}"
+    )
     return Report(title, rows, facts)
 
 
-def decode(given: Given) -> Report:
-    """Translating the test split, one sentence at a time and in bulk, greedy and with a beam of 5."""
-    one = "tutorial loop, greedy, one at a time"
+def decode(options: Options) -> Report:
+    """Measure translating the test split: one sentence at a time and in bulk, greedy and with a beam of 5."""
+    baseline = "tutorial loop, greedy, one at a time"
     with TemporaryDirectory() as folder:
-        facts, model = _model(given, folder)
-        contestants = [own(one, "answering:tutorial_translation", given, model=model)]
-        for name, weights, kind in _ours(given, model):
-            options: dict[str, Any] = {"model": weights, "precision": kind}
-            contestants += [
-                own(f"{name}, greedy, one at a time", "answering:ours", given, beam=1, bulk=False, **options),
-                own(f"{name}, greedy", "answering:ours", given, beam=1, **options),
-                own(f"{name}, beam 5, one at a time", "answering:ours", given, beam=5, bulk=False, **options),
-                own(f"{name}, beam 5", "answering:ours", given, beam=5, **options),
-            ]
-        rivals, missing = _peers(given, folder)
-        results = compete([*contestants, *rivals], given)
-    notes = [f"model: {given.model or 'trained for a moment'}; peers train for a moment, too", *missing]
-    return Report(f"translating, {given.data}, {given.device}", rows_of(results, one), facts, notes)
+        facts, model = _model(options, folder)
+        contestants = [make_contestant(baseline, "tutorial_contestants:translate", options, {"model": model})]
+        for name, arguments in _own_models(options, model):
+            for variant, decoding in (
+                ("greedy, one at a time", {"beam": 1, "bulk": False}),
+                ("greedy", {"beam": 1}),
+                ("beam 5, one at a time", {"beam": 5, "bulk": False}),
+                ("beam 5", {"beam": 5}),
+            ):
+                contestants.append(
+                    make_contestant(
+                        f"{name}, {variant}", "inference:run_pipeline", options, {**arguments, **decoding}
+                    )
+                )
+        peers, missing = _peers(options, folder)
+        results = run_in_turns([*contestants, *peers], options)
+    notes = [f"model: {options.model or 'trained for 300 steps'}; peers are trained for 100 steps", *missing]
+    title = f"translating, {options.data}, {options.device}"
+    return Report(title, result_rows(results, baseline), facts, notes)
 
 
-def tag(given: Given) -> Report:
-    """Tagging the test split in bulk."""
-    return _forward(given, "tagging")
+def tag(options: Options) -> Report:
+    """Measure tagging the test split in bulk."""
+    return _tag_or_classify(options, "tagging")
 
 
-def classify(given: Given) -> Report:
-    """Classifying texts of the test split in bulk."""
-    return _forward(given, "classifying")
+def classify(options: Options) -> Report:
+    """Measure classifying the texts of the test split in bulk."""
+    return _tag_or_classify(options, "classifying")
 
 
-def stream(given: Given) -> Report:
-    """A text that comes a word at a time, classified after each."""
-    anew = "all of the text anew"
+def _tag_or_classify(options: Options, title: str) -> Report:
     with TemporaryDirectory() as folder:
-        facts, model = _model(given, folder)
-        contestants = [own(anew, "answering:word_by_word", given, model=model, anew=True)]
-        for name, weights, kind in _ours(given, model):
-            contestants.append(own(name, "answering:word_by_word", given, model=weights, precision=kind))
-        results = compete(contestants, given)
-    return Report(f"after each word, {given.data}, {given.device}", rows_of(results, anew), facts)
-
-
-def _forward(given: Given, title: str) -> Report:
-    with TemporaryDirectory() as folder:
-        facts, model = _model(given, folder)
+        facts, model = _model(options, folder)
         contestants = [
-            own(name, "answering:tutorial_forward", given, model=model, packed=packed)
-            for name, packed in ((_TUTORIAL, True), (_WRONG, False))
+            make_contestant(
+                name, "tutorial_contestants:tag_or_classify", options, {"model": model, "packed": packed}
+            )
+            for name, packed in ((_TUTORIAL, True), (_NOT_PACKED, False))
         ]
-        for name, weights, kind in _ours(given, model):
-            contestants.append(own(name, "answering:ours", given, model=weights, precision=kind))
-        rivals, missing = _peers(given, folder) if given.command == "tag" else ([], [])
-        results = compete([*contestants, *rivals], given)
-    return Report(f"{title}, {given.data}, {given.device}", rows_of(results, _TUTORIAL), facts, missing)
+        for name, arguments in _own_models(options, model):
+            contestants.append(make_contestant(name, "inference:run_pipeline", options, arguments))
+        peers, missing = _peers(options, folder)
+        results = run_in_turns([*contestants, *peers], options)
+    rows = result_rows(results, _TUTORIAL)
+    return Report(f"{title}, {options.data}, {options.device}", rows, facts, [_NOT_PACKED_NOTE, *missing])
 
 
-def tokenize(given: Given) -> Report:
-    """The train split's text to ids."""
-    facts = alone(own("corpus", "train:prepare", given), given)
-    names = {"split": "split and dictionary", "library": "tokenizers library", "ours": "nlp_rnn"}
-    results = compete(
-        [own(name, "tokenization:encode", given, how=how) for how, name in names.items()], given
-    )
-    return Report(f"tokenizing, {given.task}, {given.data}", rows_of(results, names["split"]), facts)
+def stream(options: Options) -> Report:
+    """Measure the classification of a text after each of its words."""
+    baseline = "whole text again"
+    with TemporaryDirectory() as folder:
+        facts, model = _model(options, folder)
+        contestants = [
+            make_contestant(baseline, "inference:run_stream", options, {"model": model, "recompute": True})
+        ]
+        for name, arguments in _own_models(options, model):
+            contestants.append(make_contestant(name, "inference:run_stream", options, arguments))
+        results = run_in_turns(contestants, options)
+    title = f"classifying after each word, {options.data}, {options.device}"
+    return Report(title, result_rows(results, baseline), facts)
 
 
-def startup(given: Given) -> Report:
-    """Cold commands, to their end."""
+def tokenize(options: Options) -> Report:
+    """Measure turning the text of the train split into ids."""
+    facts = _corpus_facts(options)
+    methods = {"split": "split and dictionary", "library": "tokenizers library", "processor": "nlp_rnn"}
+    contestants = [
+        make_contestant(name, "tokenization:encode", options, {"method": method})
+        for method, name in methods.items()
+    ]
+    rows = result_rows(run_in_turns(contestants, options), methods["split"])
+    return Report(f"tokenizing, {options.task}, {options.data}", rows, facts)
+
+
+def startup(options: Options) -> Report:
+    """Measure commands from a new process to its end."""
     rows = [
         {
             "name": result.name,
-            "seconds": median(one["seconds"] for one in result.measurements),
+            "seconds": median(measurement["seconds"] for measurement in result.measurements),
             "first_seconds": result.first_step_s,
             "facts": result.facts,
             "measurements": result.measurements,
         }
-        for result in starts.update_metrics(given)
+        for result in startup_commands.measure(options)
     ]
-    return Report(f"starting, {given.task}, {given.data}", rows)
+    return Report(f"startup, {options.task}, {options.data}", rows)
 
 
-def memory(given: Given) -> Report:
-    """Most memory held in training, its heaviest batches first; and by the loss over many target words."""
-    alone(own("corpus", "train:prepare", given), given)
-    contestants = [own(_TUTORIAL, "loops:tutorial_loop", given, heaviest_first=True)]
-    for kind in given.precisions:
-        contestants.append(own(f"nlp_rnn {kind}", "train:ours", given, precision=kind, heaviest_first=True))
-    rows = _memory_rows(compete(contestants, given), _TUTORIAL)
-    length, size, words = (4, 2, 200) if given.quick else (20, given.batch_size, 50_000)
-    plain = f"plain loss, {words:,} target words, {size} x {length + 1}"
+def memory(options: Options) -> Report:
+    """Measure peak memory: of training on the heaviest batches, and of the loss with many target words."""
+    _corpus_facts(options)
+    contestants = [
+        make_contestant(_TUTORIAL, "tutorial_contestants:train", options, {"heaviest_first": True})
+    ]
+    for precision in options.precisions:
+        arguments = {"precision": precision, "heaviest_first": True}
+        contestants.append(_trainer(f"nlp_rnn {precision}", options, arguments))
+    rows = _memory_rows(run_in_turns(contestants, options), _TUTORIAL)
+    length, batch_size, vocabulary_size = (4, 2, 200) if options.quick else (20, options.batch_size, 50_000)
+    sizes = {"length": length, "batch_size": batch_size, "vocabulary_size": vocabulary_size}
+    suffix = f"loss, {vocabulary_size:,} target words, {batch_size} x {length + 1}"
     losses = [
-        own(name, "synthetic:loss", given, how=how, length=length, size=size, words=words)
-        for name, how in ((plain, "plain"), (plain.replace("plain", "nlp_rnn"), "ours"))
+        make_contestant(f"{name} {suffix}", "synthetic:compute_loss", options, {"method": method, **sizes})
+        for name, method in (("plain", "plain"), ("nlp_rnn", "task"))
     ]
-    rows += _memory_rows(compete(losses, given), plain)
-    notes = [
-        "ratio: of peak memory; added: what the peak holds above the model, its gradients and the program"
-    ]
-    return Report(f"memory, {given.task}, {given.data}, {given.device}", rows, {}, notes)
+    rows += _memory_rows(run_in_turns(losses, options), f"plain {suffix}")
+    notes = ["ratio: of peak memory; added: peak memory minus program, model and gradients"]
+    return Report(f"memory, {options.task}, {options.data}, {options.device}", rows, {}, notes)
 
 
 def _memory_rows(results: list[Result], baseline: str) -> list[dict[str, Any]]:
-    on_card = all("peak_device_mib" in result.peak for result in results)
-    which = "peak_device_mib" if on_card else "peak_mib"
-    reference = next(result.peak[which] for result in results if result.name == baseline)
-    rows = rows_of(results, None)
+    """Make rows whose ratios are of peak memory, on the GPU where it is used."""
+    on_device = all("peak_device_mib" in result.peak for result in results)
+    key = "peak_device_mib" if on_device else "peak_mib"
+    baseline_peak = next(result.peak[key] for result in results if result.name == baseline)
+    rows = result_rows(results, None)
     for row in rows:
-        for name in ("rate", "tokens_per_s", "padding"):  # of the heaviest batches: no measure of speed
+        for name in ("rate", "tokens_per_s", "padding"):  # those of the heaviest batches are not typical
             row.pop(name, None)
-        row["ratio"] = row[which] / reference
+        row["ratio"] = row[key] / baseline_peak
         if "base_mib" in row["facts"]:
             row["added_mib"] = row["peak_mib"] - row["facts"]["base_mib"]
     return rows
 
 
-def scaling(given: Given) -> Report:
-    """The same run on 1, 2, 4 and 8 parts of the data, and on sentences of 16 to 512 tokens."""
-    whole = given.max_examples or 4000
-    alone(own("corpus", "train:prepare", replace(given, max_examples=whole)), given)
-    once = replace(given, seconds=0.0)
-    kind = given.precisions[-1]
-    sizes = [whole // part for part in (8, 4, 2, 1)]
-    parts = [
-        own(f"{size} rows", "train:ours", once, precision=kind, epochs=True, max_examples=size)
+def scaling(options: Options) -> Report:
+    """Measure training on 1/8, 1/4, 1/2 and all of the data, and on sentences of 16 to 512 tokens."""
+    num_rows = options.max_examples or 4000
+    _corpus_facts(replace(options, max_examples=num_rows))
+    one_epoch = replace(options, seconds=0.0)
+    precision = options.precisions[-1]
+    sizes = [num_rows // divisor for divisor in (8, 4, 2, 1)]
+    subsets = [
+        _trainer(f"{size} rows", one_epoch, {"precision": precision, "epochs": True, "max_examples": size})
         for size in sizes
     ]
-    rows = _scaling_rows(compete(parts, once), "data", sizes)
-    lengths = [8, 16] if given.quick else [16, 32, 64, 128, 256, 512]
-    size, words = (2, 200) if given.quick else (16, 8000)
+    rows = _scaling_rows(run_in_turns(subsets, one_epoch), "data", sizes)
+    lengths = [8, 16] if options.quick else [16, 32, 64, 128, 256, 512]
+    batch_size, vocabulary_size = (2, 200) if options.quick else (16, 8000)
     steps = [
-        own(f"{length} tokens", "synthetic:steps", given, length=length, size=size, words=words)
+        make_contestant(
+            f"{length} tokens",
+            "synthetic:train",
+            options,
+            {"length": length, "batch_size": batch_size, "vocabulary_size": vocabulary_size},
+        )
         for length in lengths
     ]
-    rows += _scaling_rows(compete(steps, given), "length", lengths)
-    notes = [
-        f"{what}: cost grows with the power {picture_of.exponent(points):.2f} of {by}"
-        for what, by in (("data", "the rows"), ("length", "the length"))
-        for points in [[(row["size"], row["seconds"]) for row in rows if row["kind"] == what]]
-    ]
-    notes.append(f"seconds: of an epoch; of a step with {size} pairs, so many tokens on both sides")
-    return Report(f"scaling, {given.data}, {given.device}", rows, {}, notes)
+    rows += _scaling_rows(run_in_turns(steps, options), "length", lengths)
+    notes = []
+    for kind, variable in (("data", "number of rows"), ("length", "length")):
+        points = [(row["size"], row["seconds"]) for row in rows if row["kind"] == kind]
+        notes.append(f"{kind}: time grows with the power {fit_exponent(points):.2f} of the {variable}")
+    notes.append(
+        f"seconds: rows, per epoch; tokens, per step of {batch_size} pairs with as many tokens on both sides"
+    )
+    return Report(f"scaling, {options.data}, {options.device}", rows, {}, notes)
 
 
 def _scaling_rows(results: list[Result], kind: str, sizes: list[int]) -> list[dict[str, Any]]:
-    """With `seconds`: an epoch, or a step of the same number of sentences."""
-    rows = rows_of(results, None)
+    """Make rows with `kind`, `size`, and `seconds` per epoch or step."""
+    rows = result_rows(results, None)
     for row, size, result in zip(rows, sizes, results, strict=True):
-        turn = result.turn
         row |= {"kind": kind, "size": size}
         del row["rate"]
-        row["seconds"] = median(one["seconds"] / turn for one in result.measurements)
+        row["seconds"] = median(measurement["seconds"] / result.turn for measurement in result.measurements)
     return rows
 
 
-def profile(given: Given, file: Path) -> None:
-    """Write a trace of five of our steps (or sentences, or passes)."""
-    kind = given.precisions[-1]
+def profile(options: Options, file: Path) -> None:
+    """Write a trace of nlp_rnn: of five training steps, or of one pass over the test split."""
+    arguments = {"precision": options.precisions[-1], "profile": str(file)}
     with TemporaryDirectory() as folder:
-        if given.command == "train":
-            contestant = own("profile", "train:ours", given, precision=kind, profile=str(file))
-        else:
-            model = _model(given, folder)[1]
-            contestant = own(
-                "profile", "answering:ours", given, model=model, precision=kind, profile=str(file)
-            )
-        alone(contestant, given, turns=[2, 5] if given.command == "train" else [1])
+        if options.command == "train":
+            run_unmeasured(_trainer("profile", options, arguments), options, turns=[2, 5])
+            return
+        arguments["model"] = _model(options, folder)[1]
+        contestant = make_contestant("profile", "inference:run_pipeline", options, arguments)
+        run_unmeasured(contestant, options, turns=[1])
 
 
-def _model(given: Given, folder: str) -> tuple[dict[str, Any], str]:
-    """What is known of corpus and model, and the model's folder."""
-    facts = alone(own("corpus and model", "answering:prepare", given, folder=folder), given)
-    return facts, given.model or facts["model"]
+def _corpus_facts(options: Options) -> dict[str, Any]:
+    """Fill the cache with the corpus; return what is known about training on it."""
+    return run_unmeasured(make_contestant("corpus", "training:prepare", options), options)
 
 
-def _ours(given: Given, model: str) -> list[tuple[str, str, str]]:
-    """Name, folder and precision of each of ours."""
-    found = [(f"nlp_rnn {kind}", model, kind) for kind in given.precisions]
-    return [*found, ("nlp_rnn int8", given.model_int8, "fp32")] if given.model_int8 else found
+def _model(options: Options, folder: str) -> tuple[dict[str, Any], str]:
+    """Return what is known about corpus and model, and the folder of the model."""
+    contestant = make_contestant("corpus and model", "inference:prepare", options, {"folder": folder})
+    facts = run_unmeasured(contestant, options)
+    return facts, options.model or facts["model"]
 
 
-def _peers(given: Given, folder: str) -> tuple[list[Contestant], list[str]]:
-    """The peers that are installed, and a line for each that is not."""
-    if given.quick or given.task == "sentiment":
+def _own_models(options: Options, model: str) -> list[tuple[str, dict[str, Any]]]:
+    """List name and arguments of each way to run nlp_rnn's model."""
+    variants: list[tuple[str, dict[str, Any]]] = [
+        (f"nlp_rnn {precision}", {"model": model, "precision": precision}) for precision in options.precisions
+    ]
+    if options.model_int8:
+        variants.append(("nlp_rnn int8", {"model": options.model_int8, "precision": "fp32"}))
+    return variants
+
+
+def _peers(options: Options, folder: str) -> tuple[list[Contestant], list[str]]:
+    """Return the installed peers as contestants, and one line for each other peer."""
+    if options.quick or options.task == "sentiment":
         return [], []
-    facts = alone(own("peers", "rivals:find", given, folder=folder), given)
+    contestant = make_contestant("peers", "baselines:prepare", options, {"folder": folder})
+    facts = run_unmeasured(contestant, options)
     return [Contestant(name, command) for name, command in facts["commands"].items()], facts["missing"]

@@ -1,4 +1,4 @@
-"""`nlp-rnn` with the same arguments, ended hard at the end of its first training step."""
+"""Run `nlp-rnn` with the same arguments, and end the process at the end of the first training step."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Any
 
 
 def main() -> None:
+    """Run the command line until the first training step has ended."""
     from nlp_rnn.cli.console import quiet
 
-    quiet()  # before anything is imported, as in the command line
+    quiet()  # before other imports, as on the command line
     from nlp_rnn.cli import main as cli
-    from nlp_rnn.tasks import Task
+    from nlp_rnn.tasks.base import Task
 
-    def leave(self: Task, *_: Any) -> None:
+    def exit_process(self: Task, *_: Any) -> None:
         os._exit(0)
 
-    Task.on_train_batch_end = leave  # type: ignore[assignment, method-assign]
+    Task.on_train_batch_end = exit_process  # type: ignore[assignment, method-assign]
     cli.main(sys.argv[1:])
-    sys.exit("no step was made")
+    sys.exit("no training step was run")
 
 
 if __name__ == "__main__":
-    # Started by its path, it would find this folder's modules under bare names.
+    # Python puts this folder first on the path, where modules have names like those of libraries.
     sys.path[0] = os.path.dirname(sys.path[0])
     main()

@@ -1,6 +1,9 @@
-"""fairseq's LSTM of the printout's shape without attention (it feeds the last output back in all the same),
-stepped by its own Trainer over its own length-grouped batches; translations as `fairseq-interactive` makes
-them. fairseq 0.12 runs on Python up to 3.10."""
+"""fairseq's LSTM with the sizes of nlp_rnn's translation model, without attention.
+
+Its decoder still feeds its last output back as an input. The step is that of fairseq's Trainer on its own
+batches of similar length; translation runs as in `fairseq-interactive`. fairseq 0.12 needs Python 3.10 or
+older.
+"""
 
 import itertools
 import tempfile
@@ -21,11 +24,13 @@ LANGUAGES = ["--source-lang", "source", "--target-lang", "target"]
 
 
 def flags(settings: dict[str, Any]) -> list[str]:
+    """Turn settings into command-line flags."""
     return [text for name, value in settings.items() for text in (f"--{name}", str(value))]
 
 
-def binarised(data: Path, folder: Path) -> None:
-    for side in ("source", "target"):  # it wants counts
+def binarize(data: Path, folder: Path) -> None:
+    """Convert the corpus into fairseq's binary files."""
+    for side in ("source", "target"):  # its dictionaries need counts
         words = (data / f"vocabulary.{side}").read_text(encoding="utf-8").split()
         (folder / side).write_text("".join(f"{word} 9\n" for word in words), encoding="utf-8")
     settings = {"trainpref": data / "train", "srcdict": folder / "source", "tgtdict": folder / "target"}
@@ -33,28 +38,30 @@ def binarised(data: Path, folder: Path) -> None:
     preprocess.main(parser.parse_args([*LANGUAGES, *flags({**settings, "destdir": folder})]))
 
 
-def configuration(folder: Path, batch: int) -> Any:
+def configuration(folder: Path, batch_size: int) -> Any:
+    """Make fairseq's configuration of a training run."""
     size = peer_worker.TRANSLATION
-    half = {"embed-dim": size["embedding"], "hidden-size": size["hidden"], "layers": size["layers"]}
+    shared = {"embed-dim": size["embedding"], "hidden-size": size["hidden"], "layers": size["layers"]}
     settings = {
         "arch": "lstm", "dropout": size["dropout"], "decoder-attention": "0",
         "decoder-out-embed-dim": size["hidden"],
-        **{f"{side}-{name}": value for side in ("encoder", "decoder") for name, value in half.items()},
-        "optimizer": "adam", "lr": 1e-3, "clip-norm": 1.0, "criterion": "cross_entropy", "batch-size": batch,
-        "num-workers": 0, "save-dir": folder,
+        **{f"{side}-{name}": value for side in ("encoder", "decoder") for name, value in shared.items()},
+        "optimizer": "adam", "lr": 1e-3, "clip-norm": 1.0, "criterion": "cross_entropy",
+        "batch-size": batch_size, "num-workers": 0, "save-dir": folder,
     }  # fmt: skip
     parser = options.get_training_parser()
-    arguments = options.parse_args_and_arch(parser, [str(folder), "--cpu", *LANGUAGES, *flags(settings)])
-    return convert_namespace_to_omegaconf(arguments)
+    namespace = options.parse_args_and_arch(parser, [str(folder), "--cpu", *LANGUAGES, *flags(settings)])
+    return convert_namespace_to_omegaconf(namespace)
 
 
 def main() -> None:
-    given = peer_worker.arguments()
+    """Prepare the model and serve turns."""
+    arguments = peer_worker.parse_arguments()
     torch.manual_seed(0)
-    size = peer_worker.TRANSLATION["batch"] if given.job == "decode" else given.batch
+    size = peer_worker.TRANSLATION["batch"] if arguments.job == "decode" else arguments.batch
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        binarised(given.data, folder)
+        binarize(arguments.data, folder)
         settings = configuration(folder, size)
         task = tasks.setup_task(settings.task)
         model = task.build_model(settings.model)
@@ -74,29 +81,31 @@ def main() -> None:
                 for batch in itertools.islice(batches, count):
                     trainer.train_step([batch])
                     pairs += batch["nsentences"]
-                    # Both counts hold the ends.
+                    # Both counts include EOS.
                     words = int(batch["net_input"]["src_lengths"].sum()) + batch["ntokens"]
                     tokens += words - 2 * batch["nsentences"]
             return pairs, tokens
 
-        if given.job == "train":
+        if arguments.job == "train":
             train_steps(2)
             peer_worker.serve(fairseq.__version__, "pairs", train_steps)
             return
-        train_steps(given.steps)
+        train_steps(arguments.steps)
     model.eval()
     model.prepare_for_inference_(settings)
-    settings.generation.beam = given.beam
+    settings.generation.beam = arguments.beam
     settings.generation.max_len_b = 50
     generator = task.build_generator([model], settings.generation)
-    test = peer_worker.repeated((given.data / "test.source").read_text(encoding="utf-8").splitlines())
+    test = peer_worker.repeat_forever(
+        (arguments.data / "test.source").read_text(encoding="utf-8").splitlines()
+    )
 
     def decode(count: int) -> tuple[int, int]:
         lines = itertools.islice(test, count)
         ids = [task.source_dictionary.encode_line(line, add_if_not_exist=False).long() for line in lines]
         rows = task.build_dataset_for_inference(ids, [len(row) for row in ids])
-        # Its own cache of batches would keep every data set.
-        loader = task.get_batch_iterator(rows, max_sentences=given.batch, disable_iterator_cache=True)
+        # Its cache of batches would keep every dataset in memory.
+        loader = task.get_batch_iterator(rows, max_sentences=arguments.batch, disable_iterator_cache=True)
         sentences = tokens = 0
         for batch in loader.next_epoch_itr(shuffle=False):
             for best, *_ in task.inference_step(generator, [model], batch):
@@ -104,7 +113,7 @@ def main() -> None:
                 sentences += 1
         return sentences, tokens
 
-    decode(min(given.batch, 32))
+    decode(min(arguments.batch, 32))
     peer_worker.serve(fairseq.__version__, "sentences", decode)
 
 

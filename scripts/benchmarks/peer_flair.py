@@ -1,5 +1,8 @@
-"""Flair's `SequenceTagger` from scratch: word and letter embeddings, a BiLSTM, softmax instead of its
-default CRF. The step is that of `ModelTrainer.train_custom` without its logging."""
+"""Flair's `SequenceTagger`, trained from scratch.
+
+Word and character embeddings, a BiLSTM, and softmax instead of its default CRF. The step is that of
+`ModelTrainer.train_custom` without its logging.
+"""
 
 import itertools
 import random
@@ -14,15 +17,17 @@ from flair.models import SequenceTagger
 from flair.training_utils import store_embeddings
 
 
-def dictionary(counts: Counter[str], at_least: int, unknown: bool = True) -> Dictionary:
-    made = Dictionary(add_unk=unknown)
+def make_dictionary(counts: Counter[str], min_frequency: int, unknown: bool = True) -> Dictionary:
+    """Make a dictionary of the items that are frequent enough, most frequent first."""
+    dictionary = Dictionary(add_unk=unknown)
     for item, count in counts.most_common():
-        if count >= at_least:
-            made.add_item(item)
-    return made
+        if count >= min_frequency:
+            dictionary.add_item(item)
+    return dictionary
 
 
-def tagged(row: peer_worker.Sentence) -> Sentence:
+def make_sentence(row: peer_worker.Sentence) -> Sentence:
+    """Make Flair's sentence of words and tags."""
     words, tags = row
     sentence = Sentence(words)
     for token, tag in zip(sentence, tags, strict=True):
@@ -31,27 +36,29 @@ def tagged(row: peer_worker.Sentence) -> Sentence:
 
 
 def main() -> None:
-    given = peer_worker.arguments()
+    """Prepare the model and serve turns."""
+    arguments = peer_worker.parse_arguments()
     flair.device = torch.device("cpu")
     flair.set_seed(0)
-    rows = peer_worker.read_sentences(given.data / "train.tsv")
+    rows = peer_worker.read_sentences(arguments.data / "train.tsv")
     words = Counter(word for words, _ in rows for word in words)
-    letters = Counter(letter for words, _ in rows for word in words for letter in word)
+    characters = Counter(character for words, _ in rows for word in words for character in word)
     size = peer_worker.TAGGING
-    embeddings = StackedEmbeddings([
-        OneHotEmbeddings(dictionary(words, 2), embedding_length=size["embedding"]),
-        CharacterEmbeddings(dictionary(letters, 2), size["letter_embedding"], size["letter_hidden"]),
-    ])  # fmt: skip
-    tags = dictionary(Counter(tag for _, tags in rows for tag in tags), 1, unknown=False)
+    word_embeddings = OneHotEmbeddings(make_dictionary(words, 2), embedding_length=size["embedding"])
+    character_embeddings = CharacterEmbeddings(
+        make_dictionary(characters, 2), size["character_embedding"], size["character_hidden"]
+    )
+    embeddings = StackedEmbeddings([word_embeddings, character_embeddings])
+    tags = make_dictionary(Counter(tag for _, tags in rows for tag in tags), 1, unknown=False)
     tagger = SequenceTagger(
         embeddings, tags, "upos", hidden_size=size["hidden"], use_crf=False, reproject_embeddings=False
     )
     optimizer = torch.optim.Adam(tagger.parameters(), lr=1e-3)
-    train = [tagged(row) for row in rows]  # as its own corpora, made once
+    train = [make_sentence(row) for row in rows]  # made once, as in its own corpora
     random.shuffle(train)
-    sentences = peer_worker.repeated(train)
+    sentences = peer_worker.repeat_forever(train)
 
-    def train_steps(count: int, batch_size: int = given.batch) -> tuple[int, int]:
+    def train_steps(count: int, batch_size: int = arguments.batch) -> tuple[int, int]:
         tagger.train()
         tokens = 0
         for _ in range(count):
@@ -66,21 +73,21 @@ def main() -> None:
             tokens += sum(map(len, batch))
         return count * batch_size, tokens
 
-    if given.job == "train":
+    if arguments.job == "train":
         train_steps(3)
         peer_worker.serve(flair.__version__, "sentences", train_steps)
         return
-    train_steps(given.steps, size["batch"])
+    train_steps(arguments.steps, size["batch"])
     tagger.eval()
-    test = peer_worker.repeated(peer_worker.read_sentences(given.data / "test.tsv"))
+    test = peer_worker.repeat_forever(peer_worker.read_sentences(arguments.data / "test.tsv"))
 
     def tag(count: int) -> tuple[int, int]:
         batch = [Sentence(words) for words, _ in itertools.islice(test, count)]
-        tagger.predict(batch, mini_batch_size=given.batch)
+        tagger.predict(batch, mini_batch_size=arguments.batch)
         words = sum(len([token.tag for token in sentence]) for sentence in batch)
         return words, words
 
-    tag(given.batch)
+    tag(arguments.batch)
     peer_worker.serve(flair.__version__, "words", tag)
 
 

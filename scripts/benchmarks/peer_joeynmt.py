@@ -1,12 +1,15 @@
-"""JoeyNMT's recurrent model, at its nearest to the printout: it has none without attention (this is Luong's),
-and its encoder must read both ways (256 a direction for 512). The step is that of
-`TrainManager.train_and_validate` without its logging and validation; translations come from its `predict`.
+"""JoeyNMT's recurrent model, with sizes as near to nlp_rnn's translation model as it allows.
+
+It always has attention (here Luong's), and its encoder must be bidirectional (256 units per direction for
+512). The step is that of `TrainManager.train_and_validate` without its logging and validation; translation
+runs its `predict`.
 """
 
 import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import joeynmt
 import peer_worker
@@ -17,11 +20,14 @@ from joeynmt.prediction import predict, prepare
 from joeynmt.training import TrainManager
 
 
-def configuration(data: Path, folder: Path, batch: int, decode_batch: int, beam: int) -> dict:
+def configuration(
+    data: Path, folder: Path, batch_size: int, decode_batch_size: int, beam: int
+) -> dict[str, Any]:
+    """Make JoeyNMT's configuration of a training run."""
     size = peer_worker.TRANSLATION
     side = {"level": "word", "lowercase": False, "voc_min_freq": 2, "max_length": 100}
     embeddings = {"embedding_dim": size["embedding"]}
-    half = {"rnn_type": "lstm", "embeddings": embeddings, "hidden_size": size["hidden"],
+    shared = {"rnn_type": "lstm", "embeddings": embeddings, "hidden_size": size["hidden"],
             "num_layers": size["layers"], "dropout": size["dropout"]}  # fmt: skip
     decoder = {"type": "recurrent", "attention": "luong", "input_feeding": False, "init_hidden": "bridge"}
     return {
@@ -36,35 +42,36 @@ def configuration(data: Path, folder: Path, batch: int, decode_batch: int, beam:
             "trg": {"lang": "target", **side},
         },
         "training": {
-            "batch_size": batch,
+            "batch_size": batch_size,
             "learning_rate": 1e-3,
             "clip_grad_norm": 1.0,
-            "scheduling": "exponential",  # by the epoch, which the steps below never end
+            "scheduling": "exponential",  # per epoch; the steps below never end one
         },
         "testing": {
-            "batch_size": decode_batch,
+            "batch_size": decode_batch_size,
             "beam_size": beam,
             "beam_alpha": 1.0,
             "max_output_length": 50,
         },
         "model": {
             "encoder": {
-                **half,
+                **shared,
                 "type": "recurrent",
                 "bidirectional": True,
                 "hidden_size": size["hidden"] // 2,
             },
-            "decoder": {**decoder, **half},
+            "decoder": {**decoder, **shared},
         },
     }
 
 
 def main() -> None:
-    given = peer_worker.arguments()
-    size = peer_worker.TRANSLATION["batch"] if given.job == "decode" else given.batch
+    """Prepare the model and serve turns."""
+    arguments = peer_worker.parse_arguments()
+    size = peer_worker.TRANSLATION["batch"] if arguments.job == "decode" else arguments.batch
     with tempfile.TemporaryDirectory() as folder:
         settings = parse_global_args(
-            configuration(given.data, Path(folder), size, given.batch, given.beam), mode="train"
+            configuration(arguments.data, Path(folder), size, arguments.batch, arguments.beam), mode="train"
         )
         model, data, _, _ = prepare(settings, rank=0, mode="train")
         trainer = TrainManager(
@@ -91,17 +98,19 @@ def main() -> None:
             trainer.optimizer.step()
             model.zero_grad()
             pairs += batch.nseqs
-            # Both counts hold the ends.
+            # Both counts include EOS.
             tokens += int(batch.src_length.sum()) + int(batch.ntokens) - 2 * batch.nseqs
         return pairs, tokens
 
-    if given.job == "train":
+    if arguments.job == "train":
         train_steps(2)
         peer_worker.serve(joeynmt.__version__, "pairs", train_steps)
         return
-    train_steps(given.steps)
+    train_steps(arguments.steps)
     model.eval()
-    test = peer_worker.repeated((given.data / "test.source").read_text(encoding="utf-8").splitlines())
+    test = peer_worker.repeat_forever(
+        (arguments.data / "test.source").read_text(encoding="utf-8").splitlines()
+    )
 
     def decode(count: int) -> tuple[int, int]:
         stream = build_dataset(
@@ -110,12 +119,12 @@ def main() -> None:
         )  # fmt: skip
         for line in itertools.islice(test, count):
             stream.set_item(line)
-        written = predict(
+        translations = predict(
             model, stream, settings.device, n_gpu=0, args=settings.test, autocast=settings.autocast
         )[2]
-        return len(written), sum(len(line.split()) for line in written)
+        return len(translations), sum(len(line.split()) for line in translations)
 
-    decode(min(given.batch, 32))
+    decode(min(arguments.batch, 32))
     peer_worker.serve(joeynmt.__version__, "sentences", decode)
 
 

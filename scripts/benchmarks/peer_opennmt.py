@@ -1,13 +1,14 @@
-"""OpenNMT-py's sequence-to-sequence model of the printout's very shape: no attention and no input feeding,
-as `onmt_train` trains it and `onmt_translate` runs it, by its own Trainer and InferenceEnginePY.
+"""OpenNMT-py's sequence-to-sequence model with the sizes of nlp_rnn's, without attention and input feeding.
 
-OpenNMT-py 3.5 asks for torch below 2.3; on a later one its checkpoints, which hold its options, must be read
-without `weights_only`.
+It trains with its own Trainer as `onmt_train` does, and translates with its InferenceEnginePY as
+`onmt_translate` does. OpenNMT-py 3.5 asks for torch below 2.3. A later torch can read its checkpoints, which
+contain its options, only without `weights_only`.
 """
 
 import itertools
 import os
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 
 import peer_worker
@@ -29,9 +30,10 @@ from onmt.utils.optimizers import Optimizer
 from onmt.utils.parse import ArgumentParser
 
 
-def training_options(data: Path, folder: Path, batch: int):
+def training_options(data: Path, folder: Path, batch_size: int) -> Namespace:
+    """Make the options of `onmt_train`."""
     size = peer_worker.TRANSLATION
-    for side in ("source", "target"):  # it wants counts
+    for side in ("source", "target"):  # its vocabularies need counts
         words = (data / f"vocabulary.{side}").read_text(encoding="utf-8").split()
         (folder / side).write_text("".join(f"{word}\t9\n" for word in words), encoding="utf-8")
     corpora = f"{{train: {{path_src: {data / 'train.source'}, path_tgt: {data / 'train.target'}}}}}"
@@ -43,7 +45,7 @@ def training_options(data: Path, folder: Path, batch: int):
         "input_feed": 0,
         "word_vec_size": size["embedding"], "hidden_size": size["hidden"], "layers": size["layers"],
         "dropout": size["dropout"], "optim": "adam", "learning_rate": 1e-3, "max_grad_norm": 1,
-        "batch_size": batch,
+        "batch_size": batch_size,
         "batch_type": "sents", "bucket_size": 32768, "num_workers": 0, "train_steps": 10**6, "seed": 1,
     }  # fmt: skip
     parser = ArgumentParser()
@@ -58,11 +60,12 @@ def training_options(data: Path, folder: Path, batch: int):
     return options
 
 
-def translator(model: Path, batch: int, beam: int) -> InferenceEnginePY:
+def make_engine(model: Path, batch_size: int, beam: int) -> InferenceEnginePY:
+    """Load a checkpoint for translation."""
     parser = ArgumentParser()
     onmt.opts.translate_opts(parser)
     settings = {
-        "model": model, "src": os.devnull, "output": os.devnull, "batch_size": batch, "beam_size": beam,
+        "model": model, "src": os.devnull, "output": os.devnull, "batch_size": batch_size, "beam_size": beam,
         "max_length": 50, "gpu": -1,
     }  # fmt: skip
     options = parser.parse_args(
@@ -76,11 +79,12 @@ def translator(model: Path, batch: int, beam: int) -> InferenceEnginePY:
 
 
 def main() -> None:
-    given = peer_worker.arguments()
-    size = peer_worker.TRANSLATION["batch"] if given.job == "decode" else given.batch
+    """Prepare the model and serve turns."""
+    arguments = peer_worker.parse_arguments()
+    size = peer_worker.TRANSLATION["batch"] if arguments.job == "decode" else arguments.batch
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        options = training_options(given.data, folder, size)
+        options = training_options(arguments.data, folder, size)
         set_random_seed(options.seed, False)
         transforms = get_transforms_cls(options._all_transform)
         vocabularies = prepare_transforms_vocabs(options, transforms)
@@ -94,23 +98,25 @@ def main() -> None:
 
         def train_steps(count: int) -> tuple[int, int]:
             stats = trainer.train(itertools.islice(batches, count), 0)
-            return stats.n_sents, stats.n_src_words + stats.n_words - stats.n_sents  # n_words counts ends
+            return stats.n_sents, stats.n_src_words + stats.n_words - stats.n_sents  # n_words includes EOS
 
-        if given.job == "train":
+        if arguments.job == "train":
             train_steps(2)
             peer_worker.serve(onmt.__version__, "pairs", train_steps)
             return
-        train_steps(given.steps)
-        saver.save(given.steps)
-        engine = translator(folder / f"model_step_{given.steps}.pt", given.batch, given.beam)
-    test = peer_worker.repeated((given.data / "test.source").read_text(encoding="utf-8").splitlines())
+        train_steps(arguments.steps)
+        saver.save(arguments.steps)
+        engine = make_engine(folder / f"model_step_{arguments.steps}.pt", arguments.batch, arguments.beam)
+    test = peer_worker.repeat_forever(
+        (arguments.data / "test.source").read_text(encoding="utf-8").splitlines()
+    )
 
     def decode(count: int) -> tuple[int, int]:
         with torch.no_grad():
             _, best = engine.infer_list(list(itertools.islice(test, count)))
-        return len(best), sum(len(one[0].split()) for one in best)
+        return len(best), sum(len(hypotheses[0].split()) for hypotheses in best)
 
-    decode(min(given.batch, 32))
+    decode(min(arguments.batch, 32))
     peer_worker.serve(onmt.__version__, "sentences", decode)
 
 

@@ -1,6 +1,9 @@
-"""spaCy's own small tagger, from scratch: hashed embeddings of words, prefixes, suffixes and shapes under a
-convolutional network (`HashEmbedCNN`, width 96, depth 4). It is no recurrent model, but the fast one that
-people take; its matrix products use one thread, however many the others are given."""
+"""spaCy's small tagger, trained from scratch.
+
+Hashed embeddings of words, prefixes, suffixes and shapes under a convolutional network (`HashEmbedCNN`, width
+96, depth 4). It is not recurrent, but a fast tagger that many people use. Its matrix products use one thread,
+however many the other contestants may use.
+"""
 
 import itertools
 import random
@@ -17,10 +20,11 @@ MODEL = {"@architectures": "spacy.Tagger.v2", "tok2vec": {
 
 
 def main() -> None:
-    given = peer_worker.arguments()
+    """Prepare the model and serve turns."""
+    arguments = peer_worker.parse_arguments()
     random.seed(0)
     spacy.util.fix_random_seed(0)
-    train = peer_worker.read_sentences(given.data / "train.tsv")
+    train = peer_worker.read_sentences(arguments.data / "train.tsv")
     language = spacy.blank("en")
     language.add_pipe("tagger", config={"model": MODEL})
 
@@ -30,9 +34,9 @@ def main() -> None:
 
     optimizer = language.initialize(lambda: map(example, train))
     random.shuffle(train)
-    rows = peer_worker.repeated(train)
+    rows = peer_worker.repeat_forever(train)
 
-    def train_steps(count: int, size: int = given.batch) -> tuple[int, int]:
+    def train_steps(count: int, size: int = arguments.batch) -> tuple[int, int]:
         tokens = 0
         for _ in range(count):
             batch = [example(row) for row in itertools.islice(rows, size)]
@@ -40,19 +44,21 @@ def main() -> None:
             tokens += sum(map(len, batch))
         return count * size, tokens
 
-    if given.job == "train":
+    if arguments.job == "train":
         train_steps(3)
         peer_worker.serve(spacy.__version__, "sentences", train_steps)
         return
-    train_steps(given.steps, peer_worker.TAGGING["batch"])
-    test = peer_worker.repeated(peer_worker.read_sentences(given.data / "test.tsv"))
+    train_steps(arguments.steps, peer_worker.TAGGING["batch"])
+    test = peer_worker.repeat_forever(peer_worker.read_sentences(arguments.data / "test.tsv"))
 
     def tag(count: int) -> tuple[int, int]:
         docs = (Doc(language.vocab, words=words) for words, _ in itertools.islice(test, count))
-        words = sum(len([token.tag_ for token in doc]) for doc in language.pipe(docs, batch_size=given.batch))
+        words = sum(
+            len([token.tag_ for token in doc]) for doc in language.pipe(docs, batch_size=arguments.batch)
+        )
         return words, words
 
-    tag(given.batch)
+    tag(arguments.batch)
     peer_worker.serve(spacy.__version__, "words", tag)
 
 

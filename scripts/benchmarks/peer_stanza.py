@@ -1,5 +1,8 @@
-"""Stanza's part-of-speech tagger from scratch (`--no_pretrain`), as `stanza.models.tagger` trains it and its
-pipeline's POS processor runs it; of its three columns of tags only UPOS is given to learn."""
+"""Stanza's part-of-speech tagger, trained from scratch (`--no_pretrain`).
+
+It trains as in `stanza.models.tagger`, and tags as the POS processor of its pipeline does. Of its three kinds
+of tags it learns only UPOS.
+"""
 
 import itertools
 import random
@@ -15,7 +18,8 @@ from stanza.models.pos.trainer import Trainer
 from stanza.models.tagger import parse_args
 
 
-def document(rows: list[peer_worker.Sentence], tagged: bool) -> Document:
+def make_document(rows: list[peer_worker.Sentence], tagged: bool) -> Document:
+    """Make Stanza's document of sentences, with or without their tags."""
     return Document([
         [{"id": i, "text": word, **({"upos": tag} if tagged else {})} for i, (word, tag) in enumerate(row, 1)]
         for row in (zip(*sentence, strict=True) for sentence in rows)
@@ -23,20 +27,21 @@ def document(rows: list[peer_worker.Sentence], tagged: bool) -> Document:
 
 
 def main() -> None:
-    given = peer_worker.arguments()
+    """Prepare the model and serve turns."""
+    arguments = peer_worker.parse_arguments()
     torch.manual_seed(0)
     random.seed(0)
     size = peer_worker.TAGGING
     options = {
         "word_emb_dim": size["embedding"], "hidden_dim": size["hidden"],
-        "char_emb_dim": size["letter_embedding"],
-        "char_hidden_dim": size["letter_hidden"], "num_layers": 1, "word_cutoff": 2,
+        "char_emb_dim": size["character_embedding"],
+        "char_hidden_dim": size["character_hidden"], "num_layers": 1, "word_cutoff": 2,
     }  # fmt: skip
     flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     settings = parse_args(
         ["--no_pretrain", "--char_bidirectional", "--shorthand", "en_ewt", "--lang", "en", *flags]
     )
-    train = document(peer_worker.read_sentences(given.data / "train.tsv"), tagged=True)
+    train = make_document(peer_worker.read_sentences(arguments.data / "train.tsv"), tagged=True)
     vocabulary = Dataset.init_vocab([train], settings)
     rows = Dataset(train, settings, None, vocab=vocabulary, evaluation=False)
     trainer = Trainer(args=settings, vocab=vocabulary, pretrain=None, device="cpu")
@@ -53,23 +58,23 @@ def main() -> None:
             tokens += int(sum(batch.lens))
         return sentences, tokens
 
-    if given.job == "train":
-        source = batches(given.batch)
+    if arguments.job == "train":
+        source = batches(arguments.batch)
         train_steps(3, source)
         peer_worker.serve(stanza.__version__, "sentences", lambda count: train_steps(count, source))
         return
-    train_steps(given.steps, batches(size["batch"]))
-    test = peer_worker.repeated(peer_worker.read_sentences(given.data / "test.tsv"))
+    train_steps(arguments.steps, batches(size["batch"]))
+    test = peer_worker.repeat_forever(peer_worker.read_sentences(arguments.data / "test.tsv"))
 
     def tag(count: int) -> tuple[int, int]:
-        words = document(list(itertools.islice(test, count)), tagged=False)
-        data = Dataset(words, settings, None, vocab=vocabulary, evaluation=True, sort_during_eval=True)
+        sentences = make_document(list(itertools.islice(test, count)), tagged=False)
+        data = Dataset(sentences, settings, None, vocab=vocabulary, evaluation=True, sort_during_eval=True)
         with torch.no_grad():
-            loader = data.to_length_limited_loader(given.batch, settings["batch_maximum_tokens"])
-            tagged = sum(len(tags) for batch in loader for tags in trainer.predict(batch))
-        return tagged, tagged
+            loader = data.to_length_limited_loader(arguments.batch, settings["batch_maximum_tokens"])
+            words = sum(len(tags) for batch in loader for tags in trainer.predict(batch))
+        return words, words
 
-    tag(given.batch)
+    tag(arguments.batch)
     peer_worker.serve(stanza.__version__, "words", tag)
 
 

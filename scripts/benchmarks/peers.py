@@ -1,13 +1,14 @@
-"""Other toolkits as baselines: each runs in an environment of its own, on the same words as our model.
+"""Peers: other toolkits, each in an environment of its own, on the same words as nlp_rnn.
 
-    prepare("translation", Corpus(path), folder)
-    for peer in available({"opennmt": "opennmt-venv/bin/python"}, "translation"):
+Example:
+    write_corpus("translation", Corpus(path), folder)
+    for peer in find_peers({"opennmt": "opennmt-venv/bin/python"}, "translation"):
         if peer.interpreter is None:
-            print(peer.hint)
+            print(peer.install_hint)
         else:
-            Contestant(peer.name, command(peer, "train", folder, batch=128))
+            Contestant(peer.name, build_command(peer, "train", folder, batch_size=128))
 
-`peer_worker.py` says what the processes tell each other.
+`peer_worker.py` describes the messages between the processes.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from nlp_rnn.data import Corpus, TaggingData, TranslationData
+from nlp_rnn.data import Corpus
 from nlp_rnn.data.vocabulary import EOS
 from nlp_rnn.errors import UsageError
+from nlp_rnn.tasks.tagging import TaggingData
+from nlp_rnn.tasks.translation import TranslationData
 
 Job = Literal["train", "decode", "tag"]
 
@@ -32,13 +35,13 @@ class Peer:
     """A toolkit and how to run it.
 
     Args:
-        name: what the benchmark calls it.
-        module: what its environment can import.
+        name: its name on the command line and in tables.
+        module: the module that its environment can import.
         task: translation or tagging.
-        jobs: what its runner does.
-        install: the arguments of pip that make its environment.
-        python: what to make its environment with.
-        interpreter: where it is installed; None before `available` has looked.
+        jobs: the jobs that its runner, `peer_NAME.py`, can do.
+        install: the arguments of each call of pip that installs it.
+        python: the Python to make its environment with.
+        interpreter: the Python that it is installed for; None if it was not found.
     """
 
     name: str
@@ -51,11 +54,12 @@ class Peer:
 
     @property
     def runner(self) -> Path:
+        """The script that runs the toolkit."""
         return Path(__file__).with_name(f"peer_{self.name}.py")
 
     @property
-    def hint(self) -> str:
-        """One line: how to get it measured."""
+    def install_hint(self) -> str:
+        """One line that tells how to install the toolkit."""
         steps = " && ".join(f"{self.name}-venv/bin/pip install {packages}" for packages in self.install)
         return (
             f"{self.name} is not installed: {self.python} -m venv {self.name}-venv && {steps}, "
@@ -63,7 +67,7 @@ class Peer:
         )
 
 
-_TORCH = "torch==2.13.0"  # first, where a peer asks for an older one or any
+_TORCH = "torch==2.13.0"  # installed first, for peers that would install an older one
 _TRANSLATE: tuple[Job, ...] = ("train", "decode")
 _TAG: tuple[Job, ...] = ("train", "tag")
 
@@ -88,7 +92,7 @@ PEERS = (
         _TRANSLATE,
         (
             "'setuptools<70' wheel 'cython<3' 'numpy<1.24'",
-            "--no-deps --no-build-isolation fairseq==0.12.2",  # before torch, which its extensions do not fit
+            "--no-deps --no-build-isolation fairseq==0.12.2",  # before torch: its extensions do not fit it
             f"{_TORCH} 'numpy<1.24' omegaconf==2.0.6 hydra-core==1.0.7 bitarray cffi regex sacrebleu tqdm",
         ),
         "python3.10",
@@ -99,60 +103,70 @@ PEERS = (
 )
 
 
-def available(given: Mapping[str, str], task: str | None = None) -> list[Peer]:
-    """Every peer (of a task); `interpreter` is set where the peer can be imported.
+def find_peers(interpreters: Mapping[str, str], task: str | None = None) -> list[Peer]:
+    """List the peers, with `interpreter` set where the peer can be imported.
 
     Args:
-        given: name -> interpreter of its environment. For the rest NLP_RNN_PEER_<NAME> is asked, then the
-            running interpreter.
+        interpreters: peer name -> Python of its environment. For other peers the environment variable
+            NLP_RNN_PEER_<NAME> is used, then the present Python.
+        task: only the peers for this task.
 
     Raises:
-        UsageError: there is no such peer, or it cannot be imported by the interpreter given for it.
+        UsageError: there is no such peer, or the named Python cannot import it.
     """
     known = {peer.name: peer for peer in PEERS}
-    for name in given:
+    for name in interpreters:
         if name not in known:
-            raise UsageError(f"--peer {name}: no such peer; use {', '.join(known)}")
-    return [_located(peer, given.get(peer.name)) for peer in PEERS if task in (None, peer.task)]
+            raise UsageError(f"--peer {name}: unknown peer; use one of {', '.join(known)}")
+    return [_locate(peer, interpreters.get(peer.name)) for peer in PEERS if task in (None, peer.task)]
 
 
-def _located(peer: Peer, given: str | None) -> Peer:
-    named = given or os.environ.get(f"NLP_RNN_PEER_{peer.name.upper()}")
-    interpreter = named or sys.executable
-    # In a process of its own: a peer must not load into the one that measures.
-    find = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({peer.module!r}) is None)"
+def _locate(peer: Peer, interpreter: str | None) -> Peer:
+    named = interpreter or os.environ.get(f"NLP_RNN_PEER_{peer.name.upper()}")
+    python = named or sys.executable
+    # In a process of its own, so that the peer is not loaded into the process that measures.
+    program = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({peer.module!r}) is None)"
     try:
-        found = subprocess.run([interpreter, "-c", find], capture_output=True).returncode == 0
+        importable = subprocess.run([python, "-c", program], capture_output=True).returncode == 0
     except OSError as error:
-        raise UsageError(f"--peer {peer.name}={interpreter}: cannot be run ({error.strerror})") from error
-    if named and not found:
-        raise UsageError(f"--peer {peer.name}={interpreter}: that interpreter cannot import {peer.module}")
-    return replace(peer, interpreter=interpreter if found else None)
+        raise UsageError(f"--peer {peer.name}={python}: cannot be run ({error.strerror})") from error
+    if named and not importable:
+        raise UsageError(f"--peer {peer.name}={python}: this Python cannot import {peer.module}")
+    return replace(peer, interpreter=python if importable else None)
 
 
-def command(peer: Peer, job: Job, folder: Path, batch: int, beam: int = 1, steps: int = 100) -> list[str]:
-    """How to start a peer as a contestant of the arena.
+def build_command(
+    peer: Peer, job: Job, folder: Path, batch_size: int, beam: int = 1, steps: int = 100
+) -> list[str]:
+    """Build the command that starts a peer as a contestant.
 
     Args:
-        peer: one whose `interpreter` is set.
+        peer: a peer whose `interpreter` is set.
         job: one of its jobs.
-        folder: what `prepare` wrote for its task.
-        batch: sentences in a batch.
-        beam: width of the beam in decoding; 1 is greedy.
-        steps: batches to train on, untimed, before decoding or tagging, so that outputs end.
+        folder: the folder that `write_corpus` wrote to.
+        batch_size: sentences per batch.
+        beam: width of the beam in decoding; 1 for greedy decoding.
+        steps: training steps before decoding or tagging, which are not measured; a trained model ends its
+            outputs.
     """
     assert peer.interpreter is not None
-    options = {"data": folder.resolve(), "batch": batch, "beam": beam, "steps": steps}
+    options = {"data": folder.resolve(), "batch": batch_size, "beam": beam, "steps": steps}
     flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     return [peer.interpreter, str(peer.runner), job, *flags]
 
 
-def prepare(task: str, corpus: Corpus, folder: Path) -> None:
-    """Write train and test, in plain text, with our own words and vocabulary; validation stands in for test
-    where there is none.
+def write_corpus(task: str, corpus: Corpus, folder: Path) -> None:
+    """Write the train and test splits as plain text, in the words and vocabulary of nlp_rnn.
 
-    translation: {train,test}.{source,target} with a space between words, and vocabulary.{source,target}
-    with a word a line, most frequent first. tagging: {train,test}.tsv, one word, tab and tag a line.
+    The validation split is used where there is no test split. Files for translation:
+    {train,test}.{source,target} with spaces between words, and vocabulary.{source,target} with one word per
+    line, most frequent first. Files for tagging: {train,test}.tsv with one word, tab and tag per line, and an
+    empty line after each sentence.
+
+    Args:
+        task: translation or tagging.
+        corpus: the corpus.
+        folder: where to write.
     """
     data = TranslationData(corpus) if task == "translation" else TaggingData(corpus)
     splits = corpus.load(data.columns(), data.labels)
@@ -161,7 +175,7 @@ def prepare(task: str, corpus: Corpus, folder: Path) -> None:
     if isinstance(data, TaggingData):
         for split in ("train", "test"):
             rows = zip(splits[split]["tokens"], splits[split]["upos"], strict=True)
-            # White space inside a word would part it, and a word of nothing else would be lost.
+            # Remove white space inside words, which would split them, and keep words of white space alone.
             blocks = [
                 "".join(f"{''.join(word.split()) or '_'}\t{tag}\n" for word, tag in zip(*row, strict=True))
                 for row in rows

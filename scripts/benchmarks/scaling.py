@@ -1,4 +1,4 @@
-"""The picture of how cost grows with data and with length."""
+"""How time grows with the amount of data and with the length of sentences."""
 
 from __future__ import annotations
 
@@ -7,32 +7,37 @@ from pathlib import Path
 from typing import Any
 
 
-def exponent(points: Sequence[tuple[float, float]]) -> float:
-    """The slope of a straight line through the points' logarithms: 1 where cost grows linearly."""
+def fit_exponent(points: Sequence[tuple[float, float]]) -> float:
+    """Fit y = c x^p to points (x, y) and return p, which is 1 where y grows linearly."""
     import numpy as np
 
     x, y = np.log(np.asarray(points, dtype=float)).T
     return float(np.polyfit(x, y, 1)[0])
 
 
-def picture(rows: Sequence[dict[str, Any]], file: Path) -> None:
-    """Two panels, both axes logarithmic: points as measured, a line of slope 1 through their middle."""
+def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
+    """Plot the measured times beside linear growth, in two panels with logarithmic axes.
+
+    Args:
+        rows: rows of the report of `scaling`.
+        file: where to write the image.
+    """
     import numpy as np
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     panels = figure.subplots(1, 2)
-    for panel, kind, label, unit in (
-        (panels[0], "data", "training rows", "seconds an epoch"),
-        (panels[1], "length", "tokens a sentence, on both sides", "seconds a step"),
+    for panel, variable, x_label, y_label in (
+        (panels[0], "data", "training rows", "seconds per epoch"),
+        (panels[1], "length", "tokens per sentence, source and target", "seconds per step"),
     ):
-        points = np.array([(row["size"], row["seconds"]) for row in rows if row["kind"] == kind])
+        points = np.array([(row["size"], row["seconds"]) for row in rows if row["kind"] == variable])
         x, y = points.T
-        middle = np.exp(np.log(y / x).mean())
-        panel.loglog(x, y, "o", label=f"measured, exponent {exponent(points.tolist()):.2f}")
-        panel.loglog(x, middle * x, "-", label="linear")
-        panel.set_xlabel(label)
-        panel.set_ylabel(unit)
+        factor = np.exp(np.log(y / x).mean())
+        panel.loglog(x, y, "o", label=f"measured, exponent {fit_exponent(points.tolist()):.2f}")
+        panel.loglog(x, factor * x, "-", label="linear")
+        panel.set_xlabel(x_label)
+        panel.set_ylabel(y_label)
         panel.set_xticks(x, [f"{int(value)}" for value in x])
         panel.set_yticks(y, [f"{value:.2g}" for value in y])
         panel.minorticks_off()

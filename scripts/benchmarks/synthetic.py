@@ -1,87 +1,108 @@
-"""Our translation task on random ids: sentences of any length, vocabularies of any size."""
+"""Translation on random ids: sentences of any length, vocabularies of any size."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.given import Given
-from benchmarks.ours import settled
-from benchmarks.worker import Caller, resident
-from nlp_rnn.data import VocabularySettings
+from benchmarks.options import Options
+from benchmarks.recipes import with_process_settings
+from benchmarks.worker import Channel, process_memory
+from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary
-from nlp_rnn.tasks import Translation
+from nlp_rnn.data.vocabulary import BOS, EOS, SPECIALS
+from nlp_rnn.tasks.translation import Translation
 from nlp_rnn.tasks.translation.data import TranslationBatch, TranslationProcessor
 
 
-def translation(given: Given, words: int) -> Translation:
-    """The printout's model with so many target words."""
+def make_translation(options: Options, vocabulary_size: int) -> Translation:
+    """Make a translation task of default sizes, with made-up vocabularies (the source's has at most 8000)."""
     torch.manual_seed(0)
-    sides = []
-    for size in (min(words, 8000), words):
+    vocabularies = []
+    for size in (min(vocabulary_size, 8000), vocabulary_size):
         settings = VocabularySettings(min_frequency=1, max_size=size)
-        names = [[f"w{number}" for number in range(size - len(SPECIALS))]]
-        sides.append(Vocabulary.train_on_words(names, settings))
-    sizes: dict[str, Any] = {"embedding_dim": 16, "hidden_dim": 32} if given.quick else {}
-    return Translation(TranslationProcessor(sides[0], sides[1]), **sizes).to(given.device).train()
+        words = [[f"w{number}" for number in range(size - len(SPECIALS))]]
+        vocabularies.append(Vocabulary.train_on_words(words, settings))
+    sizes: dict[str, Any] = {"embedding_dim": 16, "hidden_dim": 32} if options.quick else {}
+    processor = TranslationProcessor(vocabularies[0], vocabularies[1])
+    return Translation(processor, **sizes).to(options.device).train()
 
 
-def random_batch(task: Translation, size: int, steps: int) -> TranslationBatch:
-    """Pairs of sentences of so many random words each."""
-    source = torch.randint(EOS + 1, len(task.processor.source), (steps, size))
-    target = torch.randint(EOS + 1, len(task.processor.target), (steps, size))
-    lengths = torch.full((size,), steps)
+def random_batch(task: Translation, batch_size: int, length: int) -> TranslationBatch:
+    """Make a batch of random sentence pairs; every sentence has `length` tokens."""
+    source = torch.randint(EOS + 1, len(task.processor.source), (length, batch_size))
+    target = torch.randint(EOS + 1, len(task.processor.target), (length, batch_size))
+    lengths = torch.full((batch_size,), length)
     return TranslationBatch(
-        list(range(size)),
+        list(range(batch_size)),
         lengths,
         source,
-        target=torch.cat([torch.full((1, size), BOS), target]),
+        target=torch.cat([torch.full((1, batch_size), BOS), target]),
         target_lengths=lengths + 1,
-        labels=torch.cat([target, torch.full((1, size), EOS)]),
+        labels=torch.cat([target, torch.full((1, batch_size), EOS)]),
     ).to(task.device)
 
 
-@settled
-def steps(given: Given, caller: Caller, length: int, size: int, words: int) -> None:
-    """Turns of so many training steps on sentences of one length; units are steps of one sentence."""
-    task = translation(given, words)
+@with_process_settings
+def train(options: Options, channel: Channel, length: int, batch_size: int, vocabulary_size: int) -> None:
+    """Train on sentences of one length; a turn is a number of training steps.
+
+    Args:
+        options: the benchmark's options.
+        channel: connection to the benchmark. A unit is one time step of one sentence.
+        length: tokens per sentence.
+        batch_size: sentence pairs per batch.
+        vocabulary_size: size of the target vocabulary.
+    """
+    task = make_translation(options, vocabulary_size)
     optimizer = task.configure_optimizers()["optimizer"]
-    batch = random_batch(task, size, length)
-    for times in caller.rounds():
-        with caller.measured("token-steps", given.device) as found:
-            for _ in range(times):
+    batch = random_batch(task, batch_size, length)
+    for steps in channel.rounds():
+        with channel.timed("token-steps", options.device) as measurement:
+            for _ in range(steps):
                 task.loss(batch).backward()
                 torch.nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
-            found.update(units=times * size * (2 * length + 1))
+            measurement.update(units=steps * batch_size * (2 * length + 1))
 
 
-@settled
-def loss(given: Given, caller: Caller, how: str, length: int, size: int, words: int) -> None:
-    """Turns of so many losses and their gradients.
+@with_process_settings
+def compute_loss(
+    options: Options,
+    channel: Channel,
+    method: Literal["task", "plain"],
+    length: int,
+    batch_size: int,
+    vocabulary_size: int,
+) -> None:
+    """Compute a loss and its gradients; a turn is a number of repeats.
 
     Args:
-        how: ours (the task's own loss) or plain (cross-entropy of all logits at once).
-        length, size: of the sentences and of the batch.
-        words: target words.
+        options: the benchmark's options.
+        channel: connection to the benchmark.
+        method: task (the loss of nlp_rnn) or plain (the cross-entropy of all logits at once).
+        length: tokens per sentence.
+        batch_size: sentence pairs per batch.
+        vocabulary_size: size of the target vocabulary.
     """
-    task = translation(given, words)
-    batch = random_batch(task, size, length)
-    for parameter in task.model.parameters():  # as in any step but the first
+    task = make_translation(options, vocabulary_size)
+    batch = random_batch(task, batch_size, length)
+    for parameter in task.model.parameters():  # as in every step but the first
         parameter.grad = torch.zeros_like(parameter)
-    for times in caller.rounds(base_mib=resident("VmRSS"), parameters_mib=_parameters_mib(task)):
-        with caller.measured("target tokens", given.device) as found:
-            for _ in range(times):
-                value = task.loss(batch) if how == "ours" else _plain(task, batch)
-                value.backward()
-            found.update(units=times * size * (length + 1), loss=value.item())
+    facts = {"base_mib": process_memory("VmRSS"), "parameters_mib": _parameters_mib(task)}
+    for repeats in channel.rounds(facts):
+        with channel.timed("target tokens", options.device) as measurement:
+            for _ in range(repeats):
+                loss = task.loss(batch) if method == "task" else _plain_loss(task, batch)
+                loss.backward()
+            measurement.update(units=repeats * batch_size * (length + 1), loss=loss.item())
 
 
-def _plain(task: Translation, batch: TranslationBatch) -> torch.Tensor:
+def _plain_loss(task: Translation, batch: TranslationBatch) -> Tensor:
     assert batch.target is not None
     assert batch.labels is not None
     logits = task.model(batch.source, batch.target, batch.lengths)

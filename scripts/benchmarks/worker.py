@@ -1,8 +1,9 @@
-"""A contestant: it makes itself ready, then runs when it is told to, as often as it is told to.
+"""The contestant's side: prepare, then run whenever the benchmark asks.
 
-Both ends speak lines of JSON. The worker says `{"ready": true, ...}` once; to each `{"go": n}` it runs n
-steps (or sentences, or passes: what it likes to count) and says `{"units": ..., "unit": "pairs", "seconds":
-...}`; to `{"stop": true}` it says `{"peak_mib": ...}` and ends. While it waits it reads, and costs nothing.
+Both sides exchange lines of JSON. The worker first writes `{"ready": true, ...}`. To each `{"go": n}` it runs
+n steps (or sentences, or passes: the contestant decides what it counts) and writes `{"units": ..., "unit":
+"pairs", "seconds": ...}`. To `{"stop": true}` it writes `{"peak_mib": ...}` and ends. Between turns it waits
+for the next line and uses no processor time.
 """
 
 from __future__ import annotations
@@ -17,59 +18,76 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, TextIO
 
-from benchmarks.given import Given
+from benchmarks.options import Options
 
 
-class Caller:
+class Channel:
     """The worker's end of the conversation.
 
     Args:
-        orders: where the other end's lines come from.
-        answers: where ours go.
-        profile: file for a trace of what is run, if one is wanted.
+        requests: the stream that the benchmark's lines are read from.
+        answers: the stream that the worker's lines are written to.
+        profile: file for a trace of what runs, or None.
     """
 
-    def __init__(self, orders: TextIO, answers: TextIO, profile: str | None = None) -> None:
-        self._orders = orders
+    def __init__(self, requests: TextIO, answers: TextIO, profile: str | None = None) -> None:
+        self._requests = requests
         self._answers = answers
         self._profile = profile
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _write(self, message: dict[str, Any]) -> None:
         self._answers.write(json.dumps(message) + "\n")
         self._answers.flush()
 
-    def rounds(self, **facts: Any) -> Iterator[int]:
-        """Say that all is ready, with facts about oneself; then yield how much to run, until told to stop."""
-        self._say({"ready": True, **facts})
-        for line in self._orders:
-            order = json.loads(line)
-            if "stop" in order:
+    def rounds(self, facts: dict[str, Any] | None = None) -> Iterator[int]:
+        """Tell the benchmark that the contestant is ready, then yield how much to run until told to stop.
+
+        Args:
+            facts: what the contestant says about itself; they go into the report.
+        """
+        self._write({"ready": True, **(facts or {})})
+        for line in self._requests:
+            request = json.loads(line)
+            if "stop" in request:
                 break
-            yield order["go"]
-        self._say(peak())
+            yield request["go"]
+        self._write(peak_memory())
 
     def close(self) -> None:
+        """Close the stream of answers."""
         self._answers.close()
 
-    def watch(self, device: str = "cpu") -> Watch:
+    def start_timer(self, device: str = "cpu") -> Timer:
         """Start to measure."""
-        return Watch(device, self._profile)
+        return Timer(device, self._profile)
 
-    def report(self, unit: str, units: float, seconds: float, **others: Any) -> None:
-        """What one round came to."""
-        self._say({"unit": unit, "units": units, "seconds": seconds, **others})
+    def report(self, unit: str, units: float, seconds: float, details: dict[str, Any] | None = None) -> None:
+        """Write the measurement of one round.
+
+        Args:
+            unit: what is counted, such as "pairs".
+            units: how many of them were processed.
+            seconds: in how many seconds.
+            details: other values of the round, such as the number of tokens.
+        """
+        self._write({"unit": unit, "units": units, "seconds": seconds, **(details or {})})
 
     @contextmanager
-    def measured(self, unit: str, device: str = "cpu") -> Iterator[dict[str, Any]]:
-        """Time what runs within and report it: the caller fills in `units`, and what else there is to say."""
-        found: dict[str, Any] = {}
-        watch = self.watch(device)
-        yield found
-        self.report(unit, found.pop("units"), watch.stop(), **found)
+    def timed(self, unit: str, device: str = "cpu") -> Iterator[dict[str, Any]]:
+        """Measure the block and report it. The block sets `units`, and other values, in the yielded dict."""
+        values: dict[str, Any] = {}
+        timer = self.start_timer(device)
+        yield values
+        self.report(unit, values.pop("units"), timer.stop(), values)
 
 
-class Watch:
-    """Seconds from here to `stop`, the device's work included; with a profile, a Chrome trace of them."""
+class Timer:
+    """Seconds from its creation to `stop`, with all work that was started on the device.
+
+    Args:
+        device: cpu or cuda.
+        profile: file for a Chrome trace of what runs meanwhile, or None.
+    """
 
     def __init__(self, device: str = "cpu", profile: str | None = None) -> None:
         self._device = device
@@ -79,17 +97,18 @@ class Watch:
 
             self._trace = torch.profiler.profile()
             self._trace.start()
-        self._wait()
+        self._synchronize()
         self._start = time.perf_counter()
 
-    def _wait(self) -> None:
+    def _synchronize(self) -> None:
         if self._device == "cuda":
             import torch
 
             torch.cuda.synchronize()
 
     def stop(self) -> float:
-        self._wait()
+        """Return the seconds, and write the trace."""
+        self._synchronize()
         seconds = time.perf_counter() - self._start
         if self._profile:
             self._trace.stop()
@@ -97,43 +116,44 @@ class Watch:
         return seconds
 
 
-def peak() -> dict[str, float]:
-    """The most memory that this process has held, in MiB; on the graphics card too, if it used one."""
-    found = {"peak_mib": resident("VmHWM")}
+def peak_memory() -> dict[str, float]:
+    """Peak memory of this process in MiB, and of the GPU if the process used one."""
+    peaks = {"peak_mib": process_memory("VmHWM")}
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
-        found["peak_device_mib"] = torch.cuda.max_memory_allocated() / 2**20
-    return found
+        peaks["peak_device_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    return peaks
 
 
-def resident(what: str) -> float:
-    """VmHWM, the peak, or VmRSS, the present, of this process in MiB."""
+def process_memory(field: str) -> float:
+    """Memory of this process in MiB: `VmHWM` for the peak, `VmRSS` for the present."""
     try:
-        # Not ru_maxrss, which a child inherits from whoever started it.
+        # Not ru_maxrss, which a child process inherits from its parent.
         with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) / 1024 for line in status if line.startswith(f"{what}:"))
+            return next(int(line.split()[1]) / 1024 for line in status if line.startswith(f"{field}:"))
     except OSError:
         scale = 2**20 if sys.platform == "darwin" else 2**10
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
-def work(contestant: str, given: Given, options: dict[str, Any], caller: Caller) -> None:
-    """Be the contestant `module:function`, called as `function(given, caller, **options)`."""
-    module, function = contestant.split(":")
-    getattr(import_module(f"benchmarks.{module}"), function)(given, caller, **options)
+def run_contestant(function: str, options: Options, arguments: dict[str, Any], channel: Channel) -> None:
+    """Call `module:function` of this folder as `function(options, channel, **arguments)`."""
+    module, name = function.split(":")
+    getattr(import_module(f"benchmarks.{module}"), name)(options, channel, **arguments)
 
 
 def main() -> None:
-    contestant, given, options = sys.argv[1:]
-    # Libraries that print must not break into the conversation.
+    """Run the contestant that the command line names."""
+    function, options, arguments_json = sys.argv[1:]
+    # What libraries print goes to standard error, so that only answers go to the benchmark.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     from nlp_rnn.cli.console import quiet
 
     quiet()
-    settings = json.loads(options)
-    caller = Caller(sys.stdin, answers, settings.pop("profile", None))
-    work(contestant, Given.from_json(given), settings, caller)
+    arguments = json.loads(arguments_json)
+    channel = Channel(sys.stdin, answers, arguments.pop("profile", None))
+    run_contestant(function, Options.from_json(options), arguments, channel)
 
 
 if __name__ == "__main__":

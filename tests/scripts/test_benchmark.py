@@ -1,4 +1,4 @@
-"""Every command of scripts/benchmark.py in small, and the yardsticks that it measures with."""
+"""Every command of scripts/benchmark.py with tiny models, and what nlp_rnn is compared with."""
 
 import json
 import os
@@ -10,13 +10,15 @@ from statistics import median
 import benchmark
 import pytest
 import torch
-from benchmarks import commands, loops, ours, scaling, tutorial
-from benchmarks.answering import source_ids, texts_of, tutorial_translator
-from benchmarks.arena import Contestant, Result, compete, own
-from benchmarks.flops import flops_per_row, task_products
-from benchmarks.given import Given
-from benchmarks.report import rows_of
-from benchmarks.train import heaviest_batches_first
+from benchmarks import commands, scaling, tutorial
+from benchmarks.flops import flops_per_row, training_products
+from benchmarks.inference import load_texts
+from benchmarks.interleaving import Contestant, Result, make_contestant, run_in_turns
+from benchmarks.options import Options
+from benchmarks.recipes import make_data, make_task
+from benchmarks.report import result_rows
+from benchmarks.training import heaviest_batches_first
+from benchmarks.tutorial_contestants import build_tutorial_model, load_translator, source_ids
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -26,23 +28,28 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.models.search import greedy
 from nlp_rnn.tasks.pretrained import save_pretrained
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 TRAIN = ["tutorial loop", "nlp_rnn fp32", "nlp_rnn bf16"]
 ROWS = {
     "train": [
         *TRAIN,
         "nlp_rnn bf16, teacher forcing 0.5",
-        *[f"limit: {what}" for what in ("square products fp32", "bare nn.LSTM bf16")],
+        "limit: square products fp32",
+        "limit: bare nn.LSTM bf16",
     ],
-    "train --task sentiment": ["tutorial loop", "tutorial loop, padded and wrong at the ends"],
-    "train --task tagging": ["tutorial loop", "nlp_rnn fp32", "limit: bare products bf16"],
+    "train --task sentiment": ["tutorial loop", "tutorial loop, not packed"],
+    "train --task tagging": ["tutorial loop", "nlp_rnn fp32", "limit: products of the step bf16"],
     "cells --task sentiment": ["rnn fp32", "gru bf16", "lstm fp32"],
     "decode": ["tutorial loop, greedy, one at a time", "nlp_rnn bf16, greedy", "nlp_rnn fp32, beam 5"],
     "tag": ["tutorial loop", "nlp_rnn fp32", "nlp_rnn bf16"],
-    "classify": ["tutorial loop", "tutorial loop, padded and wrong at the ends", "nlp_rnn bf16"],
-    "stream": ["all of the text anew", "nlp_rnn fp32", "nlp_rnn bf16"],
+    "classify": ["tutorial loop", "tutorial loop, not packed", "nlp_rnn bf16"],
+    "stream": ["whole text again", "nlp_rnn fp32", "nlp_rnn bf16"],
     "tokenize": ["split and dictionary", "tokenizers library", "nlp_rnn"],
-    "startup": ["nlp-rnn --version", "second start of a fit, to the end of its first step"],
+    "startup": [
+        "nlp-rnn --version",
+        "nlp-rnn predict, one text",
+        "nlp-rnn fit, to the end of the first step",
+    ],
     "memory": [*TRAIN, "nlp_rnn loss, 200 target words, 2 x 5"],
     "scaling": ["8 rows", "64 rows", "8 tokens", "16 tokens"],
 }
@@ -50,7 +57,7 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
-    """Random words as a corpus of each task: the task -> its path."""
+    """A corpus of random words for each task: task -> path."""
     folder = tmp_path_factory.mktemp("corpora")
     random.seed(0)
     words = [f"{letter}{number}" for letter in "abcde" for number in range(6)]
@@ -58,16 +65,14 @@ def corpora(tmp_path_factory):
         split: [random.choices(words, k=random.randint(2, 7)) for _ in range(rows)]
         for split, rows in (("train", 64), ("val", 12), ("test", 12))
     }
-    for kind in ("translation", "sentiment", "tagging"):
-        (folder / kind).mkdir()
+    for task in ("translation", "sentiment", "tagging"):
+        (folder / task).mkdir()
     for split, rows in sentences.items():
         lines = [" ".join(row) for row in rows]
         for side in ("de", "en"):
             (folder / "translation" / f"{split}.{side}").write_text("\n".join(lines) + "\n")
-        labelled = [
-            f"{line},{'yes' if row[0] < 'c' else 'no'}" for line, row in zip(lines, rows, strict=True)
-        ]
-        (folder / "sentiment" / f"{split}.csv").write_text("\n".join(["text,label", *labelled]) + "\n")
+        labeled = [f"{line},{'yes' if row[0] < 'c' else 'no'}" for line, row in zip(lines, rows, strict=True)]
+        (folder / "sentiment" / f"{split}.csv").write_text("\n".join(["text,label", *labeled]) + "\n")
         tagged = [
             "".join(
                 f"{at}\t{word}\t_\t{word[0].upper()}\t_\t_\t0\t_\t_\t_\n" for at, word in enumerate(row, 1)
@@ -75,12 +80,12 @@ def corpora(tmp_path_factory):
             for row in rows
         ]
         (folder / "tagging" / f"{split}.conllu").write_text("\n".join(tagged) + "\n")
-    return {kind: str(folder / kind) for kind in ("translation", "sentiment", "tagging")}
+    return {task: str(folder / task) for task in ("translation", "sentiment", "tagging")}
 
 
-def given(corpora, command="train", task="translation", **others):
+def make_options(corpora, command="train", task="translation", **others):
     values = {"batch_size": 8, "quick": True, "repeat": 1, "seconds": 0.0} | others
-    return Given(command, task, corpora[task], **values)
+    return Options(command, task, corpora[task], **values)
 
 
 def run(monkeypatch, *arguments):
@@ -133,33 +138,35 @@ def test_ratios_compare_within_each_round():
     def result(name, seconds):
         return Result(name, {}, 1.0, 1, [{"unit": "pairs", "units": 6, "seconds": one} for one in seconds])
 
-    base, fast = rows_of([result("base", [1, 2, 30]), result("fast", [0.5, 0.5, 10])], "base", limit=24.0)
+    base, fast = result_rows([result("base", [1, 2, 30]), result("fast", [0.5, 0.5, 10])], "base", limit=24.0)
     assert base["ratio"] == 1.0
     assert fast["ratio"] == pytest.approx(3)  # the median of 2, 4 and 3
     assert fast["rate"] == 12.0
     assert fast["share"] == 0.5
 
 
-def test_rows_count_by_their_length():
+def test_rates_account_for_the_length_of_rows():
     long = {"unit": "pairs", "units": 6, "tokens": 60, "seconds": 2.0}
-    (row,) = rows_of([Result("long ones", {}, 1.0, 1, [long])], None, tokens_a_row=5.0)
+    (row,) = result_rows([Result("long ones", {}, 1.0, 1, [long])], None, tokens_per_row=5.0)
     assert row["rate"] == 6.0
 
 
-def test_a_worker_is_a_process_that_waits_for_its_turn(corpora):
-    settings = given(corpora, "tokenize", quick=False, repeat=2)
-    (result,) = compete([own("split", "tokenization:encode", settings, how="split")], settings)
+def test_contestants_run_in_processes(corpora):
+    options = make_options(corpora, "tokenize", quick=False, repeat=2)
+    (result,) = run_in_turns(
+        [make_contestant("split", "tokenization:encode", options, {"method": "split"})], options
+    )
     assert [one["units"] for one in result.measurements] == [64, 64]
     assert result.peak["peak_mib"] > 50
     assert result.first_step_s > 0.1
 
 
-@pytest.mark.parametrize("words", ["no luck today", ""])
-def test_a_dead_contestant_is_named_with_its_last_words(words, corpora):
-    program = f"import sys; print('a'); print({words!r}, file=sys.stderr)" if words else "pass"
-    contestant = Contestant("poor one", [sys.executable, "-c", program.replace("print('a'); ", "")])
-    with pytest.raises(UsageError, match=f"'poor one' died: {words or 'it said nothing'}"):
-        compete([contestant], given(corpora))
+@pytest.mark.parametrize("message", ["out of luck", ""])
+def test_a_failed_contestant_is_reported_with_its_last_message(message, corpora):
+    program = f"import sys; print({message!r}, file=sys.stderr)"
+    contestant = Contestant("broken", [sys.executable, "-c", program])
+    with pytest.raises(UsageError, match=f"'broken' failed: {message or 'it wrote no error message'}"):
+        run_in_turns([contestant], make_options(corpora))
 
 
 @pytest.mark.parametrize(
@@ -168,11 +175,11 @@ def test_a_dead_contestant_is_named_with_its_last_words(words, corpora):
         (["train", "--repeat", "3"], "--repeat 3"),
         (["train", "--output", "nowhere/at/all.json"], "--output nowhere/at/all.json: there is no folder"),
         (["memory", "--profile", "trace.json"], "--profile: memory has no trace"),
-        (["train", "--picture", "x.png"], "--picture: only scaling"),
+        (["train", "--picture", "x.png"], "--picture: train has no plot"),
         (["tag", "--peer", "flair"], "--peer flair: give NAME=PYTHON"),
     ],
 )
-def test_faults_of_users_are_one_line(arguments, message, monkeypatch, capsys):
+def test_usage_errors_are_one_line(arguments, message, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         run(monkeypatch, *arguments)
     assert stop.value.code == 2
@@ -181,33 +188,33 @@ def test_faults_of_users_are_one_line(arguments, message, monkeypatch, capsys):
     assert "\n" not in error
 
 
-def test_a_profile_is_a_trace_of_steps(corpora, tmp_path):
-    commands.profile(given(corpora), tmp_path / "trace.json")
+def test_profile_writes_a_trace(corpora, tmp_path):
+    commands.profile(make_options(corpora), tmp_path / "trace.json")
     names = {event.get("name") for event in json.loads((tmp_path / "trace.json").read_text())["traceEvents"]}
     assert any("backward" in str(name).lower() for name in names)
 
 
-# The yardsticks.
+# What nlp_rnn is compared with.
 
 
 @pytest.mark.parametrize("task", ["translation", "sentiment", "tagging"])
-def test_the_tutorials_model_has_as_many_parameters_as_ours(task, corpora):
-    settings = given(corpora, task=task)
-    model = ours.task_of(settings, ours.data_of(settings))
-    theirs = loops.tutorial_model(task, model)
+def test_tutorial_models_have_as_many_parameters_as_ours(task, corpora):
+    options = make_options(corpora, task=task)
+    model = make_task(options, make_data(options))
+    theirs = build_tutorial_model(task, model)
     assert sum(p.numel() for p in theirs.parameters()) == sum(p.numel() for p in model.model.parameters())
 
 
-def test_the_tutorial_decodes_as_ours_does(corpora, tmp_path):
-    settings = given(corpora)
+def test_the_tutorial_decodes_the_same_tokens(corpora, tmp_path):
+    options = make_options(corpora)
     torch.manual_seed(1)
-    task = ours.task_of(settings, ours.data_of(settings))
-    for parameter in task.model.parameters():  # far enough from even that answers differ and end
+    task = make_task(options, make_data(options))
+    for parameter in task.model.parameters():  # far enough from uniform that outputs differ and end
         parameter.data.mul_(4)
     save_pretrained(task, tmp_path / "model")
-    task, translator = tutorial_translator(settings, str(tmp_path / "model"))
+    task, translator = load_translator(str(tmp_path / "model"))
     task.eval()
-    sentences = [source_ids(task.processor, text) for text in texts_of(settings)]
+    sentences = [source_ids(task.processor, text) for text in load_texts(options)]
     found = [translator.translate(ids, 12) for ids in sentences]
     for ids, theirs in zip(sentences, found, strict=True):
         with torch.no_grad():
@@ -217,32 +224,32 @@ def test_the_tutorial_decodes_as_ours_does(corpora, tmp_path):
     assert len({tuple(ids) for ids in found}) > 1
 
 
-def test_operations_are_those_that_torch_counts(corpora):
-    settings = given(corpora)
-    data = ours.data_of(settings)
-    task = ours.task_of(settings, data)
-    model = loops.tutorial_model("translation", task)
+def test_flops_equal_those_counted_by_torch(corpora):
+    options = make_options(corpora)
+    data = make_data(options)
+    task = make_task(options, data)
+    model = build_tutorial_model("translation", task)
     source, target = torch.randint(4, 20, (5, 3)), torch.randint(4, 20, (7, 3))
-    # The library's own kernels for recurrent layers are not counted: the plain ones are made of products.
+    # Kernels for whole recurrent layers are not counted; the plain ones consist of matrix products.
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         output = model(source, target, teacher_forcing=1.0)
         F.cross_entropy(output[1:].flatten(0, 1), target[1:].flatten(), ignore_index=IGNORED).backward()
     lengths = {"lengths": torch.full((3,), 5), "target_lengths": torch.full((3,), 6)}
-    assert sum(product.flops for product in task_products(task, lengths)) == counter.get_total_flops()
+    assert sum(product.flops for product in training_products(task, lengths)) == counter.get_total_flops()
     assert flops_per_row(task, [lengths]) == counter.get_total_flops() / 3
 
 
-def test_operations_do_not_count_padding(corpora):
-    settings = given(corpora, task="sentiment")
-    task = ours.task_of(settings, ours.data_of(settings))
+def test_flops_exclude_padding(corpora):
+    options = make_options(corpora, task="sentiment")
+    task = make_task(options, make_data(options))
 
     def total(*lengths):
-        return sum(one.flops for one in task_products(task, {"lengths": torch.tensor(lengths)}))
+        return sum(one.flops for one in training_products(task, {"lengths": torch.tensor(lengths)}))
 
     assert total(5, 2) == total(5) + total(2)
 
 
-def test_the_tutorials_classifier_is_exact_only_when_packed():
+def test_the_tutorial_classifier_is_exact_only_when_packed():
     torch.manual_seed(0)
     tokens, lengths = torch.randint(4, 9, (6, 2)), torch.tensor([6, 3])
     tokens[3:, 1] = 0
@@ -253,11 +260,11 @@ def test_the_tutorials_classifier_is_exact_only_when_packed():
 
 
 def test_the_heaviest_batch_comes_first(corpora):
-    batches = list(heaviest_batches_first(ours.data_of(given(corpora))))
+    batches = list(heaviest_batches_first(make_data(make_options(corpora))))
     sizes = [batch.source.numel() + batch.target.numel() for batch in batches]
     assert max(sizes) <= 1.2 * sizes[0]
     assert sizes[0] > sizes[-1]
 
 
 def test_exponents():
-    assert scaling.exponent([(1, 3), (2, 12), (4, 48)]) == pytest.approx(2)
+    assert scaling.fit_exponent([(1, 3), (2, 12), (4, 48)]) == pytest.approx(2)
