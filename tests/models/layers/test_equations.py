@@ -70,7 +70,7 @@ def test_the_state_follows_from_the_gates(cell, bidirectional, depth):
 
 
 @pytest.mark.parametrize(("cell", "gate"), [("lstm", "forget"), ("gru", "update"), ("minlstm", "forget")])
-def test_a_gate_that_is_held_open_keeps_the_state(cell, gate):
+def test_an_open_gate_keeps_the_state(cell, gate):
     layer, input, state = make(cell)
     with torch.no_grad():
         layer.bias_ih_l0[7:14] = 50

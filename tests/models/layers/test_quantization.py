@@ -92,7 +92,7 @@ def test_translation_scores_are_near_those_of_the_float_model():
         assert (task.model(source, target) - plain).abs().max() < 0.1
 
 
-def test_a_quarter_of_the_size(tmp_path):
+def test_int8_weights_take_a_quarter_of_the_size(tmp_path):
     model = nn.Sequential(nn.Embedding(500, 64), recurrent_layer("lstm", 64, 64, 2, 0.0), nn.Linear(64, 500))
     sizes = []
     for part in (model, quantize(copy.deepcopy(model))):
