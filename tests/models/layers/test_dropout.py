@@ -1,4 +1,4 @@
-"""Dropout: the requested fraction of zeros, sampled by torch's generator, with the same mask for gradients."""
+"""Dropout: the right fraction of zeros, sampled by torch's generator, and gradients with the same mask."""
 
 import pytest
 import torch

@@ -41,7 +41,7 @@ def test_without_the_fast_product_the_answers_are_the_same(monkeypatch):
 
 
 def saturating(rows, weight):
-    """What 16-bit sums of neighbours make of it, on a processor that has no better ones."""
+    """The product with 16-bit sums of neighbors, as on a processor without VNNI instructions."""
     pairs = (rows[:, None].int() * weight.t().int()).unflatten(-1, (-1, 2)).sum(-1)
     return pairs.clamp(-32768, 32767).sum(-1, dtype=torch.int32)
 
