@@ -36,7 +36,7 @@ def sample(
     """Sample one sequence per row.
 
     Args:
-        step: as in `nlp_rnn.models.search.greedy`, and so the next five.
+        step: the model, see `StepFunction`.
         state: the state before the first step.
         bos_id: the first input token, one integer or one per row.
         eos_id: the token that ends a sequence.
@@ -47,7 +47,7 @@ def sample(
         top_p: sample among the fewest most probable tokens whose probabilities sum to at least p (nucleus
             sampling, Holtzman et al. 2020). Applied after the temperature and `top_k`.
         generator: the source of randomness, on the device of the logits; torch's default one if None.
-        forbidden: ids that are never produced.
+        forbidden: ids that are never produced, as in `greedy`.
 
     Returns:
         One hypothesis per row. `log_prob` and `score` are the model's, without temperature, `top_k` and

@@ -1,4 +1,4 @@
-"""The caption of a vector is its own, whatever else is in the batch, and the same in steps."""
+"""The caption of a vector does not depend on its batch, and is the same step by step."""
 
 import itertools
 
@@ -47,7 +47,7 @@ def test_stepwise_equals_whole(cell, layers):
 
 
 @pytest.mark.parametrize(("cell", "layers"), CASES)
-def test_alone_equals_in_a_batch_with_longer_ones(cell, layers):
+def test_a_caption_alone_equals_itself_among_longer_ones(cell, layers):
     model = make(cell, layers)
     vectors, target, lengths = torch.randn(4, 9), torch.randint(13, (5, 4)), torch.tensor([2, 5, 1, 4])
     together = model.features(vectors, target, lengths)
@@ -59,7 +59,7 @@ def test_alone_equals_in_a_batch_with_longer_ones(cell, layers):
 
 
 @pytest.mark.parametrize(("cell", "layers"), CASES)
-def test_every_layer_and_state_tensor_hears_of_the_vector(cell, layers):
+def test_every_layer_and_state_tensor_depends_on_the_vector(cell, layers):
     model = make(cell, layers)
     for part in model.start(torch.randn(2, 9)):
         for layer in part:

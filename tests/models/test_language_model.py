@@ -1,4 +1,4 @@
-"""The language model: in steps as in one go, from any state, with weights tied and dropped."""
+"""The language model answers step by step as at once, from any state, with tied and with dropped weights."""
 
 import copy
 
@@ -23,7 +23,7 @@ def model(cell="lstm", tied=False, **options):
 
 @pytest.mark.parametrize(("cell", "tied"), CASES)
 @torch.no_grad()
-def test_steps_parts_and_the_whole_are_the_same(cell, tied):
+def test_steps_and_pieces_equal_the_whole_sequence(cell, tied):
     reader, tokens = model(cell, tied), torch.randint(11, (9, 3))
     whole, final = reader(tokens)
     assert whole.shape == (9, 3, 11)
@@ -54,7 +54,7 @@ def test_each_sequence_is_read_to_its_own_end(cell, tied):
             assert torch.allclose(ours[:, column], theirs[:, 0], atol=1e-6)
 
 
-def test_tied_weights_are_one_parameter_that_both_ends_teach():
+def test_tied_weights_are_one_parameter_with_gradients_from_both_uses():
     tied, plain = model(tied=True), model()
     names = set(dict(tied.named_parameters()))
     assert names == set(tied.state_dict())
@@ -73,13 +73,13 @@ def test_tied_weights_are_one_parameter_that_both_ends_teach():
     assert torch.allclose(tied.embedding.weight.grad, 2 * expected, atol=1e-5)
 
 
-def test_tied_weights_must_be_of_one_size():
+def test_tied_weights_need_equal_sizes():
     with pytest.raises(ValueError, match="embedding_dim and hidden_dim to be equal, not 4 and 6"):
         LanguageModel(11, 4, 6, 1, 0.0, tie_weights=True)
 
 
 @torch.no_grad()
-def test_tied_weights_become_int8_together():
+def test_tied_weights_are_quantized_together():
     plain = model(tied=True)
     rounded, tokens = quantize(copy.deepcopy(plain)), torch.randint(11, (5, 2))
     assert (rounded(tokens)[0] - plain(tokens)[0]).abs().max() < 0.2
@@ -89,7 +89,7 @@ def test_tied_weights_become_int8_together():
 
 
 @pytest.mark.parametrize("option", [{"locked": True}, {"weight_dropout": 0.5}])
-def test_regularisation_is_of_training_alone(option):
+def test_regularization_acts_in_training_only(option):
     plain, other, tokens = model(), model(**option), torch.randint(11, (6, 2))
     other.load_state_dict(plain.state_dict())
     assert torch.equal(other(tokens)[0], plain(tokens)[0])
@@ -97,7 +97,7 @@ def test_regularisation_is_of_training_alone(option):
     assert not torch.equal(other(tokens)[0], other(tokens)[0])
 
 
-def test_a_locked_mask_is_one_for_all_steps():
+def test_locked_dropout_has_one_mask_for_all_steps():
     locked = model(locked=True).train()
     embedded = locked.dropout(torch.ones(8, 2, 6))
     assert torch.equal(embedded, embedded[:1].expand_as(embedded))

@@ -54,7 +54,7 @@ def test_stepwise_equals_teacher_forced(cell, layers):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_alone_equals_in_a_batch_with_longer_ones(cell):
+def test_a_sentence_alone_equals_itself_among_longer_ones(cell):
     model = make(cell)
     source, target = torch.randint(11, (6, 4)), torch.randint(13, (5, 4))
     lengths = torch.tensor([2, 6, 0, 4])
@@ -64,7 +64,7 @@ def test_alone_equals_in_a_batch_with_longer_ones(cell):
         torch.testing.assert_close(together[:, row], by_itself[:, 0], atol=1e-5, rtol=0)
 
 
-def test_teacher_forcing_0_feeds_the_best_guess():
+def test_teacher_forcing_0_feeds_the_greedy_token():
     model = make()
     source, target = torch.randint(11, (4, 2)), torch.randint(13, (6, 2))
     outputs = model(source, target, teacher_forcing=0.0)
@@ -72,7 +72,7 @@ def test_teacher_forcing_0_feeds_the_best_guess():
     torch.testing.assert_close(outputs, model(source, guesses), atol=1e-5, rtol=0)
 
 
-def test_teacher_forcing_between_draws_each_step():
+def test_teacher_forcing_between_0_and_1_samples_each_step():
     model = make()
     source, target = torch.randint(11, (4, 2)), torch.randint(13, (40, 2))
     torch.manual_seed(3)
@@ -93,7 +93,7 @@ def test_teacher_forcing_between_draws_each_step():
         (Decoder(9, 4, 8, 2, 0.0, "gru"), "cell is lstm in the encoder and gru in the decoder"),
     ],
 )
-def test_halves_that_do_not_fit_are_refused(decoder, message):
+def test_an_encoder_and_decoder_that_do_not_fit_are_refused(decoder, message):
     with pytest.raises(ValueError, match=message):
         Seq2Seq(Encoder(9, 4, 8, 2, 0.0), decoder)
 
@@ -106,7 +106,7 @@ def test_teacher_forcing_outside_0_to_1_is_refused(value):
         )
 
 
-def test_features_are_the_logits_without_the_last_layer():
+def test_features_are_the_input_of_the_output_layer():
     model = make()
     source, target = torch.randint(11, (5, 3)), torch.randint(13, (6, 3))
     lengths, ends = torch.tensor([5, 2, 4]), torch.tensor([3, 6, 1])

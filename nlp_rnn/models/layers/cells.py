@@ -124,6 +124,10 @@ def recurrent_layer(
 
     Raises:
         ValueError: unknown cell, or `weight_dropout` for a cell without hidden-to-hidden weights.
+
+    Example:
+        layer = recurrent_layer("lstm", 8, 16, num_layers=2, dropout=0.5)
+        outputs, (h, c) = layer(torch.randn(5, 3, 8), lengths=[5, 2, 4])
     """
     if cell not in CELLS:
         raise ValueError(f"unknown cell {cell!r}: use one of {', '.join(CELLS)}")

@@ -242,10 +242,10 @@ def _scan(keep: Tensor, values: Tensor, start: Tensor, backwards: bool) -> None:
         return
     count = steps // _CHUNK
     rest = steps - count * _CHUNK  # the steps that fill no chunk come last in the scan
-    chunks, others = (
+    in_chunks, remaining = (
         (slice(rest, None), slice(rest)) if backwards else (slice(steps - rest), slice(steps - rest, None))
     )
-    k, v = (tensor[chunks].unflatten(0, (count, _CHUNK)) for tensor in (keep, values))
+    k, v = (tensor[in_chunks].unflatten(0, (count, _CHUNK)) for tensor in (keep, values))
     order = range(_CHUNK)[::-1] if backwards else range(_CHUNK)
     product, total = k[:, order[0]].clone(), v[:, order[0]].clone()
     for step in order[1:]:
@@ -255,4 +255,4 @@ def _scan(keep: Tensor, values: Tensor, start: Tensor, backwards: bool) -> None:
     before = torch.cat([total[1:], start[None]] if backwards else [start[None], total[:-1]])
     for step in order:
         before = v[:, step].addcmul_(k[:, step], before)
-    _scan(keep[others], values[others], before[0 if backwards else -1], backwards)
+    _scan(keep[remaining], values[remaining], before[0 if backwards else -1], backwards)

@@ -30,6 +30,11 @@ def quantize(model: M) -> M:
     Raises:
         UsageError: the weights are int8 already, or a recurrent layer has no int8 step. The model is
             unchanged then.
+
+    Example:
+        task = nlp_rnn.from_pretrained("runs/sentiment_builtin/latest/model")
+        quantize(task.model)
+        nlp_rnn.save_pretrained(task, "small")
     """
     if is_quantized(model):
         raise UsageError("the weights are int8 already")

@@ -8,7 +8,6 @@ is the one at each sequence's own end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,8 +54,8 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
     ) -> None:
         if not 0.0 <= weight_dropout <= 1.0:
             raise ValueError(f"weight_dropout must lie between 0 and 1, not {weight_dropout}")
-        options: dict[str, Any] = {"dropout": dropout, "bidirectional": bidirectional}
-        super().__init__(input_size, hidden_size, num_layers, **options)  # type: ignore[arg-type]
+        # The next __init__ is nn.RNN's, nn.GRU's or nn.LSTM's, which mypy takes for nn.RNNBase's.
+        super().__init__(input_size, hidden_size, num_layers, dropout=dropout, bidirectional=bidirectional)  # type: ignore[arg-type]
         self.locked = locked
         self.weight_dropout = weight_dropout
 
@@ -252,10 +251,10 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
             # The fused kernel returns h of every step, but c of the last step only. So add an input that is 1
             # in the padding and 0 elsewhere. It closes the input gate and opens the forget gate, and c keeps
             # its value from the sequence's end.
-            w_ih, *others = weights
+            w_ih, *rest = weights
             gates = w_ih.new_tensor([-_SATURATED, _SATURATED, 0.0, 0.0])  # input, forget, cell, output
             hold = gates.repeat_interleave(self.hidden_size)[:, None]  # [4H, 1]
-            weights = [torch.cat([w_ih, hold], dim=1), *others]
+            weights = [torch.cat([w_ih, hold], dim=1), *rest]
             input = torch.cat([input, padding.to(input)], dim=-1)  # [T, B, I + 1]
         return super()._kernel_to_ends(input, state, weights, lengths, exact_state)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.base import RecurrentLayer, State
 from nlp_rnn.models.layers.cells import CELLS, cell_name
 from nlp_rnn.models.layers.equations import Equations, Step
@@ -26,7 +27,8 @@ def unroll(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> 
         forward, ...), of T steps, in the order of the input in both directions.
 
     Raises:
-        ValueError: the cell has no equations, or there are no steps.
+        UsageError: the cell has no equations.
+        ValueError: there are no steps.
     """
     equations, state_names = _equations(layer)
     if len(input) == 0:
@@ -55,7 +57,7 @@ def _equations(layer: RecurrentLayer) -> tuple[Equations, tuple[str, ...]]:
     cell = CELLS.get(name)
     if cell is None or cell.equations is None:
         supported = ", ".join(known for known, cell in CELLS.items() if cell.equations is not None)
-        raise ValueError(f"the cell {name} has no equations to inspect: use one of {supported}")
+        raise UsageError(f"the cell {name} has no equations to inspect: use one of {supported}")
     return cell.equations, cell.states
 
 
@@ -101,7 +103,8 @@ class Unrolled(nn.Module):
         """Run over whole sequences of one length; see `RecurrentLayer.forward`.
 
         Raises:
-            ValueError: the sequences differ in length, or the cell has no equations.
+            UsageError: the cell has no equations.
+            ValueError: the sequences differ in length, or there are no steps.
         """
         if validate_lengths(lengths, *input.shape[:2]) is not None:
             raise ValueError("an unrolled layer needs sequences of one length")

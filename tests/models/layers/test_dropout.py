@@ -1,4 +1,4 @@
-"""Dropout: as many zeros as asked for, drawn by torch's generator, the same on the way back."""
+"""Dropout: the right fraction of zeros, sampled by torch's generator, and gradients with the same mask."""
 
 import pytest
 import torch
@@ -9,14 +9,14 @@ from nlp_rnn.models.layers.dropout import Dropout, dropout
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
-def test_share_of_zeros_and_scale(p, dtype):
+def test_fraction_of_zeros_and_scale(p, dtype):
     torch.manual_seed(0)
     dropped = dropout(torch.ones(300, 301, dtype=dtype), p)
     assert (dropped == 0).float().mean().item() == pytest.approx(p, abs=0.01)
     assert dropped[dropped != 0].unique().float().item() == pytest.approx(1 / (1 - p), rel=1e-2)
 
 
-def test_neighbours_are_independent():
+def test_neighbors_are_independent():
     torch.manual_seed(0)
     zero = (dropout(torch.ones(400, 400), 0.5) == 0).float() - 0.5
     for shift in (1, 2, 3, 4, 8, 16):
@@ -24,14 +24,14 @@ def test_neighbours_are_independent():
             assert abs((zero * zero.roll(shift, dimension)).mean().item()) < 0.25 * 0.02
 
 
-def test_gradient_passes_where_the_value_did():
+def test_the_gradient_has_the_mask_of_the_output():
     input = torch.ones(50, 40, requires_grad=True)
     output = dropout(input, 0.3)
     output.sum().backward()
     assert torch.equal(input.grad, output.detach())
 
 
-def test_the_seed_is_torchs():
+def test_torchs_generator_is_the_seed():
     draws = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -44,13 +44,13 @@ def test_the_seed_is_torchs():
 
 
 @pytest.mark.parametrize(("p", "training"), [(0.0, True), (0.5, False)])
-def test_nothing_to_do_draws_nothing(p, training):
+def test_without_dropout_no_random_number_is_used(p, training):
     input, before = torch.ones(3), torch.get_rng_state()
     assert dropout(input, p, training) is input
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_everything_dropped():
+def test_probability_1_zeroes_everything():
     assert dropout(torch.ones(3), 1.0).tolist() == [0, 0, 0]
 
 
@@ -59,7 +59,7 @@ def test_any_shape(shape):
     assert dropout(torch.ones(shape), 0.5).shape == shape
 
 
-def test_the_module_prints_and_acts_as_torchs():
+def test_the_module_equals_torchs_in_printout_and_modes():
     layer = Dropout(0.5)
     assert repr(layer) == repr(nn.Dropout(0.5))
     assert (layer(torch.ones(1000)) == 0).any()
@@ -67,7 +67,7 @@ def test_the_module_prints_and_acts_as_torchs():
 
 
 @pytest.mark.parametrize("p", [0.3, 1.0])
-def test_locked_is_one_mask_for_all_steps(p):
+def test_locked_dropout_has_one_mask_for_all_steps(p):
     torch.manual_seed(0)
     input = torch.rand(7, 80, 90, requires_grad=True)
     output = dropout(input, p, locked=True)

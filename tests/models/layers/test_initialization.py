@@ -1,4 +1,4 @@
-"""Chrono initialisation: the biases it sets, those it leaves, and what they do."""
+"""Chrono initialization: the biases it sets, those it leaves, and their effect."""
 
 import math
 
@@ -19,7 +19,7 @@ SIGNS = {
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", SIGNS)
-def test_biases_are_logarithms_of_times_between_1_and_the_longest(cell, bidirectional):
+def test_biases_are_logarithms_of_times_up_to_the_longest(cell, bidirectional):
     torch.manual_seed(0)
     layer = recurrent_layer(cell, 4, 500, 2, 0.0, bidirectional)
     before = {name: parameter.clone() for name, parameter in layer.named_parameters()}
@@ -52,7 +52,7 @@ def test_biases_are_logarithms_of_times_between_1_and_the_longest(cell, bidirect
 
 @pytest.mark.parametrize("cell", SIGNS)
 @torch.no_grad()
-def test_the_state_is_kept_for_as_long_as_was_asked(cell):
+def test_the_state_is_kept_for_the_requested_time(cell):
     torch.manual_seed(0)
     layer = recurrent_layer(cell, 4, 300, 1, 0.0)
     for parameter in layer.parameters():
@@ -74,7 +74,7 @@ def test_a_plain_layer_is_refused():
 
 
 @pytest.mark.parametrize("longest", [1.9, -3, math.inf, math.nan])
-def test_times_without_sense_are_refused(longest):
+def test_invalid_times_are_refused(longest):
     layer = recurrent_layer("lstm", 4, 5, 1, 0.0)
     before = layer.bias_ih_l0.clone()
     with pytest.raises(ValueError, match="at least 2"):

@@ -1,4 +1,4 @@
-"""The bfloat16 LSTM kernel against torch's LSTM, run a sequence at a time."""
+"""The bfloat16 LSTM kernel against torch's LSTM, run one sequence at a time."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from nlp_rnn.models.layers.kernels import lstm_layer
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_in_float32_it_is_torchs_layer(backwards):
+def test_in_float32_it_equals_torchs_layer(backwards):
     torch.manual_seed(0)
     plain = nn.LSTM(5, 7)
     weights = list(plain.all_weights[0])
@@ -46,7 +46,7 @@ def test_in_float32_it_is_torchs_layer(backwards):
 
 @pytest.mark.parametrize("lengths", [None, [6, 2, 0, 5, 6]])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_wide_layers_train_in_bfloat16_as_torchs_kernel_does(bidirectional, lengths, monkeypatch):
+def test_gradients_in_bfloat16_equal_those_of_torchs_kernel(bidirectional, lengths, monkeypatch):
     torch.manual_seed(0)
     layer = recurrent_layer("lstm", 20, 16, 2, 0.0, bidirectional)
     batch = torch.randn(6, 5, 20)

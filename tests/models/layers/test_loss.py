@@ -1,4 +1,4 @@
-"""The loss in parts against torch's cross-entropy over all logits."""
+"""The loss in chunks against torch's cross-entropy over all logits."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def gradients(value, leaves):
     smoothing=st.sampled_from([0.0, 0.1, 1.0]),
     held=st.sampled_from([1, 25, 1 << 24]),
 )
-def test_value_and_gradients_equal_torchs_however_it_is_cut(rows, classes, smoothing, held):
+def test_value_and_gradients_equal_torchs_with_any_number_of_chunks(rows, classes, smoothing, held):
     leaves, labels = make(rows, classes)
     before, loss._MAX_LOGITS = loss._MAX_LOGITS, held
     try:
@@ -41,7 +41,7 @@ def test_value_and_gradients_equal_torchs_however_it_is_cut(rows, classes, smoot
         torch.testing.assert_close(our, their, atol=1e-5, rtol=1e-4)
 
 
-def test_under_autocast_it_is_as_near_as_torchs():
+def test_under_autocast_it_is_as_exact_as_torchs():
     leaves, labels = make(64, 500, width=32)
     exact = F.cross_entropy(F.linear(*leaves), labels, label_smoothing=0.1)
     with torch.autocast("cpu", torch.bfloat16):
@@ -79,7 +79,7 @@ def test_logits_are_never_all_in_memory(monkeypatch):
     assert [tuple(shape) for shape in shapes] == [(256, 100)] * 4
 
 
-def test_without_gradients_none_are_made(monkeypatch):
+def test_without_gradients_none_are_computed(monkeypatch):
     leaves, labels = make(9, 5)
     expected = linear_cross_entropy(*leaves, labels)
     monkeypatch.setattr(torch, "mm", None)  # no product but that of the logits

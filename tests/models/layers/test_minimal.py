@@ -47,7 +47,7 @@ def test_gradcheck(steps, backwards):
 
 
 @pytest.mark.parametrize("z", [0.0, 1e-30, 1.0])
-def test_gates_that_are_shut_or_open_leave_no_nan(z):
+def test_fully_closed_or_open_gates_give_no_nan(z):
     gates = torch.full((2000, 1, 1), z, requires_grad=True)
     candidates, start = (
         torch.ones(2000, 1, 1, requires_grad=True),
@@ -60,7 +60,7 @@ def test_gates_that_are_shut_or_open_leave_no_nan(z):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_preactivations_of_any_size_leave_no_nan(layer):
+def test_preactivations_of_any_size_give_no_nan(layer):
     for size in (1e2, 1e4, -1e4):
         projected = torch.full((3, 4 * layer.num_gates), size, requires_grad=True)
         z, _ = layer.gate(projected)
@@ -100,12 +100,12 @@ def test_print_and_names(layer):
 @pytest.mark.parametrize(
     "sizes", [(8, 0), (8, -1), (8, 4, 0), (8, 4, 1, -0.1), (8, 4, 1, 1.1), (8, 4, 1, float("nan"))]
 )
-def test_sizes_that_make_no_layer_are_refused(layer, sizes):
+def test_invalid_sizes_are_refused(layer, sizes):
     with pytest.raises(ValueError, match=r"hidden_size|num_layers|dropout"):
         layer(*sizes[:2], **dict(zip(("num_layers", "dropout"), sizes[2:], strict=False)))
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_dropout_of_weights_that_are_not_there_is_refused(layer):
+def test_weight_dropout_without_recurrent_weights_is_refused(layer):
     with pytest.raises(ValueError, match="no hidden-to-hidden weights"):
         recurrent_layer(layer.__name__.lower(), 8, 12, 1, 0.0, weight_dropout=0.1)

@@ -1,4 +1,4 @@
-"""The twin of one step a call: the layer's answers, and the layer's own parameters."""
+"""Layers that take one time step per call: the same answers, and the same parameter objects."""
 
 import copy
 import io
@@ -19,38 +19,38 @@ def make(cell, depth=2, dropout=0.0):
     return recurrent_layer(cell, 5, 7, depth, dropout)
 
 
-def steps(twin, batch, state):
+def steps(stepwise, batch, state):
     outputs = []
     for input in batch:
-        output, state = twin(input, state)
+        output, state = stepwise(input, state)
         outputs.append(output)
     return torch.stack(outputs), state
 
 
-def same(twin, layer):
-    """Whether the twin has the layer's parameters, not equal ones."""
-    return [*map(id, twin.parameters())] == [*map(id, layer.parameters())]
+def same(stepwise, layer):
+    """Whether both have the same parameter objects, not equal ones."""
+    return [*map(id, stepwise.parameters())] == [*map(id, layer.parameters())]
 
 
-def check_equal(layer, twin, atol=1e-6):
-    kind = next(layer.parameters())
-    batch = torch.randn(9, 3, 5).to(kind)
-    start = tuple(torch.randn_like(part) for part in layer.initial_state(3, kind))
+def check_equal(layer, stepwise, atol=1e-6):
+    weight = next(layer.parameters())
+    batch = torch.randn(9, 3, 5).to(weight)
+    start = tuple(torch.randn_like(zeros) for zeros in layer.initial_state(3, weight))
     whole, final = layer(batch, start)
-    stepped, stepped_final = steps(twin, batch, start)
+    stepped, stepped_final = steps(stepwise, batch, start)
     torch.testing.assert_close(stepped, whole, atol=atol, rtol=0)
-    for one, other in zip(stepped_final, final, strict=True):
-        torch.testing.assert_close(one, other, atol=atol, rtol=0)
+    for ours, theirs in zip(stepped_final, final, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=atol, rtol=0)
 
 
 @pytest.mark.parametrize(("cell", "depth"), CASES)
-def test_steps_equal_the_whole(cell, depth):
+def test_steps_equal_the_whole_sequence(cell, depth):
     layer = make(cell, depth)
     check_equal(layer, layer.stepwise())
 
 
 @pytest.mark.parametrize(("cell", "depth"), CASES)
-def test_gradients_of_steps_are_those_of_the_whole(cell, depth):
+def test_gradients_of_steps_are_those_of_the_whole_sequence(cell, depth):
     layer = make(cell, depth)
     batch = torch.randn(6, 3, 5)
     gradients = []
@@ -64,20 +64,20 @@ def test_gradients_of_steps_are_those_of_the_whole(cell, depth):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_parameters_are_shared_whatever_happens_to_the_layer(cell):
+def test_parameters_stay_shared_when_the_layer_is_loaded_trained_or_converted(cell):
     layer, other = make(cell), recurrent_layer(cell, 5, 7, 2, 0.0)
-    twin = layer.stepwise()
-    assert same(twin, layer)
+    stepwise = layer.stepwise()
+    assert same(stepwise, layer)
     layer.load_state_dict(other.state_dict())
-    assert same(twin, layer)
-    check_equal(other, twin)
-    twin(torch.randn(3, 5), layer.initial_state(3, torch.zeros(1)))[0].sum().backward()
-    torch.optim.SGD(twin.parameters(), lr=0.1).step()
-    assert same(twin, layer)
-    check_equal(layer, twin)
+    assert same(stepwise, layer)
+    check_equal(other, stepwise)
+    stepwise(torch.randn(3, 5), layer.initial_state(3, torch.zeros(1)))[0].sum().backward()
+    torch.optim.SGD(stepwise.parameters(), lr=0.1).step()
+    assert same(stepwise, layer)
+    check_equal(layer, stepwise)
     layer.to(torch.float64)
-    assert same(twin, layer)
-    check_equal(layer, twin, 1e-14)
+    assert same(stepwise, layer)
+    check_equal(layer, stepwise, 1e-14)
     layer.load_state_dict(other.double().state_dict(), assign=True)
     assert same(layer.stepwise(), layer)
     check_equal(other, layer.stepwise(), 1e-14)
@@ -96,9 +96,9 @@ def saved(model):
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled, saved])
 @pytest.mark.parametrize("cell", CELLS)
-def test_copies_have_twins_of_their_own(cell, copied):
+def test_a_copy_steps_with_its_own_parameters(cell, copied):
     layer = make(cell)
-    twin = layer.stepwise()
+    stepwise = layer.stepwise()
     other = copied(layer)
     assert same(other.stepwise(), other)
     assert not set(map(id, other.parameters())) & set(map(id, layer.parameters()))
@@ -106,13 +106,13 @@ def test_copies_have_twins_of_their_own(cell, copied):
         for parameter in other.parameters():
             parameter.mul_(2)
     check_equal(other, other.stepwise())
-    check_equal(layer, twin)
-    pair = copied(torch.nn.ModuleList([layer, twin]))
+    check_equal(layer, stepwise)
+    pair = copied(torch.nn.ModuleList([layer, stepwise]))
     assert same(pair[1], pair[0])
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_layer_keeps_its_print_its_keys_and_the_random_numbers(cell):
+def test_stepping_leaves_printout_keys_and_random_numbers_as_they_are(cell):
     layer = make(cell)
     before, numbers = (repr(layer), [*layer.state_dict()], [*layer.modules()]), torch.get_rng_state()
     layer.stepwise()
@@ -122,27 +122,27 @@ def test_the_layer_keeps_its_print_its_keys_and_the_random_numbers(cell):
     assert torch.equal(torch.get_rng_state(), numbers)
 
 
-def test_dropout_between_layers_acts_in_the_layers_mode():
+def test_dropout_between_layers_follows_the_mode_of_the_layer():
     layer = make("gru", dropout=0.9)
     input, state = torch.randn(4, 5), layer.initial_state(4, torch.zeros(1))
     assert not torch.equal(layer.stepwise()(input, state)[0], layer.stepwise()(input, state)[0])
-    twin = layer.stepwise()
+    stepwise = layer.stepwise()
     layer.eval()
-    check_equal(layer, twin)
+    check_equal(layer, stepwise)
     torch.nn.ModuleList([layer]).train()
-    assert not torch.equal(twin(input, state)[0], twin(input, state)[0])
+    assert not torch.equal(stepwise(input, state)[0], stepwise(input, state)[0])
 
 
-def test_the_decoder_steps_through_the_twin():
+def test_the_decoder_steps_through_the_stepwise_layer():
     decoder = Decoder(11, 6, 8, 2, 0.0).eval()
-    twin, seen = decoder.rnn.stepwise(), []
-    twin.register_forward_hook(lambda *_: seen.append(1))
+    stepwise, seen = decoder.rnn.stepwise(), []
+    stepwise.register_forward_hook(lambda *_: seen.append(1))
     with torch.no_grad():
         decoder.step(torch.tensor([1, 2]), decoder.rnn.initial_state(2, torch.zeros(1)))
     assert seen == [1]
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_both_directions_are_refused(cell):
+def test_a_bidirectional_layer_cannot_run_step_by_step(cell):
     with pytest.raises(ValueError, match="cannot run step by step"):
         recurrent_layer(cell, 5, 7, 1, 0.0, bidirectional=True).stepwise()
