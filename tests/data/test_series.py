@@ -154,7 +154,7 @@ def test_the_last_of_many_short_groups_validate_whole(tmp_path, caplog):
         splits = ForecastingData(Corpus(path, validation_fraction=0.3), group="group").load()
     assert [row["following"][0] for row in splits["validation"]] == [28, 29, 34, 35]
     assert [row["following"][0] for row in splits["train"]] == [4, 5, 10, 11, 16, 17, 22, 23]
-    assert "the last 2 series validate whole" in caplog.text
+    assert "the last 2 series become the validation split" in caplog.text
     assert "1 series shorter than length + horizon = 5 left out" in caplog.text
 
 
@@ -338,7 +338,7 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({}, {"group": ""}, "one sequence is too few to take validation from"),
+        ({}, {"group": ""}, "one sequence is too few to split off validation"),
         ({"label": ["low"] * 29 + [""]}, {}, "a.csv, row 30: column 'label' is blank"),
         ({"label": ["low"] * 29 + ["  "]}, {}, "a.csv, row 30: column 'label' is blank"),
         ({"label": ["low"] * 30}, {}, "all label in train are low; give two or more"),

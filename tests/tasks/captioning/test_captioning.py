@@ -245,7 +245,7 @@ def test_predictions(ask, tmp_path, monkeypatch, capsys):
     for line, message in (
         ("", "line 1: a vector of 0 numbers"),
         ("1 2 3 4 5 6\n1 2", "line 2: a vector of 2 numbers"),
-        ("[[1, 2, 3, 4, 5], [6, 7]]", "line 1: no vector; give a list of numbers"),
+        ("[[1, 2, 3, 4, 5], [6, 7]]", "line 1: not a vector; give a list of numbers"),
         ("a cat", "not a number: 'a'"),
         ("[NaN]", "not finite"),
     ):
