@@ -123,7 +123,7 @@ def test_vectors_that_are_none(form, row, message, tmp_path):
         ([["a", "b"]] * 12, "not numbers"),
         ([1.5] * 12, "not lists of numbers"),
         (["1 2 3"] * 12, "not lists of numbers"),
-        ([[1.0, 2.0]] * 12, "all vectors of the train split are the same"),
+        ([[1.0, 2.0]] * 12, "all vectors of the train split are equal"),
     ],
 )
 def test_columns_that_are_no_vectors(vectors, message, tmp_path):
