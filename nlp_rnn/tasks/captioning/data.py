@@ -128,7 +128,7 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
     Args:
         corpus: where rows come from.
         features: name of the column of vectors, all of one length; of several names, the first that exists.
-        caption: name of the column of captions, likewise.
+        caption: name of the column of captions; of several names, the first that exists.
         vocabulary: how the vocabulary of the captions is made.
         batching: how rows are batched; for `max_tokens`, each number of a vector counts as one token.
         max_length: maximum number of tokens per caption; the rest is cut off.
