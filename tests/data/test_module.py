@@ -80,7 +80,7 @@ def test_a_split_that_is_not_there(case, make, write):
         make(path).test_dataloader()
 
 
-def test_a_second_start_tokenises_nothing(case, make, cache, monkeypatch):
+def test_a_second_start_tokenizes_nothing(case, make, cache, monkeypatch):
     first = make()
     expected = [plain(batch) for batches in all_batches(first) for batch in batches]
 

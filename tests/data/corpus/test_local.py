@@ -120,7 +120,7 @@ def test_row_10_pairs_with_an_empty_side_are_dropped_and_counted(folder, caplog)
     ]
 
 
-def test_row_8_labelled_rows_stay_however_blank(folder, caplog):
+def test_row_8_labeled_rows_stay_however_blank(folder, caplog):
     path = folder({"train.tsv": "\t1\n \t0\na\t1\n", "dev.tsv": "b\t1\n\t0\n"})
     splits = Corpus(path).load(SENTIMENT, "label")
     assert splits["train"]["text"][:] == ["", " ", "a"]

@@ -54,7 +54,7 @@ def tsv(first: int, last: int, labels: str = "01") -> str:
         ),
     ],
 )
-def test_what_is_wrong_with_labelled_data_is_refused(folder, files, message):
+def test_what_is_wrong_with_labeled_data_is_refused(folder, files, message):
     with pytest.raises(UsageError, match=message) as error:
         Corpus(folder(files)).load(SENTIMENT, "label")
     assert "\n" not in str(error.value)

@@ -26,12 +26,12 @@ def recordings(count=6, steps=5):
     }
 
 
-LABELLED = {"inputs": "value", "label": "label", "group": "group"}
+LABELED = {"inputs": "value", "label": "label", "group": "group"}
 
 
 def test_sequences_are_whole_and_the_last_validate(tmp_path):
     path = write(tmp_path / "a.csv", recordings())
-    data = SeriesTaggingData(Corpus(path, validation_fraction=0.3), **LABELLED, batching=Batching(size=9))
+    data = SeriesTaggingData(Corpus(path, validation_fraction=0.3), **LABELED, batching=Batching(size=9))
     assert {name: len(rows) for name, rows in data.splits.items()} == {"train": 4, "validation": 2}
     (batch,) = data.val_dataloader()
     np.testing.assert_allclose(data.processor.means, [SERIES[:20, 0].mean()])
@@ -45,7 +45,7 @@ def test_sequences_are_whole_and_the_last_validate(tmp_path):
 def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
     columns = {"value": [1, 2, 3, 4, 5, 6], "label": list("ababab"), "group": list("kkkklm")}
     path = write(tmp_path / "a.csv", columns)
-    data = SeriesTaggingData(Corpus(path, validation_fraction=0.1), **LABELLED)
+    data = SeriesTaggingData(Corpus(path, validation_fraction=0.1), **LABELED)
     (batch,) = data.train_dataloader()
     assert sorted(batch.lengths.tolist()) == [1, 4]
     short = batch.lengths.tolist().index(1)
@@ -75,10 +75,10 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
         ({}, {"label": ""}, "inputs and label name the columns"),
     ],
 )
-def test_faults_of_labelled_series_are_named(change, arguments, message, tmp_path):
+def test_faults_of_labeled_series_are_named(change, arguments, message, tmp_path):
     path = write(tmp_path / "a.csv", recordings() | change)
     with pytest.raises(UsageError) as caught:
-        _ = SeriesTaggingData(Corpus(path), **(LABELLED | arguments)).processor
+        _ = SeriesTaggingData(Corpus(path), **(LABELED | arguments)).processor
     assert message in str(caught.value)
 
 
@@ -86,4 +86,4 @@ def test_labels_that_train_lacks_are_refused(tmp_path):
     write(tmp_path / "train.csv", recordings())
     write(tmp_path / "val.csv", recordings() | {"label": ["low"] * 29 + ["strange"]})
     with pytest.raises(UsageError, match=r"val\.csv, row 30: label 'strange' is never seen in train"):
-        SeriesTaggingData(Corpus(str(tmp_path)), **LABELLED).load()
+        SeriesTaggingData(Corpus(str(tmp_path)), **LABELED).load()
