@@ -1,4 +1,7 @@
-"""Text and numbers to batches. The tasks' DataModules can be imported from here too."""
+"""Text and numbers to batches of tensors.
+
+The DataModules of the tasks can also be imported from here: `from nlp_rnn.data import SentimentData`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ __all__ = ["Batching", "Corpus", "CorpusData", "DataModule", "Vocabulary", "Voca
 
 
 def __getattr__(name: str) -> Any:
-    # `from nlp_rnn.data import SentimentData`: by name, for data knows no task.
+    # Looked up by name, because this package must not import the tasks.
     if name.endswith("Data"):
         from importlib import import_module
 

@@ -16,7 +16,7 @@ TEXTS = [
     "한국어 문장입니다.",
     "The price: 1,000.50 dollars; a well-known rock'n'roll café.",
     "the end, the end.",
-    # What looks like a special token, often enough to be learnt.
+    # What looks like a special token, often enough to be learned.
     *["<pad> <unk> <bos> <eos> </s> [PAD] ▁"] * 3,
 ]
 # The last line's sign is how the library itself writes a space, and no example of a faithful round trip.

@@ -1,0 +1,1 @@
+"""The bundled corpora. They need no download, so every task runs offline."""

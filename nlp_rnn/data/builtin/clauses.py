@@ -1,4 +1,4 @@
-"""The clauses of the built-in corpus: each builder makes both languages, tags and polarity together."""
+"""Clauses of the corpus `builtin`: each method makes both languages, tags and polarity together."""
 
 from typing import NamedTuple
 
@@ -17,11 +17,11 @@ from nlp_rnn.data.builtin.lexicon import SCENES, VERBS, Noun
 
 
 class Topic(NamedTuple):
-    """What the clauses of one sentence share."""
+    """The properties that the clauses of one sentence share."""
 
     nouns: list[Noun]
     past: bool
-    once: bool = False  # what is said of one time: no "always", "never", "no longer"
+    once: bool = False  # about a single time, so no "always", "never", "no longer"
 
 
 _HABITS = [  # verb, case of its object ("": none), good or bad
@@ -33,7 +33,7 @@ _HABITS = [  # verb, case of its object ("": none), good or bad
     ("shout", "", False),
     ("annoy", "acc", False),
 ]
-_OFTEN = {  # whether the habit holds
+_OFTEN = {  # by whether the habit is true
     True: [("immer", "always/ADV"), ("oft", "often/ADV")],
     False: [("nie", "never/ADV"), ("nie", "never/ADV"), ("selten", "rarely/ADV")],
 }
@@ -48,7 +48,7 @@ _EFFECTS = [  # verb, case of its object, good or bad
 ]
 _GENERAL = frozenset({"good", "bad", "great", "wonderful", "terrible", "awful"})
 _LOOKS = _GENERAL | {"clean", "dirty", "beautiful", "ugly", "modern", "comfortable"}
-_SENSES = {  # verbs of the senses by kind of noun, and the adjectives after them
+_SENSES = {  # by kind of noun: verbs of the senses, and the adjectives after them
     "meal": [("taste", _GENERAL | {"tasty", "fresh", "bland"}), ("smell", _GENERAL), ("look", _GENERAL)],
     "drink": [("taste", _GENERAL), ("smell", _GENERAL)],
     "music": [("sound", _GENERAL)],
@@ -63,15 +63,15 @@ _ENJOYABLE = ("meal", "drink", "film", "music", "text", "speech", "event", "task
 
 
 class ClauseBuilder(PhraseBuilder):
-    """Draws clauses; each builder is given the polarity that its clause has to express."""
+    """Samples clauses. Each method takes the polarity that its clause has to express."""
 
     def negation(self, positive: bool, *choices: str) -> tuple[str, bool]:
-        """Draws a negation or none (""), and the polarity that is left for the rest of the clause."""
+        """Sample a negation or none (""), and return it with the polarity of the rest of the clause."""
         if self.chance(0.5):
             return self.pick(choices or _NEGATIONS), not positive
         return "", positive
 
-    # -- judgements on things ---------------------------------------------------------------------------
+    # -- judgments on things ----------------------------------------------------------------------------
 
     def rating(self, topic: Topic, positive: bool) -> Clause:
         """The soup was not fresh; the chairs are too hard."""
@@ -84,7 +84,7 @@ class ClauseBuilder(PhraseBuilder):
             word, degree = self.pick(excessive), ("zu", "too/ADV")
         else:
             word = self.adjective(noun.kind, polarity, negated=bool(negation))
-            # "not very bad" would be hard to label
+            # The polarity of "not very bad" is unclear.
             if negation == "not" and polarity and word.gradable and self.chance(0.3):
                 degree = grammar.GRADES[0]
             elif not negation and self.chance(0.4):
@@ -130,13 +130,13 @@ class ClauseBuilder(PhraseBuilder):
         else:
             german, english = self.pick((("das", "that/PRON"), ("das", "that/PRON"), ("dies", "this/PRON")))
         finite, be = grammar.BE[topic.past][2]
-        shown = noun_phrase(noun, "nom", "no" if negation else "a", adjective=attribute).german
-        what = noun_phrase(noun, "nom", "a", adjective=attribute).english
-        english = f"{english} {be}/AUX {grammar.NEGATIONS[negation][1]} {what}"
-        return Clause(german, finite, shown, "", english)
+        german_phrase = noun_phrase(noun, "nom", "no" if negation else "a", adjective=attribute).german
+        english_phrase = noun_phrase(noun, "nom", "a", adjective=attribute).english
+        english = f"{english} {be}/AUX {grammar.NEGATIONS[negation][1]} {english_phrase}"
+        return Clause(german, finite, german_phrase, "", english)
 
     def comparison(self, topic: Topic, positive: bool) -> Clause:
-        """The play was not better than the film ("not worse" would be no praise)."""
+        """The play was not better than the film; "not worse" is never used for praise."""
         kinds = [noun.kind for noun in topic.nouns if noun.plural]
         kind = self.pick([kind for kind in kinds if kinds.count(kind) > 1 and kind != "person"] or ["person"])
         one, other = self.rng.sample([noun for noun in topic.nouns if noun.kind == kind and noun.plural], 2)
@@ -174,7 +174,7 @@ class ClauseBuilder(PhraseBuilder):
         subject, negation = self.person(topic.nouns), ""
         verb = self.pick(("like", "love", "recommend", *("enjoy", "enjoy") * (noun.kind in _ENJOYABLE)))
         if not positive and self.chance(0.25):
-            verb = "hate"  # never negated: "not hate" is no praise
+            verb = "hate"  # never negated, because "not hate" is not positive
         elif not positive:
             negation = self.pick(_NEGATIONS)
         if positive and self.chance(0.15):
@@ -184,7 +184,7 @@ class ClauseBuilder(PhraseBuilder):
         return full_clause(subject, VERBS[verb], topic.past, target.german, "", target.english, negation)
 
     def best(self, topic: Topic, positive: bool) -> Clause:
-        """I have never seen a better film: a negation that does not turn the polarity around."""
+        """I have never seen a better film: a negation that does not reverse the polarity."""
         noun = self.pick(of_kind(topic.nouns, lexicon.EXPERIENCE))
         target = noun_phrase(noun, "acc", "a", adjective=self.comparative(noun.kind, positive))
         verb, subject = VERBS[lexicon.EXPERIENCE[noun.kind]], self.person(topic.nouns)
@@ -208,20 +208,20 @@ class ClauseBuilder(PhraseBuilder):
         noun = self.pick(
             of_kind(topic.nouns, ("meal", "drink", "film", "text", "place", "device", "vehicle"))
         )
-        what = noun_phrase(noun, "acc", "a", adjective=self.attribute(noun.kind, positive))
+        gift = noun_phrase(noun, "acc", "a", adjective=self.attribute(noun.kind, positive))
         verb = "bring" if noun.kind in ("meal", "drink") else self.pick(("show", "show", "give"))
         if noun.kind in ("film", "place"):
             verb = "show"
         subject = self.person(topic.nouns, third=True)
         if self.chance(0.4):
             pronoun, english = self.pick(grammar.OBJECTS["dat"])
-            whom, english = "", f"{english} {what.english}"
+            whom, english = "", f"{english} {gift.english}"
         else:
             pronoun, receiver = "", self.pick(of_kind(SCENES["home"], ("person",)))
             article, plural = self.pick(("the", "my", "our")), self.chance(0.3)
             whom, receiver_english, _ = noun_phrase(receiver, "dat", article, plural=plural)
-            english = f"{what.english} to/ADP {receiver_english}"
-        return full_clause(subject, VERBS[verb], topic.past, whom, what.german, english, pronoun=pronoun)
+            english = f"{gift.english} to/ADP {receiver_english}"
+        return full_clause(subject, VERBS[verb], topic.past, whom, gift.german, english, pronoun=pronoun)
 
     def wish(self, topic: Topic, positive: bool) -> Clause:
         """You should not see this film; they want to visit that city again."""
@@ -286,7 +286,7 @@ class ClauseBuilder(PhraseBuilder):
         return full_clause(subject, verb, topic.past, "", german, english, negation)
 
     def returning(self, topic: Topic, positive: bool) -> Clause:
-        """We will never come back to this hotel: a separable verb, and a present for a future."""
+        """We will never come back to this hotel: a separable verb, and a German present for the future."""
         subject, noun = self.person(topic.nouns), self.pick(of_kind(topic.nouns, ("place",)))
         goal = noun_phrase(noun, "acc", self.pick(("the", "this", "that")))
         german, adverb = self.pick((("nicht", "not/PART"), ("nie", "never/ADV")))

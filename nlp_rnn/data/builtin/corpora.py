@@ -1,24 +1,27 @@
-"""The corpora that come with the package, by name."""
+"""The bundled corpora by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from nlp_rnn.data.builtin import sentences as builtin
+from nlp_rnn.data.builtin import sentences
 from nlp_rnn.errors import UsageError
 
-VERSION = builtin.VERSION, 1  # part of every cache key: raise the second when another corpus here changes
+VERSION = sentences.VERSION, 1
+"""Part of every cache key. Increase the second number when a corpus of this module changes."""
 
-Tables = dict[str, pa.Table]  # by split
+Tables = dict[str, pa.Table]
+"""The rows of each split, by name."""
 
 
-@cache  # a second to make
+@cache  # takes a second
 def _grammar() -> Tables:
-    """Sentences with tags, sentiment and translation; see `builtin.py`."""
+    """Sentences with tags, sentiment and translation; see `sentences.py`."""
     return {
         name: pa.table(
             {
@@ -30,24 +33,24 @@ def _grammar() -> Tables:
                 "label": [row.sentiment for row in rows],
             }
         )
-        for name, rows in builtin.builtin_splits(0).items()
+        for name, rows in sentences.builtin_splits(0).items()
     }
 
 
 def _hello() -> Tables:
-    """One word, to be learnt letter by letter: what follows "l" depends on what came before it."""
+    """One word, to be learned letter by letter: the letter after "l" depends on those before it."""
     table = pa.table({"text": ["hello"]})
     return {"train": table, "validation": table}
 
 
 def _ramp() -> Tables:
-    """Ten numbers on a straight line: six windows of four, each with the number that follows it."""
+    """Ten numbers on a straight line: six windows of four numbers, each with the number that follows."""
     table = pa.table({"value": [step / 10 for step in range(10)]})
     return {"train": table, "validation": table}
 
 
 def _digits() -> Tables:
-    """scikit-learn's 1,797 handwritten digits: 8 x 8 pixels of ink from 0 to 1, and the number's name.
+    """The 1,797 handwritten digits of scikit-learn: 8 x 8 pixels from 0 to 1, and the digit's name.
 
     Raises:
         UsageError: scikit-learn is not installed.
@@ -55,7 +58,7 @@ def _digits() -> Tables:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise UsageError("corpus 'digits' is scikit-learn's: pip install scikit-learn") from error
+        raise UsageError("corpus 'digits' needs scikit-learn: pip install scikit-learn") from error
     pixels, digits = load_digits(return_X_y=True)
     names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     table = pa.table(
@@ -69,31 +72,41 @@ def _digits() -> Tables:
     return {name: table.take(pa.array(np.sort(rows))) for name, rows in parts.items()}
 
 
-_MOVES = {"still": (0, 0), "left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
+_MOVES = {  # label -> rows and columns by which the dot moves
+    "still": (0, 0),
+    "left": (0, -1),
+    "right": (0, 1),
+    "up": (-1, 0),
+    "down": (1, 0),
+}
 
 
 def _motion() -> Tables:
-    """Clips of a dot that wanders over 4 x 4 pixels, a row a frame: where it came from is the frame's label.
+    """Clips of a dot that moves over 4 x 4 noisy pixels; the label of a frame is the dot's last move.
 
-    A frame alone does not tell, the one before it must be remembered. There is noise on all pixels.
+    A single frame does not show the move, so a model must remember the frame before it. One row per frame.
     """
     random, side = np.random.default_rng(0), 4
     tables = {}
     for split, clips in (("train", 600), ("validation", 100), ("test", 100)):
-        columns: dict[str, list] = {"clip": [], "label": [], **{f"p{pixel}": [] for pixel in range(side**2)}}
+        columns: dict[str, list[Any]] = {
+            "clip": [],
+            "label": [],
+            **{f"p{pixel}": [] for pixel in range(side**2)},
+        }
         for clip in range(clips):
             place, move = random.integers(0, side, 2), "still"
             for frame in range(random.integers(6, 15)):
                 if frame:
-                    inside = [m for m, by in _MOVES.items() if np.isin(place + by, range(side)).all()]
-                    move = str(random.choice(inside))
+                    possible = [m for m, step in _MOVES.items() if np.isin(place + step, range(side)).all()]
+                    move = str(random.choice(possible))
                     place = place + _MOVES[move]
                 pixels = np.abs(random.normal(0, 0.1, side**2))
                 pixels[place[0] * side + place[1]] += 1
                 columns["clip"].append(f"{split} {clip}")
                 columns["label"].append(move)
-                for pixel, ink in enumerate(pixels.round(3).tolist()):
-                    columns[f"p{pixel}"].append(ink)
+                for pixel, value in enumerate(pixels.round(3).tolist()):
+                    columns[f"p{pixel}"].append(value)
         tables[split] = pa.table(columns)
     return tables
 
@@ -105,3 +118,4 @@ EXAMPLES: dict[str, Callable[[], Tables]] = {
     "digits": _digits,
     "motion": _motion,
 }
+"""The bundled corpora: name -> function that makes the splits."""

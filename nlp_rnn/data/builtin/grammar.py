@@ -1,4 +1,4 @@
-"""How the built-in corpus builds German and English together: inflection, noun phrases, word order."""
+"""Grammar of the corpus `builtin`: inflection, noun phrases and word order of German and English."""
 
 import random
 from collections.abc import Collection, Iterable
@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from nlp_rnn.data.builtin import lexicon
 from nlp_rnn.data.builtin.lexicon import VERBS, Adjective, Noun, Verb
 
-GENDERS = "mfnp"  # masculine, feminine, neuter, plural (where German has one form for all genders)
+GENDERS = "mfnp"
+"""Masculine, feminine, neuter, and plural, where German has one form for all genders."""
 
 _STRONG = {"nom": ("er", "e", "es", "e"), "acc": ("en", "e", "es", "e"), "dat": ("em", "er", "em", "en")}
 _WEAK = {"nom": ("e", "e", "e", "en"), "acc": ("en", "e", "e", "en"), "dat": ("en", "en", "en", "en")}
@@ -22,9 +23,14 @@ _CONTRACTIONS = {"in dem": "im", "in das": "ins"}
 
 
 def determiner(english: str, case: str, gender: str) -> tuple[str, str]:
-    """The German determiner and the ending of an adjective after it. `english` "" is no determiner.
+    """Return a German determiner and the ending of an adjective after it.
 
-    An adjective carries the strong ending exactly where nothing before it does.
+    An adjective has the strong ending exactly if no word before it has one.
+
+    Args:
+        english: the English determiner; "" for none.
+        case: nom, acc or dat.
+        gender: one of `GENDERS`.
     """
     column = GENDERS.index(gender)
     strong, weak = _STRONG[case][column], _WEAK[case][column]
@@ -38,7 +44,7 @@ def determiner(english: str, case: str, gender: str) -> tuple[str, str]:
 
 
 def decline(noun: Noun, case: str, plural: bool) -> str:
-    """The German noun; a dative plural takes -n unless it ends in -n or -s."""
+    """Decline a German noun: a dative plural gets -n unless it ends in -n or -s."""
     if not plural:
         return noun.german
     form = noun.german_plural
@@ -46,14 +52,14 @@ def decline(noun: Noun, case: str, plural: bool) -> str:
 
 
 def contract(phrase: str) -> str:
-    """A preposition and the article after it: "in dem park" is "im park"."""
+    """Contract a preposition and the article after it: "in dem park" becomes "im park"."""
     first, second, *rest = phrase.split(" ")
     pair = f"{first} {second}"
     return " ".join([_CONTRACTIONS[pair], *rest]) if pair in _CONTRACTIONS else phrase
 
 
 class Phrase(NamedTuple):
-    """A noun phrase in one case; English is written "word/TAG word/TAG" throughout."""
+    """A noun phrase in one case. English is always tagged: "word/TAG word/TAG"."""
 
     german: str
     english: str
@@ -61,7 +67,7 @@ class Phrase(NamedTuple):
 
 
 class Clause(NamedTuple):
-    """A clause whose German parts are still to be ordered, which is what differs by kind of clause."""
+    """A clause whose German parts have no order yet: main, inverted and subordinate clauses differ in it."""
 
     subject: str
     finite: str
@@ -72,20 +78,21 @@ class Clause(NamedTuple):
     pronoun: str = ""  # an object
 
     def _subject_and_pronoun(self) -> str:
-        """Where the subject is not first in its clause, an object pronoun precedes it if it is a noun."""
+        """For a subject that is not first: a noun follows the object pronoun, a pronoun precedes it."""
         if self.subject in {phrase.german for phrase in PRONOUNS}:
             return f"{self.subject} {self.pronoun}"
         return f"{self.pronoun} {self.subject}"
 
     def main(self) -> str:
+        """Return the German main clause: the finite verb is second."""
         return f"{self.subject} {self.finite} {self.pronoun} {self.middle} {self.end} {self.prefix}"
 
     def inverted(self) -> str:
-        """After something else in the first place the finite verb stays second."""
+        """Return the German main clause without its first place, which another phrase takes."""
         return f"{self.finite} {self._subject_and_pronoun()} {self.middle} {self.end} {self.prefix}"
 
     def subordinate(self) -> str:
-        """The finite verb comes last, written together with a separable prefix."""
+        """Return the German subordinate clause: the finite verb is last, joined to a separable prefix."""
         return f"{self._subject_and_pronoun()} {self.middle} {self.end} {self.prefix}{self.finite}"
 
 
@@ -114,7 +121,7 @@ PRONOUNS = [
     Phrase("sie", "they/PRON", 3),
 ]
 NAMES = {"m": ("paul", "peter", "max"), "f": ("anna", "maria", "laura")}
-OBJECTS = {  # accusative, dative; "sie" would be "her" or "them"
+OBJECTS = {  # by case; without "sie", which could be "her" or "them"
     "acc": [("mich", "me/PRON"), ("uns", "us/PRON"), ("dich", "you/PRON"), ("ihn", "him/PRON")],
     "dat": [("mir", "me/PRON"), ("uns", "us/PRON"), ("ihm", "him/PRON"), ("ihr", "her/PRON")],
 }
@@ -131,7 +138,7 @@ COUNTS = [("zwei", "two/NUM"), ("drei", "three/NUM"), ("vier", "four/NUM")]
 
 
 def indefinite(following: str) -> str:
-    """ "a" or "an", by the sound that follows."""
+    """Return "a" or "an", by the sound that follows."""
     vowel = following[0] in "aeiou" and not following.startswith("use")
     return "an/DET" if vowel or following.startswith("honest") else "a/DET"
 
@@ -145,9 +152,15 @@ def noun_phrase(
     count: tuple[str, str] | None = None,
     adjective: tuple[str, str] | None = None,
 ) -> Phrase:
-    """`article` is an English determiner; `adjective` a German stem and tagged English.
+    """Build a noun phrase. Mass nouns and plurals have no indefinite article in either language.
 
-    Mass nouns and plurals have no indefinite article, in either language.
+    Args:
+        noun: the noun.
+        case: nom, acc or dat.
+        article: an English determiner; "" for none.
+        plural: whether the noun is in the plural.
+        count: a number word, German and tagged English.
+        adjective: German stem and tagged English.
     """
     if article == "a" and (plural or not noun.plural):
         article = ""
@@ -164,15 +177,15 @@ def noun_phrase(
     if article == "a":
         english.insert(0, indefinite(english[0]))
     elif article in ("this", "that"):
-        shown = {"this": "these", "that": "those"}[article] if plural else article
-        english.insert(0, f"{shown}/DET")
+        demonstrative = {"this": "these", "that": "those"}[article] if plural else article
+        english.insert(0, f"{demonstrative}/DET")
     elif article:
         english.insert(0, f"{article}/{'DET' if article in ('the', 'no') else 'PRON'}")
     return Phrase(" ".join(filter(None, german)), " ".join(english), 3 if plural else 2)
 
 
 def predicate(verb: Verb, person: int, past: bool, negation: str) -> str:
-    """The English verb with its negation: "does/AUX not/PART work/VERB"."""
+    """Return the English verb with its negation: "does/AUX not/PART work/VERB"."""
     base, third, preterite, _ = verb.english
     if negation == "not":
         auxiliary = "did" if past else "does" if person == 2 else "do"
@@ -193,10 +206,18 @@ def full_clause(
     adverb: str = "",
     pronoun: str = "",
 ) -> Clause:
-    """A clause with a full verb; German has the perfect where English has the past.
+    """Build a clause with a full verb. For the past, German has the perfect.
 
-    The German negation stands after the `objects` and before the `rest`. `english` is what follows the
-    English verb, `adverb` what precedes it, `pronoun` a German object.
+    Args:
+        subject: the subject.
+        verb: the verb.
+        past: whether the clause is in the past.
+        objects: German objects, before the negation.
+        rest: German words after the negation.
+        english: tagged English words after the verb.
+        negation: a key of `NEGATIONS`.
+        adverb: tagged English adverb before the verb.
+        pronoun: German pronoun as an object.
     """
     middle = f"{objects} {NEGATIONS[negation][0]} {rest}"
     tagged = f"{subject.english} {adverb} {predicate(verb, subject.person, past, negation)} {english}"
@@ -206,6 +227,7 @@ def full_clause(
 
 
 def of_kind(nouns: list[Noun], kinds: Collection[str]) -> list[Noun]:
+    """Return the nouns of certain kinds."""
     return [noun for noun in nouns if noun.kind in kinds]
 
 
@@ -215,41 +237,47 @@ def _adjectives(kind: str, positive: bool, negated: bool) -> list[Adjective]:
 
 
 class PhraseBuilder:
-    """Draws the parts that clauses are made of."""
+    """Samples the parts of clauses.
+
+    Args:
+        rng: source of random numbers.
+    """
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.pick = rng.choice
 
     def chance(self, probability: float) -> bool:
+        """Return true with a given probability."""
         return self.rng.random() < probability
 
     def pick_polar(self, table: Iterable[Any], positive: bool) -> Any:
-        """A row of a table whose last column says whether it is positive."""
+        """Sample a row of one polarity from a table whose last column is true for positive rows."""
         return self.pick([row for row in table if row[-1] == positive])
 
     def adjective(self, kind: str, positive: bool, *, negated: bool = False) -> Adjective:
-        """One for a predicate."""
+        """Sample an adjective for a predicate."""
         return self.pick(_adjectives(kind, positive, negated))
 
     def attribute(self, kind: str, positive: bool, *, negated: bool = False) -> tuple[str, str]:
-        """One before a noun: German stem, tagged English."""
+        """Sample an adjective before a noun: German stem and tagged English."""
         fitting = [word for word in _adjectives(kind, positive, negated) if word.attributive]
         word = self.pick(fitting)
         return word.german, f"{word.english}/ADJ"
 
     def comparative(self, kind: str, positive: bool) -> tuple[str, str]:
-        """German stem, tagged English."""
+        """Sample a comparative: German stem and tagged English."""
         words = [word.comparative for word in _adjectives(kind, positive, False)]
         return self.pick([word for word in words if word])
 
     def article(self, noun: Noun) -> str:
+        """Sample an English determiner for a noun."""
         if noun.kind == "sense":
             return self.pick(("the", "this", "that"))
         return self.pick(("the", "the", "the", "this", "that", "that", "my", "his", "her", "our"))
 
     def person(self, nouns: list[Noun], *, third: bool = False) -> Phrase:
-        """Someone as a subject; with `third` the speaker is not among them, nor the listener."""
+        """Sample a person as a subject; with `third`, only in the third person."""
         if self.chance(0.6):
             return self.pick([p for p in PRONOUNS if p.german in ("er", "sie") or not third])
         if self.chance(0.5):
@@ -259,7 +287,7 @@ class PhraseBuilder:
         return noun_phrase(noun, "nom", self.article(noun), plural=self.chance(0.4))
 
     def thing(self, noun: Noun) -> Phrase:
-        """A subject to be judged: singular or plural, sometimes counted or with a relative clause."""
+        """Make a subject of a noun: singular or plural, sometimes with a number or a relative clause."""
         plural = bool(noun.plural) and self.chance(0.25)
         count = self.pick(COUNTS) if plural and self.chance(0.3) else None
         phrase = noun_phrase(noun, "nom", self.article(noun), plural=plural, count=count)

@@ -1,9 +1,9 @@
-"""The words of the built-in corpus (`nlp_rnn.data.builtin`).
+"""The words of the corpus `builtin`.
 
-Each table is text, one entry a line, so that a word is added by adding a line. German nouns are lower-case
-like everything else. Left out on purpose: nouns of the weak declension (der Nachbar, den Nachbarn),
-adjectives that change their stem when declined (teuer, teure; dunkel, dunkle) except in predicates, and
-words whose translation would depend on anything outside the sentence.
+Each table is text with one entry per line, so that a word can be added as a line. German nouns are lower case
+like everything else. These are left out on purpose: nouns of the weak declension (der Nachbar, den Nachbarn),
+adjectives whose stem changes when declined (teuer, teure; dunkel, dunkle) except in predicates, and words
+whose translation depends on anything outside the sentence.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Noun:
+    """A noun in both languages."""
+
     english: str
     plural: str  # "" for mass nouns
     german: str
@@ -21,18 +23,22 @@ class Noun:
 
 @dataclass(frozen=True)
 class Adjective:
+    """An adjective in both languages."""
+
     english: str
     german: str
     positive: bool
-    negatable: bool  # "not terrible" is no praise: such words are never negated
-    gradable: bool  # "very terrible" is no English
-    attributive: bool  # also before a noun
+    negatable: bool  # "terrible" is not: "not terrible" is not positive
+    gradable: bool  # "terrible" is not: "very terrible" is not correct
+    attributive: bool  # also used before a noun
     kinds: frozenset[str]
     comparative: tuple[str, str] | None  # German stem, tagged English
 
 
 @dataclass(frozen=True)
 class Verb:
+    """A verb in both languages."""
+
     english: tuple[str, str, str, str]  # base, third person, past, participle
     german: tuple[str, str, str, str]  # I, you (du), he, plural
     infinitive: str
@@ -243,8 +249,7 @@ def _lines(table: str) -> list[str]:
 
 
 def _noun(line: str) -> Noun:
-    english, plural, german, gender, german_plural, kind = line.replace(" - ", "  ").split(" ")
-    return Noun(english, plural, german, gender, german_plural, kind)
+    return Noun(*line.replace(" - ", "  ").split(" "))
 
 
 def _adjective(line: str) -> Adjective:
@@ -270,13 +275,8 @@ def _verb(line: str) -> Verb:
     english, german = (half.split() for half in line.split(" | "))
     first, second, third, plural, infinitive, participle, *prefix = german
     base, english_third, past, english_participle = english
-    return Verb(
-        (base, english_third, past, english_participle),
-        (first, second, third, plural),
-        infinitive,
-        participle,
-        "".join(prefix),
-    )
+    english_forms = (base, english_third, past, english_participle)
+    return Verb(english_forms, (first, second, third, plural), infinitive, participle, "".join(prefix))
 
 
 SCENES = {name: [_noun(line) for line in _lines(table)] for name, table in _SCENES.items()}
@@ -286,7 +286,7 @@ VERBS = {verb.english[0]: verb for verb in map(_verb, _lines(_VERBS))}
 
 ACTIVITIES = ("work", "work", "play", "play", "dance", "cook", "talk", "sing", "film", "plan")
 
-# What one does with a thing of each kind.
+# A verb for what people do with a thing of each kind.
 EXPERIENCE = {
     "film": "see",
     "text": "read",
@@ -301,7 +301,7 @@ EXPERIENCE = {
     "furniture": "buy",
 }
 
-# Where and with whom one does something: German, tagged English.
+# Where and with whom people do something: German, tagged English.
 PLACES = [
     ("hier", "here/ADV"),
     ("dort", "there/ADV"),
@@ -315,13 +315,13 @@ PLACES = [
     ("für die kinder", "for/ADP the/DET children/NOUN"),
 ]
 MANNERS = [("gut", "well/ADV", True), ("schlecht", "badly/ADV", False)]
-COMPANIONS = [  # what work is done with: German dative, accusative, tagged English, good or bad
+COMPANIONS = [  # what people work with: German dative, accusative, tagged English, good or bad
     ("liebe", "liebe", "love/NOUN", True),
     ("freude", "freude", "joy/NOUN", True),
     ("fehlern", "fehler", "mistakes/NOUN", False),
     ("stress", "stress", "stress/NOUN", False),
 ]
-LIKENESSES = [  # of one, of many, good or bad
+LIKENESSES = [  # what people work like: singular, plural, good or bad
     ("ein star", "a/DET star/NOUN", "stars", "stars/NOUN", True),
     ("ein engel", "an/DET angel/NOUN", "engel", "angels/NOUN", True),
     ("ein anfänger", "a/DET beginner/NOUN", "anfänger", "beginners/NOUN", False),
@@ -332,7 +332,7 @@ TASTES = [
     ("seife", "soap/NOUN", False),
     ("papier", "paper/NOUN", False),
 ]
-THERE = [  # nouns of "there is": German, gender, tagged English, countable, good or bad
+THERE = [  # nouns after "there is": German, gender, tagged English, countable, good or bad
     ("problem", "n", "problem/NOUN", True, False),
     ("lärm", "m", "noise/NOUN", False, False),
     ("schmutz", "m", "dirt/NOUN", False, False),

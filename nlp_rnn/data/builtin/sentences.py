@@ -1,18 +1,19 @@
-"""The built-in corpus: a synchronous grammar gives German, English, universal POS tags and sentiment at once.
+"""The corpus `builtin`: a synchronous grammar generates German, English, POS tags and sentiment together.
 
-It needs no download, so every task runs offline, and it is small enough to learn in a minute or two. It is
-made so that context matters: "work" is a noun or a verb by its place, "not" and "but" turn the sentiment
-around, and German puts its verbs elsewhere than English does.
+It needs no download, so every task runs offline, and a model learns it in a minute or two. Context matters:
+"work" is a noun or a verb, "not" and "but" reverse the sentiment, and verbs have different positions in
+German and English.
 
-Conventions. Text is lower-case, German nouns too, because the project's word-level tokenizers lower-case by
-default; words and punctuation are separated by single spaces. Tags follow Universal Dependencies as in the
-English Web Treebank: the copula is AUX but "there is" has a VERB, possessives are PRON, "yesterday" is a
-NOUN. The sentiment is that of the main statement: the clause after "but", the clause beside "although ...";
-"i do not think that" turns it around. Every German sentence has one translation: "sie" is never an object,
-so that its verb tells "she" from "they", "ihr" is always "her", and the perfect is the English past.
+Conventions: Text is lower case, German nouns too, because the word-level tokenizers of the package convert to
+lower case by default. Words and punctuation are separated by single spaces. Tags follow Universal
+Dependencies as in the English Web Treebank: the copula is AUX but "there is" has a VERB, possessives are
+PRON, "yesterday" is a NOUN. The sentiment is that of the main statement: the clause after "but", or the
+clause that "although ..." belongs to; "i do not think that" reverses it. Every German sentence has one
+translation: "sie" is never an object, so that its verb distinguishes "she" from "they"; "ihr" is always
+"her"; the German perfect is the English past.
 
-The words are in `lexicon.py`, inflection and word order in `grammar.py`, clauses in `clauses.py`; here are
-the sentences made of them.
+The words are in `lexicon.py`, inflection and word order in `grammar.py`, and clauses in `clauses.py`. This
+module builds sentences of clauses.
 """
 
 import random
@@ -24,15 +25,17 @@ from nlp_rnn.data.builtin.grammar import Clause, full_clause, noun_phrase, predi
 from nlp_rnn.data.builtin.lexicon import ACTIVITIES, PLACES, SCENES, VERBS
 from nlp_rnn.errors import UsageError
 
-VERSION = 1  # part of every cache key: raise it when the sentences change
+VERSION = 1
+"""Part of every cache key. Increase it when the sentences change."""
 
 SPLIT_SIZES = {"train": 20_000, "validation": 1_000, "test": 1_000}
-MIN_WORDS, MAX_WORDS = 4, 16  # of either side, punctuation counted
+"""The number of sentences per split."""
+MIN_WORDS, MAX_WORDS = 4, 16  # of a sentence in either language, with punctuation
 
 
 @dataclass(frozen=True)
 class Example:
-    """One sentence: both languages, a universal POS tag for each English word, and a sentiment label."""
+    """One sentence in both languages, a universal POS tag per English word, and a sentiment label."""
 
     german: tuple[str, ...]
     english: tuple[str, ...]
@@ -40,7 +43,8 @@ class Example:
     sentiment: str  # "negative" or "positive"
 
 
-Sentence = tuple[str, str]  # German, tagged English; without the final full stop
+Sentence = tuple[str, str]
+"""German and tagged English ("word/TAG word/TAG"), without the final period."""
 
 _OCCASIONS = ("film", "play", "show", "concert", "dance", "walk", "trip", "visit")
 _FRONTS = {  # by whether the clause is past
@@ -57,7 +61,7 @@ _FRONTS = {  # by whether the clause is past
         ("am ende", "in/ADP the/DET end/NOUN"),
     ],
 }
-_BELIEFS = [  # German, tagged English, whether it turns the polarity of the clause around
+_BELIEFS = [  # German, tagged English, whether it reverses the polarity of the clause
     ("niemand glaubt", "nobody/PRON thinks/VERB", True),
     ("jeder weiß", "everyone/PRON knows/VERB", False),
     ("es ist nicht wahr", "it/PRON is/AUX not/PART true/ADJ", True),
@@ -68,13 +72,15 @@ _WEATHER = [("es regnet", "it/PRON rains/VERB"), ("die sonne scheint", "the/DET 
 
 
 class SentenceBuilder(ClauseBuilder):
-    """Draws sentences; like the clauses, each is given the polarity that it has to express."""
+    """Samples sentences. Like the methods for clauses, each method takes the polarity to express."""
 
     def clause(self, topic: Topic, positive: bool) -> Clause:
+        """Sample a clause of any type."""
         (builder,) = self.rng.choices(list(_CLAUSES), list(_CLAUSES.values()))
         return builder(self, topic, positive)
 
     def simple(self, topic: Topic, positive: bool) -> Sentence:
+        """The film was good: a single clause."""
         clause = self.clause(topic, positive)
         return clause.main(), clause.english
 
@@ -148,7 +154,7 @@ class SentenceBuilder(ClauseBuilder):
         )
 
     def example(self) -> Example:
-        """One sentence within the length limits; the sentiment is drawn first, so labels are balanced."""
+        """Sample a sentence within the length limits. The sentiment is sampled first: labels are balanced."""
         positive = self.chance(0.5)
         while True:
             topic = Topic(self.pick(list(SCENES.values())), self.chance(0.4))
@@ -160,7 +166,7 @@ class SentenceBuilder(ClauseBuilder):
                 return Example(words, english, upos, "positive" if positive else "negative")
 
 
-# How often each kind of clause and of sentence is drawn, relative to the others.
+# How often each type of clause and of sentence is sampled, relative to the others.
 _CLAUSES: dict[Callable[[ClauseBuilder, Topic, bool], Clause], int] = {
     ClauseBuilder.rating: 9,
     ClauseBuilder.sense: 4,
@@ -193,12 +199,17 @@ _FRAMES: dict[Callable[[SentenceBuilder, Topic, bool], Sentence], int] = {
 
 
 def generate(size: int = 22_000, seed: int = 0) -> list[Example]:
-    """Draws `size` examples, no two with the same German or the same English; the same seed, the same list.
+    """Generate examples; no two have the same German or the same English text.
 
-    Raises UsageError when `size` is negative, or more than the grammar gives within ten tries a sentence.
+    Args:
+        size: number of examples.
+        seed: seed of the sampling; the same seed gives the same examples.
+
+    Raises:
+        UsageError: `size` is negative, or more than the grammar generates in ten tries per sentence.
     """
     if size < 0:
-        raise UsageError(f"built-in corpus: size is {size}; give a number of sentences, 0 or more")
+        raise UsageError(f"corpus builtin: size is {size}; give a number of sentences, 0 or more")
     builder = SentenceBuilder(random.Random(seed))
     examples: list[Example] = []
     seen: set[tuple[str, ...]] = set()
@@ -211,13 +222,13 @@ def generate(size: int = 22_000, seed: int = 0) -> list[Example]:
             examples.append(example)
     if len(examples) < size:
         raise UsageError(
-            f"built-in corpus: size {size} is more than the grammar gives ({len(examples)} different "
-            f"sentences in {10 * size} tries); ask for fewer"
+            f"corpus builtin: size {size} is more than the grammar generates ({len(examples)} different "
+            f"sentences in {10 * size} tries); give a smaller size"
         )
     return examples
 
 
 def builtin_splits(seed: int = 0) -> dict[str, list[Example]]:
-    """20,000 "train", 1,000 "validation" and 1,000 "test" examples; no sentence of either side is in two."""
+    """Generate the splits: no sentence, in either language, is in two of them."""
     examples = iter(generate(sum(SPLIT_SIZES.values()), seed))
     return {name: [next(examples) for _ in range(size)] for name, size in SPLIT_SIZES.items()}

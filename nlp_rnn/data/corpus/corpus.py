@@ -44,8 +44,9 @@ class Corpus(Settings):
         config: configuration of a hub dataset.
         revision: branch, tag or commit of a hub dataset.
         train_split: name of the train split, or of a local file without its extension; detected if left out.
-        validation_split: likewise (dev, val, valid or validation); sampled from train if there is none.
-        test_split: likewise.
+        validation_split: name of the validation split; detected if left out (dev, val, valid or validation),
+            and sampled from train if there is none.
+        test_split: name of the test split; detected if left out.
         validation_fraction: fraction of train that becomes the validation split if the corpus has none.
         max_examples: maximum number of rows per split, sampled at random; they keep their order.
         seed: seed of both samplings; the bundled corpora themselves do not depend on it.

@@ -1,4 +1,4 @@
-"""Captioning: a vector of numbers, such as the pixels of a picture, and a text that says what it is."""
+"""Captioning data: vectors of numbers, such as the pixels of an image, with a text each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, shift_targets
 from nlp_rnn.data.corpus.columns import Vectors
@@ -25,14 +26,14 @@ from nlp_rnn.settings import Columns, MaxLength
 
 @dataclass
 class CaptioningBatch(Batch):
-    """Vectors and their captions."""
+    """A batch of vectors and their captions; `labels` are the caption ids and EOS, [T, B]."""
 
     vectors: Tensor
     """[B, F] float32, scaled."""
     target: Tensor | None = None
-    """[T, B] int64, beginning of sentence first: what the decoder is shown."""
+    """[T, B] int64, BOS and the caption ids: the input of the decoder."""
     target_lengths: Tensor | None = None
-    """[B], the mark of beginning or end counted."""
+    """[B] int64, with BOS."""
     references: list[str] | None = None
     """The captions as written."""
 
@@ -41,8 +42,8 @@ class CaptioningBatch(Batch):
 class CaptioningProcessor(Processor):
     """Vectors to scaled vectors, captions to ids.
 
-    From each of the F features its mean in the train split is taken; all are divided by one `scale`, for in
-    pictures some pixels hardly ever change.
+    Each of the F features is centered by its mean in the train split. All are divided by one `scale`, because
+    in images some pixels are almost constant.
     """
 
     input_description = "vector of numbers"
@@ -52,58 +53,66 @@ class CaptioningProcessor(Processor):
 
     target: Vocabulary
     means: list[float]
+    """[F] the mean of each feature in the train split."""
     scale: float
+    """The standard deviation of all centered features in the train split."""
     max_length: MaxLength = 100
 
-    def is_input(self, given: Any) -> bool:
-        array = _array(given)
+    @override
+    def is_input(self, value: Any) -> bool:
+        array = _array(value)
         return array is not None and array.ndim > 0
 
-    def is_single(self, given: Any) -> bool:
-        """A flat list is one vector; a nested one is, too, if it holds F numbers and its items hold fewer."""
-        array = _array(given)
+    @override
+    def is_single(self, value: Any) -> bool:
+        """Return whether a value is one vector: a flat list, or a nested one of F numbers in all."""
+        array = _array(value)
         if array is None or array.size == 0:
             return False
         return array.ndim < 2 or array.size == len(self.means) != array[0].size
 
+    @override
     def parse(self, line: str) -> Any:
-        given = parse_numbers(line)
-        self._vector(given)
-        return given
+        numbers = parse_numbers(line)
+        self._vector(numbers)
+        return numbers
 
+    @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        for number, given in enumerate(inputs, 1):
+        for number, vector in enumerate(inputs, 1):
             try:
-                self._vector(given)
+                self._vector(vector)
             except UsageError as error:
                 raise UsageError(f"input {number}: {error}") from None
         return {"features": list(inputs)}
 
+    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Nested vectors, such as the rows of a picture, are laid end to end.
+        """Encode vectors and captions. Nested vectors, such as the rows of an image, are flattened.
 
         Raises:
-            UsageError: a vector is of another length than the model's, or holds a number that is not finite.
+            UsageError: a vector does not have F numbers, or has a number that is not finite.
         """
         columns: dict[str, list[Any]] = {"vector": [self._vector(row) for row in rows["features"]]}
         if "caption" in rows:
             columns["target_ids"] = truncate(self.target.encode(rows["caption"]), self.max_length, "captions")
         return columns
 
-    def _vector(self, given: Any) -> np.ndarray:
-        """What a user or a corpus gives, [F] float32 and scaled."""
-        array = _array(given)
+    def _vector(self, value: Any) -> np.ndarray:
+        """A user's or a corpus's vector, scaled: [F] float32."""
+        array = _array(value)
         if array is None:
-            raise UsageError("no vector; give a list of numbers, or lists of equal length")
+            raise UsageError("not a vector; give a list of numbers, or lists of equal length")
         vector = array.astype(np.float64).ravel()
         if len(vector) != len(self.means):
             raise UsageError(f"a vector of {len(vector)} numbers; the model reads {len(self.means)}")
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = (vector - self.means) / self.scale
-        if not (np.abs(scaled) <= np.finfo(np.float32).max).all():  # as it is not of NaN
+        if not (np.abs(scaled) <= np.finfo(np.float32).max).all():  # False for NaN
             raise UsageError("a vector holds NaN, infinity or a number beyond float32; leave it out")
         return scaled.astype(np.float32)
 
+    @override
     def collate(self, rows: dict[str, list[Any]]) -> CaptioningBatch:
         vectors = torch.from_numpy(np.stack(rows["vector"]))
         batch = CaptioningBatch(rows["row"], torch.full((len(vectors),), vectors.size(1)), vectors)
@@ -117,12 +126,12 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
     """Vectors with a caption each, from JSON lines, Parquet, NumPy's .npz or the hub.
 
     Args:
-        corpus: where they come from.
-        features: name of the column of vectors, all of one length; of several, the first that there is.
-        caption: name of the column of captions, likewise.
-        vocabulary: how the captions' vocabulary is made.
-        batching: how rows are put together; of `max_tokens` a vector takes one a number.
-        max_length: longest caption, in tokens; what is beyond it is cut off.
+        corpus: where rows come from.
+        features: name of the column of vectors, all of one length; of several names, the first that exists.
+        caption: name of the column of captions; of several names, the first that exists.
+        vocabulary: how the vocabulary of the captions is made.
+        batching: how rows are batched; for `max_tokens`, each number of a vector counts as one token.
+        max_length: maximum number of tokens per caption; the rest is cut off.
     """
 
     processor_class = CaptioningProcessor
@@ -142,24 +151,28 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
         self.vocabulary = vocabulary
         self.max_length = max_length
 
+    @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         names = (self.features,) if isinstance(self.features, str) else self.features or ()
         return {"features": Vectors(names), "caption": self.caption}
 
+    @override
     def make_processor(self, train: Dataset) -> CaptioningProcessor:
         vectors = np.array(train["features"][:])  # [N, F]
         means = vectors.mean(0)
         scale = float((vectors - means).std())
         if not scale > 0:
-            raise UsageError(f"{self.description}: all vectors of the train split are the same; give others")
+            raise UsageError(
+                f"{self.description}: all vectors of the train split are equal; give vectors that differ"
+            )
         target = Vocabulary.train(train["caption"], self.vocabulary)
         return CaptioningProcessor(target, means.tolist(), scale, self.max_length)
 
 
-def _array(given: Any) -> np.ndarray | None:
-    """Numbers as an array of them; None where it is something else, or lists are of unequal length."""
+def _array(value: Any) -> np.ndarray | None:
+    """Numbers as an array; None for anything else, or lists of unequal length."""
     try:
-        array = np.asarray(given)
+        array = np.asarray(value)
     except (ValueError, TypeError, OverflowError):
         return None
     return array if array.dtype.kind in "biuf" else None

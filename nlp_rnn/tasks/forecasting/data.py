@@ -1,4 +1,4 @@
-"""Forecasting: windows of a series, each with the numbers that follow it."""
+"""Forecasting data: windows of series, each with the numbers that follow it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, pad_vectors
 from nlp_rnn.data.corpus.corpus import Corpus
@@ -25,36 +26,42 @@ log = logging.getLogger(__name__)
 
 Horizon = Annotated[int, Range(1, 100_000)]
 
-_MOST = 2**31 - 1  # numbers in an Arrow list array, whose offsets are int32
+_MAX_NUMBERS = 2**31 - 1  # in an Arrow list array, whose offsets are int32
 
 
 @dataclass
 class ForecastingBatch(Batch):
-    """Windows."""
+    """A batch of windows."""
 
     vectors: Tensor
     """[T, B, F] float32, padded with 0."""
     targets: Tensor | None = None
-    """[B, horizon * targets] float32, a step's targets in turn."""
+    """[B, horizon * targets] float32, step by step."""
 
 
 @dataclass(kw_only=True)
 class ForecastingProcessor(SeriesProcessor):
-    """Windows to vectors, and the numbers that follow them; both scaled as in the train split."""
+    """Windows to vectors, and the numbers that follow; both scaled by the statistics of the train split."""
 
     features = {"vectors": pa.list_(pa.float32()), "targets": pa.list_(pa.float32())}
 
     length: MaxLength
+    """The number of steps of a window."""
     horizon: Horizon
+    """The number of steps that are predicted."""
     targets: list[str] = field(default_factory=list)
-    """The columns that are predicted; as `inputs` if empty."""
+    """The columns that are predicted; the same as `inputs` if empty."""
     target_means: list[float]
+    """The mean of each predicted column in the train split."""
     target_deviations: list[float]
+    """The standard deviation of each predicted column in the train split."""
 
+    @override
     def data_settings(self) -> dict[str, Any]:
         names = ("inputs", "targets", "length", "horizon", "group")
         return {name: getattr(self, name) for name in names}
 
+    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         encoded: dict[str, list[Any]] = {"vectors": self.vectors(rows["steps"])}
         if "following" in rows:
@@ -62,36 +69,40 @@ class ForecastingProcessor(SeriesProcessor):
             encoded["targets"] = [standardize(flat, *scale, self.horizon) for flat in rows["following"]]
         return encoded
 
+    @override
     def collate(self, rows: dict[str, list[Any]]) -> ForecastingBatch:
         vectors, lengths = pad_vectors(rows["vectors"], len(self.inputs))
         targets = torch.from_numpy(np.stack(rows["targets"])) if "targets" in rows else None
         return ForecastingBatch(rows["row"], lengths, vectors, targets)
 
     def unscaled(self, outputs: Tensor) -> np.ndarray:
-        """What a model says, [B, horizon * targets], in the data's units: [B, horizon, targets] float64."""
-        steps = (
-            outputs.detach()
-            .double()
-            .cpu()
-            .numpy()
-            .reshape(len(outputs), self.horizon, len(self.target_means))
-        )
+        """Convert a model's output back to the units of the data.
+
+        Args:
+            outputs: [B, horizon * targets].
+
+        Returns:
+            [B, horizon, targets] float64.
+        """
+        scaled = outputs.detach().double().cpu().numpy()
+        steps = scaled.reshape(len(outputs), self.horizon, len(self.target_means))
         return steps * self.target_deviations + self.target_means
 
 
 class ForecastingData(SeriesData[ForecastingProcessor]):
-    """All windows of the series of any corpus, a row of which is a time step.
+    """All windows of the series in any corpus whose rows are time steps.
 
     Args:
-        corpus: where rows come from, in order. Without a validation split the last part of each of train's
-            series is that, and no window reaches over the cut; of several whose ends are too short for a
-            window, the last ones are it whole.
-        inputs: names of the columns that are read; several also with commas between them.
-        targets: names of the columns that are predicted; as `inputs` if left empty.
-        group: name of a column whose changes no window reaches over; of none if left empty.
-        length: steps of a window.
-        horizon: how many of the following steps are predicted.
-        batching: how windows are put together.
+        corpus: where rows come from, in order. If it has no validation split, the last part of each series of
+            train becomes one, and no window crosses the boundary; if these parts are too short for a window,
+            the last series become the validation split.
+        inputs: names of the columns that are read, as a list or with commas between them.
+        targets: names of the columns that are predicted; the same as `inputs` if left empty.
+        group: name of the column that names the series of each row; no window crosses a change of it. If
+            empty, each file is one series.
+        length: number of steps per window.
+        horizon: number of steps after the window that are predicted.
+        batching: how windows are batched.
     """
 
     processor_class = ForecastingProcessor
@@ -114,83 +125,90 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         self.length = length
         self.horizon = horizon
 
+    @override
     def check(self, processor: ForecastingProcessor) -> None:
         check_num_columns("inputs", processor.inputs, self.inputs)
         check_num_columns("targets", processor.targets or processor.inputs, self.targets or self.inputs)
 
+    @override
     def attach_processor(self, processor: ForecastingProcessor) -> None:
-        """Read the corpus with a trained model's processor.
+        """Use a trained model's processor instead of one made from the train split.
 
-        Windows are cut by this data's own length and group: a recurrent network reads any length.
+        The windows have this data's length and group, because a recurrent network reads any length.
 
         Raises:
-            UsageError: it reads or predicts something else.
+            UsageError: the model reads or predicts something else.
         """
         for name in ("inputs", "targets", "horizon"):
-            ours, theirs = getattr(self, name), getattr(processor, name)
-            if ours != theirs:
+            in_data, in_model = getattr(self, name), getattr(processor, name)
+            if in_data != in_model:
                 raise UsageError(
-                    f"the model was trained with {name} {theirs}, the data has {ours}: give the same"
+                    f"the model was trained with {name} {in_model}, the data has {in_data}: give the same"
                 )
         super().attach_processor(processor)
 
+    @override
     def split_off_validation(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
-        whole = self.length + self.horizon
+        fraction, window = self.corpus.validation_fraction, self.length + self.horizon
         first, last = [], []
         for series in train:
-            cut = len(series) - max(1, round(self.corpus.validation_fraction * len(series)))
-            first.append(series[:cut])
-            last.append(series[cut:])
-        long = self._long(train, "lower them or give more rows")
-        if len(long) > 1 and max(map(len, last)) < whole:
-            last = long[-min(len(long) - 1, max(1, round(self.corpus.validation_fraction * len(long)))) :]
+            boundary = len(series) - max(1, round(fraction * len(series)))
+            first.append(series[:boundary])
+            last.append(series[boundary:])
+        long = self._long_enough(train, "lower them or give more rows")
+        if len(long) > 1 and max(map(len, last)) < window:
+            last = long[-min(len(long) - 1, max(1, round(fraction * len(long)))) :]
             log.warning(
                 "%s: the ends of its series are too short for a window of length + horizon = %d; the last %d "
-                "series validate whole", train[0].source, whole, len(last),
+                "series become the validation split", train[0].source, window, len(last),
             )  # fmt: skip
-            return [part for part in train if all(part is not one for one in last)], last
-        remedy = "they are train's end, for validation: raise validation_fraction or give a validation split"
-        if max(map(len, train)) < 2 * whole:
+            return [series for series in train if all(series is not held_out for held_out in last)], last
+        if max(map(len, train)) < 2 * window:
             raise UsageError(
                 f"{max(train, key=len).where}: too few steps for a window of length + horizon = "
                 f"{self.length} + {self.horizon} to train on and one to validate on; lower them, give more "
                 "rows or give a validation split"
             )
-        self._long(first, "they are what validation leaves of train: lower validation_fraction")
-        self._long(last, remedy)
+        self._long_enough(first, "they are train without its validation part: lower validation_fraction")
+        self._long_enough(
+            last,
+            "they are the end of train, for validation: raise validation_fraction or give a validation split",
+        )
         return first, last
 
+    @override
     def table(self, series: list[Series]) -> pa.Table:
-        """Each window's `steps`, flat, and the numbers `following` it."""
-        whole = self.length + self.horizon
-        long = self._long(series, "lower them or give more rows")
+        """Make one row per window: its `steps`, flat, and the numbers `following` it."""
+        window = self.length + self.horizon
+        long = self._long_enough(series, "lower them or give more rows")
         if len(long) < len(series):
             log.warning(
                 "%s: %d series shorter than length + horizon = %d left out",
-                series[0].source, len(series) - len(long), whole,
+                series[0].source, len(series) - len(long), window,
             )  # fmt: skip
         predicted = [self.numbers.index(name) for name in self.targets or self.inputs]
         steps, following = [], []
         for part in long:
-            windows = np.lib.stride_tricks.sliding_window_view(part.numbers, whole, axis=0).swapaxes(1, 2)
+            windows = np.lib.stride_tricks.sliding_window_view(part.numbers, window, axis=0).swapaxes(1, 2)
             steps.append(windows[:, : self.length, : len(self.inputs)])
             following.append(windows[:, self.length :])
         return pa.table(
             {"steps": windows_to_arrow(steps), "following": windows_to_arrow(following, predicted)}
         )
 
-    def _long(self, series: list[Series], remedy: str) -> list[Series]:
-        """Those that hold a window."""
-        whole = self.length + self.horizon
-        long = [part for part in series if len(part) >= whole]
+    def _long_enough(self, series: list[Series], remedy: str) -> list[Series]:
+        """The series that have at least one window."""
+        window = self.length + self.horizon
+        long = [part for part in series if len(part) >= window]
         if not long:
             longest = max(series, key=len)
             raise UsageError(
                 f"{longest.where}: {len(longest)} steps, too few for a window of length + horizon = "
-                f"{self.length} + {self.horizon} = {whole}; {remedy}"
+                f"{self.length} + {self.horizon} = {window}; {remedy}"
             )
         return long
 
+    @override
     def make_processor(self, train: Dataset) -> ForecastingProcessor:
         series = self._series["train"]
         means, deviations = mean_std(
@@ -212,18 +230,22 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
 
 
 def windows_to_arrow(parts: Sequence[np.ndarray], columns: Sequence[int] | None = None) -> pa.Array:
-    """Windows [N, T, C] each, perhaps only some columns of them, as flat lists, one a window.
+    """Convert windows to an Arrow array with one flat list per window.
+
+    Args:
+        parts: arrays of windows, [N, T, C] each.
+        columns: numbers of the columns to take; all of them if None.
 
     Raises:
-        UsageError: they hold more numbers than a list array can; found before any is copied.
+        UsageError: there are more numbers than an Arrow array can hold. This is checked before any is copied.
     """
     count = sum(map(len, parts))
     _, steps, width = parts[0].shape
     width = width if columns is None else len(columns)
-    if count * steps * width > _MOST:
+    if count * steps * width > _MAX_NUMBERS:
         raise UsageError(
-            f"{count:,} windows of {steps:,} x {width:,} numbers are too many (more than {_MOST:,} numbers): "
-            "lower length, or give fewer rows"
+            f"{count:,} windows of {steps:,} x {width:,} numbers are too many "
+            f"(more than {_MAX_NUMBERS:,} numbers): lower length, or give fewer rows"
         )
     ends = np.arange(count + 1, dtype=np.int32) * (steps * width)
     flat = [(part if columns is None else part[..., columns]).ravel() for part in parts]

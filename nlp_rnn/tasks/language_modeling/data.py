@@ -1,4 +1,4 @@
-"""Language modelling: texts, each token of which is to be foretold from those before it."""
+"""Language modeling data: texts in which each token is predicted from those before it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, Rows, pad
 from nlp_rnn.data.bptt import RunningText, StreamSampler
@@ -24,23 +25,23 @@ from nlp_rnn.settings import Columns, MaxLength
 
 @dataclass
 class LanguageModelingBatch(Batch):
-    """Texts, or the next window of running text."""
+    """A batch of texts, or the next window of running text."""
 
     tokens: Tensor
-    """[T, B] int64, the mark of beginning before each text, padded with 0; `labels` are one token ahead, and
-    a text's last one the mark of its end."""
+    """[T, B] int64: BOS and the ids of a text, padded with 0. `labels` are [T, B], one token ahead: the ids
+    and EOS."""
     characters: Tensor | None = None
-    """[B] int64, in how many characters what ends here was written, and one more for each end."""
+    """[B] int64: the number of characters of the texts that end here, plus one for each EOS."""
     fresh: bool = True
-    """Whether reading begins here; if not, it goes on where the batch before this one ended."""
+    """Whether the texts start here; if not, they continue the batch before this one."""
 
 
 @dataclass
 class LanguageModelingProcessor(Processor):
-    """Texts to ids; the one place where they are shifted.
+    """Texts to ids, and to labels that are one token ahead.
 
-    With a `window` a corpus is running text: its rows end to end, `window` steps of several streams a batch.
-    Else each row is read by itself.
+    With a `window`, a corpus is running text: all rows joined, and each batch has `window` steps of several
+    streams. Otherwise each row is read by itself.
     """
 
     features = {"token_ids": pa.list_(pa.int32()), "characters": pa.int32()}
@@ -50,19 +51,22 @@ class LanguageModelingProcessor(Processor):
     window: MaxLength | None = None
     max_length: MaxLength = 256
 
+    @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         for text in inputs:
             warn_unknown(self.tokens.unknown(text))
         return {"prompt": list(inputs)}
 
+    @override
     def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
         return self.tokens.split_stable_prefix(pending, piece)
 
+    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        if "text" not in rows:  # of a beginning the end matters most
+        if "text" not in rows:  # of a prompt, the last tokens matter most
             whole = self.tokens.encode(rows["prompt"])
-            kept = [len(ids) for ids in truncate(whole, self.max_length, "beginnings")]
-            return {"token_ids": [ids[len(ids) - n :] for ids, n in zip(whole, kept, strict=True)]}
+            sizes = [len(ids) for ids in truncate(whole, self.max_length, "prompts")]
+            return {"token_ids": [ids[len(ids) - size :] for ids, size in zip(whole, sizes, strict=True)]}
         texts = [join_words(text) for text in rows["text"]]
         ids = self.tokens.encode(texts)
         sizes = [len(text) for text in texts]
@@ -70,13 +74,14 @@ class LanguageModelingProcessor(Processor):
             whole, ids = ids, truncate(ids, self.max_length, "texts")
             for row, (before, after) in enumerate(zip(whole, ids, strict=True)):
                 if len(after) < len(before):
-                    sizes[row] = self.tokens.end(texts[row], len(after))
+                    sizes[row] = self.tokens.end(texts[row], len(after))  # characters that are left
         return {"token_ids": ids, "characters": [size + 1 for size in sizes]}
 
+    @override
     def collate(self, rows: dict[str, list[Any]]) -> LanguageModelingBatch:
         if "span" in rows:
             ids, lengths = torch.from_numpy(rows["span"]).long(), torch.from_numpy(rows["lengths"])
-        else:  # the mark of another text's beginning is that of this one's end
+        else:  # as in running text, the BOS of a next text stands for the EOS of this one
             spans = [[BOS, *ids, BOS] for ids in rows["token_ids"]]
             ids, ends = pad(spans)  # [T + 1, B]
             lengths = ends - 1
@@ -89,10 +94,11 @@ class LanguageModelingProcessor(Processor):
         batch.fresh = bool(rows.get("fresh", True))
         return batch
 
+    @override
     def loader(
         self, rows: Rows, batching: Batching, shuffle: bool = False, rank: int = 0, world_size: int = 1
-    ) -> DataLoader:
-        """Batches of rows as other tasks have them; or the windows of their running text, in order."""
+    ) -> DataLoader[dict[str, list[Any]]]:
+        """Make a loader of batches of rows or, with a `window`, of the windows of running text in order."""
         if self.window is None:
             return super().loader(rows, batching, shuffle, rank, world_size)
         text = RunningText(rows)
@@ -105,15 +111,15 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
 
     Args:
         corpus: where texts come from.
-        text: name of the column of texts; of several, the first that there is. Words in a list are put
-            together with spaces between them.
+        text: name of the column of texts; of several names, the first that exists. Lists of words are joined
+            with spaces.
         vocabulary: how the vocabulary is made.
-        batching: how texts are put together; with a window, how many streams of text are read at once.
-        window: read the corpus as running text, so many tokens before each step of training; what was read
-            before is remembered, though no gradient goes back to it (truncated backpropagation through
-            time, Williams & Peng 1990). Each text by itself if left out.
-        max_length: longest text, in tokens; what is beyond it is cut off, but not from running text. Of a
-            text to be continued so many last tokens are read.
+        batching: how texts are batched; with a window, `size` is the number of parallel streams of text.
+        window: tokens per training step when the corpus is read as running text. The state is carried from
+            window to window, but no gradient (truncated backpropagation through time, Williams & Peng
+            1990). If left out, each text is read by itself.
+        max_length: maximum number of tokens per text; the rest is cut off, but not from running text. Of a
+            prompt, the last tokens are kept.
     """
 
     processor_class = LanguageModelingProcessor
@@ -133,18 +139,21 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
         self.window = window
         self.max_length = max_length
 
+    @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         return {"text": Texts((self.text,) if isinstance(self.text, str) else self.text or ())}
 
+    @override
     def make_processor(self, train: Dataset) -> LanguageModelingProcessor:
         tokens = Vocabulary.train(map(join_words, train["text"]), self.vocabulary)
         return LanguageModelingProcessor(tokens, self.window, self.max_length)
 
-    def predict_dataloader(self) -> DataLoader:
-        """Of test, each text as the beginning of one: no running text, and its last tokens if it is long."""
+    @override
+    def predict_dataloader(self) -> DataLoader[dict[str, list[Any]]]:
+        """Make a loader of the test texts as prompts: each by itself, and truncated at its start."""
         from datasets import Dataset
 
-        self._rows("test")  # is there
+        self._rows("test")  # raises an error if there is no test split
         processor = replace(self.processor, window=None)
         with collect_warnings():
             prompts = processor.rows([join_words(text) for text in self.load()["test"]["text"]])
@@ -153,5 +162,5 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
 
 
 def join_words(text: str | Sequence[str]) -> str:
-    """A text as it is written, of words that it may be given as."""
+    """Return a text as it is, and words joined with spaces."""
     return text if isinstance(text, str) else " ".join(text)

@@ -1,4 +1,4 @@
-"""Sentiment: texts with one label each."""
+"""Sentiment data: texts with one label each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.corpus.corpus import Corpus
@@ -23,7 +24,7 @@ from nlp_rnn.settings import Column, Columns, MaxLength
 
 @dataclass
 class SentimentBatch(Batch):
-    """Texts."""
+    """A batch of texts; `labels` are [B]."""
 
     tokens: Tensor
     """[T, B] int64, padded with 0."""
@@ -31,28 +32,34 @@ class SentimentBatch(Batch):
 
 @dataclass
 class SentimentProcessor(Processor):
-    """Texts to ids; `classes` are the labels as the corpus writes them, `labels` as people read them."""
+    """Texts to ids of tokens, labels to ids of classes."""
 
     features = {"token_ids": pa.list_(pa.int32()), "label_id": pa.int32()}
     length_columns = ("token_ids",)
 
     tokens: Vocabulary
     classes: list[str]
+    """The labels as the corpus writes them, in the order of their ids."""
     labels: list[str]
+    """The names of the labels in answers, in the same order."""
     max_length: MaxLength = 256
 
+    @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         return {"text": list(inputs)}
 
+    @override
     def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
         return self.tokens.split_stable_prefix(pending, piece)
 
+    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         ids = {"token_ids": truncate(self.tokens.encode(rows["text"]), self.max_length, "texts")}
         if "label" in rows:
             ids["label_id"] = LabelEncoder(self.classes, aliases=self.labels).encode(rows["label"])
         return ids
 
+    @override
     def collate(self, rows: dict[str, list[Any]]) -> SentimentBatch:
         tokens, lengths = pad(rows["token_ids"])
         labels = torch.tensor(rows["label_id"]) if "label_id" in rows else None
@@ -60,17 +67,17 @@ class SentimentProcessor(Processor):
 
 
 class SentimentData(CorpusData[SentimentProcessor]):
-    """Labelled texts from any corpus.
+    """Labeled texts from any corpus.
 
     Args:
         corpus: where texts come from.
-        text: name of the column of texts; of several, the first that there is.
+        text: name of the column of texts; of several names, the first that exists.
         label: name of the column of labels.
-        label_names: how to show the labels, in the labels' sorted order; as they are if left out. Labels 0
-            and 1 are shown as negative and positive.
+        label_names: names of the labels in answers, in the sorted order of the labels. If left out, labels 0
+            and 1 are called negative and positive, and others keep their names.
         vocabulary: how the vocabulary is made.
-        batching: how texts are put together.
-        max_length: longest text, in tokens; what is beyond it is cut off.
+        batching: how texts are batched.
+        max_length: maximum number of tokens per text; the rest is cut off.
     """
 
     processor_class = SentimentProcessor
@@ -93,9 +100,11 @@ class SentimentData(CorpusData[SentimentProcessor]):
         self.vocabulary = vocabulary
         self.max_length = max_length
 
+    @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         return {"text": self.text, "label": self.label}
 
+    @override
     def make_processor(self, train: Dataset) -> SentimentProcessor:
         classes = sorted(set(train["label"]))
         names = list(self.label_names or (["negative", "positive"] if classes == ["0", "1"] else classes))

@@ -1,4 +1,4 @@
-"""Series tagging: sequences of vectors with one label a step."""
+"""Series tagging data: sequences of vectors with one label per step."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from torch import Tensor
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad, pad_vectors
 from nlp_rnn.data.corpus.corpus import Corpus
@@ -25,7 +26,7 @@ PIXELS = tuple(f"p{pixel}" for pixel in range(16))
 
 @dataclass
 class SeriesTaggingBatch(Batch):
-    """Sequences."""
+    """A batch of sequences; `labels` are [T, B]."""
 
     vectors: Tensor
     """[T, B, F] float32, padded with 0."""
@@ -33,23 +34,27 @@ class SeriesTaggingBatch(Batch):
 
 @dataclass(kw_only=True)
 class SeriesTaggingProcessor(SeriesProcessor):
-    """Sequences to vectors, scaled as in the train split, and their labels to ids."""
+    """Sequences to vectors, scaled by the statistics of the train split, and labels to ids."""
 
     features = {"vectors": pa.list_(pa.float32()), "label_ids": pa.list_(pa.int32())}
 
     label: str
     """The column of labels."""
     labels: list[str]
+    """The labels in the order of their ids."""
 
+    @override
     def data_settings(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "label": self.label, "group": self.group}
 
+    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         encoded: dict[str, list[Any]] = {"vectors": self.vectors(rows["steps"])}
         if "labels" in rows:
             encoded["label_ids"] = LabelEncoder(self.labels).encode_lists(rows["labels"])
         return encoded
 
+    @override
     def collate(self, rows: dict[str, list[Any]]) -> SeriesTaggingBatch:
         vectors, lengths = pad_vectors(rows["vectors"], len(self.inputs))
         batch = SeriesTaggingBatch(rows["row"], lengths, vectors)
@@ -59,16 +64,16 @@ class SeriesTaggingProcessor(SeriesProcessor):
 
 
 class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
-    """Labelled sequences from any corpus whose rows are time steps.
+    """Labeled sequences from any corpus whose rows are time steps.
 
     Args:
-        corpus: where rows come from, in order. Without a validation split the last of train's sequences are
-            that.
-        inputs: names of the columns of numbers; several also with commas between them.
-        label: name of the column of labels, one a step.
-        group: name of the column that says which sequence a row is of; at each change of it one begins. If
-            empty, a file is one sequence.
-        batching: how sequences are put together.
+        corpus: where rows come from, in order. If it has no validation split, the last sequences of train
+            become one.
+        inputs: names of the columns of numbers, as a list or with commas between them.
+        label: name of the column of labels, one per step.
+        group: name of the column that names the sequence of each row; a new sequence starts where it changes.
+            If empty, each file is one sequence.
+        batching: how sequences are batched.
     """
 
     processor_class = SeriesTaggingProcessor
@@ -87,33 +92,38 @@ class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
             raise UsageError("inputs and label name the columns of numbers and of labels; give both")
         super().__init__(corpus, self.inputs, group, label, batching)
 
+    @override
     def check(self, processor: SeriesTaggingProcessor) -> None:
         check_num_columns("inputs", processor.inputs, self.inputs)
 
+    @override
     def attach_processor(self, processor: SeriesTaggingProcessor) -> None:
-        """Read the corpus with a trained model's processor.
+        """Use a trained model's processor instead of one made from the train split.
 
         Raises:
-            UsageError: it reads other columns.
+            UsageError: the model reads other columns.
         """
         if self.inputs != processor.inputs:
             raise UsageError(f"the model reads the columns {processor.inputs}, the data has {self.inputs}")
         super().attach_processor(processor)
 
+    @override
     def split_off_validation(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
         if len(train) < 2:
             raise UsageError(
-                f"{train[0].source}: one sequence is too few to take validation from; give a validation "
-                "split, or the column that tells sequences apart as group"
+                f"{train[0].source}: one sequence is too few to split off validation; give a validation "
+                "split, or set group to the column that names the sequences"
             )
         cut = len(train) - min(len(train) - 1, max(1, round(self.corpus.validation_fraction * len(train))))
         return train[:cut], train[cut:]
 
+    @override
     def table(self, series: list[Series]) -> pa.Table:
-        """Each sequence's `steps`, flat, and its `labels`."""
+        """Make one row per sequence: `steps`, flat, and `labels`."""
         steps = pa.array([part.numbers.ravel() for part in series])
         return pa.table({"steps": steps, "labels": pa.array([part.labels for part in series])})
 
+    @override
     def make_processor(self, train: Dataset) -> SeriesTaggingProcessor:
         series = self._series["train"]
         numbers = np.concatenate([part.numbers for part in series])

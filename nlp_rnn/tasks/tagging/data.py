@@ -1,4 +1,4 @@
-"""Part-of-speech tagging: sentences of words with one tag each."""
+"""Tagging data: sentences of words with one tag per word."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import pyarrow as pa
 from torch import Tensor
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpus.columns import Words
@@ -26,21 +27,21 @@ from nlp_rnn.settings import Column, MaxLength, Range
 
 @dataclass
 class TaggingBatch(Batch):
-    """Sentences of words."""
+    """A batch of sentences; `labels` are [T, B]."""
 
     words: Tensor
     """[T, B] int64, padded with 0."""
     characters: Tensor | None = None
-    """[C, U] int64: the U different words of the batch, spelled."""
+    """[C, U] int64: the characters of the U different words in the batch, padded with 0."""
     character_lengths: Tensor | None = None
-    """[U]."""
+    """[U] int64."""
     spelling: Tensor | None = None
-    """[T, B] int64, which of the U words stands where."""
+    """[T, B] int64: for each position, which of the U words is there."""
 
 
 @dataclass
 class TaggingProcessor(Processor):
-    """Words to ids, one a word whatever is in it, and their letters to ids."""
+    """Words to ids, one per word, and optionally their characters to ids."""
 
     features = {
         "word_ids": pa.list_(pa.int32()),
@@ -52,54 +53,60 @@ class TaggingProcessor(Processor):
 
     words: Vocabulary
     labels: list[str]
+    """The tags in the order of their ids."""
     characters: Vocabulary | None = None
     max_length: MaxLength = 512
     max_word_length: Annotated[int, Range(1, 10_000)] = 32
 
-    def is_input(self, given: Any) -> bool:
-        words = given if isinstance(given, (list, tuple)) else [given]
+    @override
+    def is_input(self, value: Any) -> bool:
+        words = value if isinstance(value, (list, tuple)) else [value]
         return all(isinstance(word, str) for word in words)
 
+    @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        """Sentences, each a list of words or a text with white space between its words."""
+        """Turn sentences into rows; each is a list of words, or a text with white space between words."""
         return {"tokens": [words.split() if isinstance(words, str) else list(words) for words in inputs]}
 
+    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         sentences = truncate(rows["tokens"], self.max_length, "sentences")
         ids: dict[str, list[Any]] = {"word_ids": [self.words.encode_words(words) for words in sentences]}
         if self.characters is not None:
-            # The letters of a sentence's words on end, and how many are each word's.
-            spelled = self._spell({word for words in sentences for word in words})
+            # The characters of all words of a sentence, and the number of characters of each word.
+            spellings = self._spell({word for words in sentences for word in words})
             ids["letter_ids"] = [
-                list(chain.from_iterable(spelled[word] for word in words)) for words in sentences
+                list(chain.from_iterable(spellings[word] for word in words)) for words in sentences
             ]
-            ids["letter_counts"] = [[len(spelled[word]) for word in words] for words in sentences]
+            ids["letter_counts"] = [[len(spellings[word]) for word in words] for words in sentences]
         if "upos" in rows:
             label_ids = LabelEncoder(self.labels, ignored=UNTAGGED).encode_lists(rows["upos"])
             ids["label_ids"] = [tags[: self.max_length] for tags in label_ids]
         return ids
 
+    @override
     def collate(self, rows: dict[str, list[Any]]) -> TaggingBatch:
         words, lengths = pad(rows["word_ids"])
         batch = TaggingBatch(rows["row"], lengths, words)
         if self.characters is not None:
-            # A word's spelling is read once a batch, however often it stands there.
-            places: dict[tuple[int, ...], int] = {}
+            # Each word's spelling is in the batch once, however often the word occurs.
+            numbers: dict[tuple[int, ...], int] = {}
             spelling = []
-            for letters, counts in zip(rows["letter_ids"], rows["letter_counts"], strict=True):
-                letter = iter(np.asarray(letters).tolist())
-                spelled = [tuple(islice(letter, count)) for count in counts]
-                spelling.append([places.setdefault(word, len(places)) for word in spelled])
-            batch.characters, batch.character_lengths = pad(list(places))
+            for letter_ids, counts in zip(rows["letter_ids"], rows["letter_counts"], strict=True):
+                letters = iter(np.asarray(letter_ids).tolist())
+                words_in_row = [tuple(islice(letters, count)) for count in counts]
+                spelling.append([numbers.setdefault(word, len(numbers)) for word in words_in_row])
+            batch.characters, batch.character_lengths = pad(list(numbers))
             batch.spelling, _ = pad(spelling)
         if "label_ids" in rows:
             batch.labels, _ = pad(rows["label_ids"], IGNORED)
         return batch
 
     def _spell(self, words: set[str]) -> dict[str, list[int]]:
+        """The ids of each word's characters."""
         assert self.characters is not None
-        spelled = self.characters.encode(list(words))
-        return {word: ids[: self.max_word_length] for word, ids in zip(words, spelled, strict=True)}
+        spellings = self.characters.encode(list(words))
+        return {word: ids[: self.max_word_length] for word, ids in zip(words, spellings, strict=True)}
 
 
 class TaggingData(CorpusData[TaggingProcessor]):
@@ -109,11 +116,11 @@ class TaggingData(CorpusData[TaggingProcessor]):
         corpus: where sentences come from.
         tokens: name of the column of words.
         tags: name of the column of tags.
-        vocabulary: how the vocabulary of words is made; always of whole words.
-        characters: read the words' letters too.
-        batching: how sentences are put together.
-        max_length: longest sentence, in words; what is beyond it is cut off.
-        max_word_length: how many of a word's letters are read.
+        vocabulary: how the vocabulary of words is made; its level must be word.
+        characters: also read the characters of each word.
+        batching: how sentences are batched.
+        max_length: maximum number of words per sentence; the rest is cut off.
+        max_word_length: maximum number of characters per word; the rest is not read.
     """
 
     processor_class = TaggingProcessor
@@ -139,15 +146,17 @@ class TaggingData(CorpusData[TaggingProcessor]):
         if vocabulary.level != "word":
             raise UsageError(f"vocabulary.level must be word for tagging, not {vocabulary.level}")
 
+    @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         return {name: Words((column,)) for name, column in self.names.items()}
 
+    @override
     def make_processor(self, train: Dataset) -> TaggingProcessor:
         sentences = train["tokens"][:]
         labels = sorted({tag for tags in train["upos"] for tag in tags} - {UNTAGGED})
         characters = None
         if self.characters:
-            spelling = VocabularySettings(level="char", lowercase=False)
-            characters = Vocabulary.train((word for words in sentences for word in words), spelling)
+            settings = VocabularySettings(level="char", lowercase=False)
+            characters = Vocabulary.train((word for words in sentences for word in words), settings)
         words = Vocabulary.train_on_words(sentences, self.vocabulary)
         return TaggingProcessor(words, labels, characters, self.max_length, self.max_word_length)

@@ -1,4 +1,4 @@
-"""Translation: pairs of sentences."""
+"""Translation data: pairs of sentences."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 from torch import Tensor
+from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, pad, shift_targets
 from nlp_rnn.data.corpus.corpus import Corpus
@@ -20,21 +21,21 @@ from nlp_rnn.settings import Column, MaxLength
 
 @dataclass
 class TranslationBatch(Batch):
-    """Sentence pairs."""
+    """A batch of sentence pairs; `labels` are the target ids and EOS, [T, B]."""
 
     source: Tensor
     """[S, B] int64, padded with 0."""
     target: Tensor | None = None
-    """[T, B] int64, beginning of sentence first: what the decoder is shown."""
+    """[T, B] int64, BOS and the target ids: the input of the decoder."""
     target_lengths: Tensor | None = None
-    """[B], the mark of beginning or end counted."""
+    """[B] int64, with BOS."""
     references: list[str] | None = None
     """The target sentences as written."""
 
 
 @dataclass
 class TranslationProcessor(Processor):
-    """Sentences to ids."""
+    """Source and target sentences to ids."""
 
     features = {"source_ids": pa.list_(pa.int32()), "target_ids": pa.list_(pa.int32())}
     length_columns = ("source_ids", "target_ids")
@@ -45,9 +46,11 @@ class TranslationProcessor(Processor):
     reverse_source: bool = False
     max_length: MaxLength = 100
 
+    @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         return {"source": list(inputs)}
 
+    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         ids = {
             "source_ids": truncate(self.source.encode(rows["source"]), self.max_length, "source sentences")
@@ -58,8 +61,9 @@ class TranslationProcessor(Processor):
             )
         return ids
 
+    @override
     def collate(self, rows: dict[str, list[Any]]) -> TranslationBatch:
-        # Read backwards, the source's first words are the last before the decoder's first (Sutskever 2014).
+        # Reversed, the first source words are close to the first target words (Sutskever et al. 2014).
         sources = [ids[::-1] for ids in rows["source_ids"]] if self.reverse_source else rows["source_ids"]
         source, lengths = pad(sources)
         batch = TranslationBatch(rows["row"], lengths, source)
@@ -76,10 +80,10 @@ class TranslationData(CorpusData[TranslationProcessor]):
         corpus: where pairs come from.
         source: column, or file extension, of the source language.
         target: column, or file extension, of the target language.
-        vocabulary: how each side's vocabulary is made.
-        batching: how pairs are put together.
-        reverse_source: read source sentences from their end.
-        max_length: longest sentence, in tokens; what is beyond it is cut off.
+        vocabulary: how the vocabulary of each language is made.
+        batching: how pairs are batched.
+        reverse_source: read source sentences from end to start.
+        max_length: maximum number of tokens per sentence; the rest is cut off.
     """
 
     processor_class = TranslationProcessor
@@ -100,9 +104,11 @@ class TranslationData(CorpusData[TranslationProcessor]):
         self.reverse_source = reverse_source
         self.max_length = max_length
 
+    @override
     def columns(self) -> Mapping[str, str]:
         return self.languages
 
+    @override
     def make_processor(self, train: Dataset) -> TranslationProcessor:
         return TranslationProcessor(
             Vocabulary.train(train["source"], self.vocabulary),

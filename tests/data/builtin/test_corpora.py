@@ -1,4 +1,4 @@
-"""The small corpora that come with the package; the large one has `test_builtin.py`."""
+"""The small bundled corpora; the large one is tested in `test_sentences.py`."""
 
 import sys
 
@@ -55,7 +55,7 @@ def test_the_digits_are_all_there_once():
     }
 
 
-def test_a_frame_of_motion_is_labelled_by_where_the_dot_came_from():
+def test_a_frame_of_motion_is_labeled_by_where_the_dot_came_from():
     pixels = {f"p{pixel}": Numbers((f"p{pixel}",)) for pixel in range(16)}
     splits = Corpus("motion").load({"clip": "clip", "label": "label", **pixels}, "label")
     assert set(splits["train"]["label"]) == {"still", "left", "right", "up", "down"}

@@ -114,7 +114,7 @@ def test_size_errors(monkeypatch):
     sentence = generate(1)[0]
     monkeypatch.setattr("nlp_rnn.data.builtin.sentences.SentenceBuilder.example", lambda self: sentence)
     with pytest.raises(
-        UsageError, match=r"size 5 is more than the grammar gives \(1 different .* ask for fewer"
+        UsageError, match=r"size 5 is more than the grammar generates \(1 different .* give a smaller"
     ):
         generate(5)
 

@@ -1,4 +1,4 @@
-"""What is drawn from train; which split is which is tested with the folders of `test_corpora.py`."""
+"""What is sampled from train. Which split is which is tested with the folders of `test_local.py`."""
 
 import pyarrow as pa
 from hypothesis import given, settings
@@ -19,7 +19,7 @@ from nlp_rnn.data.corpus.validation import encode_labels
     listed=st.booleans(),
 )
 def test_the_draws_leave_every_label_in_train(labels, limit, fraction, seed, listed):
-    """One label a row, or two a row in lists (the first row's and the row's own)."""
+    """One label per row, or lists of two per row (the label of the first row and of the row itself)."""
     column = [[labels[0], label] for label in labels] if listed else labels
     table = pa.table({"label": column, "row": list(range(len(labels)))})
     train, validation = draw_validation(table, "label", fraction, seed, "here")

@@ -101,7 +101,7 @@ def test_an_empty_line_of_a_single_column_is_an_empty_text(tmp_path):
             "a.csv",
             "comment,lable\ngood,1\n",
             "line 1: no column text or sentence, label in the header 'comment', 'lable'",
-            id="misspelt header",
+            id="misspelled header",
         ),
         pytest.param(
             "a.tsv",

@@ -123,7 +123,7 @@ def test_vectors_that_are_none(form, row, message, tmp_path):
         ([["a", "b"]] * 12, "not numbers"),
         ([1.5] * 12, "not lists of numbers"),
         (["1 2 3"] * 12, "not lists of numbers"),
-        ([[1.0, 2.0]] * 12, "all vectors of the train split are the same"),
+        ([[1.0, 2.0]] * 12, "all vectors of the train split are equal"),
     ],
 )
 def test_columns_that_are_no_vectors(vectors, message, tmp_path):
@@ -245,7 +245,7 @@ def test_predictions(ask, tmp_path, monkeypatch, capsys):
     for line, message in (
         ("", "line 1: a vector of 0 numbers"),
         ("1 2 3 4 5 6\n1 2", "line 2: a vector of 2 numbers"),
-        ("[[1, 2, 3, 4, 5], [6, 7]]", "line 1: no vector; give a list of numbers"),
+        ("[[1, 2, 3, 4, 5], [6, 7]]", "line 1: not a vector; give a list of numbers"),
         ("a cat", "not a number: 'a'"),
         ("[NaN]", "not finite"),
     ):

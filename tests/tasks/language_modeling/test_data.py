@@ -1,4 +1,4 @@
-"""Texts row by row, and as running text: every token is foretold once, whoever shares the work."""
+"""Texts row by row, and as running text: every token is predicted once, whoever shares the work."""
 
 from itertools import chain
 
@@ -50,7 +50,7 @@ texts_of_letters = st.lists(st.text("abcdefghij", min_size=1, max_size=12), min_
     training=st.booleans(),
     epoch=st.integers(0, 3),
 )
-def test_every_token_is_foretold_once_in_its_place(texts, size, window, world_size, training, epoch):
+def test_every_token_is_predicted_once_in_its_place(texts, size, window, world_size, training, epoch):
     processor = LanguageModelingProcessor(LETTERS, window)
     rows = rows_of(texts, processor)
     streams, characters, counts = [], 0, set()
@@ -135,7 +135,7 @@ def test_of_a_beginning_its_end_is_read(caplog):
     processor = LanguageModelingProcessor(LETTERS, max_length=3)
     asked = processor.encode(processor.rows(["abcdef", "ab", ""]))
     assert asked == {"token_ids": [LETTERS.encode(["def"])[0], LETTERS.encode(["ab"])[0], []]}
-    assert caplog.messages == ["1 beginnings cut to the maximum length of 3 tokens"]
+    assert caplog.messages == ["1 prompts cut to the maximum length of 3 tokens"]
 
 
 @pytest.mark.parametrize("level", ["word", "char", "bpe"])

@@ -1,0 +1,109 @@
+"""What is wrong with rows is refused with its row, and what is dropped is counted."""
+
+import pytest
+
+from nlp_rnn.data.corpus.columns import Words
+from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.errors import UsageError
+
+SENTIMENT = {"text": ("text", "sentence", "document"), "label": "label"}
+PAIRS = {"source": "de", "target": "en"}
+TAGS = {"tokens": Words(("tokens",)), "upos": Words(("upos",))}
+
+
+def tsv(first: int, last: int, labels: str = "01") -> str:
+    return "".join(f"text {i}\t{labels[i % len(labels)]}\n" for i in range(first, last))
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        pytest.param(
+            {"train.tsv": "good\t1\nbad\n"}, r"train.tsv, line 2: 2 fields expected", id="row 13, ragged"
+        ),
+        pytest.param(
+            {"train.jsonl": '{"review": "a", "label": 1}\n'},
+            r"train.jsonl, line 1: no column 'text' or .*; the columns are review, label",
+            id="row 13, column",
+        ),
+        pytest.param(
+            {"train.tsv": tsv(0, 4), "dev.tsv": "x\t0\ny\tneutral\n"},
+            r"dev.tsv, row 2: label 'neutral' is never seen in train; known: 0, 1",
+            id="row 14",
+        ),
+        pytest.param(
+            {"train.tsv": tsv(0, 4), "dev.tsv": tsv(4, 6), "test.tsv": "x\t2\n"},
+            r"test.tsv, row 1: label '2' is never",
+            id="row 14, test",
+        ),
+        pytest.param({"train.tsv": ""}, r"train.tsv: no rows for the train split", id="row 15, empty"),
+        pytest.param({"train.tsv": "text\tlabel\n"}, r"train.tsv: no rows", id="row 15, header alone"),
+        pytest.param(
+            {"train.tsv": tsv(0, 9, "1")}, r"all label in train are 1; give two", id="row 15, one class"
+        ),
+        pytest.param(
+            {"train.tsv": tsv(0, 4), "test.tsv": ""}, "test.tsv: no rows for the test", id="empty test"
+        ),
+        pytest.param(
+            {"train.jsonl": '{"text": "a", "label": 1}\n{"text": null, "label": 0}\n'},
+            r"train.jsonl, row 2: column 'text' holds no value",
+            id="null",
+        ),
+        pytest.param(
+            {"train.tsv": tsv(0, 2)}, "2 rows are too few to sample a validation split from", id="too few"
+        ),
+    ],
+)
+def test_what_is_wrong_with_labeled_data_is_refused(folder, files, message):
+    with pytest.raises(UsageError, match=message) as error:
+        Corpus(folder(files)).load(SENTIMENT, "label")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"tokens": ["a", "b"], "upos": ["X"]}', "row 2: 2 tokens but 1 upos; give the same number of both"),
+        ('{"tokens": ["a", null], "upos": ["X", "X"]}', "row 2: column 'tokens' holds no value"),
+        ('{"tokens": null, "upos": ["X"]}', "row 2: column 'tokens' holds no value"),
+    ],
+)
+def test_what_is_wrong_with_tagged_data_is_refused(folder, line, message):
+    good = '{"tokens": ["a", "b"], "upos": ["X", "Y"]}\n'
+    with pytest.raises(UsageError, match=message):
+        Corpus(folder({"train.jsonl": good + line + "\n"})).load(TAGS, "upos")
+
+
+def test_row_16_rows_in_train_and_test_are_counted(folder, caplog):
+    path = folder({"train.tsv": tsv(0, 10), "dev.tsv": tsv(0, 10), "test.tsv": tsv(8, 12) + "text 0\t1\n"})
+    Corpus(path).load(SENTIMENT, "label")
+    messages = [r.message for r in caplog.records if "no header" not in r.message]
+    assert messages == [f"{path}/test.tsv: 2 test row(s) are also in train"]
+
+
+def test_row_16_tagged_sentences_too(folder, caplog):
+    rows = ['{"tokens": ["a", "b"], "upos": ["X", "Y"]}\n', '{"tokens": ["a b"], "upos": ["X"]}\n']
+    path = folder({"train.jsonl": rows[0], "dev.jsonl": rows[1], "test.jsonl": rows[0] + rows[1]})
+    Corpus(path).load(TAGS, "upos")
+    assert [r.message for r in caplog.records] == [f"{path}/test.jsonl: 1 test row(s) are also in train"]
+
+
+def test_row_23_untagged_words_are_no_label(folder, caplog):
+    word = "1\t{}\t_\t{}\t_\t_\t0\troot\t_\t_\n\n"
+    path = folder(
+        {
+            "train.conllu": word.format("a", "X") + word.format("b", "Y") + "# only a comment\n\n",
+            "dev.conllu": word.format("c", "_") + word.format("d", "X"),
+        }
+    )
+    splits = Corpus(path).load(TAGS, "upos")
+    assert splits["validation"].to_dict() == {"tokens": [["c"], ["d"]], "upos": [["_"], ["X"]]}
+    assert [r.message for r in caplog.records] == [
+        f"{path}/dev.conllu: 1 word(s) without a UPOS tag are left out of scoring"
+    ]
+
+
+def test_row_15_untagged_words_make_no_second_class(folder):
+    rows = '{"tokens": ["a", "b"], "upos": ["X", "_"]}\n' * 9
+    with pytest.raises(UsageError, match="all upos in train are X; give two or more"):
+        Corpus(folder({"train.jsonl": rows})).load(TAGS, "upos")

@@ -1,0 +1,88 @@
+"""Words and tags: one id per word, spellings once per batch, and untagged words not scored."""
+
+import datasets
+import pytest
+
+from nlp_rnn.data import Batching, Corpus, VocabularySettings
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.module import encode
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.errors import UsageError
+from nlp_rnn.tasks.tagging.data import TaggingData
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A function that makes the data of sentences of 1 to 9 words."""
+    words = ["this", "quick", "film", "is", "not", "very", "good", "at", "all"]
+    tags = ("NOUN", "VERB", "_")
+    blocks = []
+    for number in range(24):
+        rows = [
+            f"{place}\t{word}\t_\t{tags[place % 3]}\t_\t_\t0\t_\t_\t_\n"
+            for place, word in enumerate(words[: 1 + number % 9], 1)
+        ]
+        blocks.append("".join(rows) + "\n")
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.conllu").write_text("".join(blocks))
+
+    def make(**arguments):
+        settings = {"vocabulary": VocabularySettings(min_frequency=1), "batching": Batching(size=4)}
+        return TaggingData(Corpus(str(tmp_path)), **settings, **arguments)
+
+    return make
+
+
+def test_untagged_words_are_read_and_not_scored(make):
+    data = make()
+    assert data.processor.labels == ["NOUN", "VERB"]
+    batch = data.processor.collate(data.splits["train"][[8, 1]])
+    # Words 1, 2, 3 … are VERB, _, NOUN …
+    assert batch.labels.t().tolist() == [[1, IGNORED, 0] * 3, [1, *[IGNORED] * 8]]
+    assert (batch.words[:, 0] > UNK).all()
+
+
+def test_a_tag_that_the_model_lacks(make):
+    processor = make().processor
+    other = datasets.Dataset.from_dict({"tokens": [["quick"]], "upos": [["X"]]})
+    with pytest.raises(UsageError, match="unknown label 'X'; known: NOUN, VERB"):
+        encode(other, processor)
+
+
+@pytest.mark.parametrize("characters", [True, False])
+def test_each_word_stays_one(characters, make):
+    processor = make(characters=characters).processor
+    words = ["", "\xa0", "don't", "😀", "<pad>", "<eos>", "<PAD>", "quick film", "<br>", "a\u0301", "quick"]
+    rows = processor.rows([words, ["quick"]])
+    batch = processor.collate({"row": [0, 1], **rows, **processor.encode(rows)})
+    assert batch.words[:, 0].tolist()[:-1] == [UNK] * (len(words) - 1)
+    assert batch.words[-1, 0] == batch.words[0, 1] > EOS
+    assert batch.lengths.tolist() == [len(words), 1]
+    if not characters:
+        assert batch.characters is batch.spelling is None
+        return
+    assert batch.spelling.shape == batch.words.shape
+    assert batch.spelling[-1, 0] == batch.spelling[0, 1]
+    ends = batch.character_lengths.tolist()
+    spelled = [batch.characters[: ends[word], word].tolist() for word in batch.spelling[:, 0].tolist()]
+    assert spelled == [ids[:32] for ids in processor.characters.encode(words)]
+    assert not {PAD, BOS, EOS} & {id for ids in spelled for id in ids}
+    assert "".join(processor.characters.tokens()[id] for id in spelled[-1]) == "quick"
+
+
+def test_a_words_letters_stand_once_in_a_batch(make):
+    data = make(max_word_length=4)
+    batch = data.processor.collate(data.splits["train"][list(range(24))])
+    assert batch.characters.shape == (4, 9)
+    assert batch.character_lengths.tolist() == [4, 4, 4, 2, 3, 4, 4, 2, 3]
+
+
+def test_words_of_a_text_are_parted_by_white_space(make):
+    rows = make().processor.rows(["it 's\xa0fine . ", ["it 's", ""]])
+    assert rows["tokens"] == [["it", "'s", "fine", "."], ["it 's", ""]]
+
+
+@pytest.mark.parametrize("level", ["bpe", "char"])
+def test_tagging_has_whole_words(level):
+    with pytest.raises(UsageError, match=f"must be word for tagging, not {level}"):
+        TaggingData(vocabulary=VocabularySettings(level=level))

@@ -1,0 +1,58 @@
+"""Sentence pairs: targets are shifted by one, and sources may be read from their end."""
+
+import pytest
+import torch
+
+from nlp_rnn.data import Batching, Corpus, VocabularySettings
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD
+from nlp_rnn.tasks.translation.data import TranslationData
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A function that makes the data of pairs of 1 to 9 words."""
+    words = ["this", "quick", "film", "is", "not", "very", "good", "at", "all"]
+    english = [" ".join(words[: 1 + number % 9]) for number in range(24)]
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.en").write_text("\n".join(english) + "\n")
+        (tmp_path / f"{split}.de").write_text("\n".join(text.upper() for text in english) + "\n")
+
+    def make(**arguments):
+        settings = {"vocabulary": VocabularySettings(min_frequency=1), "batching": Batching(size=4)}
+        return TranslationData(Corpus(str(tmp_path)), **settings, **arguments)
+
+    return make
+
+
+def test_targets_are_shifted(make):
+    data = make()
+    rows = data.splits["train"]
+    batch = data.processor.collate(rows[[8, 1]])
+    long, short = ([int(id) for id in ids] for ids in rows[[8, 1]]["target_ids"])
+    rest = [PAD] * (len(long) - len(short))
+    assert batch.target.t().tolist() == [[BOS, *long], [BOS, *short, *rest]]
+    rest = [IGNORED] * (len(long) - len(short))
+    assert batch.labels.t().tolist() == [[*long, EOS], [*short, EOS, *rest]]
+    assert batch.target.dtype == batch.labels.dtype == batch.source.dtype == torch.int64
+    assert batch.references == ["this quick film is not very good at all", "this quick"]
+
+
+def test_sources_are_read_from_their_end(make):
+    forward, backward = (make(reverse_source=reverse).train_dataloader() for reverse in (False, True))
+    for batch, reversed_batch in zip(forward, backward, strict=True):
+        for at, length in enumerate(batch.lengths.tolist()):
+            ids = batch.source[:length, at].tolist()
+            assert reversed_batch.source[:length, at].tolist() == ids[::-1]
+            assert not reversed_batch.source[length:, at].any()
+        assert torch.equal(batch.target, reversed_batch.target)
+
+
+def test_an_empty_target_still_ends(make):
+    processor = make().processor
+    rows = {"source": ["quick", ""], "target": ["", "quick"]}
+    batch = processor.collate({"row": [0, 1], **rows, **processor.encode(rows)})
+    (quick,) = processor.target.encode(["quick"])[0]
+    assert batch.target.t().tolist() == [[BOS, PAD], [BOS, quick]]
+    assert batch.labels.t().tolist() == [[EOS, IGNORED], [quick, EOS]]
+    assert batch.lengths.tolist() == [1, 0]
