@@ -36,7 +36,7 @@ def complete(tmp_path_factory):
         (["fit", "--model.optimization.l"], ["--model.optimization.lr"]),
         (["fit", "--early_stopping.pat"], ["--early_stopping.patience"]),
         (["fit", "--data.corpus.pa"], ["--data.corpus.path"]),
-        (["fit", "--config", "conf/hel"], ["conf/hello.yaml"]),
+        (["fit", "--config", "conf/hello"], ["conf/hello.yaml"]),
         (["predict", "--n-"], ["--n-best"]),
         (["predict", "--ck"], ["--ckpt_path"]),
         (["evaluate", "folder", "--precision", ""], ["fp32", "bf16"]),

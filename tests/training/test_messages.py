@@ -24,21 +24,21 @@ def data(text):
 @pytest.mark.parametrize(
     ("arguments", "key", "meant"),
     [
-        (["--modle", "x"], "modle", "model"),
+        (["--moddel", "x"], "moddel", "model"),
         (["--run", "x"], "run", "runs"),
-        (["--data", "LongMemoryData", "--data.trian", "9"], "data.trian", "data.train"),
+        (["--data", "LongMemoryData", "--data.trainn", "9"], "data.trainn", "data.train"),
         (["--hidden_dim", "8"], "hidden_dim", "model.hidden_dim"),
         (["--model.hiden_dim", "8"], "model.hiden_dim", "model.hidden_dim"),
         (["--model.init_args.hiden_dim=8"], "model.hiden_dim", "model.hidden_dim"),
         (["--model.optimization.lrr", "8"], "model.optimization.lrr", "model.optimization.lr"),
         (["--model.decoding", '{"beem": 2}'], "model.decoding.beem", "model.decoding.beam"),
         (["--data.corpus.pth", "8"], "data.corpus.pth", "data.corpus.path"),
-        (["--data.batching.sise", "8"], "data.batching.sise", "data.batching.size"),
-        (["--data.batching", '{"sise": 8}'], "data.batching.sise", "data.batching.size"),
+        (["--data.batching.sizee", "8"], "data.batching.sizee", "data.batching.size"),
+        (["--data.batching", '{"sizee": 8}'], "data.batching.sizee", "data.batching.size"),
         (["--data.revers_source", "true"], "data.revers_source", "data.reverse_source"),
         (["--trainer.max_epoch", "8"], "trainer.max_epoch", "trainer.max_epochs"),
         (["--trainer", '{"max_epoch": 8}'], "trainer.max_epoch", "trainer.max_epochs"),
-        (["--checkpoint.moniter", "x"], "checkpoint.moniter", "checkpoint.monitor"),
+        (["--checkpoint.monitr", "x"], "checkpoint.monitr", "checkpoint.monitor"),
         (["--early_stopping.patince", "1"], "early_stopping.patince", "early_stopping.patience"),
         (["--optimizer", "torch.optim.SGD"], "optimizer", "model.optimization.optimizer"),
     ],
@@ -50,13 +50,13 @@ def test_an_unknown_flag_is_refused_with_the_nearest_one(refusal, arguments, key
 @pytest.mark.parametrize(
     ("text", "key", "meant"),
     [
-        ("modle: 3\n", "modle", "model"),
+        ("moddel: 3\n", "moddel", "model"),
         ("trainer:\n  max_epoch: 3\n", "trainer.max_epoch", "trainer.max_epochs"),
         ("fit:\n  trainer:\n    max_epochs: 3\n", "fit.trainer.max_epochs", "trainer.max_epochs"),
         (model("hiden_dim: 3"), "model.hiden_dim", "model.hidden_dim"),
         (model("optimization: {lrr: 3}"), "model.optimization.lrr", "model.optimization.lr"),
         (data("corpus: {pth: 3}"), "data.corpus.pth", "data.corpus.path"),
-        (data("vocabulary: {levl: bpe}"), "data.vocabulary.levl", "data.vocabulary.level"),
+        (data("vocabulary: {levell: bpe}"), "data.vocabulary.levell", "data.vocabulary.level"),
     ],
 )
 def test_an_unknown_key_in_a_file_is_refused_with_the_nearest_one(refusal, tmp_path, text, key, meant):
@@ -186,7 +186,7 @@ def test_flags_win_over_configurations_wherever_they_stand(run):
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
     [
-        (["--modle", "x"], messages._UNKNOWN),
+        (["--moddel", "x"], messages._UNKNOWN),
         (["--trainer.max_epoch", "1"], messages._UNKNOWN),
         (["--trainer", '{"max_epoch": 8}'], messages._UNKNOWN),
         (["--model.hiden_dim", "1"], messages._UNKNOWN),
