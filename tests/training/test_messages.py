@@ -24,7 +24,7 @@ def data(text):
 @pytest.mark.parametrize(
     ("arguments", "key", "meant"),
     [
-        (["--moddel", "x"], "moddel", "model"),
+        (["--modl", "x"], "modl", "model"),
         (["--run", "x"], "run", "runs"),
         (["--data", "LongMemoryData", "--data.trainn", "9"], "data.trainn", "data.train"),
         (["--hidden_dim", "8"], "hidden_dim", "model.hidden_dim"),
@@ -50,7 +50,7 @@ def test_an_unknown_flag_is_refused_with_the_nearest_one(refusal, arguments, key
 @pytest.mark.parametrize(
     ("text", "key", "meant"),
     [
-        ("moddel: 3\n", "moddel", "model"),
+        ("modl: 3\n", "modl", "model"),
         ("trainer:\n  max_epoch: 3\n", "trainer.max_epoch", "trainer.max_epochs"),
         ("fit:\n  trainer:\n    max_epochs: 3\n", "fit.trainer.max_epochs", "trainer.max_epochs"),
         (model("hiden_dim: 3"), "model.hiden_dim", "model.hidden_dim"),
@@ -186,7 +186,7 @@ def test_flags_win_over_configurations_wherever_they_stand(run):
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
     [
-        (["--moddel", "x"], messages._UNKNOWN),
+        (["--modl", "x"], messages._UNKNOWN),
         (["--trainer.max_epoch", "1"], messages._UNKNOWN),
         (["--trainer", '{"max_epoch": 8}'], messages._UNKNOWN),
         (["--model.hiden_dim", "1"], messages._UNKNOWN),
