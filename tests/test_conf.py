@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 
 import pytest
 import yaml
@@ -38,16 +39,21 @@ def task_of(name):
 
 
 def tiny(name):
-    """What makes a configuration a matter of seconds."""
+    """Flags with which a configuration trains in seconds."""
     if task_of(name) in ("forecasting", "series_tagging"):
         return QUICK
     return [*(value.replace("builtin", TINY_CORPORA.get(task_of(name), "builtin")) for value in TEXT), *QUICK]
 
 
-def test_there_is_something_to_test():
+def test_every_task_has_a_configuration():
     assert {task_of(name) for name in CORPORA} == set(TASKS)
     assert len(CORPORA) >= 8
     assert {"bf16.yaml", "ddp.yaml", "gpu.yaml"} <= set(OVERLAYS)
+
+
+def test_the_readme_lists_every_configuration():
+    listed = re.findall(r"^\| `([\w/]+\.yaml)`", (CONF / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted([*CORPORA, *(f"trainer/{name}" for name in OVERLAYS)])
 
 
 @pytest.mark.parametrize("name", CORPORA)
@@ -71,15 +77,15 @@ def test_an_overlay_goes_over_any_of_them(overlay, capsys):
     command = f"nlp-rnn fit --config conf/NAME.yaml --config conf/trainer/{overlay}"
     assert lines[0].startswith("# ")
     assert lines[0].endswith(command)
-    asked = yaml.safe_load("\n".join(lines))
-    assert set(asked) == {"trainer"}
+    overlay_settings = yaml.safe_load("\n".join(lines))
+    assert set(overlay_settings) == {"trainer"}
     name = CORPORA[OVERLAYS.index(overlay) % len(CORPORA)]
     stacked = ["--config", f"conf/{name}", "--config", f"conf/trainer/{overlay}"]
     with contextlib.suppress(SystemExit):
         main(["fit", *stacked, "--print_config"])
     printed = yaml.safe_load(capsys.readouterr().out)
     own = yaml.safe_load((CONF / name).read_text())["trainer"]
-    for setting, value in {**own, **asked["trainer"]}.items():
+    for setting, value in {**own, **overlay_settings["trainer"]}.items():
         assert str(printed["trainer"][setting]) == str(value)
 
 

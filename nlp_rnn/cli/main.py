@@ -24,7 +24,7 @@ _CONFIGURED_FLAGS = frozenset(
 def main(arguments: list[str] | None = None) -> None:
     """The command line; see `nlp-rnn --help`.
 
-    Exits with 2 for what the user can fix, with 1 for a fault while running, each in one line.
+    Exits with 2 for what the user can fix, with 1 for an error while running, each in one line.
 
     Args:
         arguments: the verb and its arguments; those of the process if left out.

@@ -253,7 +253,7 @@ class _CLI(LightningCLI):
 
 
 def run(arguments: list[str], command: str) -> None:
-    """Do what the arguments say.
+    """Run a verb.
 
     Args:
         arguments: a verb and its flags, the configurations among them already found.

@@ -1,4 +1,4 @@
-"""scripts/generate.py writes as the model does, a piece at a time, and shows each step."""
+"""The verb generate, run as its script: the continuation of a prompt, and its single steps."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""What a command imports before it answers, which is most of the time that a short one takes."""
+"""What a command imports before it answers: most of the time of a short command."""
 
 import subprocess
 import sys

@@ -14,7 +14,7 @@ DDP = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.acceler
 
 
 def run(*arguments):
-    """Standard output of a command in a process of its own, as `ddp` starts its second one from it."""
+    """(Standard output, standard error) of a command in its own process, as `ddp` starts a second one."""
     found = subprocess.run(
         [sys.executable, "-m", "nlp_rnn", *arguments],
         capture_output=True,
@@ -23,7 +23,7 @@ def run(*arguments):
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
     assert found.returncode == 0, found.stderr[-2000:]
-    return found.stdout
+    return found.stdout, found.stderr
 
 
 def settings(task, folder):
@@ -36,7 +36,10 @@ def settings(task, folder):
 
 def test_two_devices_train_a_translator_and_measure_as_one(tmp_path, capfd):
     arguments = settings("translation", tmp_path)
-    assert run("fit", *arguments, *DDP) == ""
+    out, error = run("fit", *arguments, *DDP)
+    assert out == ""
+    for line in ("model: Translation", "data: builtin", "epoch 1/2: ", "epoch 2/2: "):
+        assert error.count(line) == 1  # the first process alone prints
     (run_dir,) = (path for path in (tmp_path / "translation_builtin").iterdir() if path.name.isdecimal())
     assert (run_dir / "curves.png").is_file()
     with (run_dir / "metrics.csv").open() as file:
@@ -69,7 +72,7 @@ def test_two_devices_measure_and_answer_a_classifier_as_one(tmp_path, capfd):
 
 
 def assert_same_metrics(arguments, capfd):
-    two = json.loads(run("test", *arguments, *DDP))
+    two = json.loads(run("test", *arguments, *DDP)[0])
     capfd.readouterr()
     main(["test", *arguments])
     one = json.loads(capfd.readouterr().out)

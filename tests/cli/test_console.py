@@ -1,0 +1,38 @@
+"""Errors are one line each, with an exit code that says whose they are."""
+
+import pytest
+
+from nlp_rnn.cli.console import ArgumentParser, reporting
+from nlp_rnn.errors import UsageError
+
+
+def test_an_error_is_one_line(capsys):
+    with pytest.raises(SystemExit) as stopped, reporting("program"):
+        raise RuntimeError("two\nlines")
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "program: error: RuntimeError: two lines\n"
+
+
+def test_a_usage_error_is_found_behind_the_exception_of_a_library(capsys):
+    error = ValueError("parsing failed")
+    error.__cause__ = UsageError("give another")
+    with pytest.raises(SystemExit) as stopped, reporting("program"):
+        raise error
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "program: error: give another\n"
+
+
+def test_the_traceback_is_shown_when_debugging(capsys, monkeypatch):
+    monkeypatch.setenv("NLP_RNN_DEBUG", "1")
+    with pytest.raises(SystemExit), reporting("program"):
+        raise RuntimeError("broken")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_parser_exits_with_one_line(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        ArgumentParser(prog="nlp-rnn verb").parse_args(["--unknown"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        "nlp-rnn: error: unrecognized arguments: --unknown; nlp-rnn verb --help lists the options\n"
+    )

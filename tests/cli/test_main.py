@@ -1,0 +1,141 @@
+"""The command line: its verbs, its help and its errors."""
+
+import re
+import signal
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from nlp_rnn.cli import main as command_line
+from nlp_rnn.cli.console import verb_parser
+from nlp_rnn.cli.verbs import VERBS
+from nlp_rnn.errors import UsageError
+from nlp_rnn.tasks import Sentiment
+from nlp_rnn.training import cli as training
+
+CONFIG = "conf/sentiment_builtin.yaml"
+TINY = [
+    *("--data.corpus.max_examples", "120", "--data.batching.size", "20"),
+    *("--model.embedding_dim", "8", "--model.hidden_dim", "8"),
+    *("--trainer.limit_val_batches", "2", "--trainer.max_epochs", "2"),
+]
+
+
+def one_line(error):
+    assert error.startswith("nlp-rnn: error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_help_names_every_verb_with_an_example(run):
+    code, out, error = run("--help")
+    assert (code, error) == (0, "")
+    lines = [line.strip() for line in out.splitlines()]
+    for name, verb in VERBS.items():
+        assert f"{name:<12} {verb.summary}" in lines
+        assert f"nlp-rnn {name} {verb.example}" in lines
+
+
+def test_version_is_fast():
+    program = (
+        "import sys; from nlp_rnn.cli.main import main; main(['--version']); "
+        "assert 'torch' not in sys.modules"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"nlp-rnn \d+\.\d+\.\d+\n", found.stdout)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        (RuntimeError("it\nbroke"), 1, "RuntimeError: it broke"),
+        (UsageError("your fault"), 2, "your fault"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_a_fault_while_running_is_one_line(run, monkeypatch, fault, code, said):
+    def break_down(*_):
+        raise fault
+
+    monkeypatch.setattr(training, "_CLI", break_down)
+    assert run("fit") == (code, "", f"nlp-rnn: error: {said}\n")
+
+
+def test_an_interrupted_run_says_so(tmp_path, run, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sentiment, "loss", interrupt)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        code, _, error = run("fit", "--config", CONFIG, *TINY, "--runs", str(tmp_path))
+    finally:
+        signal.signal(signal.SIGINT, before)  # which Lightning has switched off
+    assert code == 130
+    assert error.endswith("nlp-rnn: error: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "{fit,validate,test,predict,evaluate"),
+        (["fitt"], "choose from"),
+        (["fit"], "missing: data, model; give --config conf/NAME.yaml"),
+        (["fit", "--config", CONFIG, "stray"], "unrecognized arguments: stray"),
+    ],
+)
+def test_an_incomplete_command_is_one_line(run, arguments, said):
+    code, out, error = run(*arguments)
+    assert (code, out) == (2, "")
+    assert said in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answered"),
+    [
+        (["MODEL"], "module"),
+        (["MODEL", "INPUT", "--json"], "module"),
+        (["--json", "MODEL", "--output", "x"], "module"),
+        (["MODEL", "config.txt", "--n-best", "2", "--conllu"], "module"),
+        (["--help"], "module"),
+        (["--config", "conf/sentiment_builtin.yaml"], "configuration"),
+        (["--config=conf/sentiment_builtin.yaml", "--help"], "configuration"),
+        (["-c", "conf/sentiment_builtin.yaml"], "configuration"),
+        (["-c=conf/sentiment_builtin.yaml"], "configuration"),
+        (["--ckpt_path=x", "--output", "y"], "configuration"),
+        (["--output", "y", "--trainer.devices", "1"], "configuration"),
+        (["--model.help", "Sentiment"], "configuration"),
+    ],
+)
+def test_the_flags_tell_the_two_forms_of_predict_apart(monkeypatch, arguments, answered):
+    called = []
+    monkeypatch.setattr(command_line, "_run_verb", lambda *_: called.append("module"))
+    monkeypatch.setattr(command_line, "_run_configuration", lambda *_: called.append("configuration"))
+    command_line.main(["predict", *arguments])
+    assert called == [answered]
+
+
+def test_the_help_of_predict_explains_both_forms(run):
+    code, out, _ = run("predict", "--help")
+    assert code == 0
+    assert "nlp-rnn predict runs/sentiment_builtin/latest/model reviews.txt" in out
+    assert "nlp-rnn predict --config conf/sentiment_builtin.yaml" in out
+    assert "--ckpt_path" in out
+
+
+@pytest.mark.parametrize("name", [name for name, verb in VERBS.items() if verb.module])
+def test_the_help_of_each_verb_has_its_example_and_a_text_for_every_option(run, name):
+    code, out, _ = run(name, "--help")
+    assert code == 0
+    assert f"nlp-rnn {name} {VERBS[name].example}" in out
+    parser = verb_parser(name, VERBS[name])
+    import_module(VERBS[name].module).add_arguments(parser)
+    assert not [action.dest for action in parser._actions if not action.help]
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m nlp_rnn --help | head -1"
+    found = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert (found.stdout, found.stderr) == ("usage: nlp-rnn VERB ...\n", "")

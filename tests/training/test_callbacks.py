@@ -1,0 +1,148 @@
+"""What a run shows: lines without a terminal, a bar in one, and a summary first."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+from pytorch_lightning.callbacks import RichProgressBar, TQDMProgressBar
+
+from nlp_rnn.training.callbacks import EpochLines, ProgressBar, describe_metrics, progress_callback
+
+SENTIMENT = [
+    *("--config", "conf/sentiment_builtin.yaml", "--data.corpus.max_examples", "60"),
+    *("--model.embedding_dim", "8", "--model.hidden_dim", "8", "--trainer.max_epochs", "2"),
+]
+
+
+def test_without_a_terminal_there_is_one_line_per_epoch(run, tmp_path):
+    code, out, error = run("fit", *SENTIMENT, "--runs", str(tmp_path))
+    assert (code, out) == (0, "")
+    lines = [line for line in error.splitlines() if line.startswith("epoch ")]
+    assert len(lines) == 2
+    for number, line in enumerate(lines, 1):
+        metrics = r"train loss [\d.]+, val loss [\d.]+, accuracy [\d.]+, f1 [\d.]+"
+        assert re.fullmatch(rf"epoch {number}/2: {metrics}, lr [\d.e-]+, [\d.]+ s", line)
+    assert "it/s" not in error
+
+
+def test_an_epoch_without_validation_has_the_training_loss_alone(run, tmp_path):
+    arguments = ["--config", "conf/hello.yaml", "--trainer.max_epochs", "3", "--runs", str(tmp_path)]
+    _, _, error = run("fit", *arguments, "--trainer.check_val_every_n_epoch", "2")
+    lines = [line for line in error.splitlines() if line.startswith("epoch ")]
+    assert ["val loss" in line for line in lines] == [False, True, False]
+    assert all("train loss" in line for line in lines)
+
+
+def test_the_summary_is_printed_once_at_the_start(run, tmp_path):
+    _, _, error = run("fit", *SENTIMENT, "--runs", str(tmp_path))
+    first, model, data, *_ = error.splitlines()
+    assert first.startswith("run directory: ")
+    assert re.fullmatch(r"model: Sentiment, [\d,]+ parameters, tokens vocabulary [\d,]+, classes 2", model)
+    assert re.fullmatch(
+        r"data: builtin; rows: train 60, validation 60, test 60; "
+        r"classes in train: (negative|positive) \d+, (negative|positive) \d+",
+        data,
+    )
+    assert error.count("model: ") == error.count("data: ") == 1
+
+
+def test_of_many_classes_the_most_frequent_are_named(run, tmp_path):
+    arguments = ["--config", "conf/tagging_builtin.yaml", "--data.corpus.max_examples", "60"]
+    _, _, error = run("fit", *arguments, "--trainer.max_epochs", "1", "--runs", str(tmp_path))
+    counts = error.partition("classes in train: ")[2].splitlines()[0]
+    assert counts.endswith(", ...")
+    numbers = [int(number.replace(",", "")) for number in re.findall(r" ([\d,]*\d)", counts)]
+    assert len(numbers) == 6
+    assert numbers == sorted(numbers, reverse=True)
+
+
+def test_data_without_labels_is_summarized_by_its_rows(run, tmp_path):
+    arguments = ["--config", "conf/hello.yaml", "--trainer.max_epochs", "1", "--runs", str(tmp_path)]
+    _, _, error = run("fit", *arguments)
+    assert re.search(r"^model: LanguageModeling, [\d,]+ parameters, tokens vocabulary \d+$", error, re.M)
+    assert re.search(r"^data: hello; rows: train \d+, validation \d+(, test \d+)?$", error, re.M)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "terminal", "expected"),
+    [
+        (None, True, ProgressBar),
+        (None, False, EpochLines),
+        (True, False, ProgressBar),
+        (False, True, EpochLines),
+    ],
+)
+def test_the_users_choice_wins_over_the_terminal(monkeypatch, enabled, terminal, expected):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    assert type(progress_callback(enabled, None)) is expected
+
+
+@pytest.mark.parametrize("bar", [RichProgressBar, TQDMProgressBar])
+def test_a_progress_bar_of_the_user_is_the_only_one(bar):
+    assert progress_callback(None, bar()) is None
+    assert progress_callback(True, [bar()]) is None
+
+
+def test_metrics_of_single_classes_are_left_out():
+    metrics = {"val/loss": 0.5, "val/f1": 0.25, "val/f1_positive": 1.0, "train/loss_epoch": 0.75}
+    assert describe_metrics(metrics) == ["train loss 0.7500", "val loss 0.5000", "f1 0.2500"]
+    assert describe_metrics(metrics, validated=False) == ["train loss 0.7500"]
+
+
+def on_terminal(*arguments):
+    """All that a command writes to a terminal of 100 columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nlp_rnn", *arguments], stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            chunk = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not chunk:
+            break
+        written += chunk
+    assert process.wait() == 0, written
+    os.close(ours)
+    return written.decode()
+
+
+def screen(text):
+    """The lines that a terminal shows at the end."""
+    lines, row, column = [""], 0, 0
+    for piece in re.findall(r"\x1b\[\d*[A-Za-z]|.", text, re.S):
+        if piece == "\x1b[A":
+            row -= 1
+        elif piece == "\r":
+            column = 0
+        elif piece == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row == len(lines))
+        elif not piece.startswith("\x1b"):
+            line = lines[row].ljust(column)
+            lines[row] = line[:column] + piece + line[column + 1 :]
+            column += 1
+    return [line.rstrip() for line in lines]
+
+
+def test_on_a_terminal_nothing_is_left_of_the_bar(tmp_path):
+    written = on_terminal("fit", *SENTIMENT, "--runs", str(tmp_path))
+    assert "it/s" in written
+    shown = screen(written)
+    assert [line.partition(":")[0] for line in shown if line] == [
+        "run directory",
+        "model",
+        "data",
+        "best checkpoint on validation",
+        "model folder",
+    ]

@@ -1,0 +1,166 @@
+"""Checks of a run's settings: before any data is read, and before anything is written."""
+
+import sys
+
+import pytest
+import torch
+
+
+def write(tmp_path, text):
+    path = tmp_path / "configuration.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def model(text):
+    return f"model:\n  class_path: nlp_rnn.tasks.Translation\n  init_args:\n    {text}\n"
+
+
+def data(text):
+    return f"data:\n  class_path: nlp_rnn.data.TranslationData\n  init_args:\n    {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "said"),
+    [
+        ("Sentiment", "TaggingData", "a Sentiment model does not read TaggingData: use SentimentData"),
+        ("Forecasting", "SentimentData", "SentimentData: use ForecastingData or LongMemoryData"),
+    ],
+)
+def test_a_model_and_data_that_do_not_go_together_are_refused(refusal, model, data, said):
+    assert said in refusal("--model", model, "--data", data, config="conf/trainer/bf16.yaml")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("model.hidden_dim", "0", "hidden_dim must be between 1 and"),
+        ("model.hidden_dim", "-3", "hidden_dim must be between 1 and"),
+        ("model.hidden_dim", "99999999", "hidden_dim must be between 1 and"),
+        ("model.dropout", "1.5", "dropout must be between 0 and"),
+        ("model.dropout", ".nan", "dropout must be between 0 and"),
+        ("model.teacher_forcing", "1.01", "teacher_forcing must be between 0 and 1"),
+        ("model.optimization.lr", "0", "optimization.lr must be between"),
+        ("model.optimization.lr", ".inf", "optimization.lr must be between"),
+        ("model.optimization.lr", "-1.0", "optimization.lr must be between"),
+        ("model.decoding.beam", "0", "beam must be between 1 and"),
+        ("model.decoding.n_best", "5", "decoding.n_best must be at most the beam's width, 1, not 5"),
+        ("data.batching.size", "0", "batching.size must be between 1 and"),
+        ("data.batching.max_tokens", "-1", "batching.max_tokens must be between 1 and"),
+        ("data.corpus.max_examples", "0", "corpus.max_examples must be between 1 and"),
+        ("data.corpus.validation_fraction", "1", "corpus.validation_fraction must be between"),
+        ("data.max_length", "0", "max_length must be between 1 and"),
+        ("data.vocabulary.max_size", "3", "vocabulary.max_size must be between 5 and"),
+        ("trainer.max_epochs", "-7", "trainer.max_epochs must be between -1 and"),
+        ("trainer.gradient_clip_val", ".nan", "trainer.gradient_clip_val must be between 0 and"),
+        ("trainer.limit_train_batches", "7.5", "7.5 for limit_train_batches"),
+        ("trainer.devices", "0", "devices"),
+        ("early_stopping.patience", "-1", "early_stopping.patience must be between 0 and"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_flag_and_by_file(refusal, tmp_path, flag, value, said):
+    assert said in refusal(f"--{flag}", value)
+    group, _, name = flag.partition(".")
+    nested = {"model": model, "data": data}.get(group, lambda text: f"{group}: {{{text}}}\n")
+    *outer, leaf = name.split(".")
+    text = f"{leaf}: {value}"
+    for part in reversed(outer):
+        text = f"{part}: {{{text}}}"
+    assert said in refusal("--config", write(tmp_path, nested(text)))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
+def test_a_gpu_that_is_not_there_is_an_error_before_data_loads(refusal, accelerator):
+    said = refusal("--trainer.accelerator", accelerator)
+    assert said.startswith("nlp-rnn: error: trainer: ")
+    assert any(word in said.lower() for word in ("gpu", "cuda"))
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_a_model_that_was_never_trained_is_not_measured(refusal, verb):
+    assert f"{verb} needs a trained model: --ckpt_path" in refusal(verb=verb)
+
+
+PAYLOAD = """\
+import pathlib
+pathlib.Path(__file__).with_name("ran").touch()
+class Y:
+    def __init__(self, *_, **__): pass
+"""
+
+
+@pytest.fixture
+def payload(tmp_path_factory, monkeypatch):
+    """A module that leaves a file behind when it is as much as imported."""
+    folder = tmp_path_factory.mktemp("payload")
+    (folder / "payload_of_a_test.py").write_text(PAYLOAD)
+    monkeypatch.syspath_prepend(str(folder))
+    yield "payload_of_a_test.Y"
+    assert not (folder / "ran").exists()
+    assert "payload_of_a_test" not in sys.modules
+
+
+CALLBACK = (
+    '{"class_path": "pytorch_lightning.callbacks.LambdaCallback", "init_args": {"on_fit_start": "PAYLOAD"}}'
+)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--model", "PAYLOAD"],
+        ["--model=PAYLOAD"],
+        ["--model.class_path", "PAYLOAD"],
+        ["--model", '{"class_path": "PAYLOAD"}'],
+        ["--data", "PAYLOAD"],
+        ["--data.corpus", '{"class_path": "PAYLOAD"}'],
+        ["--model.optimization", "PAYLOAD"],
+        ["--trainer.callbacks", "PAYLOAD"],
+        ["--trainer.callbacks+=PAYLOAD"],
+        ["--trainer.callbacks+", '{"class_path": "PAYLOAD"}'],
+        ["--trainer.callbacks", '[{"class_path": "PAYLOAD"}]'],
+        ["--trainer.callbacks", f"[{CALLBACK}]"],
+        ["--trainer.callbacks+", CALLBACK],
+        ["--trainer.logger=PAYLOAD"],
+        ["--trainer.logger.class_path=PAYLOAD"],
+        ["--trainer.strategy", '{"class_path": "PAYLOAD"}'],
+        ["--trainer.plugins", "PAYLOAD"],
+        ["--trainer.profiler", "PAYLOAD"],
+        ["--trainer", '{"logger": "PAYLOAD"}'],
+        ["--trainer.accelerator", "PAYLOAD"],
+        ["--trainer.strategy", "PAYLOAD"],
+    ],
+)
+def test_a_class_of_others_is_refused_and_not_imported(refusal, payload, arguments):
+    refusal(*(argument.replace("PAYLOAD", payload) for argument in arguments))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: PAYLOAD\n",
+        "model:\n  class_path: PAYLOAD\n",
+        "data:\n  class_path: PAYLOAD\n",
+        "trainer:\n  logger: PAYLOAD\n",
+        "trainer:\n  callbacks:\n  - class_path: PAYLOAD\n",
+        f"trainer:\n  callbacks:\n  - {CALLBACK}\n",
+        "trainer:\n  logger:\n    class_path: pytorch_lightning.loggers.CSVLogger\n    init_args:\n"
+        "      save_dir: {class_path: PAYLOAD}\n",
+        model("optimization: {class_path: PAYLOAD}"),
+        model("x: !!python/object/apply:PAYLOAD []"),
+        "x: !!python/name:PAYLOAD\n",
+    ],
+)
+def test_a_class_of_others_in_a_file_is_refused_and_not_imported(refusal, tmp_path, payload, text):
+    refusal("--config", write(tmp_path, text.replace("PAYLOAD", payload)))
+
+
+@pytest.mark.parametrize(
+    "name", ["os.system", "pytorch_lightning.cli.os.system", "nlp_rnn.training.cli.torch.load"]
+)
+def test_a_function_reached_through_a_trusted_package_is_refused(refusal, name):
+    callback = CALLBACK.replace("PAYLOAD", name)
+    assert "is refused; use one of nlp_rnn or pytorch_lightning" in refusal(
+        "--trainer.callbacks", f"[{callback}]"
+    )

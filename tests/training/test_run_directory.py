@@ -1,0 +1,39 @@
+"""Run directories: their numbers, and the link to the latest."""
+
+import os
+
+import pytest
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.training.run_directory import new_run_dir, point_latest
+
+
+def test_run_directories_are_numbered_on(tmp_path):
+    assert [new_run_dir(tmp_path, "a").name for _ in range(2)] == ["1", "2"]
+    (tmp_path / "a" / "10").mkdir()
+    (tmp_path / "a" / "notes").mkdir()
+    assert new_run_dir(tmp_path, "a").name == "11"
+    for number in ("2", "11"):
+        point_latest(tmp_path / "a" / number)
+        assert (tmp_path / "a" / "latest").resolve().name == number
+    (tmp_path / "b").touch()
+    with pytest.raises(UsageError, match="cannot be written"):
+        new_run_dir(tmp_path, "b")
+
+
+@pytest.mark.parametrize("runs", ["file", "file/below", "file/far/below"])
+def test_an_unwritable_runs_folder_is_found_first(refusal, tmp_path, runs):
+    (tmp_path / "file").touch()
+    said = refusal("--runs", str(tmp_path / runs))
+    assert f"--runs {tmp_path / runs}: {tmp_path / 'file'} is not a folder" in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_runs_folder_without_permission_is_found_first(refusal, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "is not writable" in refusal("--runs", str(tmp_path / "locked" / "runs"))
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "..", " "])
+def test_the_name_of_a_run_is_one_folder(refusal, name):
+    assert "give a plain folder name" in refusal("--name", name)
