@@ -33,13 +33,13 @@ def run(options: argparse.Namespace) -> None:
     """Print the prompt and its continuation, or one line per step."""
     with importing():
         from nlp_rnn.cpu import retain_freed_memory
-        from nlp_rnn.inference.pipelines import pipeline
+        from nlp_rnn.inference.pipelines import Pipeline
+        from nlp_rnn.tasks.pretrained import from_pretrained
 
     retain_freed_memory()
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    language_model = pipeline(
-        "language_modeling", options.model, device=options.device, precision=options.precision
-    )
+    task = from_pretrained(options.model)
+    language_model = Pipeline(task, device=options.device, precision=options.precision)
     settings = (options.max_output, options.temperature, options.top_k, options.top_p, options.seed)
     if options.steps:
         for step in language_model.steps(options.prompt, *settings):

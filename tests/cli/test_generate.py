@@ -88,4 +88,4 @@ def test_faults_are_one_line(model, script, tmp_path):
         assert len(err.splitlines()) == 1
     vocabulary = Vocabulary.train(TEXTS, VocabularySettings(min_frequency=1))
     other = save_pretrained(Sentiment(SentimentProcessor(vocabulary, ["0", "1"], ["a", "b"])), tmp_path / "s")
-    assert "the model is for sentiment, not for language_modeling" in script(other)[2]
+    assert "texts are continued by language_modeling; this model is for sentiment" in script(other)[2]
