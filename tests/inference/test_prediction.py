@@ -127,7 +127,7 @@ def test_beam_and_n_best(answers):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("translation", {"n_best": 2}, "shown as JSON alone"),
+        ("translation", {"n_best": 2}, "can be written only as JSON"),
         ("tagging", {"as_json": True, "conllu": True}, "JSON or CoNLL-U: choose one"),
         ("sentiment", {"conllu": True}, "CoNLL-U is for taggers; .* is for sentiment"),
         ("sentiment", {"beam": 2}, "are for tasks that generate text, which sentiment is not"),
