@@ -343,7 +343,7 @@ def test_pictures(tasks, corpora, name, tmp_path):
     if name == "language_modeling":
         pytest.skip("it has none")
     picture = "bleu_by_length.png" if name == "translation" else "confusion_matrix.png"
-    evaluate(tasks[name], Corpus(corpora[name]), pictures=tmp_path)
+    evaluate(tasks[name], Corpus(corpora[name]), plots=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [picture]
     with Image.open(tmp_path / picture) as image:
         assert min(image.size) > 200

@@ -91,7 +91,7 @@ def test_hidden_states_are_the_models_own(name, cell):
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 def test_running_sentiment_is_the_answer_to_each_beginning(bidirectional, pooling, monkeypatch):
-    monkeypatch.setattr(inspection, "_PREFIXES_AT_ONCE", 4)
+    monkeypatch.setattr(inspection, "_PREFIXES_PER_BATCH", 4)
     task = tiny("sentiment", bidirectional=bidirectional, pooling=pooling)
     found = inspect(task, TEXT)
     beginnings = [" ".join(TOKENS[:end]) for end in range(1, len(TOKENS) + 1)]
@@ -259,7 +259,7 @@ def test_refusals(tmp_path, monkeypatch):
         inspect(tiny("sentiment"), 7)
     int8 = tiny("sentiment")
     quantize(int8.model)
-    with pytest.raises(UsageError, match="int8: look into the model that they were made from"):
+    with pytest.raises(UsageError, match="int8: inspect the model that was quantized"):
         inspect(int8, TEXT)
     found = inspect(tiny("sentiment", "rnn"), "film")
     with pytest.raises(UsageError, match="format must be one of csv, parquet, not 'tsv'"):

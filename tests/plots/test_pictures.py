@@ -90,9 +90,9 @@ def test_one_epoch_is_seen_as_markers(tmp_path):
     ("text", "message"),
     [
         (None, r"cannot read the metrics in .*metrics\.csv"),
-        ("", "holds no finite value"),
-        ("epoch,step,val/loss\n", "holds no finite value"),
-        ("epoch,step,val/loss\n0,1,nan\n0,2,oops\n", "holds no finite value"),
+        ("", "contains no finite value"),
+        ("epoch,step,val/loss\n", "contains no finite value"),
+        ("epoch,step,val/loss\n0,1,nan\n0,2,oops\n", "contains no finite value"),
         ("epoch,val/loss\n0,1.5\n", "no column 'step'"),
     ],
 )
