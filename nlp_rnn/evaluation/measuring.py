@@ -59,7 +59,7 @@ def evaluate(
             out of range.
 
     Example:
-        >>> report = evaluate("runs/sentiment/latest/model", Corpus("builtin"))
+        >>> report = evaluate("runs/sentiment_builtin/latest/model", Corpus("builtin"))
         >>> report.results["accuracy"]
     """
     batching = Batching(size=batch_size)

@@ -223,7 +223,7 @@ def pipeline(
 
     Example:
         >>> from nlp_rnn import pipeline
-        >>> classify = pipeline("sentiment", model="runs/sentiment/latest/model")
+        >>> classify = pipeline("sentiment", model="runs/sentiment_builtin/latest/model")
         >>> classify("not a bad film")["label"]
         'positive'
         >>> [answer["label"] for answer in classify(["a fine film", "a bad film"])]

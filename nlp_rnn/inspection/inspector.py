@@ -94,7 +94,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
         UsageError: the model cannot be loaded or inspected, or the text has no words.
 
     Example:
-        >>> inspection = inspect("runs/sentiment/latest/model", "not a bad film")
+        >>> inspection = inspect("runs/sentiment_builtin/latest/model", "not a bad film")
         >>> dict(zip(inspection.tokens, inspection.probabilities.tolist()))
     """
     task = model if isinstance(model, Task) else from_pretrained(model)
