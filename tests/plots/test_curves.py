@@ -8,6 +8,8 @@ import pytest
 from nlp_rnn.errors import UsageError
 from nlp_rnn.plots import curves as learning
 
+# As CSVLogger writes it: 10 steps per epoch, sparse rows, learning rates without an epoch, and an epoch 2
+# that was interrupted.
 CSV = """\
 epoch,lr-Adam,step,train/loss_epoch,train/loss_step,val/bleu,val/loss,val/none,test/loss
 ,0.1,4,,,,,,

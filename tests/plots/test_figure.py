@@ -9,27 +9,6 @@ import torch
 from nlp_rnn.plots import bleu, confusion
 from nlp_rnn.plots import figure as figures
 
-CSV = """\
-epoch,lr-Adam,step,train/loss_epoch,train/loss_step,val/bleu,val/loss,val/none,test/loss
-,0.1,4,,,,,,
-0,,4,,5.0,,,,
-0,,9,,4.0,,,,
-0,,9,,,11.5,4.5,nan,
-0,,9,4.6,,,,,
-,0.05,14,,,,,,
-1,,14,,3.0,,,,
-1,,19,,,nan,3.5,,
-1,,19,3.6,,,,,
-2,,24,,2.5,inf,,,
-2,,24,,,,,,3.2
-"""
-
-
-def write(tmp_path, text):
-    path = tmp_path / "metrics.csv"
-    path.write_text(text, encoding="utf-8")
-    return path
-
 
 def png_size(path):
     head = path.read_bytes()[:24]

@@ -23,3 +23,25 @@ def test_scheduled_sampling(make_task, one_batch, train):
     assert figures[0]["loss"] == pytest.approx(losses[0])
     first, last = train(make_task("translation", teacher_forcing=0.5, optimization=Optimization(lr=0.03)), 60)
     assert last < 0.3 * first
+
+
+def test_the_translation_of_an_empty_text_is_empty(make_task):
+    task = make_task("translation").eval()
+    rows = task.processor.rows(["", "the film"])
+    batch = task.processor.collate({"row": [0, 1], **task.processor.encode(rows)})
+    empty, other = task.answer(batch)
+    assert empty["text"] == ""
+    assert isinstance(other["text"], str)
+
+
+def test_bleu_is_reported_and_plotted_per_range_of_lengths(make_task, one_batch, sentences):
+    task = make_task("translation").eval()
+    task.update_metrics(one_batch(task), task.metrics("test"))
+    tables = task.report_tables(task.metrics("test"))
+    short = sum(len(text.split()) <= 5 for text in sentences)
+    assert [(entry["source_tokens"], entry["sentences"]) for entry in tables["bleu_by_length"]] == [
+        ("0-5", short),
+        ("6-10", len(sentences) - short),
+    ]
+    assert list(task.plots(tables)) == ["bleu_by_length"]
+    assert task.plots({"bleu_by_length": []}) == {}
