@@ -129,14 +129,14 @@ def test_perplexity_is_teacher_forced_and_of_all_words(tasks, corpora, rows):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_batch_size_and_a_second_time_change_nothing(tasks, corpora, name):
+def test_results_depend_on_neither_batch_size_nor_repetition(tasks, corpora, name):
     whole = evaluate(tasks[name], Corpus(corpora[name]))
     for size in (1, 7, 7, 1000):
         assert close(evaluate(tasks[name], Corpus(corpora[name]), batch_size=size).results, whole.results)
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_can_go_on_after_an_evaluation(tasks, corpora, name, tiny):
+def test_a_task_can_train_after_an_evaluation(tasks, corpora, name, tiny):
     """What was made without gradients must not stand in the way of training or of other metrics."""
     task = tiny(name)
     evaluate(task, Corpus(corpora[name]))
@@ -199,12 +199,12 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("name", "options", "message"), FAULTS)
-def test_settings_that_do_not_fit(tasks, corpora, name, options, message):
+def test_contradictory_settings_are_refused(tasks, corpora, name, options, message):
     with pytest.raises(UsageError, match=message):
         evaluate(tasks[name], Corpus(corpora[name]), **options)
 
 
-def test_labels_that_the_model_has_not(tasks, tmp_path):
+def test_unknown_labels_are_refused(tasks, tmp_path):
     (tmp_path / "test.tsv").write_text("text\tlabel\ngood\t7\nbad\t0\n")
     with pytest.raises(UsageError, match="label '7' is none of the model's: 0, 1, 2"):
         evaluate(tasks["sentiment"], Corpus(str(tmp_path / "test.tsv")))
@@ -221,7 +221,7 @@ def strict(text):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_pictures(tasks, corpora, name, tmp_path):
+def test_plots(tasks, corpora, name, tmp_path):
     if name == "language_modeling":
         pytest.skip("it has none")
     picture = "bleu_by_length.png" if name == "translation" else "confusion_matrix.png"

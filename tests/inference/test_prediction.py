@@ -28,7 +28,7 @@ def as_bytes(texts, end="\n"):
     return "".join(text + end for text in texts).encode()
 
 
-def test_one_answer_a_line_in_order(models, answers):
+def test_one_answer_per_line_in_order(models, answers):
     texts = [f"{text} {'good ' * (number % 7)}" for number, text in enumerate(TEXTS * 20)]
     labels = [answer["label"] for answer in pipeline("sentiment", models["sentiment"])(texts)]
     assert len(set(labels)) == 2  # else their order would show nothing
@@ -70,7 +70,7 @@ def test_beam_and_n_best(answers):
         ("sentiment", {"batch_size": 0}, "batch size must be between 1"),
     ],
 )
-def test_settings_that_do_not_fit(answers, name, options, message):
+def test_contradictory_settings_are_refused(answers, name, options, message):
     with pytest.raises(UsageError, match=message):
         answers(b"good\n", name, **options)
 
@@ -140,7 +140,7 @@ def test_invalid_utf8_is_named_and_nothing_is_left(models, tmp_path, rows):
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_what_is_no_file_is_refused(models, tmp_path):
+def test_paths_that_are_not_files_are_refused(models, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for name, message in (
         ("missing", "no such file"),
@@ -152,7 +152,7 @@ def test_what_is_no_file_is_refused(models, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
-def test_the_output_appears_when_it_is_whole(models, tmp_path, monkeypatch):
+def test_the_output_appears_when_it_is_complete(models, tmp_path, monkeypatch):
     source, output = tmp_path / "in.txt", tmp_path / "out.txt"
     source.write_bytes(as_bytes(TEXTS * 30))
     output.write_text("as before\n")
@@ -185,7 +185,7 @@ def test_the_output_may_be_the_input(models, tmp_path, labels):
     assert file.read_text().split() == [labels(text) for text in TEXTS]
 
 
-def test_outputs_that_cannot_be(models, tmp_path):
+def test_impossible_outputs_are_refused(models, tmp_path):
     source = tmp_path / "in.txt"
     source.write_bytes(b"good\n")
     for output, message in (
@@ -226,7 +226,7 @@ def test_standard_input_and_output(models, monkeypatch, capsysbinary, labels):
         predict(models["sentiment"])
 
 
-def test_someone_who_types_gets_each_answer_at_once(models, monkeypatch, capsys):
+def test_lines_typed_at_a_terminal_are_answered_at_once(models, monkeypatch, capsys):
     """On a terminal an answer comes before the next line is read."""
 
     class Terminal(io.BytesIO):

@@ -25,7 +25,7 @@ def untagged(line):
     ],
     ids=["as it is", "CRLF", "byte-order mark", "no final blank line"],
 )
-def test_conllu_comes_back_but_for_upos(models, shared_data, tmp_path, change):
+def test_only_the_upos_column_of_conllu_changes(models, shared_data, tmp_path, change):
     lines = (shared_data / "ud_english_ewt" / "test.conllu").read_bytes().split(b"\n")
     content = change(b"\n".join(lines[:6000]))
     source, output = tmp_path / "in.conllu", tmp_path / "out.conllu"
@@ -43,7 +43,7 @@ def test_conllu_comes_back_but_for_upos(models, shared_data, tmp_path, change):
 CONLLU = "# text = good film\n1-2\tgoodfilm\t_\t_\t_\t_\t_\t_\t_\t_\n1\tgood\tx\tX\t_\t_\t_\t_\t_\t_\n2\tfilm\ty\tX\t_\t_\t_\t_\t_\t_\n2.1\tnode\t_\tX\t_\t_\t_\t_\t_\t_\n\n"  # noqa: E501
 
 
-def test_conllu_tags_are_the_words_own(models, answers):
+def test_conllu_tags_belong_to_their_words(models, answers):
     """Of the words alone, not of ranges and empty nodes; beyond the longest sentence there is no tag."""
     good, film = pipeline("tagging", models["tagging"])("good film")["tags"]
     tags = [line.split("\t")[3] for line in answers(CONLLU.encode(), "tagging", conllu=True) if "\t" in line]

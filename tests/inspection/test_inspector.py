@@ -30,7 +30,7 @@ def test_a_model_with_gates_biased_for_memory_is_compared_with_one_without_gates
 
 
 @pytest.mark.parametrize(("name", "cell"), itertools.product(NAMES, CELLS))
-def test_hidden_states_are_the_models_own(name, cell, tiny):
+def test_hidden_states_equal_those_of_the_model(name, cell, tiny):
     task = tiny(name, cell)
     rnn = getattr(task.model, "encoder", task.model).rnn
     heard = []
@@ -60,7 +60,7 @@ def test_hidden_states_are_the_models_own(name, cell, tiny):
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-def test_running_sentiment_is_the_answer_to_each_beginning(bidirectional, pooling, monkeypatch, tiny):
+def test_running_sentiment_is_the_answer_to_each_prefix(bidirectional, pooling, monkeypatch, tiny):
     monkeypatch.setattr(inspection, "_PREFIXES_PER_BATCH", 4)
     task = tiny("sentiment", bidirectional=bidirectional, pooling=pooling)
     found = inspect(task, TEXT)

@@ -120,7 +120,7 @@ def test_a_truncated_checkpoint(trained, tmp_path, share, refused):
     refused(path, path)
 
 
-def test_a_bare_state_dict_and_what_is_no_checkpoint(tmp_path, refused):
+def test_bare_state_dicts_and_other_files_are_refused(tmp_path, refused):
     torch.save({"fc.weight": torch.zeros(2)}, tmp_path / "bare.pt")
     refused(tmp_path / "bare.pt", "bare.pt", "load a bare state_dict with load_state_dict")
     torch.save([1], tmp_path / "list.pt")
@@ -139,7 +139,7 @@ def test_addresses_are_refused(address, refused):
 
 
 @pytest.mark.parametrize("source", ["missing", "a/b/c", "missing.ckpt", "a/missing.ckpt", "/no/such"])
-def test_what_is_not_there(source, refused):
+def test_missing_sources(source, refused):
     refused(source, source, "no such model folder or checkpoint")
 
 
@@ -208,7 +208,7 @@ def test_altered_config(folder, case, refused):
         (b'{"a": "\xff"}', "not UTF-8 (byte offset 7)"),
     ],
 )
-def test_config_that_is_none(folder, content, message, refused):
+def test_invalid_config_files(folder, content, message, refused):
     (folder / "config.json").write_bytes(content)
     refused(folder, folder / "config.json", message)
 

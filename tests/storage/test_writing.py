@@ -52,7 +52,7 @@ def test_weights_fit_the_bare_models(trained, name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_what_is_in_the_folder(trained, name):
+def test_contents_of_the_folder(trained, name):
     home, tasks = trained
     folder = home / name
     assert {path.name for path in folder.iterdir()} == {

@@ -92,7 +92,7 @@ def test_metrics_are_of_the_corpus(name, batches, make_task, one_batch):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_stages_log_and_start_anew(name, tmp_path, batches, make_task, trainer):
+def test_stages_log_and_reset_their_metrics(name, tmp_path, batches, make_task, trainer):
     task = make_task(name)
     run = trainer(tmp_path)
     one = run.test(task, batches(task, size=2), verbose=False)
@@ -192,7 +192,7 @@ def test_gradients_are_clipped_under_fused_optimizers(
         ("sentiment", {"optimization": {"factor": 0.0}}, "optimization.factor must be"),
     ],
 )
-def test_settings_without_sense(name, options, message, make_task):
+def test_settings_out_of_range_are_refused(name, options, message, make_task):
     with pytest.raises(UsageError, match=message):
         make_task(name, **options)
 
@@ -204,7 +204,7 @@ def test_unknown_cells(name, make_task):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_training_goes_on_with_the_same_vocabulary_alone(
+def test_training_continues_only_with_the_same_vocabulary(
     name, tmp_path, batches, make_processor, make_task, sentences, trainer
 ):
     task = make_task(name)
@@ -229,7 +229,7 @@ def test_training_goes_on_with_the_same_vocabulary_alone(
     assert other.processor.fingerprint in str(caught.value)
 
 
-def test_labels_and_foreign_checkpoints_are_looked_at_too(make_processor, make_task):
+def test_labels_and_foreign_checkpoints_are_checked_too(make_processor, make_task):
     task = make_task("sentiment")
     checkpoint = {}
     task.on_save_checkpoint(checkpoint)
@@ -273,9 +273,7 @@ def test_stored_is_plain_and_builds_the_same_task(name, cell, make_task):
         ("captioning", {"padding", "padding_target"}),
     ],
 )
-def test_the_training_figures_are_of_all_tokens(
-    name, padded, tmp_path, batches, make_task, one_batch, trainer
-):
+def test_training_metrics_are_over_all_tokens(name, padded, tmp_path, batches, make_task, one_batch, trainer):
     task = make_task(name, optimization=Optimization(lr=1e-12))
     run = trainer(tmp_path, max_epochs=1)
     run.fit(task, batches(task, size=4))

@@ -13,7 +13,7 @@ TEXT = ("sentiment", "tagging", *WRITES)  # the tasks that read or write words
 
 
 @pytest.mark.parametrize("name", TEXT)
-def test_label_smoothing_is_of_the_training_loss_alone(name, make_task, one_batch):
+def test_label_smoothing_affects_the_training_loss_only(name, make_task, one_batch):
     plain, smooth = make_task(name), make_task(name, label_smoothing=0.3)
     smooth.load_state_dict(plain.state_dict())
     batch = one_batch(plain)
@@ -41,7 +41,7 @@ def test_label_smoothing_is_of_the_training_loss_alone(name, make_task, one_batc
 
 
 @pytest.mark.parametrize("name", TEXT)
-def test_word_dropout_hides_words_from_training_alone(name, make_task, one_batch):
+def test_word_dropout_affects_training_only(name, make_task, one_batch):
     task = make_task(name, word_dropout=0.5)
     batch = one_batch(task)
     seen = []
@@ -83,7 +83,7 @@ def test_drop_words():
 
 
 @pytest.mark.parametrize("name", ["tagging", *WRITES])
-def test_a_batch_in_which_nothing_is_scored_teaches_nothing(name, make_task, one_batch):
+def test_a_batch_without_targets_has_no_gradient(name, make_task, one_batch):
     task = make_task(name)
     batch = one_batch(task)
     batch.labels = torch.full_like(batch.labels, IGNORED)

@@ -33,7 +33,7 @@ def test_weight_decay_shrinks_weights(make_task, train):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_first_weights(name, make_task):
+def test_initialization(name, make_task):
     uniform = [
         p.detach() for p in make_task(name, optimization=Optimization(init="uniform")).model.parameters()
     ]
