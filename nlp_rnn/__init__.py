@@ -1,12 +1,29 @@
-"""Recurrent NLP models with the Hugging Face data stack and Lightning."""
+"""Recurrent NLP models with the Hugging Face data stack and Lightning.
+
+Train a model with the command line (`nlp-rnn fit --config conf/sentiment_builtin.yaml`), then use it:
+
+    >>> from nlp_rnn import pipeline
+    >>> classify = pipeline("sentiment", model="runs/sentiment_builtin/latest/model")
+    >>> classify("not a bad film")["label"]
+    'positive'
+
+`from_pretrained` loads a model as a `nlp_rnn.tasks.Task`, `save_pretrained` writes one as a model folder. The
+models themselves are plain `torch.nn.Module`s in `nlp_rnn.models`, tasks and their data are in
+`nlp_rnn.tasks` and `nlp_rnn.data`. All names are imported when they are first used.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see
+    from nlp_rnn.inference.pipelines import pipeline
+    from nlp_rnn.models import Captioner, Classifier, Decoder, Encoder, LanguageModel, Seq2Seq, Tagger
+    from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 
 __version__ = "0.1.0"
 
-# Imported when first asked for, so that `import nlp_rnn` costs nothing.
+# Name -> module. Imported on first use, so that `import nlp_rnn` is fast.
 _PUBLIC = {
     "pipeline": "nlp_rnn.inference.pipelines",
     "from_pretrained": "nlp_rnn.tasks.pretrained",
@@ -20,7 +37,19 @@ _PUBLIC = {
     "LanguageModel": "nlp_rnn.models",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [
+    "Captioner",
+    "Classifier",
+    "Decoder",
+    "Encoder",
+    "LanguageModel",
+    "Seq2Seq",
+    "Tagger",
+    "__version__",
+    "from_pretrained",
+    "pipeline",
+    "save_pretrained",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,3 +58,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'nlp_rnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

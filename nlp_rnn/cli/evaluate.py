@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
             beam=options.beam,
             device=options.device,
             precision=options.precision,
-            pictures=options.output,
+            plots=options.output,
         )
         text = json.dumps(report.results, ensure_ascii=False, indent=2, allow_nan=False)
         if options.output is not None:

@@ -34,7 +34,7 @@ def evaluate(
     batch_size: int = 256,
     beam: int | None = None,
     device: str = "cpu",
-    pictures: Path | None = None,
+    plots: Path | None = None,
     precision: str = "fp32",
 ) -> Report:
     """Evaluate a model on one split of a corpus.
@@ -48,7 +48,7 @@ def evaluate(
         batch_size: maximum number of rows per batch; the results do not depend on it.
         beam: width of the beam, for tasks that generate text; the width set in training if left out.
         device: where to compute.
-        pictures: the folder for plots, such as the confusion matrix; no plots if left out.
+        plots: the folder for plots, such as the confusion matrix; no plots if left out.
         precision: fp32 or bf16, of the weights and of the computation.
 
     Returns:
@@ -59,7 +59,7 @@ def evaluate(
             out of range.
 
     Example:
-        >>> report = evaluate("runs/sentiment/latest/model", Corpus("builtin"))
+        >>> report = evaluate("runs/sentiment_builtin/latest/model", Corpus("builtin"))
         >>> report.results["accuracy"]
     """
     batching = Batching(size=batch_size)
@@ -95,7 +95,7 @@ def evaluate(
         name: value for name, value in task.compute_metrics(metrics).items() if not name.startswith("f1_")
     }
     report |= results | task.report_tables(metrics)
-    if pictures is not None:
+    if plots is not None:
         for name, figure in task.plots(report).items():
-            save(figure, pictures / f"{name}.png")
+            save(figure, plots / f"{name}.png")
     return Report(standard_json(report))

@@ -1,4 +1,4 @@
-"""Text or numbers in, answers out."""
+"""Pipelines: a trained model that takes text or numbers and returns answers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from nlp_rnn.cpu import fast_matmul
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.streaming import Stream
 from nlp_rnn.settings import Range
-from nlp_rnn.tasks.base import Step, Task
+from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.generation import SamplingSettings
+from nlp_rnn.tasks.interface import Step
 from nlp_rnn.tasks.placement import in_precision, on_device
 from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.tasks.registry import TASKS, task_name
@@ -23,11 +24,21 @@ BATCH_SIZE = Range(1, 1_000_000)
 
 
 class Pipeline:
-    """A trained model that takes text, or numbers.
+    """A trained model that takes text or numbers; made by `nlp_rnn.pipeline`.
 
-    Answers, and what they are called, are those of the task's `answer` method: `label` and `scores` for
-    sentiment, `tags` and `scores` for tagging, `text` and `n_best` for translation, language modelling and
-    captioning, `values` for forecasting, `labels` and `scores` for series tagging.
+    An answer is a dictionary, whose keys depend on the task (see its `answer` method): `label`, `score` and
+    `scores` for sentiment; `tags` and `scores` for tagging; `text`, `score` and `n_best` for translation and
+    captioning; these and `log_prob`, `next` and `probability` for language modeling; `values` for
+    forecasting; `labels` and `scores` for series tagging.
+
+    Args:
+        task: the model with its processor.
+        batch_size: maximum number of inputs per batch; the answers do not depend on it.
+        device: where to compute.
+        precision: fp32 or bf16.
+
+    Raises:
+        UsageError: the batch size is out of range, or device or precision cannot be used.
     """
 
     def __init__(
@@ -42,38 +53,49 @@ class Pipeline:
         self.batch_size = batch_size
 
     def __call__(self, inputs: Any) -> Any:
-        """One answer for one text; a list of answers, in order, for a list.
+        """Answer one input, or a list of inputs.
 
-        For tagging a text is words with spaces between them, and a list may hold lists of words. Of an empty
-        text the tags and the translation are empty, and the label is the one of no words at all; a language
-        model begins one.
+        Args:
+            inputs: one input, or several as an iterable. What an input is depends on the task:
 
-        For captioning an input is a vector, a list or an array of numbers, which may be nested as a picture's
-        rows are.
+                - text: a string, which may be empty. For tagging, words separated by spaces, or, in a list of
+                  inputs, a list of words.
+                - captioning: a vector as a list or array of numbers, which may be nested as the rows of an
+                  image are.
+                - series: a list or array of steps [T, C] with the C columns of the model. If C is 1, also a
+                  list of numbers [T]; then a list of lists is several series, and an array [T, 1] is one.
 
-        For series an input is a list or an array of steps [T, C], each with the model's C columns; where
-        these are one, also of numbers [T]. A list of lists is then several series, an array [T, 1] is one.
+        Returns:
+            One answer for one input; a list of answers, in the order of the inputs, for several. The tags
+            and the translation of an empty text are empty; its label depends on the model alone; a language
+            model begins a new text.
 
         Raises:
-            UsageError: an input is no text, or has a lone surrogate, or is no vector of the model's length,
-                or no series of its columns.
+            UsageError: an input is not text, or contains a lone surrogate, or is not a vector of the model's
+                length or a series with its columns.
         """
         if isinstance(inputs, str) or self.task.processor.is_single(inputs):
             return self._answers([inputs])[0]
         try:
-            given = list(inputs)
+            rows = list(inputs)
         except TypeError:
             raise UsageError(
                 f"the input is no {self.task.processor.input_description}: {inputs!a:.60}"
             ) from None
-        return self._answers(given)
+        return self._answers(rows)
 
     def iterate(self, inputs: Iterable[Any], window: int | None = None) -> Iterator[dict[str, Any]]:
-        """Answers in order, in constant memory however many inputs there are.
+        """Answer many inputs in constant memory.
 
         Args:
-            inputs: texts.
-            window: how many are read ahead to be grouped by length; 16 batches if left out.
+            inputs: as for a call, but always several.
+            window: the number of inputs that are read ahead and grouped by length; 16 batches if left out.
+
+        Yields:
+            One answer per input, in order.
+
+        Raises:
+            UsageError: as for a call.
         """
         source = iter(inputs)
         while chunk := list(islice(source, window or 16 * self.batch_size)):
@@ -88,24 +110,31 @@ class Pipeline:
         top_p: float | None = None,
         seed: int | None = None,
     ) -> Iterator[str]:
-        """What a language model writes after `prompt`, piece by piece as it is made.
+        """Continue a text with a language model, token by token, at constant cost per token.
 
-        Put together the pieces follow the prompt as they are, with a space first where one belongs. A piece
-        costs the same however much has been written. What the model does not know of the prompt is read as
-        the unknown token, with a warning.
+        Tokens of the prompt that the model does not know are read as the unknown token, with a warning.
 
         Args:
-            prompt: what to go on from; the beginning of a text if empty.
-            max_output: most tokens; fewer where the model ends the text.
-            temperature: draw from the model's probabilities, the flatter the higher this is; without it each
-                token is the likeliest.
-            top_k: draw among so many of the likeliest tokens alone.
-            top_p: draw among the fewest of the likeliest tokens that together have this probability.
-            seed: of the draws; another text each time without it.
+            prompt: the beginning of the text; may be empty.
+            max_output: maximum number of tokens; there are fewer if the model predicts EOS.
+            temperature: tokens are sampled from the logits divided by it; the most probable token is taken if
+                left out.
+            top_k: sample from the k most probable tokens only.
+            top_p: sample from the fewest most probable tokens whose probabilities sum to at least this.
+            seed: of the random numbers; each text is different if left out.
+
+        Returns:
+            The pieces of text as they are generated. Joined, and appended to the prompt, they are the text: a
+            piece begins with a space where one is needed.
 
         Raises:
-            UsageError: the model is no language model, the prompt has a lone surrogate, or a setting is out
-                of range or without effect; before the first piece is asked for.
+            UsageError: the model is not a language model, the prompt contains a lone surrogate, or a setting
+                is out of range or has no effect; raised by this call, not by the first piece.
+
+        Example:
+            >>> writer = pipeline("text-generation", "path/to/model")
+            >>> for piece in writer.generate("the film", temperature=0.8):
+            ...     print(piece, end="", flush=True)
         """
         steps = self.steps(prompt, max_output, temperature, top_k, top_p, seed)
         return (step.piece for step in steps if step.piece)
@@ -119,20 +148,21 @@ class Pipeline:
         top_p: float | None = None,
         seed: int | None = None,
     ) -> Iterator[Step]:
-        """As `generate`, but each step as such: what was read, what comes next, and its probability.
+        """As `generate`, but return every step: the token read, the token predicted, and its probability.
 
-        The prompt is read in steps too; in these the likeliest token is shown, whatever really comes next.
+        The prompt has steps too. They have the most probable next token as `predicted`, not the token that
+        follows.
         """
         settings = SamplingSettings(max_output, temperature, top_k, top_p, seed)
         if not self.task.processor.is_input(prompt):
             raise UsageError(f"the prompt is no {self.task.processor.input_description}: {prompt!a:.60}")
-        return self.task.generate(prompt, settings)  # `fast_matmul` is slower for one row
+        return self.task.generate(prompt, settings)  # without `fast_matmul`, which is slower for one row
 
     def stream(self) -> Stream:
-        """A text that is answered while it comes; any number of streams may be open at a time.
+        """Open a stream: a text that is answered while it arrives. Any number may be open at a time.
 
         Raises:
-            UsageError: such models, or this one, answer whole inputs only.
+            UsageError: models of this task, or this model, answer whole inputs only.
         """
         return Stream(self.task)
 
@@ -142,21 +172,20 @@ class Pipeline:
         if not inputs:
             return []
         processor = self.task.processor
-        for number, given in enumerate(inputs, 1):
-            if not processor.is_input(given):
-                raise UsageError(f"input {number} is no {processor.input_description}: {given!a:.60}")
+        for number, value in enumerate(inputs, 1):
+            if not processor.is_input(value):
+                raise UsageError(f"input {number} is no {processor.input_description}: {value!a:.60}")
         rows = processor.rows(inputs)
         rows.update(processor.encode(rows))
         lengths = [len(ids) for ids in rows[processor.length_columns[0]]]
         order = sorted(range(len(inputs)), key=lengths.__getitem__)
         answers: list[dict[str, Any]] = [{}] * len(inputs)
         for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            batch = processor.collate(
-                {"row": chosen, **{name: [v[i] for i in chosen] for name, v in rows.items()}}
-            )
-            for row, answer in zip(chosen, self.task.answer(batch.to(self.task.device)), strict=True):
-                answers[row] = answer
+            indices = order[start : start + self.batch_size]
+            columns = {name: [column[i] for i in indices] for name, column in rows.items()}
+            batch = processor.collate({"row": indices, **columns})
+            for index, answer in zip(indices, self.task.answer(batch.to(self.task.device)), strict=True):
+                answers[index] = answer
         return answers
 
 
@@ -169,21 +198,36 @@ def pipeline(
     n_best: int = 1,
     precision: Literal["fp32", "bf16"] = "fp32",
 ) -> Pipeline:
-    """A trained model that takes text: `pipeline("sentiment", model="folder")("a fine film")`.
+    """Load a trained model for a task.
 
     Args:
-        task: what the model must be for, by its name in `TASKS`.
-        model: what `from_pretrained` takes, or what it gives.
-        batch_size: most texts that are computed together; answers do not depend on it.
-        device: where to compute.
-        beam: width of the beam, where the answer is text; as the model was trained if left out.
-        n_best: answers an input, at most `beam`.
-        precision: bf16 halves the weights and, where the processor computes in it, the time; answers are
-            then rounded, and may depend on what shares their batch by as much.
+        task: the name of the task that the model must be for, or an alias from the Hugging Face hub; hyphens
+            and underscores are equivalent. Names and aliases: sentiment (sentiment-analysis,
+            text-classification), tagging (token-classification, pos-tagging), translation
+            (text2text-generation), language_modeling (text-generation), captioning (image-to-text),
+            forecasting (time-series-forecasting), series_tagging.
+        model: a model folder, a checkpoint (.ckpt) or a hub id; or a loaded task.
+        batch_size: maximum number of inputs per batch; the answers do not depend on it.
+        device: where to compute, such as "cpu" or "cuda".
+        beam: width of the beam, for tasks that generate text; the width set in training if left out.
+        n_best: answers per input, at most `beam`.
+        precision: fp32, or bf16, which halves the size of the weights and saves time on hardware that
+            supports it. With bf16 answers are rounded, and may depend on the batch by as much.
+
+    Returns:
+        A callable that takes one input or several, see `Pipeline`.
 
     Raises:
-        UsageError: the model is for another task, cannot be loaded, or does not decode with a beam; or a
-            setting is out of range.
+        UsageError: there is no such task; the model cannot be loaded, is for another task, or does not
+            decode with a beam; or a setting is out of range.
+
+    Example:
+        >>> from nlp_rnn import pipeline
+        >>> classify = pipeline("sentiment", model="runs/sentiment_builtin/latest/model")
+        >>> classify("not a bad film")["label"]
+        'positive'
+        >>> [answer["label"] for answer in classify(["a fine film", "a bad film"])]
+        ['positive', 'negative']
     """
     name = task_name(task)
     if name is None:

@@ -1,4 +1,4 @@
-"""A stream of text in, a stream of answers out."""
+"""Prediction over files and standard input: one answer per line, in constant memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO
@@ -36,49 +37,60 @@ def predict(
     device: str = "cpu",
     precision: Literal["fp32", "bf16"] = "fp32",
 ) -> None:
-    """Answer a file or standard input, a line each and in order, in constant memory.
+    """Answer each line of a file or of standard input, in order and in constant memory.
 
     Args:
-        model: what `from_pretrained` takes.
-        source: a file, or - for standard input: one text a line, or CoNLL-U.
-        output: a file, which appears when it is whole, or - for standard output.
-        as_json: write JSON objects with scores rather than bare answers.
-        conllu: read and write CoNLL-U; all but the UPOS column stays as it is.
-        beam, n_best: of tasks that write text.
-        batch_size: most texts computed together.
+        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`.
+        source: a file, or - for standard input: one input per line, or CoNLL-U.
+        output: a file, which appears when it is complete, or - for standard output.
+        as_json: write one JSON object per line, with scores, rather than the bare answer.
+        conllu: read and write CoNLL-U; only the UPOS column is changed.
+        beam: width of the beam, for tasks that generate text; the width set in training if left out.
+        n_best: answers per input, at most `beam`; more than one needs `as_json`.
+        batch_size: maximum number of inputs per batch.
         device: where to compute.
-        precision: of `pipeline`.
+        precision: fp32 or bf16, see `nlp_rnn.pipeline`.
 
     Raises:
-        UsageError: the model or the source cannot be read; for a fault in the text, with its line; or
-            settings do not go together.
+        UsageError: the model or the source cannot be read; a line is not an input, with its number; or
+            settings contradict each other.
     """
     if as_json and conllu:
         raise UsageError("JSON or CoNLL-U: choose one")
     if n_best > 1 and not as_json:
-        raise UsageError("several answers a sentence (--n-best) are shown as JSON alone: add --json")
+        raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
     task = from_pretrained(model)
     if conllu and task.conllu_answer is None:
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
-    answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision)  # type: ignore[arg-type]
-    with collect_warnings(), _reading(source) as stream, _writing(output) as sink:
-        # Someone who types wants each answer at once, who feeds a pipe wants them soon; a file is better
-        # read far ahead.
+    answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision)
+    with collect_warnings(), _open_source(source) as stream, _open_output(output) as file:
+        # Lines typed at a terminal are answered at once, those from a pipe per batch; a file is read ahead.
         window = 1 if stream.isatty() else None if _is_file(stream) else batch_size
         name = "standard input" if source == "-" else source
         lines = decoded_lines(stream, name)
         if conllu:
             answers = _tagged_blocks(answerer, lines, name)
         else:
-            answers = _answered(answerer, lines, name, as_json, window)
+            answers = _answer_lines(answerer, lines, name, as_json, window)
         for text in answers:
-            sink.write(text)
+            file.write(text)
             if window:
-                sink.flush()
+                file.flush()
 
 
 def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
-    """Lines with their ends, which are at "\\n" only, from UTF-8 bytes; a byte-order mark is kept."""
+    r"""Decode UTF-8 line by line; lines end at "\n" only.
+
+    Args:
+        stream: the bytes.
+        name: the name of the source in messages.
+
+    Yields:
+        Lines with their ends; a byte-order mark is kept.
+
+    Raises:
+        UsageError: a line is not valid UTF-8.
+    """
     offset = nuls = 0
     for number, raw in enumerate(stream, 1):
         try:
@@ -94,13 +106,13 @@ def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
         log.warning("%s: kept %d NUL character(s) as text", name, nuls)
 
 
-def _answered(
+def _answer_lines(
     answerer: Pipeline, lines: Iterable[str], name: str, as_json: bool, window: int | None
 ) -> Iterator[str]:
     lines = iter(lines)
     first = next(lines, "").removeprefix("\ufeff")
     lines = (line.removesuffix("\n").removesuffix("\r") for line in chain([first] if first else [], lines))
-    inputs = _parsed(answerer, lines, name)
+    inputs = _parse_lines(answerer, lines, name)
     for answer in answerer.iterate(inputs, window):
         if as_json:
             yield json.dumps(answer, ensure_ascii=False) + "\n"
@@ -108,7 +120,7 @@ def _answered(
             yield answerer.task.format_answer(answer).replace("\n", " ") + "\n"
 
 
-def _parsed(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterator[Any]:
+def _parse_lines(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterator[Any]:
     for number, line in enumerate(lines, 1):
         try:
             yield answerer.task.processor.parse(line)
@@ -121,7 +133,7 @@ def _tagged_blocks(answerer: Pipeline, lines: Iterable[str], name: str) -> Itera
     while chunk := list(islice(blocks, 16 * answerer.batch_size)):
         words = [block_words(block) for block in chunk]
         for block, sentence, answer in zip(chunk, words, answerer(words), strict=True):
-            # What is beyond the model's longest sentence stays untagged.
+            # Words beyond the model's maximum length stay untagged.
             tags = answer[answerer.task.conllu_answer]
             tags = tags + [UNTAGGED] * (len(sentence) - len(tags))
             yield replace_upos(block, tags)
@@ -130,12 +142,12 @@ def _tagged_blocks(answerer: Pipeline, lines: Iterable[str], name: str) -> Itera
 def _is_file(stream: BinaryIO) -> bool:
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except OSError:  # not of the operating system
+    except OSError:  # a stream without a file descriptor
         return False
 
 
 @contextmanager
-def _reading(source: str) -> Iterator[BinaryIO]:
+def _open_source(source: str) -> Iterator[BinaryIO]:
     if source == "-":
         yield sys.stdin.buffer
     else:
@@ -144,21 +156,22 @@ def _reading(source: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _writing(output: str) -> Iterator[TextIO]:
+def _open_output(output: str) -> Iterator[TextIO]:
     if output == "-":
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield sys.stdout
         sys.stdout.flush()
         return
-    path = Path(os.path.realpath(output))  # through a link, what it leads to is replaced
+    path = Path(os.path.realpath(output))  # of a link, replace the file that it points to
     if path.is_dir():
         raise UsageError(f"{output}: is a directory; give a file")
-    if path.exists() and not path.is_file():  # a pipe or a device stays what it is
+    if path.exists() and not path.is_file():  # write to a pipe or a device, do not replace it
         with path.open("w", encoding="utf-8", newline="\n") as file:
             yield file
         return
     try:
-        with atomic_write(path) as half, half.open("w", encoding="utf-8", newline="\n") as file:
+        with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             yield file
     except OSError as error:
         raise UsageError(f"{output}: cannot be written ({error.strerror or error})") from error

@@ -1,4 +1,4 @@
-"""What goes on inside a trained model while it reads a text: states, gates, gradients, running answers."""
+"""What a trained model computes while it reads a text: states, gates, gradients, answers per prefix."""
 
 from __future__ import annotations
 
@@ -20,78 +20,87 @@ from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
 
 COMPARED = ("rnn", "gru", "lstm")
-"""The cells whose untrained gradients are shown beside a model's own."""
+"""The cells of the untrained models whose gradients are compared with those of the inspected model."""
 
 EXPLODING = 3.0
-"""The spectral radius of the recurrent weights of a plain RNN whose gradients are to explode.
+"""The spectral radius of the recurrent weights of a plain RNN that demonstrates exploding gradients.
 
-tanh's slope, at most 1, works against it: in a small layer, soon saturated, they may vanish all the same.
+The slope of tanh, at most 1, works against it: in a small layer, which saturates soon, they may still vanish.
 """
 
-_PREFIXES_AT_ONCE = 64
+_PREFIXES_PER_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """How much of the loss's gradient reaches each step's hidden state, in one model."""
+    """The norm of the loss's gradient at the hidden state of each step, in one model."""
 
     model: str
-    """Its cell, and what distinguishes it from the model that is looked into."""
+    """Its cell, and how it differs from the inspected model."""
     trained: bool
     norms: Tensor
-    """[T, K] float64: the Euclidean norm, with K as in `Inspection`."""
+    """[T, K] float64: Euclidean norms, with K as in `Inspection`."""
 
 
 @dataclass(frozen=True)
 class Inspection:
     """What a model computes while it reads one text of T tokens.
 
-    K counts layers and directions as torch does: layer 0 forward, layer 0 backward, layer 1 forward ...
+    K is the number of layers times directions, in torch's order: layer 0 forward, layer 0 backward, layer 1
+    forward and so on. H is the size of the hidden state, C the number of labels.
     """
 
     task: str
     tokens: list[str]
-    """[T], as the vocabulary writes them, in the order in which the model gets them."""
+    """[T], as the vocabulary writes them, in the order in which the model reads them."""
     hidden: Tensor
     """[T, K, H] float32, the hidden states."""
     gates: dict[str, Tensor]
-    """The gates, and what the cell has beside its hidden state, each [T, K, H] float32."""
+    """The gates, candidate and cell state by name, as far as the cell has them, each [T, K, H] float32."""
     bidirectional: bool
     running: bool
-    """Whether `probabilities` are of the whole text so far, rather than of each step."""
+    """Whether row t of `probabilities` is for the text up to token t, rather than for token t."""
     gradients: list[Gradients]
     labels: list[str]
     probabilities: Tensor | None
-    """[T, C] float32. Sentiment: of each label, had the text ended with this token. Tagging: of this word's
-    tags. None where a model has no labels."""
+    """[T, C] float32: of the labels of the text up to each token, or of the tags of each word; None for a
+    model without labels."""
 
     def places(self) -> list[tuple[int, str]]:
-        """[K], the layer and direction of each row."""
-        ways = ("forward", "backward") if self.bidirectional else ("forward",)
-        return [(layer, way) for layer in range(self.hidden.size(1) // len(ways)) for way in ways]
+        """[K], the layer and the direction ("forward" or "backward") of each index."""
+        directions = ("forward", "backward") if self.bidirectional else ("forward",)
+        layers = range(self.hidden.size(1) // len(directions))
+        return [(layer, direction) for layer in layers for direction in directions]
 
 
 def inspect(model: str | Path | Task, text: str) -> Inspection:
-    """Look into a model while it reads a text.
+    """Inspect a model while it reads a text.
 
-    The gradients are those of the cross-entropy at the end of the text against what the model itself answers
-    there: the label for sentiment, the last word's tag for tagging, the first word of the translation, the
-    token that follows for a language model. Beside the model stand untrained ones of the same sizes, with its
-    own cell and those of `COMPARED`, and a plain RNN whose recurrent weights are scaled to the spectral
-    radius `EXPLODING`: gradients that vanish and explode (Bengio et al. 1994; Pascanu et al. 2013). All of it
-    is computed on the CPU.
+    The gradients are those of the cross-entropy at the end of the text, with the model's own prediction as
+    its target: the label for sentiment, the tag of the last word for tagging, the first token of the
+    translation, the next token for a language model. The model is compared with untrained ones of the same
+    sizes: of its own cell, of those in `COMPARED`, and a plain RNN whose recurrent weights are scaled to the
+    spectral radius `EXPLODING`. They show vanishing and exploding gradients (Bengio et al. 1994; Pascanu et
+    al. 2013). All is computed on the CPU.
 
     Args:
-        model: what `from_pretrained` takes, or what it gives.
-        text: one sentence; what is beyond the model's maximum length is cut off, with a warning.
+        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task.
+        text: one sentence; tokens beyond the model's maximum length are dropped, with a warning.
+
+    Returns:
+        States, gates, gradients and probabilities.
 
     Raises:
-        UsageError: the model cannot be loaded or looked into, or the text has no words.
+        UsageError: the model cannot be loaded or inspected, or the text has no words.
+
+    Example:
+        >>> inspection = inspect("runs/sentiment_builtin/latest/model", "not a bad film")
+        >>> dict(zip(inspection.tokens, inspection.probabilities.tolist()))
     """
     task = model if isinstance(model, Task) else from_pretrained(model)
     probe = task.probe()
     if is_quantized(task.model):
-        raise UsageError("the weights are int8: look into the model that they were made from")
+        raise UsageError("the weights are int8: inspect the model that was quantized")
     processor = task.processor
     if not isinstance(text, str):
         raise UsageError(f"the input is no text: {text!a:.60}")
@@ -103,22 +112,13 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     names = getattr(processor, probe.tokens).tokens()
     ids: list[int] = getattr(batch, probe.tokens)[:, 0].tolist()
 
-    logits, rnn = _read(task, batch)
-    own = cell_name(rnn.layer)
-    gradients = [Gradients(f"{own}, trained", True, _norms(logits, rnn))]
-    for cell in dict.fromkeys((own, *COMPARED)):
-        gradients.append(
-            Gradients(f"{cell}, untrained", False, _norms(*_read(_untrained(task, cell), batch)))
-        )
-    exploding = _untrained(task, "rnn")
-    _scale(_reader(exploding.model).rnn, EXPLODING)
-    name = f"rnn, untrained, spectral radius {EXPLODING:g}"
-    gradients.append(Gradients(name, False, _norms(*_read(exploding, batch))))
-
+    logits, rnn = _run(task, batch)
+    gradients = [Gradients(f"{cell_name(rnn.layer)}, trained", True, _gradient_norms(logits, rnn))]
+    gradients += _untrained_gradients(task, cell_name(rnn.layer), batch)
     states = {name: values[:, :, 0].detach().float() for name, values in stacked(rnn.rows).items()}
     probabilities = None
     if probe.answers == "running":
-        probabilities = _after_each_token(task, rows)
+        probabilities = _prefix_probabilities(task, rows)
     elif probe.answers == "per_step":
         probabilities = logits[:, 0].detach().softmax(-1).float()
     return Inspection(
@@ -134,30 +134,41 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     )
 
 
-def _reader(model: nn.Module) -> Any:
-    """The part of a model that has the text's embedding and the recurrent layers that read it."""
+def _encoder(model: nn.Module) -> Any:
+    """The part of a model that has the recurrent layers that read the text, as `rnn`."""
     return getattr(model, "encoder", model)
 
 
-def _read(task: Task, batch: Batch) -> tuple[Tensor, Unrolled]:
-    """What a model says, in float64 and without dropout, and the layers that it went through."""
+def _run(task: Task, batch: Batch) -> tuple[Tensor, Unrolled]:
+    """The logits of a model in float64, without dropout, and its unrolled layers, which keep all states."""
     model = copy.deepcopy(task.model).cpu().double().eval()
-    reader = _reader(model)
-    reader.rnn = Unrolled(reader.rnn)
-    return task.probe().logits(model, batch), reader.rnn
+    encoder = _encoder(model)
+    encoder.rnn = Unrolled(encoder.rnn)
+    return task.probe().logits(model, batch), encoder.rnn
 
 
-def _norms(logits: Tensor, rnn: Unrolled) -> Tensor:
-    """[T, K]: of the gradient of the loss of the last logits [B, C], at each hidden state."""
+def _untrained_gradients(task: Task, own_cell: str, batch: Batch) -> list[Gradients]:
+    """The gradients of the untrained models that a model is compared with."""
+    models = {f"{cell}, untrained": _untrained(task, cell) for cell in dict.fromkeys((own_cell, *COMPARED))}
+    exploding = _untrained(task, "rnn")
+    _scale(_encoder(exploding.model).rnn, EXPLODING)
+    models[f"rnn, untrained, spectral radius {EXPLODING:g}"] = exploding
+    return [
+        Gradients(name, False, _gradient_norms(*_run(untrained, batch))) for name, untrained in models.items()
+    ]
+
+
+def _gradient_norms(logits: Tensor, rnn: Unrolled) -> Tensor:
+    """[T, K]: norms of the gradient of the loss of the last logits [B, C], at each hidden state."""
     loss = F.cross_entropy(logits[-1], logits[-1].argmax(-1))
     hidden = [step["hidden"] for steps in rnn.rows for step in steps]
-    found = torch.autograd.grad(loss, hidden, retain_graph=True, allow_unused=True)
-    norms = [0.0 if gradient is None else float(gradient.norm()) for gradient in found]
+    gradients = torch.autograd.grad(loss, hidden, retain_graph=True, allow_unused=True)
+    norms = [0.0 if gradient is None else float(gradient.norm()) for gradient in gradients]
     return torch.tensor(norms, dtype=torch.float64).view(len(rnn.rows), -1).t()
 
 
 def _untrained(task: Task, cell: str) -> Task:
-    """A fresh model of the same sizes, always the same."""
+    """A newly initialized model of the same sizes, with a fixed seed."""
     stored = task.stored()
     settings = {**stored["settings"], "cell": cell}
     settings["optimization"] = {**settings["optimization"], "memory": 0}  # a plain RNN has no gates
@@ -168,21 +179,21 @@ def _untrained(task: Task, cell: str) -> Task:
 
 @torch.no_grad()
 def _scale(layer: nn.RNNBase, radius: float) -> None:
-    """Scale a layer's recurrent weights so that the largest of their eigenvalues has this modulus."""
+    """Scale the recurrent weights of a layer to a spectral radius (the largest modulus of an eigenvalue)."""
     for name, weight in layer.named_parameters():
         if name.startswith("weight_hh"):
             weight.mul_(radius / torch.linalg.eigvals(weight).abs().max())
 
 
 @torch.no_grad()
-def _after_each_token(task: Task, rows: dict[str, list[Any]]) -> Tensor:
-    """[T, C]: what the model says of the text up to each token, and that token the last."""
+def _prefix_probabilities(task: Task, rows: dict[str, list[Any]]) -> Tensor:
+    """[T, C]: the model's probabilities for the text up to and including each token."""
     processor, model = task.processor, copy.deepcopy(task.model).cpu().eval()
     name = processor.length_columns[0]
     (ids,) = rows[name]
-    found = []
-    for start in range(0, len(ids), _PREFIXES_AT_ONCE):
-        ends = range(start + 1, min(start + _PREFIXES_AT_ONCE, len(ids)) + 1)
+    probabilities = []
+    for start in range(0, len(ids), _PREFIXES_PER_BATCH):
+        ends = range(start + 1, min(start + _PREFIXES_PER_BATCH, len(ids)) + 1)
         batch = processor.collate({"row": [*ends], name: [ids[:end] for end in ends]})
-        found.append(task.probe().logits(model, batch)[-1].float().softmax(-1))
-    return torch.cat(found)
+        probabilities.append(task.probe().logits(model, batch)[-1].float().softmax(-1))
+    return torch.cat(probabilities)

@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 
 
 def bleu_by_length_figure(labels: Sequence[str], scores: Sequence[float], counts: Sequence[int]) -> Figure:
-    """Draw BLEU as a bar for each range of sentence lengths, with the number of sentences above it.
+    """Plot BLEU as one bar per range of sentence lengths, with the number of sentences above it.
 
     Args:
         labels: the ranges, such as "1-5".
-        scores: BLEU of each, 0 to 100; NaN (no sentences) gives no bar.
-        counts: sentences in each.
+        scores: BLEU of each range, from 0 to 100; there is no bar for NaN (no sentences).
+        counts: the number of sentences in each range.
+
+    Returns:
+        The figure.
 
     Raises:
-        ValueError: the three are not equally long.
+        ValueError: the three have different lengths.
     """
     if not len(labels) == len(scores) == len(counts):
         raise ValueError(f"{len(labels)} labels, {len(scores)} scores and {len(counts)} counts do not match")

@@ -1,4 +1,4 @@
-"""Errors of several runs side by side."""
+"""Errors of several runs, side by side."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def side_by_side_figure(runs: Mapping[str, Mapping[str, Points]], level: float, what: str) -> Figure:
-    """Draw the mean squared errors of several runs, one panel a run, all to one logarithmic scale.
+def side_by_side_figure(runs: Mapping[str, Mapping[str, Points]], level: float, level_name: str) -> Figure:
+    """Plot the mean squared errors of several runs, one panel per run, on one logarithmic scale.
 
     Args:
         runs: name -> curve ("train" or "val") -> points (step, error).
-        level: an error to compare with, drawn as a dashed line.
-        what: what the line is called.
+        level: an error to compare with, a dashed line.
+        level_name: its name in the legend.
+
+    Returns:
+        The figure.
     """
     figure = new_figure(len(runs) * PANEL[0] * 0.85, PANEL[1])
     shared = None
@@ -26,7 +29,7 @@ def side_by_side_figure(runs: Mapping[str, Mapping[str, Points]], level: float, 
         axes.set_yscale("log")
         for label, points in sorted(curves.items(), key=legend_order):
             axes.plot(*zip(*points, strict=True), label=label, color=COLORS.get(label), linewidth=1.5)
-        axes.axhline(level, label=what, color="black", linestyle="--", linewidth=1)
+        axes.axhline(level, label=level_name, color="black", linestyle="--", linewidth=1)
         axes.set_title(name, fontsize=11, parse_math=False)
         axes.set_xlabel("step")
         axes.grid(alpha=0.25)

@@ -1,4 +1,4 @@
-"""A confusion matrix."""
+"""Confusion matrices."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ MAX_CLASSES_WITH_COUNTS = 20
 
 
 def confusion_matrix_figure(matrix: Tensor, labels: Sequence[str]) -> Figure:
-    """Draw counts [classes, classes] (rows are the truth), coloured by their share of the row.
+    """Plot a confusion matrix, colored by each count's fraction of its row.
 
-    The counts stand in the cells where there are at most 20 classes.
+    The counts are written in the cells if there are at most 20 classes.
+
+    Args:
+        matrix: [C, C] counts; rows are true classes, columns predicted ones.
+        labels: [C], the names of the classes.
+
+    Returns:
+        The figure.
 
     Raises:
-        ValueError: the matrix is not square, or has not one row a label.
+        ValueError: the matrix is not square, or its size is not the number of labels.
     """
     if tuple(matrix.shape) != (len(labels), len(labels)):
         raise ValueError(f"{len(labels)} labels do not fit a matrix of shape {tuple(matrix.shape)}")
     counts = matrix.detach().cpu().double()
-    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    fractions = counts / counts.sum(1, keepdim=True).clamp(min=1)
     with_counts = len(labels) <= MAX_CLASSES_WITH_COUNTS
     texts = [[f"{value:,.0f}" for value in row] for row in counts.tolist()]
     widest = max(len(text) for row in texts for text in row)
@@ -35,8 +42,8 @@ def confusion_matrix_figure(matrix: Tensor, labels: Sequence[str]) -> Figure:
     side = max(cell * len(labels), 2.0)
     figure = new_figure(side + margin + 0.8, side + margin - 0.4)
     axes = figure.add_subplot()
-    image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, aspect=30, label="share of the true class")
+    image = axes.imshow(fractions.numpy(), cmap="Blues", vmin=0, vmax=1)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, aspect=30, label="fraction of the true class")
     bar.outline.set_visible(False)
     ticks = range(len(labels))
     size = 9 if with_counts else 7
@@ -49,7 +56,7 @@ def confusion_matrix_figure(matrix: Tensor, labels: Sequence[str]) -> Figure:
     if with_counts:
         for i in ticks:
             for j in ticks:
-                if counts[i, j] > 0:  # zeros left out: the eye finds the errors sooner
-                    colour = "white" if shares[i, j] > 0.5 else "black"
-                    axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=8, color=colour)
+                if counts[i, j] > 0:  # without zeros errors are easier to find
+                    color = "white" if fractions[i, j] > 0.5 else "black"
+                    axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=8, color=color)
     return figure

@@ -1,4 +1,4 @@
-"""Learning curves, from the metrics that Lightning logged."""
+"""Learning curves, from the metrics that Lightning's `CSVLogger` wrote."""
 
 from __future__ import annotations
 
@@ -15,19 +15,33 @@ if TYPE_CHECKING:
 
 
 def learning_curves(metrics_csv: Path, out: Path) -> None:
-    """Write `learning_curves_figure` to `out` as PNG."""
+    """Write `learning_curves_figure` as PNG.
+
+    Args:
+        metrics_csv: the metrics.csv of a run.
+        out: the PNG file.
+
+    Raises:
+        UsageError: see `learning_curves_figure`.
+    """
     save(learning_curves_figure(metrics_csv), out)
 
 
 def learning_curves_figure(metrics_csv: Path) -> Figure:
-    """Draw the metrics that Lightning's `CSVLogger` wrote, one panel a metric, against the epoch.
+    """Plot the metrics of a run against the epoch, one panel per metric.
 
-    `train/loss` and `val/loss` share the panel "loss"; what was logged at every step (`train/loss_step`)
-    is drawn lighter. Columns that start with "lr" share one panel. A step's place on the axis is the part
-    of the epochs that it completes: rows of the learning rate have no epoch of their own.
+    `train/loss` and `val/loss` share the panel "loss"; what was logged at every step (`train/loss_step`) has
+    a lighter line. Columns that start with "lr" share one panel. The position on the axis is computed from
+    the step, because rows of the learning rate have no epoch.
+
+    Args:
+        metrics_csv: the metrics.csv of Lightning's `CSVLogger`.
+
+    Returns:
+        The figure.
 
     Raises:
-        UsageError: the file cannot be read, has no `step` column, or holds no finite value.
+        UsageError: the file cannot be read, has no `step` column, or contains no finite value.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -73,26 +87,29 @@ def _panels(metrics_csv: Path) -> dict[str, dict[str, Points]]:
         raise UsageError(f"{metrics_csv} has no column 'step'; give a metrics.csv of Lightning's CSVLogger")
     steps = [(_number(row["step"]), _number(row.get("epoch")), row) for row in table]
     steps = sorted((item for item in steps if math.isfinite(item[0])), key=lambda item: item[0])
-    # Steps and epochs count from 0, and the last row of an epoch stands at its last step. The largest
-    # ratio is taken since every other row, and an epoch broken off, gives too few steps.
+    # Steps and epochs count from 0, and the last row of an epoch is at its last step. All other rows, and
+    # those of an interrupted epoch, give a smaller ratio, so take the largest.
     steps_per_epoch = max(((step + 1) / (epoch + 1) for step, epoch, _ in steps if epoch >= 0), default=1.0)
     panels: dict[str, dict[str, Points]] = {}
     for step, _, row in steps:
         for column, text in row.items():
             value = _number(text)
-            # A panel for each class's F1 would crowd out the rest.
+            # Without the F1 of each class, whose panels would crowd out the others.
             if column and column not in ("epoch", "step") and "/f1_" not in column and math.isfinite(value):
                 title, label = _title_and_label(column)
                 points = panels.setdefault(title, {}).setdefault(label, [])
                 points.append(((step + 1) / steps_per_epoch, value))
     if not panels:
-        raise UsageError(f"{metrics_csv} holds no finite value to draw; was anything logged?")
-    # The losses come first, the learning rate last, the others as logged.
+        raise UsageError(f"{metrics_csv} contains no finite value to plot; was anything logged?")
+    # Losses first, the learning rate last, the others in the order of the file.
     return dict(sorted(panels.items(), key=lambda item: (item[0] == "learning rate", "loss" not in item[0])))
 
 
 def _title_and_label(column: str) -> tuple[str, str]:
-    """`val/loss` gives loss and val, `train/loss_step` loss and train (step), lr... learning rate, lr..."""
+    """The panel and the curve of a column: `train/loss_step` -> "loss", "train (step)".
+
+    `val/loss` -> "loss", "val"; a column that starts with "lr" -> "learning rate", its own name.
+    """
     if column.startswith("lr"):
         return "learning rate", column
     stage, _, name = column.rpartition("/") if column.count("/") <= 1 else column.partition("/")
@@ -103,8 +120,8 @@ def _title_and_label(column: str) -> tuple[str, str]:
 
 
 def _number(text: str | None) -> float:
-    """The number a cell holds; NaN for one that is empty or no number."""
+    """The number in a cell; NaN if it is empty or not a number."""
     try:
         return float(text) if text else math.nan
-    except (ValueError, TypeError):  # TypeError: the list of a broken line's surplus cells
+    except (ValueError, TypeError):  # TypeError: the list of the surplus cells of a damaged line
         return math.nan

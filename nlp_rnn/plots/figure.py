@@ -1,6 +1,6 @@
-"""What all plots share: an empty figure, colors, and writing it as a PNG file.
+"""What all plots share: empty figures, colors, and writing PNG files.
 
-Figures are built through the object interface, so no display and no global state is involved, and matplotlib
+Figures are made with matplotlib's object interface, so they need no display and no global state. Matplotlib
 is imported only when a figure is made.
 """
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Points = list[tuple[float, float]]
+"""A curve: (x, y) in the order of x."""
 
 COLORS = {"train": "tab:blue", "val": "tab:orange", "test": "tab:green"}
 PANEL = (4.2, 3.0)  # inches
 DPI = 130
-FONTS = (  # what the first has no sign for is drawn in the next that is installed
+FONTS = (  # a character that a font lacks is drawn with the next font that is installed
     "DejaVu Sans",
     "Noto Sans CJK KR",
     "Noto Sans CJK JP",
@@ -44,40 +45,55 @@ _NO_GLYPH = r"Glyph .* missing from"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
+    """An empty figure.
+
+    Args:
+        width: in inches.
+        height: in inches.
+    """
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def save(figure: Figure, out: Path) -> None:
-    """Write the figure as PNG; `out` is the whole picture or what it was before."""
+    """Write a figure as PNG, completely or not at all.
+
+    Characters that no installed font has are drawn as boxes, with a warning.
+
+    Args:
+        figure: the figure.
+        out: the PNG file; its folder is made if it does not exist.
+    """
     from matplotlib.font_manager import fontManager
     from matplotlib.text import Text
 
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    installed = set(fontManager.get_font_names())  # of others there would be a warning at each sign
+    installed = set(fontManager.get_font_names())  # matplotlib warns of fonts that are not
     for text in figure.findobj(Text):
         text.set_fontfamily([FONTS[0], *(font for font in FONTS[1:] if font in installed)])
     with warnings.catch_warnings(record=True) as caught, atomic_write(out) as temporary:
         warnings.filterwarnings("always", _NO_GLYPH, UserWarning)
         figure.savefig(temporary, format="png", facecolor="white")
-    missing = {str(each.message) for each in caught if re.match(_NO_GLYPH, str(each.message))}
+    missing = {str(warning.message) for warning in caught if re.match(_NO_GLYPH, str(warning.message))}
     if missing:
         log.warning(
-            "%s: %d sign(s) drawn as boxes, which no font here has; install one such as %s",
+            "%s: drew %d character(s) as boxes, which no installed font has; install one such as %s",
             out,
             len(missing),
             FONTS[1],
         )
-    for each in caught:
-        if str(each.message) not in missing:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    for warning in caught:
+        if str(warning.message) not in missing:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def legend_order(curve: tuple[str, Points]) -> tuple[int, bool, str]:
-    """Train, val, test, then others; what was logged at every step comes first, to lie underneath."""
+    """A key to sort curves (label, points) by: train, val, test, then others.
+
+    Of each, the curve that was logged at every step comes first, so that it is drawn below the other.
+    """
     label = curve[0]
     stages = list(COLORS)
     stage = label.split(" ")[0]

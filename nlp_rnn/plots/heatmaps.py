@@ -1,6 +1,6 @@
-"""Pictures over the tokens of a text: heat maps in panels below each other, and curves.
+"""Plots over the tokens of a text: stacked heat maps, and curves.
 
-Each has a function that builds the `Figure` and one that writes it as PNG.
+For each there is a function that makes the `Figure` and one that writes it as PNG.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STEP = 0.2  # inches a token
-WIDTH = (4.5, 26.0)  # inches, least and most
-ROW = (0.045, 0.16)  # inches a row of a heat map, of many and of few
+TOKEN_WIDTH = 0.2  # inches
+WIDTH_RANGE = (4.5, 26.0)  # inches
+MANY_ROWS_HEIGHT, FEW_ROWS_HEIGHT = 0.045, 0.16  # inches per row of a heat map
 FEW = 20
-LONGEST_TOKEN = 16
+LONGEST_TOKEN = 16  # characters
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class HeatMap:
     """One panel.
 
     Args:
-        title: what stands above it.
-        values: [R, T].
-        rows: names of the R rows.
-        signed: whether the colours reach as far below zero as above it, else from 0 to 1.
-        axis: what the rows are.
+        title: the title above it.
+        values: [R, T], R rows over T tokens.
+        rows: [R], the names of the rows.
+        signed: whether the color scale is symmetric about 0; from 0 to 1 otherwise.
+        axis: the label of the axis of the rows.
     """
 
     title: str
@@ -46,7 +46,13 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: a value a token; on a logarithmic axis zeros are left out."""
+    """One curve.
+
+    Args:
+        label: its name in the legend.
+        values: [T], one per token; on a logarithmic axis zeros are left out.
+        dashed: whether the line is dashed, and thinner.
+    """
 
     label: str
     values: Sequence[float]
@@ -54,22 +60,29 @@ class Curve:
 
 
 def heat_maps(maps: Sequence[HeatMap], tokens: Sequence[str], out: Path) -> None:
-    """Write `heat_maps_figure` to `out` as PNG."""
+    """Write `heat_maps_figure` as PNG to `out`."""
     save(heat_maps_figure(maps, tokens), out)
 
 
 def curves(
     lines: Sequence[Curve], tokens: Sequence[str], title: str, axis: str, log: bool, out: Path
 ) -> None:
-    """Write `curves_figure` to `out` as PNG."""
+    """Write `curves_figure` as PNG to `out`."""
     save(curves_figure(lines, tokens, title, axis, log), out)
 
 
 def heat_maps_figure(maps: Sequence[HeatMap], tokens: Sequence[str]) -> Figure:
-    """Draw panels below each other, a column a token.
+    """Plot heat maps below each other, one column per token.
+
+    Args:
+        maps: the panels, from top to bottom.
+        tokens: [T], the labels of the columns.
+
+    Returns:
+        The figure.
 
     Raises:
-        ValueError: a panel has another number of columns than there are tokens, or of rows than names.
+        ValueError: the shape of a panel's values is not (names of rows, tokens).
     """
     for panel in maps:
         if tuple(panel.values.shape) != (len(panel.rows), len(tokens)):
@@ -77,17 +90,20 @@ def heat_maps_figure(maps: Sequence[HeatMap], tokens: Sequence[str]) -> Figure:
                 f"{len(panel.rows)} rows and {len(tokens)} tokens do not fit values of shape "
                 f"{tuple(panel.values.shape)}"
             )
-    heights = [max(1.0, len(panel.rows) * ROW[len(panel.rows) <= FEW]) for panel in maps]
+    heights = [
+        max(1.0, len(panel.rows) * (FEW_ROWS_HEIGHT if len(panel.rows) <= FEW else MANY_ROWS_HEIGHT))
+        for panel in maps
+    ]
     figure = new_figure(_width(tokens) + 1.6, sum(heights) + 0.35 * len(maps) + 1.0)
     grid = figure.add_gridspec(len(maps), height_ratios=heights)
     for place, panel in enumerate(maps):
         axes = figure.add_subplot(grid[place])
-        reach = max(float(panel.values.abs().max()), 1e-9) if panel.signed else 1.0
+        limit = max(float(panel.values.abs().max()), 1e-9) if panel.signed else 1.0
         image = axes.imshow(
             panel.values.numpy(),
             cmap="RdBu_r" if panel.signed else "Blues",
-            vmin=-reach if panel.signed else 0.0,
-            vmax=reach,
+            vmin=-limit if panel.signed else 0.0,
+            vmax=limit,
             aspect="auto",
             interpolation="nearest",
         )
@@ -95,8 +111,8 @@ def heat_maps_figure(maps: Sequence[HeatMap], tokens: Sequence[str]) -> Figure:
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=8)
         every = 1 if len(panel.rows) <= FEW else -(-len(panel.rows) // 12)
-        shown = range(0, len(panel.rows), every)
-        axes.set_yticks(shown, [panel.rows[row] for row in shown], fontsize=7, parse_math=False)
+        ticks = range(0, len(panel.rows), every)
+        axes.set_yticks(ticks, [panel.rows[row] for row in ticks], fontsize=7, parse_math=False)
         axes.set_ylabel(panel.axis)
         axes.set_title(panel.title, fontsize=10, loc="left", parse_math=False)
         axes.spines[:].set_visible(False)
@@ -107,10 +123,20 @@ def heat_maps_figure(maps: Sequence[HeatMap], tokens: Sequence[str]) -> Figure:
 def curves_figure(
     lines: Sequence[Curve], tokens: Sequence[str], title: str, axis: str, log: bool = False
 ) -> Figure:
-    """Draw lines over the tokens, with a legend beside them.
+    """Plot curves over the tokens, with a legend beside them.
+
+    Args:
+        lines: the curves.
+        tokens: [T], the labels of the axis.
+        title: the title above the plot.
+        axis: the label of the axis of the values.
+        log: whether that axis is logarithmic; from 0 to 1 otherwise.
+
+    Returns:
+        The figure.
 
     Raises:
-        ValueError: a line has not one value a token.
+        ValueError: a curve does not have one value per token.
     """
     for line in lines:
         if len(line.values) != len(tokens):
@@ -142,20 +168,21 @@ def curves_figure(
 
 
 def _width(tokens: Sequence[str]) -> float:
-    return min(max(WIDTH[0], STEP * len(tokens)), WIDTH[1])
+    least, most = WIDTH_RANGE
+    return min(max(least, TOKEN_WIDTH * len(tokens)), most)
 
 
 def _token_axis(axes: Axes, tokens: Sequence[str], named: bool) -> None:
-    """A tick a token, or as many as fit; their names where they are wanted."""
-    every = -(-len(tokens) // int(WIDTH[1] / STEP))
-    shown = range(0, len(tokens), every)
-    names = [_label(tokens[step]) if named else "" for step in shown]
-    axes.set_xticks(shown, names, rotation=90, fontsize=8, parse_math=False)
+    """Set one tick per token, or as many as fit, with or without the tokens as labels."""
+    every = -(-len(tokens) // int(WIDTH_RANGE[1] / TOKEN_WIDTH))
+    ticks = range(0, len(tokens), every)
+    names = [_label(tokens[step]) if named else "" for step in ticks]
+    axes.set_xticks(ticks, names, rotation=90, fontsize=8, parse_math=False)
     axes.tick_params(axis="x", length=2)
 
 
 def _label(token: str) -> str:
-    """A token on one line: white space and control characters as Python writes them, long ones cut."""
+    """A token on one line: white space and control characters escaped as in Python, long tokens shortened."""
     if token.isspace() or not token.isprintable():
         token = repr(token)
     return token if len(token) <= LONGEST_TOKEN else token[: LONGEST_TOKEN - 1] + "…"

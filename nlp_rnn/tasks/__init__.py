@@ -1,4 +1,14 @@
-"""One folder per task: data, model, loss and metrics. Classes are imported when first asked for."""
+"""The tasks: one folder per task, with its data, and its model, loss and metrics.
+
+    >>> from nlp_rnn.tasks import TASKS, Sentiment
+    >>> list(TASKS)[:3]
+    ['sentiment', 'tagging', 'translation']
+    >>> TASKS["sentiment"] is Sentiment
+    True
+
+Classes are imported when they are first used. A new task is a folder with a `Task` and a `DataModule`, and a
+row in `nlp_rnn.tasks.registry.ROWS`.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +43,10 @@ __all__ = ["TASKS", *_SHARED, *(name for row in ROWS.values() for name in (row.m
 def __getattr__(name: str) -> Any:
     if name in _SHARED:
         return getattr(import_module(_SHARED[name]), name)
-    if (found := find_class(name)) is not None:
-        return found
+    if (task_or_data := find_class(name)) is not None:
+        return task_or_data
     raise AttributeError(f"module 'nlp_rnn.tasks' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -53,7 +53,7 @@ def from_pretrained(source: str | Path) -> Task:
             the file and says what to do.
 
     Example:
-        >>> task = from_pretrained("runs/sentiment/latest/model")
+        >>> task = from_pretrained("runs/sentiment_builtin/latest/model")
         >>> task.model  # the nn.Module
     """
     return _build(read_model(source))

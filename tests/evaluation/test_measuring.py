@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import random
 import runpy
 import subprocess
 import sys
@@ -16,88 +15,18 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 from torch.nn import functional as F
 
-from nlp_rnn.data import Corpus, Vocabulary, VocabularySettings
+from nlp_rnn.data import Corpus
 from nlp_rnn.data.vocabulary import BOS, EOS
 from nlp_rnn.errors import UsageError
 from nlp_rnn.evaluation.measuring import evaluate
-from nlp_rnn.evaluation.report import Report
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.tasks import TASKS as EVERY_TASK
-from nlp_rnn.tasks import BeamSettings
-from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 from nlp_rnn.tasks.pretrained import save_pretrained
-from nlp_rnn.tasks.sentiment.data import SentimentProcessor
-from nlp_rnn.tasks.tagging.data import TaggingProcessor
-from nlp_rnn.tasks.translation.data import TranslationProcessor
 
 TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.input_description == "text"}
 SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
 WORDS = [*"abcdefghijkl", "good", "bad", "not", ".", "!", "New", "Old", "don't"]
 TAGS = ["ADJ", "NOUN", "VERB", "X"]  # X: a tag that no word of the corpus has
-
-
-WRITES = ("translation", "language_modeling")
-
-
-def tiny(name):
-    """An untrained model that knows some of the corpus's words, and gives many different answers."""
-    torch.manual_seed(5)
-    every = VocabularySettings(min_frequency=1)
-    known = WORDS[:-5]
-    words = Vocabulary.train([" ".join(known)], every)
-    if name == "sentiment":
-        processor = SentimentProcessor(words, ["0", "1", "2"], ["negative", "neutral", "positive"])
-    elif name == "tagging":
-        letters = Vocabulary.train(known, VocabularySettings("char", False, 1))
-        processor = TaggingProcessor(Vocabulary.train_on_words([known], every), TAGS, letters)
-    elif name == "language_modeling":
-        processor = LanguageModelingProcessor(words, window=7)
-    else:
-        processor = TranslationProcessor(words, words, reverse_source=True)
-    options = {"decoding": BeamSettings(max_output=12)} if name in WRITES else {}
-    task = TASKS[name](processor, embedding_dim=8, hidden_dim=8, **options).eval()
-    with torch.no_grad():
-        for parameter in task.parameters():
-            parameter.mul_(2)
-    return task
-
-
-@pytest.fixture(scope="module")
-def tasks():
-    return {name: tiny(name) for name in TASKS}
-
-
-@pytest.fixture(scope="module")
-def rows():
-    """Sentences of 1 to 24 words with labels, tags and translations."""
-    draw = random.Random(0)
-    sentences = [[draw.choice(WORDS) for _ in range(draw.choice([1, 3, 6, 12, 24]))] for _ in range(60)]
-    return {
-        "sentence": [" ".join(words) for words in sentences],
-        "label": [draw.choice("012") for _ in sentences],
-        "tags": [[draw.choice([*TAGS[:3], "_"]) for _ in words] for words in sentences],
-        "translation": [" ".join(draw.sample(words, len(words))) for words in sentences],
-    }
-
-
-@pytest.fixture(scope="module")
-def corpora(rows, tmp_path_factory):
-    """Of each task the folder of a corpus with nothing but a test split."""
-    home = tmp_path_factory.mktemp("corpora")
-    for name in TASKS:
-        (home / name).mkdir()
-    pairs = zip(rows["sentence"], rows["label"], strict=True)
-    tsv = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in pairs)
-    (home / "sentiment" / "test.tsv").write_text(tsv)
-    with (home / "tagging" / "test.conllu").open("w") as file:
-        for sentence, tags in zip(rows["sentence"], rows["tags"], strict=True):
-            for place, (word, tag) in enumerate(zip(sentence.split(), tags, strict=True), 1):
-                file.write(f"{place}\t{word}\t_\t{tag}\t_\t_\t_\t_\t_\t_\n")
-            file.write("\n")
-    (home / "language_modeling" / "test.txt").write_text("\n".join(rows["sentence"]) + "\n")
-    (home / "translation" / "test.de").write_text("\n".join(rows["sentence"]) + "\n")
-    (home / "translation" / "test.en").write_text("\n".join(rows["translation"]) + "\n")
-    return {name: str(home / name) for name in TASKS}
 
 
 def close(one, other):
@@ -120,9 +49,6 @@ def check_classes(figures, truth, predictions, labels):
         assert row["class"] == labels[place]
         for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
             assert row[name] == pytest.approx(values[place])
-
-
-# --------------------------------------------------------------------------------------------- figures
 
 
 def test_sentiment(tasks, corpora, rows):
@@ -155,7 +81,7 @@ def test_tagging_with_known_and_unknown_words(tasks, corpora, rows):
 
 
 @pytest.mark.parametrize("beam", [None, 3])
-def test_translation(corpora, rows, beam):
+def test_translation(corpora, rows, beam, tiny):
     task = tiny("translation")
     figures = evaluate(task, Corpus(corpora["translation"]), beam=beam).results
     texts = [answer["text"] for answer in pipeline("translation", task, beam=beam)(rows["sentence"])]
@@ -203,14 +129,14 @@ def test_perplexity_is_teacher_forced_and_of_all_words(tasks, corpora, rows):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_batch_size_and_a_second_time_change_nothing(tasks, corpora, name):
+def test_results_depend_on_neither_batch_size_nor_repetition(tasks, corpora, name):
     whole = evaluate(tasks[name], Corpus(corpora[name]))
     for size in (1, 7, 7, 1000):
         assert close(evaluate(tasks[name], Corpus(corpora[name]), batch_size=size).results, whole.results)
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_can_go_on_after_an_evaluation(tasks, corpora, name):
+def test_a_task_can_train_after_an_evaluation(tasks, corpora, name, tiny):
     """What was made without gradients must not stand in the way of training or of other metrics."""
     task = tiny(name)
     evaluate(task, Corpus(corpora[name]))
@@ -224,9 +150,6 @@ def test_a_task_can_go_on_after_an_evaluation(tasks, corpora, name):
     batch = task.processor.collate({"row": [0], **rows, **task.processor.encode(rows)})
     task.update_metrics(batch, task.metrics("test"))
     task.train().loss(batch).backward()
-
-
-# ------------------------------------------------------------------------------------------- where from
 
 
 @pytest.mark.parametrize(("name", "file"), [("sentiment", "test.tsv"), ("tagging", "test.conllu")])
@@ -276,21 +199,18 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("name", "options", "message"), FAULTS)
-def test_settings_that_do_not_fit(tasks, corpora, name, options, message):
+def test_contradictory_settings_are_refused(tasks, corpora, name, options, message):
     with pytest.raises(UsageError, match=message):
         evaluate(tasks[name], Corpus(corpora[name]), **options)
 
 
-def test_labels_that_the_model_has_not(tasks, tmp_path):
+def test_unknown_labels_are_refused(tasks, tmp_path):
     (tmp_path / "test.tsv").write_text("text\tlabel\ngood\t7\nbad\t0\n")
     with pytest.raises(UsageError, match="unknown label '7'; known: 0, 1, 2"):
         evaluate(tasks["sentiment"], Corpus(str(tmp_path / "test.tsv")))
     (tmp_path / "test.conllu").write_text("1\tgood\t_\tADV\t_\t_\t_\t_\t_\t_\n\n")
     with pytest.raises(UsageError, match="unknown label 'ADV'; known: ADJ, NOUN, VERB, X"):
         evaluate(tasks["tagging"], Corpus(str(tmp_path / "test.conllu")))
-
-
-# -------------------------------------------------------------------------------------- what comes out
 
 
 def strict(text):
@@ -300,57 +220,16 @@ def strict(text):
     return json.loads(text, parse_constant=constant)
 
 
-def test_nothing_measured_is_still_standard_json(tasks, tmp_path):
-    """All words without a tag: there is no loss, and 0/0 must not come out as NaN."""
-    path = tmp_path / "test.conllu"
-    path.write_text("1\tgood\t_\t_\t_\t_\t_\t_\t_\t_\n\n")
-    report = evaluate(tasks["tagging"], Corpus(str(path)))
-    assert strict(json.dumps(report.results))["loss"] is None
-    assert "loss" not in report.table().split("\n\n")[0]
-
-
 @pytest.mark.parametrize("name", TASKS)
-def test_reports_are_standard_json(tasks, corpora, name):
-    figures = evaluate(tasks[name], Corpus(corpora[name])).results
-    assert strict(json.dumps(figures, allow_nan=False)) == figures
-
-
-def test_table():
-    classes = [{"class": "a", "f1": 0.5, "support": 3}, {"class": "longer", "f1": None, "support": 12}]
-    figures = {
-        "task": "x",
-        "rows": 7,
-        "bleu": 12.34567,
-        "mse": 1.23456e-7,
-        "none": None,
-        "classes": classes,
-        "labels": ["a"],
-    }
-    assert Report(figures).table() == (
-        "task                 x\n"
-        "rows                 7\n"
-        "bleu                 12.3457\n"
-        "mse                  1.235e-07\n"
-        "\n"
-        " class      f1  support\n"
-        "     a  0.5000        3\n"
-        "longer    None       12"
-    )
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_pictures(tasks, corpora, name, tmp_path):
+def test_plots(tasks, corpora, name, tmp_path):
     if name == "language_modeling":
         pytest.skip("it has none")
     picture = "bleu_by_length.png" if name == "translation" else "confusion_matrix.png"
-    evaluate(tasks[name], Corpus(corpora[name]), pictures=tmp_path)
+    evaluate(tasks[name], Corpus(corpora[name]), plots=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [picture]
     with Image.open(tmp_path / picture) as image:
         assert min(image.size) > 200
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20
-
-
-# ------------------------------------------------------------------------------------------- the script
 
 
 def script(monkeypatch, *arguments):

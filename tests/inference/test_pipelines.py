@@ -259,7 +259,7 @@ def test_the_public_name():
         ),
     ],
 )
-def test_settings_that_do_not_fit(name, options, message):
+def test_contradictory_settings_are_refused(name, options, message):
     task = tiny("translation" if name == "translation" else "sentiment")
     with pytest.raises(UsageError) as caught:
         pipeline(name, task, **options)

@@ -1,4 +1,4 @@
-"""A stream of text in, a stream of answers out: one a line, in order, whatever is in the lines."""
+"""A stream of text in, a stream of answers out: one per line, in order, whatever is in the lines."""
 
 import io
 import json
@@ -10,89 +10,25 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nlp_rnn
-from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inference.prediction import predict
 from nlp_rnn.tasks import TASKS as EVERY_TASK
-from nlp_rnn.tasks import BeamSettings
-from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
-from nlp_rnn.tasks.pretrained import save_pretrained
-from nlp_rnn.tasks.sentiment.data import SentimentProcessor
-from nlp_rnn.tasks.tagging.data import TaggingProcessor
-from nlp_rnn.tasks.translation.data import TranslationProcessor
 
 TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.input_description == "text"}
 TEXTS = ["i work at google .", "the work is not good , but the film is .", "good", "a b c d e f", "", "!"]
 SCRIPT = Path(__file__).parents[2] / "scripts" / "predict.py"
 
 
-def tiny(name):
-    torch.manual_seed(3)
-    every = VocabularySettings(min_frequency=1)
-    words = Vocabulary.train(TEXTS, every)
-    options = {}
-    if name == "sentiment":
-        processor = SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 20)
-    elif name == "tagging":
-        sentences = Vocabulary.train_on_words([text.split() for text in TEXTS], every)
-        letters = Vocabulary.train(TEXTS, VocabularySettings("char", False, 1))
-        processor = TaggingProcessor(sentences, ["ADJ", "NOUN", "VERB"], letters, 20, 8)
-    elif name == "language_modeling":
-        processor = LanguageModelingProcessor(words, max_length=20)
-    else:
-        processor = TranslationProcessor(words, words, True, 20)
-    if name in ("translation", "language_modeling"):
-        options = {"decoding": BeamSettings(max_output=8)}
-    task = TASKS[name](processor, embedding_dim=8, hidden_dim=8, **options).eval()
-    with torch.no_grad():
-        for parameter in task.parameters():
-            parameter.mul_(2)
-    return task
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A model folder of each task."""
-    home = tmp_path_factory.mktemp("models")
-    return {name: save_pretrained(tiny(name), home / name) for name in TASKS}
-
-
-@pytest.fixture(scope="module")
-def labels(models):
-    """The sentiment model's label of a text, asked alone: what each line's answer must be."""
-    ask = pipeline("sentiment", models["sentiment"])
-    return lambda text: ask(text)["label"]
-
-
-@pytest.fixture
-def answers(models, tmp_path):
-    """The lines that a model writes for bytes in a file."""
-
-    def ask(content, name="sentiment", **options):
-        source, output = tmp_path / "in.txt", tmp_path / "out.txt"
-        source.write_bytes(content)
-        predict(models[name], str(source), str(output), **options)
-        text = output.read_bytes().decode("utf-8")
-        assert text == "" or text.endswith("\n")
-        return text.split("\n")[:-1]
-
-    return ask
-
-
 def as_bytes(texts, end="\n"):
     return "".join(text + end for text in texts).encode()
 
 
-# ---------------------------------------------------------------------------------------- what comes out
-
-
-def test_one_answer_a_line_in_order(models, answers):
+def test_one_answer_per_line_in_order(models, answers):
     texts = [f"{text} {'good ' * (number % 7)}" for number, text in enumerate(TEXTS * 20)]
     labels = [answer["label"] for answer in pipeline("sentiment", models["sentiment"])(texts)]
     assert len(set(labels)) == 2  # else their order would show nothing
@@ -127,19 +63,16 @@ def test_beam_and_n_best(answers):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("translation", {"n_best": 2}, "shown as JSON alone"),
+        ("translation", {"n_best": 2}, "can be written only as JSON"),
         ("tagging", {"as_json": True, "conllu": True}, "JSON or CoNLL-U: choose one"),
         ("sentiment", {"conllu": True}, "CoNLL-U is for taggers; .* is for sentiment"),
         ("sentiment", {"beam": 2}, "are for tasks that generate text, which sentiment is not"),
         ("sentiment", {"batch_size": 0}, "batch size must be between 1"),
     ],
 )
-def test_settings_that_do_not_fit(answers, name, options, message):
+def test_contradictory_settings_are_refused(answers, name, options, message):
     with pytest.raises(UsageError, match=message):
         answers(b"good\n", name, **options)
-
-
-# ----------------------------------------------------------------------------------------- what goes in
 
 
 LINES = {
@@ -207,7 +140,7 @@ def test_invalid_utf8_is_named_and_nothing_is_left(models, tmp_path, rows):
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_what_is_no_file_is_refused(models, tmp_path):
+def test_paths_that_are_not_files_are_refused(models, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for name, message in (
         ("missing", "no such file"),
@@ -219,10 +152,7 @@ def test_what_is_no_file_is_refused(models, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
-# ----------------------------------------------------------------------------------------- where it goes
-
-
-def test_the_output_appears_when_it_is_whole(models, tmp_path, monkeypatch):
+def test_the_output_appears_when_it_is_complete(models, tmp_path, monkeypatch):
     source, output = tmp_path / "in.txt", tmp_path / "out.txt"
     source.write_bytes(as_bytes(TEXTS * 30))
     output.write_text("as before\n")
@@ -255,7 +185,7 @@ def test_the_output_may_be_the_input(models, tmp_path, labels):
     assert file.read_text().split() == [labels(text) for text in TEXTS]
 
 
-def test_outputs_that_cannot_be(models, tmp_path):
+def test_impossible_outputs_are_refused(models, tmp_path):
     source = tmp_path / "in.txt"
     source.write_bytes(b"good\n")
     for output, message in (
@@ -296,7 +226,7 @@ def test_standard_input_and_output(models, monkeypatch, capsysbinary, labels):
         predict(models["sentiment"])
 
 
-def test_someone_who_types_gets_each_answer_at_once(models, monkeypatch, capsys):
+def test_lines_typed_at_a_terminal_are_answered_at_once(models, monkeypatch, capsys):
     """On a terminal an answer comes before the next line is read."""
 
     class Terminal(io.BytesIO):
@@ -314,67 +244,7 @@ def test_someone_who_types_gets_each_answer_at_once(models, monkeypatch, capsys)
     assert counts == [0, 1, 1, 1]
 
 
-# --------------------------------------------------------------------------------------------- CoNLL-U
-
-
-def untagged(line):
-    """A line of CoNLL-U without its UPOS column, if it is a word's."""
-    columns = line.split(b"\t")
-    if len(columns) == 10 and columns[0].removeprefix(b"\xef\xbb\xbf").isdigit():
-        columns[3] = b""
-    return b"\t".join(columns)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda text: text,
-        lambda text: text.replace(b"\n", b"\r\n"),
-        lambda text: b"\xef\xbb\xbf" + text,
-        lambda text: text.rstrip(b"\n"),
-    ],
-    ids=["as it is", "CRLF", "byte-order mark", "no final blank line"],
-)
-def test_conllu_comes_back_but_for_upos(models, shared_data, tmp_path, change):
-    lines = (shared_data / "ud_english_ewt" / "test.conllu").read_bytes().split(b"\n")
-    content = change(b"\n".join(lines[:6000]))
-    source, output = tmp_path / "in.conllu", tmp_path / "out.conllu"
-    source.write_bytes(content)
-    predict(models["tagging"], str(source), str(output), conllu=True)
-    before, after = content.split(b"\n"), output.read_bytes().split(b"\n")
-    assert list(map(untagged, before)) == list(map(untagged, after))
-    words = [line.split(b"\t") for line in after if untagged(line) != line]
-    assert len(words) > 4000
-    assert {columns[3] for columns in words} <= {b"ADJ", b"NOUN", b"VERB", b"_"}
-    # Ranges and empty nodes are there, and keep what stands in that column.
-    assert any(b"-" in line.split(b"\t")[0] for line in before if line[:1].isdigit())
-
-
 CONLLU = "# text = good film\n1-2\tgoodfilm\t_\t_\t_\t_\t_\t_\t_\t_\n1\tgood\tx\tX\t_\t_\t_\t_\t_\t_\n2\tfilm\ty\tX\t_\t_\t_\t_\t_\t_\n2.1\tnode\t_\tX\t_\t_\t_\t_\t_\t_\n\n"  # noqa: E501
-
-
-def test_conllu_tags_are_the_words_own(models, answers):
-    """Of the words alone, not of ranges and empty nodes; beyond the longest sentence there is no tag."""
-    good, film = pipeline("tagging", models["tagging"])("good film")["tags"]
-    tags = [line.split("\t")[3] for line in answers(CONLLU.encode(), "tagging", conllu=True) if "\t" in line]
-    assert tags == ["_", good, film, "X"]
-    rows = "".join(f"{number}\tgood\t_\tX\t_\t_\t_\t_\t_\t_\n" for number in range(1, 26)) + "\n"
-    tags = [line.split("\t")[3] for line in answers(rows.encode(), "tagging", conllu=True) if "\t" in line]
-    assert tags[20:] == ["_"] * 5
-    assert "_" not in tags[:20]
-
-
-def test_ragged_conllu_is_named_and_nothing_is_left(models, tmp_path):
-    source = tmp_path / "in.conllu"
-    source.write_text(CONLLU + "1\tgood\tX\n")
-    with pytest.raises(
-        UsageError, match=r"in\.conllu, line 7: 10 columns separated by tabs expected, 3 found"
-    ):
-        predict(models["tagging"], str(source), str(tmp_path / "out"), conllu=True)
-    assert list(tmp_path.iterdir()) == [source]
-
-
-# ------------------------------------------------------------------------------------------- the script
 
 
 def script(monkeypatch, *arguments):

@@ -138,7 +138,7 @@ def test_more_accents_than_a_letter_can_have_take_no_more_memory(by_level):
     stream = by_level["char"].stream()
     for sign in ["e", *["\u0301"] * 100]:
         stream(sign)
-    assert len(stream._open) <= 64
+    assert len(stream._pending) <= 64
 
 
 @pytest.mark.parametrize("task", [sentiment, tagging, language_model])
@@ -150,10 +150,10 @@ def test_what_is_kept_does_not_grow(task, cell):
     answers = []
     for number in range(300):
         answers.append(stream(WORDS[number % 4 + 8]))
-        sizes.add(tuple(part.shape for part in stream._reading.state))
-        assert not any(part.requires_grad for part in stream._reading.state)
+        sizes.add(tuple(part.shape for part in stream._settled.state))
+        assert not any(part.requires_grad for part in stream._settled.state)
     assert len(sizes) == 1
-    assert sum(part.numel() for part in stream._reading.state) <= 8 * 4 + 100
+    assert sum(part.numel() for part in stream._settled.state) <= 8 * 4 + 100
 
 
 def test_a_stream_reads_on_beyond_the_maximum_length():

@@ -1,17 +1,11 @@
-"""What is shown of a model is what the model computes."""
+"""Inspection computes what the model computes."""
 
-import csv
 import itertools
 import logging
-import runpy
-import sys
-from pathlib import Path
 
-import pyarrow.parquet
 import pytest
 import torch
 
-from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inspection import inspector as inspection
@@ -19,48 +13,24 @@ from nlp_rnn.inspection.files import write
 from nlp_rnn.inspection.inspector import EXPLODING, inspect
 from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.layers.quantization import quantize
-from nlp_rnn.tasks import TASKS, Optimization, Tagging
-from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
-from nlp_rnn.tasks.pretrained import save_pretrained
-from nlp_rnn.tasks.sentiment.data import SentimentProcessor
-from nlp_rnn.tasks.tagging.data import TaggingProcessor
-from nlp_rnn.tasks.translation.data import TranslationProcessor
+from nlp_rnn.tasks import Optimization, Tagging
 
 TEXT = "the work is not good , but the film is"
 TOKENS = TEXT.split()
-SCRIPT = Path(__file__).parents[2] / "scripts" / "inspect_model.py"
 NAMES = ("sentiment", "tagging", "translation", "language_modeling")
-
-
-def tiny(name, cell="lstm", **options):
-    torch.manual_seed(3)
-    every = VocabularySettings(min_frequency=1)
-    words = Vocabulary.train([TEXT], every)
-    if name == "sentiment":
-        processor = SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 20)
-    elif name == "tagging":
-        letters = Vocabulary.train([TEXT], VocabularySettings("char", False, 1))
-        sentences = Vocabulary.train_on_words([TOKENS], every)
-        processor = TaggingProcessor(sentences, ["ADJ", "NOUN", "VERB"], letters, 20, 8)
-    elif name == "translation":
-        processor = TranslationProcessor(words, words, True, 20)
-    else:
-        processor = LanguageModelingProcessor(words)
-    options = {"embedding_dim": 6, "hidden_dim": 5, "num_layers": 2, "cell": cell, **options}
-    return TASKS[name](processor, **options).eval()
 
 
 def close(found, expected):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-def test_a_model_with_gates_biased_for_memory_is_compared_with_one_without_gates():
+def test_a_model_with_gates_biased_for_memory_is_compared_with_one_without_gates(tiny):
     found = inspect(tiny("sentiment", optimization=Optimization(memory=20)), TEXT)
     assert [gradients.model for gradients in found.gradients][2] == "rnn, untrained"
 
 
 @pytest.mark.parametrize(("name", "cell"), itertools.product(NAMES, CELLS))
-def test_hidden_states_are_the_models_own(name, cell):
+def test_hidden_states_equal_those_of_the_model(name, cell, tiny):
     task = tiny(name, cell)
     rnn = getattr(task.model, "encoder", task.model).rnn
     heard = []
@@ -90,8 +60,8 @@ def test_hidden_states_are_the_models_own(name, cell):
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-def test_running_sentiment_is_the_answer_to_each_beginning(bidirectional, pooling, monkeypatch):
-    monkeypatch.setattr(inspection, "_PREFIXES_AT_ONCE", 4)
+def test_running_sentiment_is_the_answer_to_each_prefix(bidirectional, pooling, monkeypatch, tiny):
+    monkeypatch.setattr(inspection, "_PREFIXES_PER_BATCH", 4)
     task = tiny("sentiment", bidirectional=bidirectional, pooling=pooling)
     found = inspect(task, TEXT)
     beginnings = [" ".join(TOKENS[:end]) for end in range(1, len(TOKENS) + 1)]
@@ -99,7 +69,7 @@ def test_running_sentiment_is_the_answer_to_each_beginning(bidirectional, poolin
     close(found.probabilities, torch.tensor([list(answer["scores"].values()) for answer in answers]))
 
 
-def test_tag_probabilities_are_the_answer():
+def test_tag_probabilities_are_the_answer(tiny):
     task = tiny("tagging")
     found = inspect(task, TEXT)
     close(found.probabilities.sum(1), torch.ones(len(TOKENS)))
@@ -111,7 +81,7 @@ def test_tag_probabilities_are_the_answer():
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_gradients_at_the_end_follow_from_the_last_layer(cell):
+def test_gradients_at_the_end_follow_from_the_last_layer(cell, tiny):
     """There d loss / d h is W' (p - y), y what the model answers."""
     for name, bidirectional in (("sentiment", False), ("sentiment", True), ("tagging", True)):
         task = tiny(name, cell, bidirectional=bidirectional)
@@ -124,7 +94,7 @@ def test_gradients_at_the_end_follow_from_the_last_layer(cell):
         assert own.norms.shape == (len(TOKENS), found.hidden.size(1))
 
 
-def test_gradients_equal_those_of_a_pushed_state():
+def test_gradients_equal_those_of_a_pushed_state(tiny):
     """The norm at a step is the steepest change of the loss when that step's state is moved."""
     task = tiny("sentiment", "gru", bidirectional=False, num_layers=1)
     found = inspect(task, TEXT).gradients[0].norms[:, 0]
@@ -140,7 +110,7 @@ def test_gradients_equal_those_of_a_pushed_state():
         torch.testing.assert_close(found[step], gradient.norm(), rtol=1e-6, atol=0)
 
 
-def test_untrained_gradients_vanish_and_those_of_large_weights_explode():
+def test_untrained_gradients_vanish_and_those_of_large_weights_explode(tiny):
     task = tiny("sentiment", "lstm", hidden_dim=32, bidirectional=False, num_layers=1)
     long = " ".join(TOKENS * 2)
     curves = {each.model: each for each in inspect(task, long).gradients}
@@ -157,7 +127,7 @@ def test_untrained_gradients_vanish_and_those_of_large_weights_explode():
         close(torch.linalg.eigvals(weight).abs().max(), torch.tensor(EXPLODING))
 
 
-def test_the_model_and_the_random_numbers_stay_as_they_were():
+def test_the_model_and_the_random_numbers_stay_as_they_were(tiny):
     task = tiny("tagging").train()
     before, kind = {name: value.clone() for name, value in task.state_dict().items()}, str(task.model)
     state = torch.get_rng_state()
@@ -170,96 +140,19 @@ def test_the_model_and_the_random_numbers_stay_as_they_were():
         assert torch.equal(one.norms, two.norms)
 
 
-# ---------------------------------------------------------------------------------------------- files
-
-
-@pytest.mark.parametrize(
-    ("name", "cell", "format"),
-    [("sentiment", "rnn", "csv"), ("tagging", "lstm", "parquet"), ("translation", "gru", "csv")],
-)
-def test_files_hold_the_numbers(tmp_path, name, cell, format):
-    found = inspect(tiny(name, cell, num_layers=1), TEXT)
-    folder = tmp_path / "a" / "b"
-    paths = write(found, folder, format)
-    assert sorted(folder.iterdir()) == sorted(paths)
-    tables = {f"hidden.{format}", f"gradients.{format}"}
-    tables |= {f"gates.{format}"} if found.gates else set()
-    tables |= {f"probabilities.{format}"} if found.probabilities is not None else set()
-    pictures = {"hidden.png", "gradients.png"} | {
-        f"gates_layer{layer}_{way}.png" for layer, way in (found.places() if found.gates else [])
-    }
-    pictures |= {"probabilities.png"} if found.probabilities is not None else set()
-    assert {path.name for path in paths} == tables | pictures
-    for picture in pictures:
-        assert (folder / picture).read_bytes()[:4] == b"\x89PNG"
-
-    def read(table):
-        if format == "csv":
-            with open(folder / f"{table}.csv", newline="", encoding="utf-8") as file:
-                return list(csv.DictReader(file))
-        return pyarrow.parquet.read_table(folder / f"{table}.parquet").to_pylist()
-
-    places = found.places()
-    rows = read("hidden")
-    assert len(rows) == found.hidden.numel()
-    for row in rows:
-        step, k, unit = (
-            int(row["step"]),
-            places.index((int(row["layer"]), row["direction"])),
-            int(row["unit"]),
-        )
-        assert row["token"] == found.tokens[step]
-        assert float(row["value"]) == pytest.approx(float(found.hidden[step, k, unit]), rel=1e-5)
-    for row in read("gates") if found.gates else []:
-        step, k, unit = (
-            int(row["step"]),
-            places.index((int(row["layer"]), row["direction"])),
-            int(row["unit"]),
-        )
-        value = float(found.gates[row["gate"]][step, k, unit])
-        assert float(row["value"]) == pytest.approx(value, rel=1e-5)
-    norms = {each.model: each.norms for each in found.gradients}
-    rows = read("gradients")
-    assert len(rows) == len(norms) * len(found.tokens) * len(places)
-    for row in rows:
-        value = float(
-            norms[row["model"]][int(row["step"]), places.index((int(row["layer"]), row["direction"]))]
-        )
-        assert float(row["norm"]) == pytest.approx(value, rel=1e-9, abs=0)
-    for row in read("probabilities") if found.probabilities is not None else []:
-        value = float(found.probabilities[int(row["step"]), found.labels.index(row["label"])])
-        assert float(row["probability"]) == pytest.approx(value, rel=1e-5)
-
-
-def test_one_word_and_many_units(tmp_path, monkeypatch):
-    found = inspect(tiny("sentiment", hidden_dim=70, num_layers=1, bidirectional=False), "film")
-    drawn = []
-    monkeypatch.setattr("nlp_rnn.inspection.files.heat_maps", lambda maps, tokens, out: drawn.append(maps))
-    found.hidden[0, 0, :] = torch.randn(70)
-    write(found, tmp_path)
-    (hidden,), gates = drawn
-    assert hidden.title == "hidden state, layer 0, forward (64 of 70 units: those that vary most)"
-    assert hidden.values.shape == (64, 1)
-    assert [panel.rows for panel in gates] == [hidden.rows] * 4  # the same units in every panel
-    close(hidden.values[:, 0], found.hidden[0, 0, [int(row) for row in hidden.rows]])
-
-
-# --------------------------------------------------------------------------------------------- faults
-
-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("text", ["", "  \n\u00a0"])
-def test_a_text_without_words_is_refused(name, text):
+def test_a_text_without_words_is_refused(name, text, tiny):
     with pytest.raises(UsageError, match="no words: give a sentence"):
         inspect(tiny(name), text)
 
 
-def test_refusals(tmp_path, monkeypatch):
+def test_refusals(tmp_path, monkeypatch, tiny):
     with pytest.raises(UsageError, match="is no text: 7"):
         inspect(tiny("sentiment"), 7)
     int8 = tiny("sentiment")
     quantize(int8.model)
-    with pytest.raises(UsageError, match="int8: look into the model that they were made from"):
+    with pytest.raises(UsageError, match="int8: inspect the model that was quantized"):
         inspect(int8, TEXT)
     found = inspect(tiny("sentiment", "rnn"), "film")
     with pytest.raises(UsageError, match="format must be one of csv, parquet, not 'tsv'"):
@@ -275,25 +168,8 @@ def test_refusals(tmp_path, monkeypatch):
         inspect(tiny("tagging"), TEXT)
 
 
-def test_a_long_text_is_cut_with_one_warning(caplog):
+def test_a_long_text_is_cut_with_one_warning(caplog, tiny):
     with caplog.at_level(logging.WARNING):
         found = inspect(tiny("sentiment"), " ".join(TOKENS * 5))
     assert len(found.tokens) == 20
     assert [record.message for record in caplog.records] == ["1 texts cut to the maximum length of 20 tokens"]
-
-
-def test_the_script(tmp_path, monkeypatch, capsys):
-    model = save_pretrained(tiny("sentiment", "gru"), tmp_path / "model")
-
-    def run(*arguments):
-        command = [str(SCRIPT), str(model), *arguments, "--output", str(tmp_path / "out")]
-        monkeypatch.setattr(sys, "argv", command)
-        monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-
-    run(TEXT, "--format", "parquet")
-    assert sorted(capsys.readouterr().out.splitlines()) == sorted(map(str, (tmp_path / "out").iterdir()))
-    with pytest.raises(SystemExit, match="2"):
-        run(" ")
-    out, err = capsys.readouterr()
-    assert (out, err) == ("", "nlp-rnn: error: the text has no words: give a sentence\n")

@@ -67,7 +67,7 @@ def test_signs_that_no_font_has_are_told_of_once(tmp_path, caplog):
         caplog.clear()
         curves([Curve("line", [0.5] * 4)], text, "title", "norm", False, tmp_path / "picture.png")
         assert len(caplog.records) == lines
-        assert not lines or "picture.png: 2 sign(s) drawn as boxes" in caplog.text
+        assert not lines or "picture.png: drew 2 character(s) as boxes" in caplog.text
 
 
 def test_mismatched_sizes_are_refused():

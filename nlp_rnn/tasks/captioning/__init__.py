@@ -1,4 +1,4 @@
-"""Captioning: a vector described in words."""
+"""Captioning: a vector of numbers described in words."""
 
 from nlp_rnn.tasks.captioning.data import CaptioningData
 from nlp_rnn.tasks.captioning.task import Captioning

@@ -1,4 +1,4 @@
-"""LanguageModeling: the token that follows."""
+"""Language modeling: predicting the next token, and continuing texts."""
 
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingData
 from nlp_rnn.tasks.language_modeling.task import LanguageModeling

@@ -1,4 +1,4 @@
-"""Tagging: one tag per word."""
+"""Tagging: one tag per word, such as parts of speech."""
 
 from nlp_rnn.tasks.tagging.data import TaggingData
 from nlp_rnn.tasks.tagging.task import Tagging
