@@ -156,7 +156,7 @@ def run_line(line, trained, monkeypatch):
     run_verb(small(arguments), Path(file).read_bytes() if file else stdin, monkeypatch)
 
 
-@pytest.mark.filterwarnings("ignore:.*Hit failing import")  # of classes that a page before this one made
+@pytest.mark.filterwarnings("ignore:\\s*Hit failing import")  # of classes that a page before this one made
 @pytest.mark.parametrize("page", PAGES, ids=[page.relative_to(ROOT).as_posix() for page in PAGES])
 def test_page_runs(page, tmp_path, monkeypatch, trained, registries):
     monkeypatch.chdir(tmp_path)
