@@ -38,7 +38,7 @@ class UnknownLabelError(UsageError):
 class LabelEncoder:
     """Labels to ids: the id of a label is its position.
 
-    Example:
+    Examples:
         >>> encoder = LabelEncoder(["0", "1"], aliases=["negative", "positive"])
         >>> encoder.encode(["1", "negative"])
         [1, 0]

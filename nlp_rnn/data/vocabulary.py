@@ -57,7 +57,7 @@ class Vocabulary:
     Ids 0 to 3 are padding, unknown, BOS and EOS. No text ever gets the ids of padding, BOS or EOS, not even
     one that contains "<eos>".
 
-    Example:
+    Examples:
         >>> vocabulary = Vocabulary.train(["a good film", "a film"], VocabularySettings())
         >>> vocabulary.encode(["a bad film"])
         [[4, 1, 5]]

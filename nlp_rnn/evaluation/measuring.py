@@ -58,7 +58,7 @@ def evaluate(
         UsageError: the model or the corpus cannot be read, or they are for different tasks, or a setting is
             out of range.
 
-    Example:
+    Examples:
         >>> report = evaluate("runs/sentiment_builtin/latest/model", Corpus("builtin"))
         >>> report.results["accuracy"]
     """

@@ -131,7 +131,7 @@ class Pipeline:
             UsageError: the model is not a language model, the prompt contains a lone surrogate, or a setting
                 is out of range or has no effect; raised by this call, not by the first piece.
 
-        Example:
+        Examples:
             >>> writer = pipeline("text-generation", "path/to/model")
             >>> for piece in writer.generate("the film", temperature=0.8):
             ...     print(piece, end="", flush=True)
@@ -221,7 +221,7 @@ def pipeline(
         UsageError: there is no such task; the model cannot be loaded, is for another task, or does not
             decode with a beam; or a setting is out of range.
 
-    Example:
+    Examples:
         >>> from nlp_rnn import pipeline
         >>> classify = pipeline("sentiment", model="runs/sentiment_builtin/latest/model")
         >>> classify("not a bad film")["label"]

@@ -27,7 +27,7 @@ class Stream:
     Raises:
         UsageError: models of this task, or this model, answer whole inputs only.
 
-    Example:
+    Examples:
         >>> stream = pipeline("sentiment", "path/to/model").stream()
         >>> for word in "not a bad film".split():
         ...     print(word, stream(word)["label"])

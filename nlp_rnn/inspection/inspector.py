@@ -93,7 +93,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     Raises:
         UsageError: the model cannot be loaded or inspected, or the text has no words.
 
-    Example:
+    Examples:
         >>> inspection = inspect("runs/sentiment_builtin/latest/model", "not a bad film")
         >>> dict(zip(inspection.tokens, inspection.probabilities.tolist()))
     """

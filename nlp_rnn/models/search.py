@@ -48,7 +48,7 @@ def greedy(
     Raises:
         ValueError: bad arguments, or logits that are NaN or leave no token possible.
 
-    Example:
+    Examples:
         state = model.encoder(source)
         hypotheses = greedy(model.decoder.step, state, bos_id=2, eos_id=3, max_length=50)
     """

@@ -115,7 +115,7 @@ class Seq2Seq(nn.Module):
     Raises:
         ValueError: encoder and decoder differ in one of these.
 
-    Example:
+    Examples:
         sizes = {"embedding_dim": 256, "hidden_dim": 512, "num_layers": 2, "dropout": 0.5}
         model = Seq2Seq(Encoder(7855, **sizes), Decoder(5893, **sizes))
         logits = model(source, target)  # [S, B], [T, B] -> [T, B, 5893]

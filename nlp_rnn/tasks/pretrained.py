@@ -52,7 +52,7 @@ def from_pretrained(source: str | Path) -> Task:
         UsageError: there is no such model, or it is damaged, unsafe or of a newer format; the message names
             the file and says what to do.
 
-    Example:
+    Examples:
         >>> task = from_pretrained("runs/sentiment_builtin/latest/model")
         >>> task.model  # the nn.Module
     """

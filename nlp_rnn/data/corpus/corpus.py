@@ -35,7 +35,7 @@ _READING_VERSION = 2  # part of every cache key: increase it when the same files
 class Corpus(Settings):
     """Where rows come from. Nothing is read before `load`.
 
-    Example:
+    Examples:
         >>> splits = Corpus("reviews.csv").load({"text": ("text", "review"), "label": "label"}, "label")
 
     Args:

@@ -125,7 +125,7 @@ def recurrent_layer(
     Raises:
         ValueError: unknown cell, or `weight_dropout` for a cell without hidden-to-hidden weights.
 
-    Example:
+    Examples:
         layer = recurrent_layer("lstm", 8, 16, num_layers=2, dropout=0.5)
         outputs, (h, c) = layer(torch.randn(5, 3, 8), lengths=[5, 2, 4])
     """

@@ -31,7 +31,7 @@ def quantize(model: M) -> M:
         UsageError: the weights are int8 already, or a recurrent layer has no int8 step. The model is
             unchanged then.
 
-    Example:
+    Examples:
         task = nlp_rnn.from_pretrained("runs/sentiment_builtin/latest/model")
         quantize(task.model)
         nlp_rnn.save_pretrained(task, "small")
