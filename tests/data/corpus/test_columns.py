@@ -181,6 +181,7 @@ def _archive(members, encrypted=False, broken=False):
         (_archive({"features.npy": b"1", "caption.npy": b"1"}, encrypted=True), "damaged.*encrypted"),
         (_archive({"features.npy": b"1" * 99, "caption.npy": b"1"}, broken=True), "damaged"),
     ],
+    ids=range(17),  # an archive's bytes hold the time it was made
 )
 def test_numpy_files_that_are_none(tmp_path, content, message):
     path = tmp_path / "a.npz"
