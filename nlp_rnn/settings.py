@@ -8,11 +8,14 @@ is the one place for the range that `--help` shows and that the command line and
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import wraps
 from inspect import getattr_static, signature
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from nlp_rnn.errors import UsageError
 
@@ -53,7 +56,7 @@ class Choices:
         Raises:
             UsageError: names the setting, its value and the choices.
         """
-        if value is not None and value not in self.names:
+        if not isinstance(value, str) or value not in self.names:
             raise UsageError(f"{name} must be one of {', '.join(self.names)}, not {value!r}")
 
     def __repr__(self) -> str:
@@ -73,6 +76,8 @@ DropProbability = Annotated[float, Range(0, 0.99)]
 Smoothing = Annotated[float, Range(0, 0.99)]
 MaxLength = Annotated[int, Range(1, 10_000_000)]
 MaxOutput = Annotated[int, Range(1, 100_000)]
+FiniteNumber = Annotated[float, Range(-1e300, 1e300)]
+PositiveNumber = Annotated[float, Range(1e-300, 1e300)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Column = Annotated[str, ColumnName()]
 Columns = Annotated[str | Sequence[str], ColumnName()]
@@ -93,35 +98,49 @@ class Settings:
 class Configured:
     """Base of classes whose constructor arguments are their settings.
 
-    The arguments are checked against their annotations and recorded in `settings` before the constructor
-    runs, so that no constructor repeats its list of arguments. If a constructor calls that of a base class,
-    only the arguments of the outer one are recorded.
+    The arguments of each constructor are checked against their annotations and recorded before it runs, so
+    that no constructor repeats its list of arguments.
     """
 
-    settings: dict[str, Any]
-    """The constructor arguments as plain values, defaults included."""
     not_settings: ClassVar[frozenset[str]] = frozenset()
     """The arguments that are not recorded."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "__init__" in vars(cls):
-            cls.__init__ = _recording(vars(cls)["__init__"])  # type: ignore[method-assign]
+            cls.__init__ = _recording(cls, vars(cls)["__init__"])  # type: ignore[method-assign]
+
+    @classmethod
+    def settings_owner(cls) -> type:
+        """The class whose constructor arguments are the settings; a subclass may fix some of them."""
+        return next(owner for owner in cls.__mro__ if "__init__" in vars(owner))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings as plain values, defaults included."""
+        recorded: dict[type, dict[str, Any]] = vars(self)["_arguments"]
+        return recorded[self.settings_owner()]
+
+    @property
+    def all_arguments(self) -> dict[str, Any]:
+        """The arguments of all constructors as plain values; of one name, that of the innermost."""
+        recorded: dict[type, dict[str, Any]] = vars(self)["_arguments"]
+        return {name: value for arguments in recorded.values() for name, value in arguments.items()}
 
 
-def _recording(init: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a constructor so that its arguments are checked and recorded first."""
+def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap the constructor of `owner` so that its arguments are checked and recorded first."""
     parameters = signature(init)
 
     @wraps(init)
     def recorded(self: Configured, *args: Any, **kwargs: Any) -> None:
-        if type(self).__init__ is recorded:  # not when a subclass's constructor calls this one
-            bound = parameters.bind(self, *args, **kwargs)
-            bound.apply_defaults()
-            _, *names = bound.arguments
-            values = {name: bound.arguments[name] for name in names if name not in self.not_settings}
-            check_settings(type(self), values)
-            vars(self)["settings"] = {name: plain(value) for name, value in values.items()}
+        bound = parameters.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        _, *names = bound.arguments
+        values = {name: bound.arguments[name] for name in names if name not in self.not_settings}
+        check_settings(owner, values)
+        arguments = vars(self).setdefault("_arguments", {})
+        arguments[owner] = {name: plain(value) for name, value in values.items()}
         init(self, *args, **kwargs)
 
     return recorded
@@ -148,15 +167,26 @@ def restore_settings(owner: type, values: Mapping[str, Any], where: str) -> dict
     hints = setting_types(owner)
     if unknown := sorted(set(values) - set(hints)):
         raise UsageError(f"{where} has no setting {unknown[0]!r}: upgrade nlp_rnn")
+    check_settings(owner, values)
     return {
         name: hints[name](**value) if is_dataclass(hints[name]) else value for name, value in values.items()
     }
 
 
 def setting_types(owner: type) -> dict[str, Any]:
-    """The annotations of the settings of a class, by name: its dataclass fields or constructor arguments."""
+    """The annotations of the settings of a class, by name: its dataclass fields or constructor arguments.
+
+    One that names a type that cannot be found, such as a function's own, is left out.
+    """
     source = owner if is_dataclass(owner) else getattr_static(owner, "__init__")
-    hints = get_type_hints(source, include_extras=True)
+    try:
+        hints = get_type_hints(source, include_extras=True)
+    except NameError:
+        hints = {}
+        for name, annotation in source.__annotations__.items():
+            with suppress(NameError):
+                text = isinstance(annotation, str)
+                hints[name] = eval(annotation, vars(sys.modules[owner.__module__])) if text else annotation
     hints.pop("return", None)
     return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
 
@@ -203,20 +233,43 @@ def check_value(hint: Any, value: Any, name: str) -> None:
     Raises:
         UsageError: names the setting, its value and the allowed values.
     """
-    for rule in getattr(hint, "__metadata__", ()):
-        if isinstance(rule, (Range, Choices)):
-            rule.check(value, name)
-    for part in (hint, *get_args(hint)):  # `Annotated[int, ...] | None`, `Literal[...] | None`
-        if part is not hint and get_origin(part) is Annotated and value is not None:
-            check_value(part, value, name)
-        if get_origin(part) is Literal and value is not None and value not in get_args(part):
-            raise UsageError(f"{name} must be one of {', '.join(map(str, get_args(part)))}, not {value!r}")
-    if (inner := nested_settings(hint)) is not None:
-        if is_dataclass(value) and not isinstance(value, type):
-            value = vars(value)
-        if isinstance(value, Mapping):
-            check_settings(inner, value, f"{name}.")
-    check_finite(value, name)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        for rule in hint.__metadata__:
+            if isinstance(rule, (Range, Choices)):
+                rule.check(value, name)
+        check_value(arguments[0], value, name)
+    elif origin in (Union, UnionType):
+        _check_union(arguments, value, name)
+    elif origin is Literal:
+        if value not in arguments:
+            raise UsageError(f"{name} must be one of {', '.join(map(str, arguments))}, not {value!r}")
+    elif isinstance(hint, type) and is_dataclass(hint):
+        fields = vars(value) if is_dataclass(value) and not isinstance(value, type) else value
+        if isinstance(fields, Mapping):
+            check_settings(hint, fields, f"{name}.")
+    elif arguments and isinstance(value, (list, tuple)):
+        for item in value:
+            check_value(arguments[0], item, name)
+    elif arguments and isinstance(value, Mapping):
+        for item in value.values():
+            check_value(arguments[-1], item, name)
+    else:
+        check_finite(value, name)
+
+
+def _check_union(branches: Sequence[Any], value: Any, name: str) -> None:
+    """Refuse a value that no branch of a union allows."""
+    if value is None and NoneType in branches:
+        return
+    refusals = []
+    for branch in branches:
+        if branch is not NoneType:
+            try:
+                return check_value(branch, value, name)
+            except UsageError as error:
+                refusals.append(error)
+    raise refusals[-1]
 
 
 def check_finite(value: Any, name: str) -> None:

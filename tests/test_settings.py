@@ -16,6 +16,7 @@ from nlp_rnn.settings import (
     Range,
     Settings,
     check_settings,
+    check_value,
     column_settings,
     setting_types,
 )
@@ -83,7 +84,7 @@ def test_defaults_are_allowed_and_wrong_values_are_refused_when_made(kind):
             "^warmup has no effect with schedule plateau",
         ),
         (VocabularySettings, {"level": "words"}, "^level must be one of word, bpe, char, not 'words'$"),
-        (BeamSettings, {"n_best": 2}, "^decoding.n_best must be at most the beam's width, 1, not 2$"),
+        (BeamSettings, {"n_best": 2}, "^n_best must be at most the beam's width, 1, not 2$"),
         (SamplingSettings, {"top_k": 3}, "^top_k, top_p and seed are for sampling: set a temperature too$"),
         (Corpus, {"seed": -1}, r"^seed must be between 0 and 4\.29497e\+09, not -1$"),
     ],
@@ -176,3 +177,61 @@ def test_true_is_no_number():
 def test_help_shows_ranges_and_choices():
     assert repr(Range(1, 5)) == "1 to 5"
     assert repr(Choices(CELLS)) == "a"
+
+
+class Fixed(Example):
+    """A subclass that fixes a setting; its own constructor has none."""
+
+    def __init__(self) -> None:
+        super().__init__(object(), size=5)
+
+
+def test_a_subclass_that_fixes_settings_is_checked_and_recorded_too():
+    made = Fixed()
+    assert made.settings == {}
+    assert made.all_arguments["size"] == 5
+
+    class Wrong(Example):
+        def __init__(self) -> None:
+            super().__init__(object(), size=6)
+
+    with pytest.raises(UsageError, match=r"^size must be between 1 and 5, not 6$"):
+        Wrong()
+
+
+LIMITED = Annotated[float, Range(0, 3)]
+
+
+@pytest.mark.parametrize(
+    ("hint", "allowed", "refused"),
+    [
+        (Literal["auto"] | LIMITED, ["auto", 2.5], [5.0]),
+        (list[Literal["a", "b"]], [["a"], []], [["c"]]),
+        (list[LIMITED] | None, [None, [1.0]], [[9.0], [math.nan]]),
+        (dict[str, LIMITED], [{"a": 1.0}], [{"a": 9.0}]),
+        (list[float], [[1.0]], [[math.inf]]),
+        (list[Inner], [[Inner()], [{"lr": 0.1}]], [[{"lr": 2.0}]]),
+        (Annotated[str, Choices(CELLS)], ["a"], [None, "z", 1]),
+        (Annotated[str, Choices(CELLS)] | None, ["a", None], ["z"]),
+        (Literal["x"], ["x"], [None]),
+    ],
+)
+def test_values_are_checked_inside_of_what_holds_them(hint, allowed, refused):
+    for value in allowed:
+        check_value(hint, value, "x")
+    for value in refused:
+        with pytest.raises(UsageError, match=r"^x(\.lr)? must be"):
+            check_value(hint, value, "x")
+
+
+def test_an_annotation_that_cannot_be_found_is_passed_over():
+    class Local:
+        pass
+
+    class Holder(Configured):
+        def __init__(self, local: "Local | None" = None, size: Annotated[int, Range(1, 5)] = 2) -> None:
+            pass
+
+    Holder.__init__.__wrapped__.__annotations__["local"] = "Local | None"
+    assert set(setting_types(Holder)) == {"size"}
+    assert Holder().settings == {"local": None, "size": 2}

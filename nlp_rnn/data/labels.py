@@ -18,12 +18,13 @@ class UnknownLabelError(UsageError):
     Args:
         label: the unknown label.
         known: the labels of the model.
-        row: the row of the label, counted from 0, in the rows that were to be encoded.
+        row: the row of the label, counted from 0, among the rows to encode; rows left out
+            before do not count.
     """
 
     def __init__(self, label: str, known: Sequence[str], row: int) -> None:
         super().__init__(
-            f"row {row + 1} of the split: unknown label {label!r}; known: {list_labels(known)}; "
+            f"row {row + 1} of the rows kept: unknown label {label!r}; known: {list_labels(known)}; "
             "rename it in the data, or train on data that has it"
         )
         self.label = label

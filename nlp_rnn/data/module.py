@@ -84,7 +84,8 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
     @property
     def processor_settings(self) -> dict[str, Any]:
         """The settings, besides the rows, that the processor depends on."""
-        return {name: v for name, v in self.settings.items() if name not in ("corpus", "batching")}
+        arguments = self.all_arguments
+        return {name: v for name, v in arguments.items() if name not in ("corpus", "batching")}
 
     def check(self, processor: P) -> None:
         """Check that a trained model's processor can encode these rows, whatever their columns are called.
@@ -104,11 +105,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         chosen = {
             name: value for name, value in processor.chosen_settings().items() if name not in data_settings
         }
-        for name in chosen.keys() & self.processor_settings.keys():
-            if chosen[name] != self.settings[name]:
-                log.warning(
-                    "the trained model's %s is used, %s, not %s", name, chosen[name], self.settings[name]
-                )
+        ours = self.processor_settings
+        for name in chosen.keys() & ours.keys():
+            if chosen[name] != ours[name]:
+                log.warning("the trained model's %s is used, %s, not %s", name, chosen[name], ours[name])
         self._attached = processor
         self.__dict__.pop("_prepared", None)
 
@@ -160,7 +160,7 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         train = self.splits["train"]
         ids = np.hstack(train[list(range(len(train)))][column])
         counts = np.bincount(ids[ids != IGNORED], minlength=len(labels))
-        shown = [f"{labels[i]} {counts[i]:,}" for i in np.argsort(-counts, kind="stable")[:6]]
+        shown = [f"{labels[i]}: {counts[i]:,}" for i in np.argsort(-counts, kind="stable")[:6]]
         return f"{text}; classes in train: {', '.join(shown)}{', ...' if len(labels) > 6 else ''}"
 
     def _rows(self, split: str) -> Rows:

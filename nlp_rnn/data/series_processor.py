@@ -13,6 +13,7 @@ from nlp_rnn.data.corpus.numbers import parse_numbers
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.scaling import standardize
 from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import FiniteNumber, PositiveNumber
 
 
 @dataclass(kw_only=True)
@@ -21,9 +22,9 @@ class SeriesProcessor(Processor):
 
     inputs: list[str]
     """The columns whose numbers make up a step."""
-    means: list[float]
+    means: list[FiniteNumber]
     """The mean of each column in the train split."""
-    deviations: list[float]
+    deviations: list[PositiveNumber]
     """The standard deviation of each column in the train split."""
     group: str = ""
     """The column that names the series of each row; empty if there is none."""

@@ -11,14 +11,14 @@ import torch
 
 from nlp_rnn.cpu import fast_matmul
 from nlp_rnn.data import Batching, Corpus
-from nlp_rnn.data.batching import Rows
+from nlp_rnn.data.batching import BatchSize, Rows
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.module import encode
 from nlp_rnn.errors import UsageError
 from nlp_rnn.evaluation.report import Report, standard_json
 from nlp_rnn.plots.figure import save
-from nlp_rnn.settings import column_settings
+from nlp_rnn.settings import check_value, column_settings
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.placement import in_precision, on_device
 from nlp_rnn.tasks.pretrained import from_pretrained
@@ -62,6 +62,7 @@ def evaluate(
         >>> report = evaluate("runs/sentiment_builtin/latest/model", Corpus("builtin"))
         >>> report.results["accuracy"]
     """
+    check_value(BatchSize, batch_size, "batch size")
     batching = Batching(size=batch_size)
     task = model if isinstance(model, Task) else from_pretrained(model)
     if beam is not None:

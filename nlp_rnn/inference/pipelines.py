@@ -10,17 +10,16 @@ from typing import Any, Literal
 import torch
 
 from nlp_rnn.cpu import fast_matmul
+from nlp_rnn.data.batching import BatchSize
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.streaming import Stream
-from nlp_rnn.settings import Range
+from nlp_rnn.settings import check_value
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.generation import SamplingSettings
 from nlp_rnn.tasks.interface import Step
 from nlp_rnn.tasks.placement import in_precision, on_device
 from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.tasks.registry import TASKS, task_name
-
-BATCH_SIZE = Range(1, 1_000_000)
 
 
 class Pipeline:
@@ -48,7 +47,7 @@ class Pipeline:
         device: str | torch.device = "cpu",
         precision: str = "fp32",
     ) -> None:
-        BATCH_SIZE.check(batch_size, "batch size")
+        check_value(BatchSize, batch_size, "batch size")
         self.task = in_precision(on_device(task, device), precision).eval()
         self.batch_size = batch_size
 
@@ -153,6 +152,7 @@ class Pipeline:
         The prompt has steps too. They have the most probable next token as `predicted`, not the token that
         follows.
         """
+        self.task.check_generates()  # before settings and prompt, which are for such tasks alone
         settings = SamplingSettings(max_output, temperature, top_k, top_p, seed)
         if not self.task.processor.is_input(prompt):
             raise UsageError(f"the prompt is no {self.task.processor.input_description}: {prompt!a:.60}")

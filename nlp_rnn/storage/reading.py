@@ -6,7 +6,6 @@ Nothing is unpickled, and nothing outside a model folder is read.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections import Counter
 from pathlib import Path
@@ -19,8 +18,8 @@ from torch import Tensor
 
 from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import open_bytes, read_bytes
-from nlp_rnn.storage.stored import StoredModel, check_version
+from nlp_rnn.files import open_bytes
+from nlp_rnn.storage.stored import StoredModel, check_version, read_json, read_text, require_inside
 from nlp_rnn.storage.writing import CARD, CONFIG, WEIGHTS, tokenizer_file
 
 _LARGEST_HEADER = 100_000_000  # of a safetensors file, in bytes; the limit of the library
@@ -72,7 +71,7 @@ def _download(hub_id: str) -> Path:
 def _read_folder(folder: Path, root: Path) -> StoredModel:
     """Read a model folder, but no file outside `root`."""
     config_file = folder / CONFIG
-    config = _read_json(config_file, root)
+    config = read_json(config_file, root)
     check_version(config, config_file)
     tokenizers = {}
     try:
@@ -116,33 +115,9 @@ def _read_checkpoint(path: Path) -> StoredModel:
     return StoredModel(stored, weights, path, path)
 
 
-def _inside(path: Path, root: Path) -> Path:
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise UsageError(f"{path}: points outside the model folder; nothing was read")
-    return path
-
-
-def _read_text(path: Path, root: Path) -> str:
-    try:
-        return read_bytes(_inside(path, root)).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 (byte offset {error.start})") from error
-
-
-def _read_json(path: Path, root: Path) -> dict[str, Any]:
-    text = _read_text(path, root)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{path}: not the configuration of a model folder")
-    return value
-
-
 def _read_tokenizer(path: Path, root: Path, size: int, fingerprint: str) -> str:
     """The text of a tokenizer file, checked to be the tokenizer that the model was trained with."""
-    text = _read_text(path, root)
+    text = read_text(path, root)
     try:
         vocabulary = Vocabulary.from_json(text)
     except UsageError as error:
@@ -159,7 +134,7 @@ def _read_tokenizer(path: Path, root: Path, size: int, fingerprint: str) -> str:
 
 def _read_weights(path: Path, root: Path) -> dict[str, Tensor]:
     try:
-        with open_bytes(_inside(path, root)) as file:
+        with open_bytes(require_inside(path, root)) as file:
             size = int.from_bytes(file.read(8), "little")
             if size > min(_LARGEST_HEADER, path.stat().st_size):
                 raise UsageError(f"{path}: damaged or not a safetensors file (a header of {size} bytes)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.files import read_bytes
 
 FORMAT_VERSION = 1
 """The version of the configuration in checkpoints and model folders."""
@@ -77,3 +80,42 @@ def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor],
             )
         if not torch.isfinite(value).all():
             raise UsageError(f"{file}: tensor {name} contains NaN or infinite values")
+
+
+def require_inside(path: Path, root: Path) -> Path:
+    """The path, unless it leads out of the folder `root`, as a link may.
+
+    Raises:
+        UsageError: it does.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise UsageError(f"{path}: points outside the model folder; nothing was read")
+    return path
+
+
+def read_text(path: Path, root: Path) -> str:
+    """The text of a file inside the folder `root`.
+
+    Raises:
+        UsageError: it cannot be read, leads out of the folder, or is not UTF-8.
+    """
+    try:
+        return read_bytes(require_inside(path, root)).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 (byte offset {error.start})") from error
+
+
+def read_json(path: Path, root: Path) -> dict[str, Any]:
+    """The object in a JSON file inside the folder `root`.
+
+    Raises:
+        UsageError: it cannot be read, leads out of the folder, or is no JSON object.
+    """
+    text = read_text(path, root)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: not the configuration of a model folder")
+    return value

@@ -17,8 +17,7 @@ from torch import Tensor
 import nlp_rnn
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import read_bytes
-from nlp_rnn.storage.stored import check_version
+from nlp_rnn.storage.stored import check_version, read_json
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -116,10 +115,10 @@ def _check_replaceable(folder: Path) -> None:
     if not entries:
         return
     try:
-        config = json.loads(read_bytes(folder / CONFIG).decode("utf-8"))
+        config = read_json(folder / CONFIG, folder)
         check_version(config, folder / CONFIG)
         ours = {tokenizer_file(name, config["vocabularies"]) for name in config["vocabularies"]}
-    except (UsageError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
+    except (UsageError, KeyError, TypeError):
         raise UsageError(f"{folder} exists and is not a model folder: choose another folder") from None
     if others := sorted(entries - ours - {CONFIG, WEIGHTS, CARD}):
         raise UsageError(f"{folder} also holds {others[0]}, which would be lost: choose another folder")

@@ -42,8 +42,9 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
     - must define `name`, `processor_class`, `example`, `progress_bar_metrics`, `loss`, `make_metrics`,
       `update_metrics`, `compute_metrics`, `report_tables`, `answer` and `format_answer`, unless it inherits
       them (from `ClassificationTask`, `TextClassificationTask`, `GenerationTask` or `ReferencedTask`);
-    - may define `plots`, `probe`, `with_decoding`, `generate`, `encoder`, `apply_settings`, `start_stream`
-      and `read_stream`, which do nothing or refuse here, `num_targets` and `conllu_answer`;
+    - may define `plots`, `probe`, `with_decoding`, `check_generates` with `generate`, `encoder`,
+      `apply_settings`, `start_stream` with `read_stream`, which do nothing or refuse here, `num_targets` and
+      `conllu_answer`;
     - has a constructor whose arguments, less those named in `not_settings`, are its settings: checked
       against their annotations, recorded in `settings`, and stored beside the weights.
 
@@ -77,6 +78,12 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
             {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
         )
         initialize(model, optimization)
+
+    @override
+    @classmethod
+    def settings_owner(cls) -> type:
+        # The class in the registry, which a stored model is built from again.
+        return next(owner for owner in cls.__mro__ if "name" in vars(owner))
 
     @classmethod
     def data_classes(cls) -> tuple[type[DataModule[Any]], ...]:
@@ -145,17 +152,22 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         """
         raise UsageError(f"beam and n_best are for tasks that generate text, which {self.name} is not")
 
+    def check_generates(self) -> None:
+        """Check that models of this task continue texts.
+
+        Raises:
+            UsageError: they do not.
+        """
+        raise UsageError(f"texts are continued by language_modeling; this model is for {self.name}")
+
     def generate(self, prompt: str, settings: Any) -> Iterator[Step]:
-        """Continue a text, one step at a time.
+        """Continue a text, one step at a time, if `check_generates` allows it.
 
         Args:
             prompt: the beginning of the text; may be empty.
             settings: `nlp_rnn.tasks.generation.SamplingSettings`.
-
-        Raises:
-            UsageError: models of this task do not continue texts.
         """
-        raise UsageError(f"texts are continued by language_modeling; this model is for {self.name}")
+        raise NotImplementedError  # pragma: no cover
 
     def encoder(self) -> Encoder:
         """The layers from which a model of another task can be initialized.

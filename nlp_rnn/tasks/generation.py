@@ -44,9 +44,7 @@ class BeamSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_best > self.beam:
-            raise UsageError(
-                f"decoding.n_best must be at most the beam's width, {self.beam}, not {self.n_best}"
-            )
+            raise UsageError(f"n_best must be at most the beam's width, {self.beam}, not {self.n_best}")
 
 
 @dataclass(frozen=True)

@@ -121,9 +121,9 @@ def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) 
     if match := _NO_CLASS.search(text):
         models = [row.model for row in ROWS.values()]
         modules = [name for row in ROWS.values() for name in row.data]
-        classes = {"model": models, "data": modules}.get(where, [])
+        classes = {"model": models, "data": modules, "": models + modules}.get(where, [])
         hint = f"; use one of {', '.join(classes)}" if classes else ""
-        return f"{where}: there is no class {match[1] or match[2]!r}{hint}"
+        return f"{where}{': ' if where else ''}there is no class {match[1] or match[2]!r}{hint}"
     if match := _WRONG_CLASS.search(text):
         return f"{where}: not the name of a {match[1]}"
     if match := _MISSING.search(text):

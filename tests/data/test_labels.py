@@ -29,7 +29,7 @@ def test_an_ignored_label_is_not_scored():
 
 def test_an_unknown_label_is_named_with_its_row_and_the_known_ones():
     encoder = LabelEncoder(["NOUN", "VERB"], aliases=["noun", "verb"], ignored="_")
-    message = r"^row 2 of the split: unknown label 'X'; known: NOUN, VERB; rename it in the data"
+    message = r"^row 2 of the rows kept: unknown label 'X'; known: NOUN, VERB; rename it in the data"
     with pytest.raises(UsageError, match=message):
         encoder.encode_lists([["NOUN"], ["VERB", "X", "Y"]])
     with pytest.raises(UnknownLabelError) as caught:
@@ -47,5 +47,5 @@ def test_the_row_is_counted_from_the_start_of_the_split():
     tokens = Vocabulary.train(["a film"], VocabularySettings(min_frequency=1))
     processor = SentimentProcessor(tokens, ["0", "1"], ["negative", "positive"])
     rows = {"text": ["a film"] * 1500, "label": [*["0"] * 1234, "mixed", *["1"] * 265]}
-    with pytest.raises(UsageError, match="row 1235 of the split: unknown label 'mixed'"):
+    with pytest.raises(UsageError, match="row 1235 of the rows kept: unknown label 'mixed'"):
         encode(datasets.Dataset.from_dict(rows), processor)

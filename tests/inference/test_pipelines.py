@@ -255,7 +255,7 @@ def test_the_public_name():
         (
             "translation",
             {"beam": 2, "n_best": 5},
-            "decoding.n_best must be at most the beam's width, 2, not 5",
+            "n_best must be at most the beam's width, 2, not 5",
         ),
     ],
 )

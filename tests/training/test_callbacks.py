@@ -46,7 +46,7 @@ def test_the_summary_is_printed_once_at_the_start(run, tmp_path):
     assert re.fullmatch(r"model: Sentiment, [\d,]+ parameters, tokens vocabulary [\d,]+, classes 2", model)
     assert re.fullmatch(
         r"data: builtin; rows: train 60, validation 60, test 60; "
-        r"classes in train: (negative|positive) \d+, (negative|positive) \d+",
+        r"classes in train: (negative|positive): \d+, (negative|positive): \d+",
         data,
     )
     assert error.count("model: ") == error.count("data: ") == 1

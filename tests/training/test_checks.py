@@ -44,7 +44,7 @@ def test_a_model_and_data_that_do_not_go_together_are_refused(refusal, model, da
         ("model.optimization.lr", ".inf", "optimization.lr must be between"),
         ("model.optimization.lr", "-1.0", "optimization.lr must be between"),
         ("model.decoding.beam", "0", "beam must be between 1 and"),
-        ("model.decoding.n_best", "5", "decoding.n_best must be at most the beam's width, 1, not 5"),
+        ("model.decoding.n_best", "5", "n_best must be at most the beam's width, 1, not 5"),
         ("data.batching.size", "0", "batching.size must be between 1 and"),
         ("data.batching.max_tokens", "-1", "batching.max_tokens must be between 1 and"),
         ("data.corpus.max_examples", "0", "corpus.max_examples must be between 1 and"),

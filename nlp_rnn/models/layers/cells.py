@@ -94,7 +94,11 @@ def cell_name(layer: nn.Module) -> str:
     """The name of a layer's cell in `CELLS`, or the name of its class if it is not registered."""
     if isinstance(layer, int8_recurrent.Int8Recurrent):
         return layer.cell
-    return next((name for name, cell in CELLS.items() if cell.layer is type(layer)), type(layer).__name__)
+    for base in type(layer).__mro__:  # its own class first: a subclass is of the cell of its base
+        for name, cell in CELLS.items():
+            if cell.layer is base:
+                return name
+    return type(layer).__name__
 
 
 def recurrent_layer(

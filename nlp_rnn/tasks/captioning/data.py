@@ -21,7 +21,7 @@ from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.settings import Columns, MaxLength
+from nlp_rnn.settings import Columns, FiniteNumber, MaxLength, PositiveNumber
 
 
 @dataclass
@@ -52,9 +52,9 @@ class CaptioningProcessor(Processor):
     texts = ("caption",)
 
     target: Vocabulary
-    means: list[float]
+    means: list[FiniteNumber]
     """[F] the mean of each feature in the train split."""
-    scale: float
+    scale: PositiveNumber
     """The standard deviation of all centered features in the train split."""
     max_length: MaxLength = 100
 

@@ -20,7 +20,7 @@ from nlp_rnn.data.series import Series, SeriesData, parse_names
 from nlp_rnn.data.series_processor import SeriesProcessor, check_num_columns
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError
-from nlp_rnn.settings import Column, Columns, MaxLength, Range
+from nlp_rnn.settings import Column, Columns, FiniteNumber, MaxLength, PositiveNumber, Range
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,9 @@ class ForecastingProcessor(SeriesProcessor):
     """The number of steps that are predicted."""
     targets: list[str] = field(default_factory=list)
     """The columns that are predicted; the same as `inputs` if empty."""
-    target_means: list[float]
+    target_means: list[FiniteNumber]
     """The mean of each predicted column in the train split."""
-    target_deviations: list[float]
+    target_deviations: list[PositiveNumber]
     """The standard deviation of each predicted column in the train split."""
 
     @override

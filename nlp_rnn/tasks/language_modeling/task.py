@@ -219,6 +219,10 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         ]
 
     @override
+    def check_generates(self) -> None:
+        pass
+
+    @override
     def generate(self, prompt: str, settings: SamplingSettings) -> Iterator[Step]:
         """Read a prompt, then continue it, at constant cost per step.
 
