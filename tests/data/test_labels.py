@@ -35,7 +35,7 @@ def test_an_unknown_label_is_named_with_its_row_and_the_known_ones():
     with pytest.raises(UnknownLabelError) as caught:
         encoder.encode(["X"])
     assert caught.value.after(1000).row == 1000
-    assert str(caught.value.after(1000)).startswith("row 1001 of the split: ")
+    assert str(caught.value.after(1000)).startswith("row 1001 of the rows kept: ")
 
 
 def test_at_most_20_labels_are_listed():

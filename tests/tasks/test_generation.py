@@ -3,7 +3,7 @@
 import pytest
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.tasks.generation import BeamSettings, SamplingSettings
+from nlp_rnn.tasks.generation import BeamSettings
 
 GENERATING = ("translation", "captioning", "language_modeling")
 
@@ -34,7 +34,7 @@ def test_other_tasks_refuse_to_decode_and_to_continue(name, make_task):
     with pytest.raises(UsageError, match=f"for tasks that generate text, which {name} is not"):
         task.with_decoding(beam=2)
     with pytest.raises(UsageError, match=f"this model is for {name}"):
-        task.generate("", SamplingSettings())
+        task.check_generates()
     task.apply_settings({"decoding": BeamSettings(beam=2)})  # nothing to change
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from nlp_rnn.models.layers.cells import CELLS, cell_name, recurrent_layer
 from nlp_rnn.models.layers.quantization import quantize_layer
@@ -22,11 +23,15 @@ def test_a_layer_knows_the_name_of_its_cell(cell):
         assert cell_name(quantize_layer(layer)) == cell
 
 
-def test_a_layer_without_a_row_has_the_name_of_its_class():
+def test_a_subclass_of_a_layer_has_the_cell_of_its_base():
     class Other(LSTM):
         pass
 
-    assert cell_name(Other(3, 4)) == "Other"
+    assert cell_name(Other(3, 4)) == "lstm"
+
+
+def test_a_layer_without_a_row_has_the_name_of_its_class():
+    assert cell_name(nn.Identity()) == "Identity"
 
 
 @pytest.mark.parametrize("cell", CELLS)
