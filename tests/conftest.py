@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from nlp_rnn.cli.main import main
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -32,3 +34,19 @@ def shared_data():
     if not SHARED.is_dir():
         pytest.skip(f"no real corpora in {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def run(capfd):
+    """Calls the command line; gives (exit code, standard output, standard error)."""
+
+    def call(*arguments):
+        capfd.readouterr()
+        code = 0
+        try:
+            main(list(arguments))
+        except SystemExit as stopped:
+            code = stopped.code
+        return code, *capfd.readouterr()
+
+    return call

@@ -9,7 +9,7 @@ from nlp_rnn.errors import UsageError
 
 
 def conf_folder() -> Path:
-    """The folder of the ready-made configurations: in the installed package, or beside it in a checkout."""
+    """The folder of the ready-made configurations: in the wheel, or next to the package in a clone."""
     package = Path(__file__).parents[1]
     return next(path for path in (package / "conf", package.parent / "conf") if path.is_dir())
 

@@ -41,7 +41,10 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--device` and `--precision`."""
     parser.add_argument("--device", default="cpu", help="such as cpu, cuda or cuda:1; default: cpu")
     parser.add_argument(
-        "--precision", choices=["fp32", "bf16"], default="fp32", help="of the arithmetic; default: fp32"
+        "--precision",
+        choices=["fp32", "bf16"],
+        default="fp32",
+        help="number format; default: fp32",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=256, help="rows per batch; default: 256")
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
     add_device_arguments(parser)
-    parser.add_argument("--max-examples", type=int, help="measure on so many random rows")
+    parser.add_argument("--max-examples", type=int, help="maximum number of rows, drawn at random")
     parser.add_argument("--output", type=Path, help="folder to write report.json and plots to")
 
 
@@ -71,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
             precision=options.precision,
             plots=options.output,
         )
-        text = json.dumps(report.results, ensure_ascii=False, indent=2, allow_nan=False)
+        text = report.json()
         if options.output is not None:
             with atomic_write(options.output / "report.json") as temporary:
                 temporary.write_text(text + "\n", encoding="utf-8")

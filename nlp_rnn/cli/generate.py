@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--temperature", type=float, help="sample tokens at this temperature; default: the most likely token"
     )
-    parser.add_argument("--top-k", type=int, help="sample among so many of the most likely tokens")
+    parser.add_argument("--top-k", type=int, help="sample among the K most probable tokens")
     parser.add_argument(
         "--top-p", type=float, help="sample among the most likely tokens that together have this probability"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,20 @@ class Report:
                     for row in cells
                 ]
         return "\n".join(lines)
+
+    def json(self) -> str:
+        """The results as standard JSON: one line per metric, and one per row of a table."""
+        lines = []
+        for name, value in self.results.items():
+            text = _json(value)
+            if isinstance(value, list) and value and isinstance(value[0], (dict, list)):
+                text = ",\n".join(f"    {_json(row)}" for row in value).join(("[\n", "\n  ]"))
+            lines.append(f"  {_json(name)}: {text}")
+        return ",\n".join(lines).join(("{\n", "\n}"))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _cell(value: Any) -> str:

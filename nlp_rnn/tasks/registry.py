@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nlp_rnn.errors import UsageError
+
 if TYPE_CHECKING:
     from nlp_rnn.data.module import DataModule
     from nlp_rnn.tasks.base import Task
@@ -90,8 +92,7 @@ class _Tasks(Mapping[str, "type[Task]"]):
     """Task name -> LightningModule."""
 
     def __getitem__(self, name: str) -> type[Task]:
-        row = ROWS[name]
-        task_class: type[Task] = getattr(import_module(row.module), row.model)
+        task_class: type[Task] = _import(name, ROWS[name].model)
         return task_class
 
     def __iter__(self) -> Iterator[str]:
@@ -107,21 +108,20 @@ TASKS = _Tasks()
 
 def data_classes(name: str) -> tuple[type[DataModule[Any]], ...]:
     """The DataModules of a task, by its name."""
-    row = ROWS[name]
-    return tuple(getattr(import_module(row.module), class_name) for class_name in row.data)
+    return tuple(_import(name, class_name) for class_name in ROWS[name].data)
 
 
 def load_tasks() -> None:
     """Import every task."""
-    for row in ROWS.values():
-        import_module(row.module)
+    for name, row in ROWS.items():
+        _import(name, row.model)
 
 
 def find_class(name: str) -> type | None:
     """The LightningModule or DataModule of a task by its class name; None if no task has it."""
-    for row in ROWS.values():
+    for task, row in ROWS.items():
         if name in (row.model, *row.data):
-            found: type = getattr(import_module(row.module), name)
+            found: type = _import(task, name)
             return found
     return None
 
@@ -130,9 +130,25 @@ def task_name(name: str) -> str | None:
     """The name of a task by its name or alias; None if there is none.
 
     Hyphens and underscores are equivalent.
+
+    Raises:
+        UsageError: it is an alias of several tasks.
     """
     normalized = name.replace("-", "_")
-    for task, row in ROWS.items():
-        if normalized in (task, *(alias.replace("-", "_") for alias in row.aliases)):
-            return task
-    return None
+    if normalized in ROWS:
+        return normalized
+    tasks = [
+        task for task, row in ROWS.items() if normalized in (alias.replace("-", "_") for alias in row.aliases)
+    ]
+    if len(tasks) > 1:
+        raise UsageError(f"{name!r} is an alias of several tasks: use one of {', '.join(tasks)}")
+    return tasks[0] if tasks else None
+
+
+def _import(task: str, name: str) -> Any:
+    """A class of a task."""
+    module = ROWS[task].module
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"the row of task {task!r} names {module}.{name}: {error}") from error

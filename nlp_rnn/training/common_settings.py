@@ -54,7 +54,7 @@ COMMON_SETTINGS = (
     CommonSetting("model.optimization.lr", "RATE", "learning rate; the highest, with a schedule"),
     CommonSetting("model.optimization.schedule", "NAME", "constant, cosine, one_cycle or plateau"),
     CommonSetting("data.corpus.path", "PATH", "a bundled corpus, a file, a folder or a hub dataset", _ALL),
-    CommonSetting("data.corpus.max_examples", "N", "at most so many random rows per split", _ALL),
+    CommonSetting("data.corpus.max_examples", "N", "maximum number of rows per split, drawn at random", _ALL),
     CommonSetting("data.batching.size", "N", "sequences per batch", _ALL),
     CommonSetting("data.max_length", "N", "tokens per text; longer ones are truncated"),
     CommonSetting("trainer.max_epochs", "N", "epochs to train"),
@@ -90,7 +90,7 @@ settings that people change; flags win over configurations, wherever they stand:
 
 all settings of a model and of its data, which a configuration chooses:
   nlp-rnn {verb} --model.help NAME      of {models}
-  nlp-rnn {verb} --data.help NAMEData
+  nlp-rnn {verb} --data.help CLASS
 
 all settings of the run, most of them Lightning's:"""
 

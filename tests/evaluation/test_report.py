@@ -30,13 +30,26 @@ def test_nothing_measured_is_still_standard_json(tasks, tmp_path):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_reports_are_standard_json(tasks, corpora, name):
-    figures = evaluate(tasks[name], Corpus(corpora[name])).results
-    assert strict(json.dumps(figures, allow_nan=False)) == figures
+    report = evaluate(tasks[name], Corpus(corpora[name]))
+    assert strict(report.json()) == report.results
+
+
+def test_json_has_one_line_per_metric_and_per_row_of_a_table():
+    results = {"f1": None, "labels": ["ä", "b"], "confusion": [[1, 2], [3, 4]], "classes": [{"class": "ä"}]}
+    assert Report(results).json() == (
+        "{\n"
+        '  "f1": null,\n'
+        '  "labels": ["ä", "b"],\n'
+        '  "confusion": [\n    [1, 2],\n    [3, 4]\n  ],\n'
+        '  "classes": [\n    {"class": "ä"}\n  ]\n'
+        "}"
+    )
+    assert Report({}).json() == "{\n\n}"
 
 
 def test_table():
     classes = [{"class": "a", "f1": 0.5, "support": 3}, {"class": "longer", "f1": None, "support": 12}]
-    figures = {
+    results = {
         "task": "x",
         "rows": 7,
         "bleu": 12.34567,
@@ -45,7 +58,7 @@ def test_table():
         "classes": classes,
         "labels": ["a"],
     }
-    assert Report(figures).table() == (
+    assert Report(results).table() == (
         "task                 x\n"
         "rows                 7\n"
         "bleu                 12.3457\n"

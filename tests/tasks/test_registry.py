@@ -7,8 +7,9 @@ import pytest
 
 import nlp_rnn.tasks
 from nlp_rnn.data.module import DataModule
+from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks import TASKS, Task
-from nlp_rnn.tasks.registry import ROWS, data_classes, find_class, task_name
+from nlp_rnn.tasks.registry import ROWS, TaskRow, data_classes, find_class, load_tasks, task_name
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -62,6 +63,23 @@ def test_a_row_that_is_added_counts_everywhere(monkeypatch):
     assert "again" in TASKS
     assert TASKS["again"] is TASKS["sentiment"]
     assert len(TASKS) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("module", "model"), [("no_such_module", "Sentiment"), ("nlp_rnn.tasks.sentiment", "NoSuchClass")]
+)
+def test_a_row_without_its_class_is_named(monkeypatch, module, model):
+    monkeypatch.setitem(ROWS, "wrong", TaskRow("a -> b", model, (), module))
+    with pytest.raises(UsageError, match=rf"the row of task 'wrong' names {module}\.{model}: "):
+        load_tasks()
+
+
+def test_an_alias_of_two_tasks_is_refused(monkeypatch):
+    row = TaskRow("a -> b", "Pairs", (), "pairs", aliases=("text-classification", "sentiment"))
+    monkeypatch.setitem(ROWS, "pairs", row)
+    assert task_name("sentiment") == "sentiment"  # a name wins over an alias
+    with pytest.raises(UsageError, match="alias of several tasks: use one of sentiment, pairs"):
+        task_name("text-classification")
 
 
 @pytest.mark.parametrize("module", ["nlp_rnn", "nlp_rnn.tasks", "nlp_rnn.tasks.registry"])

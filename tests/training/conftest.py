@@ -12,22 +12,6 @@ TINY = [
 ]
 
 
-@pytest.fixture
-def run(capfd):
-    """Calls the command line; gives (exit code, standard output, standard error)."""
-
-    def call(*arguments):
-        capfd.readouterr()
-        code = 0
-        try:
-            main(list(arguments))
-        except SystemExit as stopped:
-            code = stopped.code
-        return code, *capfd.readouterr()
-
-    return call
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """A run directory of two epochs."""

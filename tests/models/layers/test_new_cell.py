@@ -40,7 +40,7 @@ TINY = [
 
 
 class ToyCell(nn.Module):
-    """An LSTM with a normalizer beside its cell state, as the sLSTM has (Beck et al. 2024)."""
+    """An LSTM with a normalizer in addition to its cell state, as the sLSTM has (Beck et al. 2024)."""
 
     def __init__(self, input_size, hidden_size):
         super().__init__()
