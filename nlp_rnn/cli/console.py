@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nlp_rnn.cli.verbs import Verb
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import RunError, UsageError
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -62,6 +62,8 @@ def reporting(program: str) -> Iterator[None]:
         yield
     except UsageError as error:
         _leave(program, error, 2)
+    except RunError as error:
+        _leave(program, error, 1)
     except KeyboardInterrupt:
         _leave(program, "interrupted", 130)
     except SystemExit as stop:

@@ -15,7 +15,7 @@ from nlp_rnn.errors import UsageError
 # The flags, or their first parts, that only the form of `predict` with a configuration has.
 _CONFIGURED_FLAGS = frozenset(
     (
-        *("config", "ckpt_path", "model", "data", "trainer", "checkpoint", "early_stopping"),
+        *("config", "ckpt_path", "model", "data", "trainer", "checkpoint", "early_stopping", "training"),
         *("seed_everything", "runs", "name", "print_config"),
     )
 )

@@ -32,10 +32,13 @@ def save_pretrained(task: Task, folder: str | Path, card: str | None = None) -> 
         The folder.
 
     Raises:
-        UsageError: `folder` exists and is not a model folder, or holds other files too, or cannot be written.
+        UsageError: `folder` exists and is not a model folder, or holds other files too, or cannot be written;
+            or a weight is NaN or infinite.
     """
+    weights = task.model.state_dict()
+    check_weights(weights, weights, Path(folder))
     text = task.card() if card is None else card
-    return write_model(folder, task.stored(), task.processor.vocabularies(), task.model.state_dict(), text)
+    return write_model(folder, task.stored(), task.processor.vocabularies(), weights, text)
 
 
 def from_pretrained(source: str | Path) -> Task:

@@ -32,6 +32,7 @@ from nlp_rnn.training import VERBS
 from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
 from nlp_rnn.training.checks import check_pair, check_run, check_trainer, trust_only_own_classes
 from nlp_rnn.training.messages import readable, setting_names
+from nlp_rnn.training.nonfinite import NonFiniteGuard
 from nlp_rnn.training.parser import Parser
 from nlp_rnn.training.prediction_writer import PredictionWriter
 from nlp_rnn.training.resuming import changeable, check_resume, differences
@@ -79,6 +80,7 @@ class _CLI(LightningCLI):
         parser.link_arguments("data.processor", "model.init_args.processor", apply_on="instantiate")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(NonFiniteGuard, "training")
         parser.set_defaults(
             {
                 "checkpoint.monitor": "val/loss",

@@ -15,6 +15,7 @@ from nlp_rnn.tasks import TASKS
 from nlp_rnn.tasks.registry import ROWS, data_classes
 from nlp_rnn.training import VERBS
 from nlp_rnn.training.messages import setting_names
+from nlp_rnn.training.nonfinite import NonFiniteGuard
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ COMMON_SETTINGS = (
     CommonSetting("trainer.gradient_clip_val", "NORM", "largest norm of the gradients"),
     CommonSetting("early_stopping.patience", "N", "validations without improvement before training stops"),
     CommonSetting("checkpoint.monitor", "METRIC", "metric by which the best checkpoint is chosen"),
+    CommonSetting("training.on_nan", "NAME", "at a NaN or infinite loss: stop, or skip the batch"),
 )
 
 
@@ -131,7 +133,12 @@ def _class_defaults(classes: Iterable[type], path: str) -> list[Any]:
 def all_settings(verb: str) -> list[str]:
     """The names of all settings that a verb takes, as flags name them, of every model and its data."""
     names = [setting.name for setting in COMMON_SETTINGS if verb in setting.verbs]
-    run = {"trainer": Trainer, "checkpoint": ModelCheckpoint, "early_stopping": EarlyStopping}
+    run = {
+        "trainer": Trainer,
+        "checkpoint": ModelCheckpoint,
+        "early_stopping": EarlyStopping,
+        "training": NonFiniteGuard,
+    }
     names += [f"{group}.{name}" for group, owner in run.items() for name in signature(owner).parameters]
     names += ["model", "model.help", *setting_names(TASKS.values(), "model")]
     names += ["data", "data.help", *setting_names((d for task in TASKS for d in data_classes(task)), "data")]

@@ -20,6 +20,7 @@ from nlp_rnn.settings import LayerSize, NumLayers, Range, Seed, Settings
 from nlp_rnn.tasks.forecasting import Forecasting, LongMemoryData
 from nlp_rnn.tasks.forecasting.long_memory import NumSequences
 from nlp_rnn.tasks.optimization import LearningRate, Optimization
+from nlp_rnn.training.nonfinite import NonFiniteGuard
 
 TOLERANCE = 0.04
 """A prediction within this distance of its target counts as right (Hochreiter & Schmidhuber 1997)."""
@@ -113,6 +114,7 @@ def train_cell(cell: CellName, experiment: Experiment, output: Path) -> Outcome:
         log_every_n_steps=interval,
         gradient_clip_val=1.0,
         logger=logger,
+        callbacks=NonFiniteGuard(),
         accelerator="cpu",
         enable_checkpointing=False,
         enable_progress_bar=False,
