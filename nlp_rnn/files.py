@@ -6,12 +6,19 @@ or form feed is white space inside a line.
 
 import logging
 import os
+import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from nlp_rnn.errors import UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -93,17 +100,126 @@ def check_writable(folder: Path, flag: str) -> None:
 
 @contextmanager
 def atomic_write(out: Path) -> Iterator[Path]:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all, whether the writer fails, is killed, or fills the disk.
+
+    A link is followed. What is there but is no regular file, such as a pipe or a device, is written to.
 
     Args:
         out: the file to write. After an error it is as it was before.
 
     Yields:
-        The path of a temporary file in the same folder, which replaces `out` at the end.
+        The path of an empty temporary file in the same folder, which replaces `out` at the end.
+
+    Raises:
+        UsageError: `out` is a folder, or cannot be written; other errors of the body pass through.
     """
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    target = Path(os.path.realpath(out))
+    if target.is_dir():
+        raise UsageError(f"{out}: is a directory; give a file")
+    if target.exists() and not target.is_file():
+        with write_errors(out, target):
+            yield target
+        return
+    with write_errors(out, target), temporary_beside(target) as temporary:
         yield temporary
-        os.replace(temporary, out)
+        flush(temporary)
+        os.replace(temporary, target)
+        flush(target.parent)
+
+
+@contextmanager
+def write_errors(out: Path, target: Path) -> Iterator[None]:
+    """Turn an OSError while writing, for example on a full disk, into one line that names the output.
+
+    Args:
+        out: the output, as the user names it.
+        target: the same, absolute; errors that name a file elsewhere pass through.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            path = Path(os.fspath(error.filename))
+            if target.parent not in (path, path.parent):
+                raise
+        raise UsageError(f"{out}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def temporary_beside(target: Path, folder: bool = False) -> Iterator[Path]:
+    """Make an empty temporary file or folder beside `target`; remove it at the end.
+
+    It is locked until the process ends, however it ends. Those without a lock are left over from processes
+    that were killed, and are removed first.
+
+    Args:
+        target: a file or folder, which need not exist.
+        folder: whether to make a folder.
+
+    Yields:
+        The path of the temporary file or folder.
+    """
+    leftover = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp")
+    for path in target.parent.iterdir():
+        if leftover.fullmatch(path.name):
+            _remove_unlocked(path)
+    with ExitStack() as locked:
+        while True:
+            temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+            temporary.mkdir() if folder else temporary.touch(exist_ok=False)
+            with suppress(OSError):  # of file systems without locks
+                locked.enter_context(_lock(temporary, wait=True))
+            if temporary.exists():  # else another process took it for a leftover before it was locked
+                break
+        try:
+            yield temporary
+        finally:
+            _remove(temporary)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk."""
+    if path.is_dir():
+        with suppress(OSError):  # of systems that do not open or flush folders
+            _flush(path, os.O_RDONLY)
+    else:
+        _flush(path, os.O_RDWR)
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def _lock(path: Path, wait: bool) -> Iterator[None]:
+    """Lock a file or folder; the system releases the lock when the process ends.
+
+    Raises:
+        OSError: another process has the lock, or the file system has none.
+    """
+    if fcntl is None:
+        raise OSError("this system has no locks")
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unlocked(path: Path) -> None:
+    with suppress(OSError), _lock(path, wait=False):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

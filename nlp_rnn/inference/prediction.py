@@ -163,15 +163,8 @@ def _open_output(output: str) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    path = Path(os.path.realpath(output))  # of a link, replace the file that it points to
-    if path.is_dir():
-        raise UsageError(f"{output}: is a directory; give a file")
-    if path.exists() and not path.is_file():  # write to a pipe or a device, do not replace it
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        return
-    try:
-        with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-    except OSError as error:
-        raise UsageError(f"{output}: cannot be written ({error.strerror or error})") from error
+    with (
+        atomic_write(Path(output)) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        yield file

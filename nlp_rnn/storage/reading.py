@@ -6,12 +6,10 @@ Nothing is unpickled, and nothing outside a model folder is read.
 from __future__ import annotations
 
 import json
-import pickle
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -19,6 +17,7 @@ from torch import Tensor
 from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import open_bytes
+from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.storage.stored import StoredModel, check_version, read_json, read_text, require_inside
 from nlp_rnn.storage.writing import CARD, CONFIG, WEIGHTS, tokenizer_file
 
@@ -90,16 +89,7 @@ def _read_folder(folder: Path, root: Path) -> StoredModel:
 
 
 def _read_checkpoint(path: Path) -> StoredModel:
-    with open_bytes(path) as file:
-        try:
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError as error:
-            raise UsageError(
-                f"{path}: refused: not a checkpoint, or it contains more than tensors and plain values"
-            ) from error
-        except Exception as error:  # truncated archives raise RuntimeError, EOFError, OSError and others
-            raise UsageError(f"{path}: damaged or not a checkpoint ({type(error).__name__})") from error
-    checkpoint = checkpoint if isinstance(checkpoint, dict) else {}
+    checkpoint = read_checkpoint(path)
     stored, state = checkpoint.get("nlp_rnn"), checkpoint.get("state_dict")
     if not isinstance(stored, dict) or not isinstance(state, dict):
         raise UsageError(f"{path}: not a checkpoint of nlp_rnn; load a bare state_dict with load_state_dict")

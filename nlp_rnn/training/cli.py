@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import jsonargparse
-import torch
 import yaml
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.plugins import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
@@ -25,11 +25,13 @@ from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import check_writable
 from nlp_rnn.plots.curves import learning_curves
+from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.registry import TASKS, data_classes, load_tasks
 from nlp_rnn.training import VERBS
 from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
+from nlp_rnn.training.checkpoint_io import SafeCheckpointIO
 from nlp_rnn.training.checks import check_pair, check_run, check_trainer, trust_only_own_classes
 from nlp_rnn.training.messages import readable, setting_names
 from nlp_rnn.training.nonfinite import NonFiniteGuard
@@ -139,7 +141,7 @@ class _CLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         if config.ckpt_path and self.subcommand == "fit":
-            check_resume(config.ckpt_path, config)
+            config.ckpt_path = str(check_resume(Path(config.ckpt_path), config))
             if config.model.init_args.get("init_encoder"):  # the checkpoint has the weights trained from it
                 config.model.init_args.init_encoder = None
         elif config.ckpt_path:
@@ -182,6 +184,8 @@ class _CLI(LightningCLI):
             kwargs["enable_progress_bar"] = False  # Lightning would add a bar of its own
             callbacks.append(progress)
         trainer = super().instantiate_trainer(**kwargs)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else the strategy's or the user's own
+            trainer.strategy.checkpoint_io = SafeCheckpointIO()
         if self.subcommand == "predict":
             callbacks.append(PredictionWriter(config.output))
         if self.run_dir is not None:
@@ -234,7 +238,7 @@ class _CLI(LightningCLI):
         if not saved:
             log.warning("no epoch was finished, so there is no model folder")
             return
-        self.model.load_state_dict(torch.load(saved[0], map_location="cpu", weights_only=True)["state_dict"])
+        self.model.load_state_dict(read_checkpoint(Path(saved[0]))["state_dict"])
         logged = self.run_dir / "metrics.csv"
         if trainer.is_global_zero and logged.is_file():  # before the validation below adds to it
             learning_curves(logged, self.run_dir / "curves.png")

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.pretrained import from_pretrained
+from nlp_rnn.training.checkpoints import good_or_newest
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +37,27 @@ def changeable(name: str) -> bool:
     return name.startswith(_CHANGEABLE)
 
 
-def check_resume(path: str, config: Any) -> None:
+def check_resume(path: Path, config: Any) -> Path:
     """Check, before any data loads, that training can resume from a checkpoint.
 
     Args:
         path: the checkpoint.
         config: the configuration of the verb fit.
 
+    Returns:
+        The checkpoint to resume from: `path`, or where it is damaged the newest good one beside it.
+
     Raises:
         UsageError: it is not a checkpoint of training, is of another task or size, or was trained to the end.
     """
-    if Path(path).is_dir():
+    if path.is_dir():
         raise UsageError(f"--ckpt_path {path}: training resumes from a .ckpt file, not from a model folder")
-    if not Path(path).is_file():
+    if not path.is_file():
         raise UsageError(f"--ckpt_path {path}: no such checkpoint")
+    good = good_or_newest(path)
+    if good.path != path:
+        log.warning("resuming from %s", good.reason)
+        path = good.path
     task = from_pretrained(path)
     name = config.model.class_path.rsplit(".", 1)[-1]
     if type(task).__name__ != name:
@@ -59,12 +67,13 @@ def check_resume(path: str, config: Any) -> None:
         raise UsageError(f"--ckpt_path {path}: these settings of its model cannot change: {', '.join(fixed)}")
     if changed:
         log.warning("resuming with changed settings: %s", ", ".join(changed.values()))
-    epochs = torch.load(path, map_location="cpu", weights_only=True).get("epoch", -1) + 1
+    epochs = read_checkpoint(path).get("epoch", -1) + 1
     max_epochs = config.trainer.max_epochs
     if max_epochs is not None and 0 <= max_epochs <= epochs:
         raise UsageError(
             f"--ckpt_path {path}: trained for {epochs} epochs already; set trainer.max_epochs higher"
         )
+    return path
 
 
 def differences(
