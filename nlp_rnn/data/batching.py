@@ -15,7 +15,6 @@ from typing_extensions import override
 
 from nlp_rnn.data.labels import IGNORED as IGNORED  # also importable from here
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
-from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Range, Seed, Settings
 
 # In training, rows are grouped by their second lengths (such as those of the targets), rounded up to a
@@ -164,9 +163,13 @@ class LengthGroupedSampler(DistributedSampler[list[int]]):
     """Yields batches (lists of row numbers) of rows of equal, or nearly equal, length.
 
     Sorting by length keeps padding low. In each epoch of training, rows of equal length and whole batches
-    are in a new random order, which depends only on seed and epoch. With several processes, each takes its
-    part of the batches: in training all take equally many (some batches are repeated if necessary), in
-    evaluation each row is seen exactly once.
+    are in a new random order, which depends only on seed and epoch.
+
+    Each row is seen exactly once, and all processes get as many batches. In training, the rows of one
+    optimizer step are planned as one large batch and dealt out to processes and accumulated batches: so the
+    step does not depend on how many there are, and rows of one length cost all processes the same. In
+    evaluation, processes take turns in the batches of a single process. Where rows do not suffice, a process
+    gets an empty batch.
 
     Args:
         lengths: [N, K] lengths of each row, most important first: rows are sorted by these.
@@ -174,38 +177,38 @@ class LengthGroupedSampler(DistributedSampler[list[int]]):
         shuffle: whether this is for training.
         rank: number of this process.
         world_size: number of processes.
-
-    Raises:
-        UsageError: in evaluation, there are fewer rows than processes.
+        accumulated: number of batches per optimizer step and process, in training.
     """
 
     # A subclass of DistributedSampler, so that Lightning does not replace it and sets the epoch.
     def __init__(
-        self, lengths: np.ndarray, batching: Batching, shuffle: bool, rank: int = 0, world_size: int = 1
+        self,
+        lengths: np.ndarray,
+        batching: Batching,
+        shuffle: bool,
+        rank: int = 0,
+        world_size: int = 1,
+        accumulated: int = 1,
     ) -> None:
         self.lengths = lengths
         self.batching = batching
         self.shuffle = shuffle
         self.rank = rank
         self.num_replicas = world_size
+        self.accumulated = accumulated
         self.seed = batching.seed
         self.epoch = 0
         self._groups = lengths.copy()
         if shuffle:
             # If sorted by exact length, each batch would train the model on targets of one length.
             self._groups[:, 1:] = -(-lengths[:, 1:] // _BUCKET_WIDTH) * _BUCKET_WIDTH
-        elif world_size > max(1, len(lengths)):
-            raise UsageError(f"a split of {len(lengths)} rows cannot be shared by {world_size} devices")
         # Where batches end in the sorted rows: the same in each epoch, for ties do not change it.
         order = np.lexsort(self._groups.T[::-1])
-        self._ends = self._plan_batches(self._groups[order])
-        # No process may be without a batch: the others would wait for it.
-        if not shuffle and 0 < len(self._ends) < world_size:
-            self._ends = [len(lengths) * (rank + 1) // world_size for rank in range(world_size)]
+        self._ends = self._plan_batches(self._groups[order], world_size * accumulated if shuffle else 1)
 
-    def _plan_batches(self, lengths: np.ndarray) -> list[int]:
-        """Where each batch ends in sorted rows of these lengths, [N, K]."""
-        size, max_tokens = self.batching.size, self.batching.max_tokens
+    def _plan_batches(self, lengths: np.ndarray, parts: int) -> list[int]:
+        """Where each batch ends in sorted rows of these lengths, [N, K], if it is divided into parts."""
+        size, max_tokens = self.batching.size * parts, self.batching.max_tokens
         ends: list[int] = []
         start = longest = 0
         first, maximum = lengths[:, 0].tolist(), lengths.max(axis=1, initial=1).tolist()
@@ -213,7 +216,8 @@ class LengthGroupedSampler(DistributedSampler[list[int]]):
             count = row - start
             longest = max(longest, maximum[row])
             is_full = count == size
-            too_large = max_tokens is not None and (count + 1) * longest > max_tokens
+            rows = -(-(count + 1) // parts)
+            too_large = max_tokens is not None and rows > 1 and rows * longest > max_tokens
             # At least half full, and all rows of one length: a smaller batch is better than a padded one.
             length_changes = count * 2 >= size and first[start] == first[row - 1] != first[row]
             if count and (is_full or too_large or length_changes):
@@ -227,8 +231,8 @@ class LengthGroupedSampler(DistributedSampler[list[int]]):
 
     def __len__(self) -> int:
         if self.shuffle:
-            return -(-len(self._ends) // self.num_replicas)
-        return len(range(self.rank, len(self._ends), self.num_replicas))
+            return len(self._ends) * self.accumulated
+        return -(-len(self._ends) // self.num_replicas)
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng((self.seed, self.epoch))
@@ -236,10 +240,11 @@ class LengthGroupedSampler(DistributedSampler[list[int]]):
         order = np.lexsort((ties, *self._groups.T[::-1]))
         batches = np.split(order, self._ends[:-1]) if self._ends else []
         if self.shuffle:
-            batches = [batches[i] for i in random.permutation(len(batches))]
-            missing = -len(batches) % self.num_replicas
-            batches += [batches[i % len(batches)] for i in range(missing)]
-        else:
-            batches = batches[::-1]  # the largest first: running out of memory shows at once
+            for number in random.permutation(len(batches)):
+                for batch in np.array_split(batches[number], self.accumulated):
+                    yield batch[self.rank :: self.num_replicas].tolist()
+            return
+        batches = batches[::-1]  # the largest first: running out of memory shows at once
+        batches += [order[:0]] * (-len(batches) % self.num_replicas)
         for batch in batches[self.rank :: self.num_replicas]:
             yield batch.tolist()

@@ -172,8 +172,9 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         return self.splits[split]
 
     def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader[dict[str, list[Any]]]:
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return processor.loader(rows, self.batching, shuffle, rank, world_size)
+        trainer = self.trainer
+        place = (trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches) if trainer else ()
+        return processor.loader(rows, self.batching, shuffle, *place)
 
     @override
     def train_dataloader(self) -> DataLoader[dict[str, list[Any]]]:

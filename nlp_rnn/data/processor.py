@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
@@ -112,7 +113,13 @@ class Processor(ABC):
         """
 
     def loader(
-        self, rows: Rows, batching: Batching, shuffle: bool = False, rank: int = 0, world_size: int = 1
+        self,
+        rows: Rows,
+        batching: Batching,
+        shuffle: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        accumulated: int = 1,
     ) -> DataLoader[dict[str, list[Any]]]:
         """Make a loader of batches grouped by length.
 
@@ -122,16 +129,17 @@ class Processor(ABC):
             shuffle: for training, in random order; otherwise each row exactly once.
             rank: number of this process.
             world_size: number of processes.
+            accumulated: number of batches per optimizer step and process, in training.
         """
         lengths = np.stack([rows.lengths(name) for name in self.length_columns], axis=1)
-        sampler = LengthGroupedSampler(lengths, batching, shuffle, rank, world_size)
+        sampler = LengthGroupedSampler(lengths, batching, shuffle, rank, world_size, accumulated)
         return self._make_loader(rows, sampler, batching)
 
     def _make_loader(
         self, data: Dataset[dict[str, list[Any]]], sampler: DistributedSampler[Any], batching: Batching
     ) -> DataLoader[dict[str, list[Any]]]:
         """A loader in which each index from the sampler gives one batch."""
-        collate: Callable[[Any], Batch] = self.collate  # without a batch size, it gets one indexed item
+        collate: Callable[[Any], Batch] = self._collate  # without a batch size, it gets one indexed item
         return DataLoader(
             data,
             sampler=sampler,
@@ -140,6 +148,10 @@ class Processor(ABC):
             num_workers=batching.num_workers,
             persistent_workers=batching.num_workers > 0,
         )
+
+    def _collate(self, rows: dict[str, list[Any]]) -> Batch:
+        """Make one batch; one without rows is no task's own."""
+        return self.collate(rows) if rows["row"] else Batch([], torch.zeros(0, dtype=torch.int64))
 
     def vocabularies(self) -> dict[str, Vocabulary]:
         """Return the vocabularies by field name."""

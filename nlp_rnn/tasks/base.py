@@ -21,6 +21,7 @@ from nlp_rnn.models.layers.quantization import INT8, is_quantized
 from nlp_rnn.settings import Configured, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card
 from nlp_rnn.storage.stored import FORMAT_VERSION
+from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
 from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
@@ -73,7 +74,8 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         self.model = model
         self.optimization = optimization
         self.train_loss = MeanLoss()
-        self._padding: dict[str, list[int]] = {}
+        self._step = GlobalStep()
+        self._workload = Workload()
         self.stage_metrics = nn.ModuleDict(
             {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
         )
@@ -209,34 +211,37 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
 
     @override
     def training_step(self, batch: B, batch_idx: int) -> Tensor:
-        loss = self.loss(batch)
-        self.log("train/loss_step", loss, prog_bar=True, batch_size=len(batch))
-        count = self.num_targets(batch)
+        # A device that has no row of this step takes part in it all the same: the others wait for it.
+        loss = torch.zeros((), device=self.device)
+        count = torch.zeros_like(loss, dtype=torch.int64)
+        if len(batch):
+            loss, count = self.loss(batch), self.num_targets(batch)
         self.train_loss.update(loss.detach() * count, count)
-        for name, lengths in batch.all_lengths().items():
-            sums = self._padding.setdefault(name, [0, 0])
-            sums[0] += int(lengths.sum())
-            sums[1] += int(lengths.max()) * len(lengths)
-        return loss
+        self._workload.add(batch)
+        weight, step_loss = self._step.add(loss, count)
+        self.log("train/loss_step", step_loss, prog_bar=True, batch_size=len(batch))
+        return connect(loss * weight, self.model)
+
+    @override
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self._step.finish(self.model, self.trainer.accumulate_grad_batches)
 
     @override
     def on_train_epoch_end(self) -> None:
         self.log("train/loss_epoch", self.train_loss.compute())
         self.train_loss.reset()
-        sums = torch.tensor(list(self._padding.values()), device=self.device)
-        sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
-        for name, (tokens, positions) in zip(self._padding, sums.tolist(), strict=True):
-            metric = "_".join(["padding", *name.split("_")[:-1]])  # padding, padding_target, ...
-            self.log(f"train/{metric}", 1 - tokens / max(1, positions))
-        self._padding.clear()
+        for name, value in self._workload.results().items():
+            self.log(f"train/{name}", value)
 
     @override
     def validation_step(self, batch: B, batch_idx: int) -> None:
-        self.update_metrics(batch, self.metrics("val"))
+        if len(batch):
+            self.update_metrics(batch, self.metrics("val"))
 
     @override
     def test_step(self, batch: B, batch_idx: int) -> None:
-        self.update_metrics(batch, self.metrics("test"))
+        if len(batch):
+            self.update_metrics(batch, self.metrics("test"))
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -259,7 +264,8 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
 
     @override
     def predict_step(self, batch: B, batch_idx: int) -> list[dict[str, Any]]:
-        return [{"row": row, **answer} for row, answer in zip(batch.rows, self.answer(batch), strict=True)]
+        answers = self.answer(batch) if len(batch) else []
+        return [{"row": row, **answer} for row, answer in zip(batch.rows, answers, strict=True)]
 
     @override
     def configure_optimizers(self) -> Any:

@@ -11,7 +11,6 @@ from torch.utils.data import DistributedSampler
 
 from nlp_rnn.data import Corpus, TranslationData, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, LengthGroupedSampler, Rows, pad
-from nlp_rnn.errors import UsageError
 
 # ---------------------------------------------------------------------------------------------- sampler
 
@@ -26,11 +25,11 @@ def rows_and_batching(draw):
     return lengths, Batching(size=size, max_tokens=max_tokens, seed=draw(st.integers(0, 3)))
 
 
-def everyone(lengths, batching, shuffle, world_size, epoch=0):
+def everyone(lengths, batching, shuffle, world_size, epoch=0, accumulated=1):
     """The batches of every process."""
     ranks = []
     for rank in range(world_size):
-        sampler = LengthGroupedSampler(lengths, batching, shuffle, rank, world_size)
+        sampler = LengthGroupedSampler(lengths, batching, shuffle, rank, world_size, accumulated)
         sampler.set_epoch(epoch)
         batches = list(sampler)
         assert len(sampler) == len(batches)
@@ -44,37 +43,47 @@ def flat(batches):
 
 @settings(deadline=None)
 @given(rows_and_batching(), st.integers(1, 5))
-def test_evaluation_sees_each_row_once(made, world_size):
+def test_evaluation_takes_turns_in_the_batches_of_one_process(made, world_size):
     lengths, batching = made
-    if world_size > max(1, len(lengths)):
-        with pytest.raises(UsageError, match=f"cannot be shared by {world_size} devices"):
-            everyone(lengths, batching, False, world_size)
-        return
     ranks = everyone(lengths, batching, False, world_size)
-    assert sorted(flat(flat(ranks))) == list(range(len(lengths)))
-    assert max(map(len, ranks)) - min(map(len, ranks)) <= 1
-    assert all(ranks) or not len(lengths)  # one without a batch would leave the others waiting
-
-
-@settings(deadline=None)
-@given(rows_and_batching(), st.integers(1, 5), st.integers(0, 4))
-def test_training_gives_all_processes_as_many_batches(made, world_size, epoch):
-    lengths, batching = made
-    ranks = everyone(lengths, batching, True, world_size, epoch)
     assert len({len(batches) for batches in ranks}) == 1
-    batches = [tuple(sorted(batch)) for batch in flat(ranks)]
-    assert set(flat(batches)) == set(range(len(lengths)))
-    # No row twice, but for whole batches that fill up the last round.
-    assert len(flat(set(batches))) == len(lengths)
-    assert len(batches) - len(set(batches)) < world_size
+    in_turn = [batch for batches in zip(*ranks, strict=True) for batch in batches if batch]
+    assert in_turn == everyone(lengths, batching, False, 1)[0]
+    assert sorted(flat(in_turn)) == list(range(len(lengths)))
 
 
 @settings(deadline=None)
-@given(rows_and_batching(), st.booleans())
-def test_limits_are_kept(made, shuffle):
+@given(rows_and_batching(), st.integers(1, 4), st.integers(1, 3), st.integers(0, 4))
+def test_training_steps_do_not_depend_on_processes_and_accumulation(made, world_size, accumulated, epoch):
     lengths, batching = made
-    for batch in everyone(lengths, batching, shuffle, 1)[0]:
-        assert 1 <= len(batch) <= batching.size
+    batching = replace(batching, max_tokens=None)
+    ranks = everyone(lengths, batching, True, world_size, epoch, accumulated)
+    assert len({len(batches) for batches in ranks}) == 1
+    assert all(len(batch) <= batching.size for batch in flat(ranks))
+    rounds = [flat(batches) for batches in zip(*ranks, strict=True)]
+    steps = [flat(rounds[start : start + accumulated]) for start in range(0, len(rounds), accumulated)]
+    whole = replace(batching, size=batching.size * world_size * accumulated)
+    assert [sorted(step) for step in steps] == [
+        sorted(batch) for batch in everyone(lengths, whole, True, 1, epoch)[0]
+    ]
+    assert sorted(flat(steps)) == list(range(len(lengths)))  # each row once
+
+
+def test_processes_share_the_work_evenly():
+    lengths = np.random.default_rng(0).integers(1, 50, (1003, 1))
+    for batches in zip(*everyone(lengths, Batching(size=16), True, 4), strict=True):
+        counts = [len(batch) for batch in batches]
+        assert max(counts) - min(counts) <= 1
+        longest = [int(lengths[batch].max()) for batch in batches if batch]
+        assert max(longest) - min(longest) <= 2
+
+
+@settings(deadline=None)
+@given(rows_and_batching(), st.booleans(), st.integers(1, 3), st.integers(1, 3))
+def test_limits_are_kept(made, shuffle, world_size, accumulated):
+    lengths, batching = made
+    for batch in flat(everyone(lengths, batching, shuffle, world_size, accumulated=accumulated)):
+        assert len(batch) <= batching.size
         if batching.max_tokens is not None and len(batch) > 1:
             assert len(batch) * lengths[batch].max() <= batching.max_tokens
 

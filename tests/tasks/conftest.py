@@ -103,10 +103,15 @@ def _make_task(name, cell="lstm", **options):
     return TASKS[name](_make_processor(name), **options)
 
 
+def _task_rows(task, repeat=1):
+    """The task's rows, encoded."""
+    rows = {name: column * repeat for name, column in ROWS[task.name].items()}
+    return Rows(encode(Dataset.from_dict(rows), task.processor))
+
+
 def _batches(task, size=6, repeat=1):
     """A loader of the task's rows."""
-    rows = {name: column * repeat for name, column in ROWS[task.name].items()}
-    return task.processor.loader(Rows(encode(Dataset.from_dict(rows), task.processor)), Batching(size=size))
+    return task.processor.loader(_task_rows(task, repeat), Batching(size=size))
 
 
 def _one_batch(task):
@@ -148,6 +153,11 @@ def make_processor():
 @pytest.fixture(scope="session")
 def make_task():
     return _make_task
+
+
+@pytest.fixture(scope="session")
+def task_rows():
+    return _task_rows
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,8 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     @override
     def loss(self, batch: ForecastingBatch) -> Tensor:
         assert batch.targets is not None
-        return F.mse_loss(self.model(batch.vectors, batch.lengths).float(), batch.targets)
+        predicted = self.model(batch.vectors, batch.lengths).float()
+        return F.mse_loss(predicted, batch.targets, reduction="sum") / max(1, batch.targets.numel())
 
     @override
     def num_targets(self, batch: ForecastingBatch) -> Tensor:

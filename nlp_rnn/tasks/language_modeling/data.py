@@ -96,11 +96,17 @@ class LanguageModelingProcessor(Processor):
 
     @override
     def loader(
-        self, rows: Rows, batching: Batching, shuffle: bool = False, rank: int = 0, world_size: int = 1
+        self,
+        rows: Rows,
+        batching: Batching,
+        shuffle: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        accumulated: int = 1,
     ) -> DataLoader[dict[str, list[Any]]]:
         """Make a loader of batches of rows or, with a `window`, of the windows of running text in order."""
         if self.window is None:
-            return super().loader(rows, batching, shuffle, rank, world_size)
+            return super().loader(rows, batching, shuffle, rank, world_size, accumulated)
         text = RunningText(rows)
         sampler = StreamSampler(len(text), self.window, batching, shuffle, rank, world_size)
         return self._make_loader(text, sampler, batching)

@@ -1,0 +1,74 @@
+"""One step over several batches has the gradient of one large batch."""
+
+import pytest
+import torch
+
+from nlp_rnn.data.batching import IGNORED, Batch, Batching
+from nlp_rnn.tasks import TASKS, Optimization
+from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
+
+SGD = Optimization(optimizer="sgd", lr=0.1)
+
+
+def test_each_batch_counts_by_its_targets():
+    model = torch.nn.ParameterList([torch.ones(3), torch.ones(2)])
+    weight, unused = model
+    targets = [torch.tensor([[1.0, 2.0, 3.0]]), torch.zeros(0, 3), torch.rand(5, 3)]
+    step = GlobalStep()
+    for rows in targets:
+        mean = (rows * weight).sum() / max(1, len(rows))
+        factor, running = step.add(mean, torch.tensor(len(rows)))
+        (connect(mean * factor, model) / len(targets)).backward()  # as Lightning divides it
+    step.finish(model, len(targets))
+    expected = torch.cat(targets).mean(0)
+    torch.testing.assert_close(weight.grad, expected)
+    torch.testing.assert_close(running, expected.sum())
+    assert unused.grad.tolist() == [0, 0]
+
+
+def test_one_batch_keeps_its_loss_bit_for_bit():
+    for count in (1, 3, 7, 100_003):
+        factor, _ = GlobalStep().add(torch.tensor(0.1), torch.tensor(count))
+        assert factor == 1
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_accumulated_batches_train_as_one(name, make_task, task_rows, trainer, tmp_path):
+    weights = []
+    for size, accumulated in ((6, 1), (2, 3)):
+        torch.manual_seed(0)
+        task = make_task(name, optimization=SGD)
+        loader = task.processor.loader(task_rows(task), Batching(size), True, accumulated=accumulated)
+        run = trainer(tmp_path, max_epochs=3, accumulate_grad_batches=accumulated)
+        run.fit(task, loader)
+        weights.append(torch.cat([parameter.flatten() for parameter in task.parameters()]))
+    torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_without_targets_loss_and_gradients_are_zero(name, make_task, one_batch, trainer, tmp_path):
+    """A batch in which nothing is scored, and one without rows, as the last one of a device may be."""
+    task = make_task(name, optimization=SGD)
+    before = [parameter.clone() for parameter in task.parameters()]
+    nothing = one_batch(task)
+    if nothing.labels is not None:
+        nothing.labels = torch.full_like(nothing.labels, IGNORED)
+    else:
+        nothing = nothing.to("cpu")
+        nothing.rows, nothing.targets = [], nothing.targets[:0]
+        nothing.vectors, nothing.lengths = nothing.vectors[:, :0], nothing.lengths[:0]
+    assert task.loss(nothing).item() == 0
+    batches = [nothing, Batch([], torch.zeros(0, dtype=torch.int64))]
+    run = trainer(tmp_path, max_epochs=1)
+    run.fit(task, torch.utils.data.DataLoader(batches, batch_size=None))
+    assert run.callback_metrics["train/loss_step"].item() == 0
+    assert all(parameter.grad.count_nonzero() == 0 for parameter in task.parameters())
+    assert all(map(torch.equal, task.parameters(), before))
+
+
+def test_work_is_counted():
+    work = Workload()
+    for lengths in ([3, 1], [2]):
+        work.add(Batch([0], torch.tensor(lengths)))
+    assert work.results() == {"padding": pytest.approx(1 - 6 / 8)}
+    assert work.results() == {}
