@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
+from nlp_rnn.models.layers.devices import has_float64
 from nlp_rnn.models.layers.dropout import Dropout
 
 Pooling = Literal["last", "mean", "max"]
@@ -83,7 +84,7 @@ class Classifier(nn.Module):
         like = self.fc_out.bias
         state = self.rnn.initial_state(batch, like)
         if self.pooling == "mean":  # the sum of the outputs, and their number
-            exact = torch.float32 if like.device.type == "mps" else torch.float64  # MPS has no float64
+            exact = torch.float64 if has_float64(like.device) else torch.float32
             sums = like.new_zeros(batch, self.rnn.hidden_size, dtype=exact)
             return *state, sums, sums[:, :1].clone()
         if self.pooling == "max":

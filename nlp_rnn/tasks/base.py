@@ -256,7 +256,7 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         for name, value in self.compute_metrics(metrics).items():
             self.log(
                 f"{stage}/{name}",
-                value,
+                torch.tensor(value, dtype=torch.float64),  # float32 ends at 3e38: the square of 2e19
                 prog_bar=stage == "val" and name in ("loss", *self.progress_bar_metrics),
             )
         for metric in metrics.values():
@@ -269,7 +269,12 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
 
     @override
     def configure_optimizers(self) -> Any:
-        return make_optimizer(self.model, self.optimization, lambda: self.trainer.estimated_stepping_batches)
+        return make_optimizer(
+            self.model,
+            self.optimization,
+            lambda: self.trainer.estimated_stepping_batches,
+            fused=self.trainer.precision != "16-mixed",
+        )
 
     @override
     def configure_gradient_clipping(
@@ -278,8 +283,8 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        # Lightning refuses to clip for a fused optimizer under mixed precision. The reason is the loss
-        # scaling of float16, which bfloat16 does without.
+        # Lightning refuses to clip for a fused optimizer under mixed precision, even with bfloat16, whose
+        # loss is not scaled. With float16 the optimizer is not fused.
         if gradient_clip_val and self.trainer.precision != "16-mixed":
             clip = (
                 nn.utils.clip_grad_value_ if gradient_clip_algorithm == "value" else nn.utils.clip_grad_norm_

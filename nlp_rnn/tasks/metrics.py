@@ -6,19 +6,39 @@ one device that saw all rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from sacrebleu.metrics.bleu import BLEU as SacreBLEU
 from sacrebleu.metrics.chrf import CHRF as SacreCHRF
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
+from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.models.layers.devices import has_float64
 
 
-class _SacreMetric(Metric):
+class _ExactMetric(Metric):
+    """Base class of metrics in float64 and int64, whatever the device and the precision of the model.
+
+    The states are on the model's device, where several devices reduce them. They stay on the CPU if the
+    device has no float64; such a device is never one of several.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    @override
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> nn.Module:
+        # Of what `fn` does, only the device counts: `task.to(torch.bfloat16)` must not round the sums.
+        device = fn(torch.zeros(1, device=self.device)).device
+        place = device if has_float64(device) else torch.device("cpu")
+        return super()._apply(lambda state: state.to(place), exclude_state)
+
+
+class _SacreMetric(_ExactMetric):
     """A corpus score of sacreBLEU, from 0 to 100, with one reference per sentence.
 
     It sums sacreBLEU's statistics of each sentence and lets sacreBLEU compute the score of the sum. Both use
@@ -30,9 +50,7 @@ class _SacreMetric(Metric):
         size: the number of statistics per sentence.
     """
 
-    is_differentiable = False
     higher_is_better = True
-    full_state_update = False
     statistics: Tensor  # [size] int64: sums of counts, in sacreBLEU's order
     count: Tensor  # int64 scalar: number of sentences
 
@@ -102,12 +120,10 @@ class ChrF(_SacreMetric):
         super().__init__(scorer, size=3 * scorer.order)
 
 
-class MeanLoss(Metric):
+class MeanLoss(_ExactMetric):
     """Mean of a quantity over all items of the corpus, such as the cross-entropy per token, in nats."""
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
     total: Tensor  # float64 scalar
     count: Tensor  # int64 scalar
 
@@ -123,55 +139,68 @@ class MeanLoss(Metric):
             total: the sum over its items, a scalar.
             count: the number of its items.
         """
-        self.total += total.detach()
-        self.count += count
+        self.total += total.detach().to(self.total.device)
+        self.count += count.to(self.count.device) if isinstance(count, Tensor) else count
 
     def compute(self) -> Tensor:
         """The mean, a float64 scalar; NaN if nothing has been added."""
         return self.total / self.count
 
 
-class RegressionSums(Metric):
+class RegressionErrors(_ExactMetric):
     """Mean squared error, mean absolute error and R2 of each of K predicted numbers.
+
+    The true numbers may be far from 0: their sums of squares are taken around their means (Chan et al. 1983).
 
     Args:
         size: K.
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
-    count: Tensor  # int64 scalar: rows
-    squared: Tensor  # [K] float64: sum of squared errors
-    absolute: Tensor  # [K] float64: sum of absolute errors
-    values: Tensor  # [K] float64: sum of the true numbers
-    squares: Tensor  # [K] float64: sum of their squares
+    moments: Tensor
+    """[5, K] float64: the number of rows; mean of the true numbers; their sum of squares around it; the sums
+    of squared and of absolute errors."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-        for name in ("squared", "absolute", "values", "squares"):
-            self.add_state(name, torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
+        moments = torch.zeros(5, size, dtype=torch.float64)
+        self.add_state("moments", moments, dist_reduce_fx=_merge_moments)
 
     def update(self, predicted: Tensor, truth: Tensor) -> None:
         """Add rows of predicted and true numbers, [B, K] each."""
-        truth = truth.detach().double()
-        errors = predicted.detach().double() - truth
-        self.count += len(truth)
-        self.squared += errors.square().sum(0)
-        self.absolute += errors.abs().sum(0)
-        self.values += truth.sum(0)
-        self.squares += truth.square().sum(0)
+        if len(truth) == 0:
+            return
+        predicted, truth = (tensor.detach().to(self.moments.device).double() for tensor in (predicted, truth))
+        errors, mean = predicted - truth, truth.mean(0)
+        batch = torch.stack(
+            [
+                torch.full_like(mean, len(truth)),
+                mean,
+                (truth - mean).square().sum(0),
+                errors.square().sum(0),
+                errors.abs().sum(0),
+            ]
+        )
+        self.moments = _merge_moments(torch.stack([self.moments, batch]))
 
     def compute(self) -> Tensor:
         """[3, K] float64: mean squared error, mean absolute error, R2 (the fraction of variance explained).
 
         NaN if nothing has been added; R2 is also NaN if all true numbers are equal.
         """
-        variation = self.squares - self.values.square() / self.count  # count times the variance
-        variation = torch.where(variation > 1e-12 * self.squares, variation, torch.nan)
-        r2 = 1 - self.squared / variation
-        return torch.stack([self.squared / self.count, self.absolute / self.count, r2])
+        count, mean, variation, squared, absolute = self.moments
+        # Equal numbers vary by rounding alone.
+        variation = torch.where(variation > count * (1e-12 * mean).square(), variation, torch.nan)
+        return torch.stack([squared / count, absolute / count, 1 - squared / variation])
+
+
+def _merge_moments(parts: Tensor) -> Tensor:
+    """The moments of `RegressionErrors` of all rows, [5, K], from those of parts of them, [N, 5, K]."""
+    count, mean, variation, squared, absolute = parts.unbind(1)
+    total = count.sum(0)
+    overall = (count * mean).sum(0) / total.clamp(min=1)
+    variation = variation + count * (mean - overall).square()
+    return torch.stack([total, overall, variation.sum(0), squared.sum(0), absolute.sum(0)])
 
 
 @dataclass(frozen=True)
@@ -208,7 +237,7 @@ def class_report(matrix: Tensor) -> ClassReport:
     """
     if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a confusion matrix must be square, not of shape {tuple(matrix.shape)}")
-    counts = matrix.to(torch.float64)
+    counts = matrix.cpu().double()
     correct, support, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
     f1 = 2 * correct / (support + predicted).clamp(min=1)  # = 2PR / (P + R), and 0 where both are 0
     occurring = (support + predicted > 0).sum().clamp(min=1)

@@ -86,7 +86,7 @@ def initialize(model: nn.Module, settings: Optimization) -> None:
 
 
 def make_optimizer(
-    model: nn.Module, settings: Optimization, total_steps: Callable[[], float]
+    model: nn.Module, settings: Optimization, total_steps: Callable[[], float], fused: bool = True
 ) -> dict[str, Any]:
     """Build an optimizer and its schedule.
 
@@ -94,6 +94,8 @@ def make_optimizer(
         model: whose parameters are trained.
         settings: optimizer and schedule.
         total_steps: returns the number of steps of the whole run; called only by schedules that depend on it.
+        fused: update all weights in one kernel. Such an optimizer also undoes the scaling of a float16 loss,
+            too late for gradients to be clipped before.
 
     Returns:
         What Lightning's `configure_optimizers` returns.
@@ -104,7 +106,7 @@ def make_optimizer(
     options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9
-    optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), fused=True, **options)
+    optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), fused=fused, **options)
     if settings.schedule == "plateau":
         plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val/loss"}}

@@ -161,6 +161,17 @@ def test_mean_loss_does_not_lose_small_batches_in_a_large_total():
     assert not metric.total.requires_grad
 
 
+@pytest.mark.parametrize("convert", ["bfloat16", "half", "to"])
+def test_sums_stay_exact_in_a_model_of_low_precision(convert):
+    """A state in bfloat16 would stay at 256 for ever."""
+    metric = MeanLoss()
+    module = torch.nn.ModuleDict({"loss": metric})
+    getattr(module, convert)(*[torch.bfloat16] * (convert == "to"))
+    for _ in range(300):
+        metric.update(torch.tensor(1.0, dtype=torch.bfloat16), 1)
+    assert metric.total.item() == 300
+
+
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_mean_loss_of_nothing_is_nan():
     assert MeanLoss().compute().isnan()

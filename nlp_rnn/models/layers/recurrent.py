@@ -7,15 +7,16 @@ is the one at each sequence's own end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from typing_extensions import override
 
 from nlp_rnn.models.layers.base import RecurrentLayer, State
+from nlp_rnn.models.layers.devices import autocast_is_right, to_device
 from nlp_rnn.models.layers.dropout import dropout
 from nlp_rnn.models.layers.kernels import lstm_layer, round_up
 from nlp_rnn.models.layers.ragged import (
@@ -38,9 +39,10 @@ _BATCH_MULTIPLE = 16
 
 
 class _LengthAware(RecurrentLayer, nn.RNNBase):
-    """Base class of the three layers; a subclass names its cell and implements `_kernel`."""
+    """Base class of the three layers; a subclass names its cell and torch's function for whole sequences."""
 
     cell: type[nn.Module]
+    kernel: Callable[..., tuple[Tensor, ...]]
 
     def __init__(
         self,
@@ -71,37 +73,76 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
             width = self.hidden_size * (2 if self.bidirectional else 1)
             return input.new_zeros(steps, batch, width), state
         drops_weights = self.training and self.weight_dropout > 0
-        if input.is_cuda and not drops_weights and not (self.training and self.locked and self.dropout):
-            return self._run_cudnn(input, state, lengths)
         if (
             steps == 1
             and lengths is None
-            and not (torch.is_grad_enabled() or self.bidirectional or drops_weights)
+            and not (input.is_cuda or torch.is_grad_enabled() or self.bidirectional or drops_weights)
         ):
             output, state = self.stepwise()(input[0], state)
             return output[None], state
+        run = self._run_cudnn if input.is_cuda else self._run_layers
         if lengths is None:
-            return self._run_layers(input, state, None, exact_state)
+            return run(input, state, None, exact_state)
         sorted_lengths, order = lengths.sort(descending=True, stable=True)
-        inverse = order.argsort().to(input.device)
-        order = order.to(input.device)
+        inverse = to_device(order.argsort(), input.device)
+        order = to_device(order, input.device)
         input, state = input[:, order], tuple(tensor[:, order] for tensor in state)
-        output, final = self._run_layers(input, state, sorted_lengths, exact_state)
+        output, final = run(input, state, sorted_lengths, exact_state)
         return output[:, inverse], tuple(tensor[:, inverse] for tensor in final)
 
-    def _run_cudnn(self, input: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        """Run all layers in one call of cuDNN, which has kernels for packed sequences."""
+    def _run_cudnn(
+        self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
+    ) -> tuple[Tensor, State]:
+        """As `_run_layers`, with cuDNN's kernels for packed sequences: in one call, if masks allow it."""
+        if torch.is_autocast_enabled(input.device.type) and not autocast_is_right(input.device):
+            dtype = self.all_weights[0][0].dtype
+            with torch.autocast(input.device.type, enabled=False):
+                state = tuple(tensor.to(dtype) for tensor in state)
+                return self._run_cudnn(input.to(dtype), state, lengths, exact_state)
+        in_one_call = not (self.training and (self.weight_dropout or (self.locked and self.dropout)))
         start = state if self.state_tensors > 1 else state[0]
         if lengths is None:
+            if not in_one_call:
+                return self._run_layers(input, state, None, exact_state)
             output, final = super(RecurrentLayer, self).forward(input, start)
             return output, final if isinstance(final, tuple) else (final,)
-        packed = pack_padded_sequence(input, lengths.clamp(min=1), enforce_sorted=False)
-        output, final = super(RecurrentLayer, self).forward(packed, start)
-        output, _ = pad_packed_sequence(output, total_length=input.size(0))
-        final = final if isinstance(final, tuple) else (final,)
-        alive = (lengths > 0).to(input.device)[:, None]  # [B, 1]
-        final = tuple(torch.where(alive, new, old) for new, old in zip(final, state, strict=True))
-        return output * alive, final
+        packed = pack_padded_sequence(input, lengths.clamp(min=1))
+        if in_one_call:
+            packed, final = super(RecurrentLayer, self).forward(packed, start)
+            final = final if isinstance(final, tuple) else (final,)
+        else:
+            packed, final = self._run_packed_layers(packed, state)
+        output, _ = pad_packed_sequence(packed, total_length=input.size(0))
+        if not lengths.all():
+            alive = to_device(lengths > 0, input.device)[:, None]  # [B, 1]
+            final = tuple(torch.where(alive, new, old) for new, old in zip(final, state, strict=True))
+            output = output * alive
+        return output, final
+
+    def _run_packed_layers(self, packed: PackedSequence, state: State) -> tuple[PackedSequence, State]:
+        """Run one layer at a time, with the masks of `locked` and `weight_dropout` where they are set."""
+        directions = 2 if self.bidirectional else 1
+        data, sizes = packed.data, packed.batch_sizes
+        sequences = to_device(torch.cat([torch.arange(size) for size in sizes.tolist()]), data.device)
+        finals: list[State] = []
+        for first in range(0, self.num_layers * directions, directions):
+            if first:
+                data = self._drop_packed(data, sequences, state[0].size(1))
+            weights = [
+                weight for index in range(first, first + directions) for weight in self._weights(index)
+            ]
+            start = tuple(tensor[first : first + directions] for tensor in state)
+            data, final = self._kernel(data, start, weights, sizes)
+            finals.append(final)
+        state = tuple(torch.cat(tensors) for tensors in zip(*finals, strict=True))
+        return PackedSequence(data, sizes), state
+
+    def _drop_packed(self, packed: Tensor, sequences: Tensor, batch: int) -> Tensor:
+        """Dropout of packed rows [N, I]; row n belongs to `sequences[n]`, the rows behind are zero."""
+        if not (self.locked and self.training and self.dropout):
+            return dropout(packed, self.dropout, self.training)
+        masks = dropout(packed.new_ones(batch, packed.size(1)), self.dropout)
+        return packed * F.pad(masks[sequences], (0, 0, 0, len(packed) - len(sequences)))
 
     def _run_layers(
         self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
@@ -115,10 +156,11 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
         if lengths is not None:
             segments = plan_segments(lengths)
             time = torch.arange(input.size(0))[:, None]  # [T, 1]
-            inside = (time < lengths).unsqueeze(-1).to(input.device)  # [T, B, 1]
+            inside = to_device((time < lengths).unsqueeze(-1), input.device)  # [T, B, 1]
             # The order that reverses each sequence within its own steps; padding stays behind it.
             mirror = torch.where(time < lengths, lengths - 1 - time, time)  # [T, B]
-            mirror = (mirror * input.size(1) + torch.arange(input.size(1))).flatten().to(input.device)
+            mirror = mirror * input.size(1) + torch.arange(input.size(1))
+            mirror = to_device(mirror.flatten(), input.device)
         finals: list[State] = []
         for layer in range(self.num_layers):
             if layer:
@@ -195,9 +237,33 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
             final = (output.gather(0, last), *final[1:])
         return output, final
 
-    def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        """Run one layer in all directions that `weights` has: [T, B, I] -> [T, B, directions * H]."""
-        raise NotImplementedError  # pragma: no cover
+    def _kernel(
+        self, input: Tensor, state: State, weights: list[Tensor], sizes: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Run one layer in all directions that `weights` has.
+
+        Args:
+            input: [T, B, I], or [N, I], the steps of a packed sequence.
+            state: tensors of [directions, B, H].
+            weights: the parameters of each direction.
+            sizes: [T], the number of rows of each step of a packed sequence.
+
+        Returns:
+            The outputs [..., directions * H] of each input, and the state after the last step.
+        """
+        if torch.is_autocast_enabled(input.device.type) and not autocast_is_right(input.device):
+            dtype = weights[0].dtype
+            with torch.autocast(input.device.type, enabled=False):
+                return self._kernel(
+                    input.to(dtype), tuple(tensor.to(dtype) for tensor in state), weights, sizes
+                )
+        start = state if self.state_tensors > 1 else state[0]
+        options = (weights, True, 1, 0.0, self.training, len(weights) > 4)
+        if sizes is None:
+            output, *final = self.kernel(input, start, *options, False)
+        else:
+            output, *final = self.kernel(input, sizes, start, *options)
+        return output, tuple(final)
 
     @override
     def _new_cell(self, input_size: int) -> nn.Module:
@@ -208,39 +274,22 @@ class RNN(_LengthAware, nn.RNN):  # type: ignore[misc]
     """Elman's network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh) (Elman 1990)."""
 
     cell = nn.RNNCell
-
-    @override
-    def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        bidirectional = len(weights) > 4
-        output, final = torch.rnn_tanh(
-            input, state[0], weights, True, 1, 0.0, self.training, bidirectional, False
-        )
-        return output, (final,)
+    kernel = staticmethod(torch.rnn_tanh)
 
 
 class GRU(_LengthAware, nn.GRU):  # type: ignore[misc]
     """Gated recurrent unit (Cho et al. 2014), with the reset gate where torch has it."""
 
     cell = nn.GRUCell
-
-    @override
-    def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        bidirectional = len(weights) > 4
-        output, final = torch.gru(input, state[0], weights, True, 1, 0.0, self.training, bidirectional, False)
-        return output, (final,)
+    kernel = staticmethod(torch.gru)
 
 
 class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
     """Long short-term memory (Hochreiter & Schmidhuber 1997) with a forget gate (Gers et al. 2000)."""
 
     cell = nn.LSTMCell
+    kernel = staticmethod(torch.lstm)
     state_tensors = 2
-
-    @override
-    def _kernel(self, input: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        bidirectional = len(weights) > 4
-        output, h, c = torch.lstm(input, state, weights, True, 1, 0.0, self.training, bidirectional, False)
-        return output, (h, c)
 
     @override
     def _kernel_to_ends(
@@ -301,10 +350,3 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
         if lengths is not None and not exact_state:
             output = output * (torch.arange(steps)[:, None] < lengths).unsqueeze(-1)
         return output, tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True))
-
-    def _drop_packed(self, packed: Tensor, sequences: Tensor, batch: int) -> Tensor:
-        """Dropout of packed rows [N, I]; row n belongs to `sequences[n]`, the rows behind are zero."""
-        if not (self.locked and self.training and self.dropout):
-            return dropout(packed, self.dropout, self.training)
-        masks = dropout(packed.new_ones(batch, packed.size(1)), self.dropout)
-        return packed * F.pad(masks[sequences], (0, 0, 0, len(packed) - len(sequences)))

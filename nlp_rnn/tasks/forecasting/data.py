@@ -84,7 +84,7 @@ class ForecastingProcessor(SeriesProcessor):
         Returns:
             [B, horizon, targets] float64.
         """
-        scaled = outputs.detach().double().cpu().numpy()
+        scaled = outputs.detach().cpu().double().numpy()
         steps = scaled.reshape(len(outputs), self.horizon, len(self.target_means))
         return steps * self.target_deviations + self.target_means
 

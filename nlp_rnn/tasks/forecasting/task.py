@@ -16,7 +16,7 @@ from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.forecasting.data import ForecastingBatch, ForecastingProcessor
-from nlp_rnn.tasks.metrics import RegressionSums
+from nlp_rnn.tasks.metrics import RegressionErrors
 from nlp_rnn.tasks.optimization import Optimization
 
 
@@ -64,7 +64,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
-        return {"errors": RegressionSums(self.outputs)}
+        return {"errors": RegressionErrors(self.outputs)}
 
     @override
     def loss(self, batch: ForecastingBatch) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from nlp_rnn.data import Batching, Corpus, ForecastingData
 from nlp_rnn.errors import UsageError
@@ -20,7 +21,7 @@ from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.tasks import Forecasting, Optimization
-from nlp_rnn.tasks.metrics import RegressionSums
+from nlp_rnn.tasks.metrics import RegressionErrors
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 
 LENGTHS = torch.tensor([4, 0, 7, 1, 7])
@@ -59,19 +60,49 @@ def test_regressor_alone_equals_batched(cell, depth):
         torch.testing.assert_close(together[row], alone[0], atol=1e-6, rtol=0)
 
 
-def test_sums_give_what_whole_data_gives():
-    truth, predicted = torch.randn(50, 3) * 7 + 20, torch.randn(50, 3) * 7 + 20
-    sums = RegressionSums(3)
-    for part in (slice(0, 7), slice(7, 8), slice(8, 50)):
-        sums.update(predicted[part], truth[part])
-    mse, mae, r2 = sums.compute()
-    errors = (predicted - truth).double()
-    torch.testing.assert_close(mse, errors.square().mean(0))
-    torch.testing.assert_close(mae, errors.abs().mean(0))
-    torch.testing.assert_close(r2, 1 - mse / truth.double().var(0, correction=0))
-    same = RegressionSums(1)
-    same.update(torch.tensor([[1.0], [2.0]]), torch.full((2, 1), 1 / 3))
-    assert same.compute()[2].isnan()
+@pytest.mark.parametrize("unit", [1.0, 1e-20, 1e20])
+@pytest.mark.parametrize("offset", [0.0, 20.0, 1e6, 1e9])
+def test_errors_are_those_of_the_whole_data(offset, unit):
+    """In one piece, in parts and on two devices, far from 0 too."""
+    truth = (torch.randn(50, 3, dtype=torch.float64) + offset) * unit
+    predicted = truth + torch.randn(50, 3, dtype=torch.float64) * unit
+    one, *devices = (RegressionErrors(3) for _ in range(3))
+    one.update(predicted, truth)
+    for part, device in ((slice(0, 7), 0), (slice(7, 8), 1), (slice(8, 8), 0), (slice(8, 50), 1)):
+        devices[device].update(predicted[part], truth[part])
+    both = devices[0].clone()
+    both.moments = both._reductions["moments"](torch.stack([device.moments for device in devices]))
+    columns = {"multioutput": "raw_values"}
+    expected = [
+        mean_squared_error(truth / unit, predicted / unit, **columns) * unit**2,
+        mean_absolute_error(truth / unit, predicted / unit, **columns) * unit,
+        r2_score(truth / unit, predicted / unit, **columns),
+    ]
+    for metric in (one, both):
+        for values, column in zip(metric.compute(), expected, strict=True):
+            rounding = 1e-9 + 1e-15 * offset  # of the numbers themselves, in float64
+            assert values.tolist() == pytest.approx(column.tolist(), rel=rounding, abs=0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1 / 3, 1e9 / 3])
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
+def test_equal_numbers_and_no_numbers_have_no_r2(value):
+    same = RegressionErrors(1)
+    assert same.compute().isnan().all()
+    for rows in (2, 7, 1000):
+        same.update(torch.zeros(rows, 1), torch.full((rows, 1), value, dtype=torch.float64))
+    mse, _, r2 = same.compute()
+    assert mse.item() == pytest.approx(value**2)
+    assert r2.isnan()
+
+
+def test_errors_beyond_float32_are_logged(tmp_path, batches, make_task, trainer):
+    """In units of 1e20 the squared error is about 1e40."""
+    task = make_task("forecasting")
+    task.deviations = [1e20] * task.outputs
+    run = trainer(tmp_path)
+    (logged,) = run.validate(task, batches(task), verbose=False)
+    assert logged["val/mse"] == pytest.approx(logged["val/loss"] * 1e40)
 
 
 def test_figures_are_in_the_datas_own_units(weather):
