@@ -117,15 +117,22 @@ class Configured:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings as plain values, defaults included."""
-        recorded: dict[type, dict[str, Any]] = vars(self)["_arguments"]
-        return recorded[self.settings_owner()]
+        """The settings as plain values, defaults included.
+
+        A setting that was assigned to since, as in `task.optimization = Optimization(lr=0.1)`, has its new
+        value.
+        """
+        return self._current(self.settings_owner())
 
     @property
     def all_arguments(self) -> dict[str, Any]:
         """The arguments of all constructors as plain values; of one name, that of the innermost."""
-        recorded: dict[type, dict[str, Any]] = vars(self)["_arguments"]
-        return {name: value for arguments in recorded.values() for name, value in arguments.items()}
+        owners: dict[type, dict[str, Any]] = vars(self)["_arguments"]
+        return {name: value for owner in owners for name, value in self._current(owner).items()}
+
+    def _current(self, owner: type) -> dict[str, Any]:
+        recorded: dict[str, Any] = vars(self)["_arguments"][owner]
+        return {name: plain(vars(self).get(name, value)) for name, value in recorded.items()}
 
 
 def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[..., None]:

@@ -235,3 +235,20 @@ def test_an_annotation_that_cannot_be_found_is_passed_over():
     Holder.__init__.__wrapped__.__annotations__["local"] = "Local | None"
     assert set(setting_types(Holder)) == {"size"}
     assert Holder().settings == {"local": None, "size": 2}
+
+
+def test_what_is_assigned_later_is_the_setting():
+    example = Example(object(), size=3)
+    example.size, example.inner, example.unknown = 4, Inner(lr=0.5), 1
+    assert example.settings["size"] == 4
+    assert example.settings["inner"] == {"lr": 0.5, "free": 0.0}
+    assert "unknown" not in example.settings
+    assert example.all_arguments["size"] == 4
+
+
+@pytest.mark.parametrize("data_class", [each for name in TASKS for each in data_classes(name)])
+def test_the_attributes_of_data_are_its_settings(data_class):
+    """Otherwise what is stored would differ from what was given."""
+    given = {"inputs": ["a"]} if "inputs" in setting_types(data_class) else {}
+    data = data_class(**given)
+    assert data.settings == vars(data)["_arguments"][data.settings_owner()]

@@ -169,12 +169,11 @@ def _gradient_norms(logits: Tensor, rnn: Unrolled) -> Tensor:
 
 def _untrained(task: Task, cell: str) -> Task:
     """A newly initialized model of the same sizes, with a fixed seed."""
-    stored = task.stored()
-    settings = {**stored["settings"], "cell": cell}
+    settings = {**task.settings, "cell": cell}
     settings["optimization"] = {**settings["optimization"], "memory": 0}  # a plain RNN has no gates
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return type(task).from_stored({**stored, "settings": settings})
+        return type(task).from_settings(task.processor, settings)
 
 
 @torch.no_grad()

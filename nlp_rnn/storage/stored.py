@@ -63,23 +63,39 @@ def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor],
     Raises:
         UsageError: a tensor is missing, unknown, of another shape or type, or contains NaN or infinity.
     """
+    try:
+        check_shapes(weights, expected)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from None
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise UsageError(f"{file}: tensor {name} contains NaN or infinite values")
+
+
+def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuse weights whose names, types or shapes are not those of a model.
+
+    Args:
+        weights: the tensors by name.
+        expected: the tensors of the model, by name; their values do not matter.
+
+    Raises:
+        UsageError: a tensor is missing, unknown, or of another shape or type.
+    """
     for name in sorted(set(expected) ^ set(weights)):
-        problem = "missing" if name in expected else "not part of this model"
-        raise UsageError(f"{file}: tensor {name} is {problem}")
+        raise UsageError(f"tensor {name} is {'missing' if name in expected else 'not part of this model'}")
     for name, value in weights.items():
         is_integer = not expected[name].is_floating_point()
         if not isinstance(value, Tensor) or (
             value.dtype != expected[name].dtype if is_integer else not value.is_floating_point()
         ):
             numbers = "8-bit integers" if is_integer else "floating-point numbers"
-            raise UsageError(f"{file}: {name} is not a tensor of {numbers}")
+            raise UsageError(f"{name} is not a tensor of {numbers}")
         if value.shape != expected[name].shape:
             raise UsageError(
-                f"{file}: tensor {name} has shape {list(value.shape)}, but settings and vocabulary require "
+                f"tensor {name} has shape {list(value.shape)}, but settings and vocabulary require "
                 f"{list(expected[name].shape)}"
             )
-        if not torch.isfinite(value).all():
-            raise UsageError(f"{file}: tensor {name} contains NaN or infinite values")
 
 
 def require_inside(path: Path, root: Path) -> Path:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, cast
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -22,10 +21,11 @@ from nlp_rnn.settings import Configured, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card
 from nlp_rnn.storage.stored import FORMAT_VERSION
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
+from nlp_rnn.tasks.guards import GuardedModule
 from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
-from nlp_rnn.tasks.pretrained import check_same_processor, from_pretrained
+from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
 from nlp_rnn.tasks.registry import data_classes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ P = TypeVar("P", bound=Processor, default=Any)
 B = TypeVar("B", bound=Batch, default=Any)
 
 
-class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
+class Task(Configured, GuardedModule, ABC, Generic[P, B]):
     """A model, its loss and its metrics, and the processor that turns inputs into its batches.
 
     A new task is a subclass, a DataModule and a row in `nlp_rnn.tasks.registry.ROWS`. The subclass
@@ -306,19 +306,18 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
         }
 
     @classmethod
-    def from_stored(cls, stored: Mapping[str, Any]) -> Self:
-        """The task that `stored` describes, with newly initialized float weights.
+    def from_settings(cls, processor: Processor, settings: Mapping[str, Any]) -> Self:
+        """A task with newly initialized float weights, from plain settings.
 
         Args:
-            stored: what `stored()` returned.
+            processor: of this class's `processor_class`.
+            settings: what `settings` of a task returned.
 
         Raises:
             UsageError: a setting is unknown to this class, or has a value out of range.
         """
-        processor = cls.processor_class.from_state(stored["processor"])
-        settings = restore_settings(cls, stored["settings"], f"task {cls.name}")
         constructor: Callable[..., Self] = cls
-        return constructor(processor, **settings)
+        return constructor(processor, **restore_settings(cls, settings, f"task {cls.name}"))
 
     def summary(self) -> str:
         """The class, the number of parameters and the sizes of the vocabularies, in one line."""
@@ -357,6 +356,7 @@ class Task(Configured, pl.LightningModule, ABC, Generic[P, B]):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["nlp_rnn"] = self.stored()
+        check_storable(self, checkpoint["state_dict"], "model.")
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.models.decoding import StepFunction
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.search import beam_search
-from nlp_rnn.settings import MaxOutput, Range, Seed, Settings, plain
+from nlp_rnn.settings import MaxOutput, Range, Seed, Settings
 from nlp_rnn.tasks.base import B, P, Task
 from nlp_rnn.tasks.metrics import BLEU, ChrF, MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
@@ -150,7 +150,6 @@ class GenerationTask(Task[P, B]):
     @override
     def apply_settings(self, settings: Mapping[str, Any]) -> None:
         self.decoding = settings.get("decoding", BeamSettings())
-        self.settings["decoding"] = plain(self.decoding)
 
     def _max_output(self) -> int:
         # An untrained model rarely emits EOS: the sanity check before training would decode to the limit.

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import INT8, quantize
 from nlp_rnn.storage.reading import read_model
-from nlp_rnn.storage.stored import StoredModel, check_weights
+from nlp_rnn.storage.stored import StoredModel, check_shapes, check_weights
 from nlp_rnn.storage.writing import write_model
 from nlp_rnn.tasks.registry import TASKS
 
@@ -33,12 +34,46 @@ def save_pretrained(task: Task, folder: str | Path, card: str | None = None) -> 
 
     Raises:
         UsageError: `folder` exists and is not a model folder, or holds other files too, or cannot be written;
-            or a weight is NaN or infinite.
+            or the model could not be loaded again, as with a weight that is NaN or infinite.
     """
+    if TASKS.get(task.name) is not type(task):
+        raise UsageError(
+            f"{type(task).__name__} cannot be saved: a model folder names a registered task, and {task.name} "
+            "is another class; give the class a name and a row in nlp_rnn.tasks.registry.ROWS"
+        )
     weights = task.model.state_dict()
+    check_storable(task, weights)
     check_weights(weights, weights, Path(folder))
     text = task.card() if card is None else card
     return write_model(folder, task.stored(), task.processor.vocabularies(), weights, text)
+
+
+def check_storable(task: Task, weights: Mapping[str, Tensor], prefix: str = "") -> None:
+    """Refuse to store a model that could not be loaded again, such as one that was replaced.
+
+    Args:
+        task: the task, whose settings describe the model.
+        weights: its tensors by name; on other processes than the first there may be none.
+        prefix: what begins the names of the model's own tensors; others are not looked at.
+
+    Raises:
+        UsageError: names the first tensor that its settings do not account for.
+    """
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    if not own:
+        return
+    if any("_orig_mod." in name for name in own):
+        raise UsageError(
+            "the model cannot be saved: it is wrapped by torch.compile; compile it in place instead, with "
+            "task.model.compile()"
+        )
+    try:
+        with torch.random.fork_rng(devices=[]):  # saving must not change what training draws next
+            check_shapes(own, _expected_weights(task.settings_owner(), task.processor, task.stored()))
+    except UsageError as error:
+        raise UsageError(
+            f"the model cannot be saved, for its settings describe another one: {error}; was it replaced?"
+        ) from error
 
 
 def from_pretrained(source: str | Path) -> Task:
@@ -93,24 +128,32 @@ def _build(stored: StoredModel) -> Task:
         raise UsageError(f"{where}: unknown task {name!r}; this version has {', '.join(TASKS)}")
     task_class = TASKS[name]
     try:
-        with torch.device("meta"):  # takes no memory, whatever sizes the settings name
-            expected = _untrained(task_class, stored.config).model.state_dict()
+        processor = task_class.processor_class.from_state(stored.config["processor"])
+        expected = _expected_weights(task_class, processor, stored.config)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{where}: its settings fit no model ({error!r})") from error
     check_weights(stored.weights, expected, stored.weights_file)
-    task = _untrained(task_class, stored.config)
+    task = _untrained(task_class, processor, stored.config)
     task.model.load_state_dict(stored.weights)
     return task.eval()
 
 
-def _untrained(task_class: type[Task], config: Mapping[str, Any]) -> Task:
+def _expected_weights(
+    task_class: type[Task], processor: Processor, config: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """The tensors of the model that `config` describes, without values."""
+    with torch.device("meta"):  # takes no memory, whatever sizes the settings name
+        return _untrained(task_class, processor, config).model.state_dict()
+
+
+def _untrained(task_class: type[Task], processor: Processor, config: Mapping[str, Any]) -> Task:
     """The task that `config` describes, its weights yet to be loaded."""
     weights = config.get("weights")
     if weights not in (None, INT8):
         raise UsageError(f"unknown type of weights {weights!r}: upgrade nlp_rnn")
-    task = task_class.from_stored(config)
+    task = task_class.from_settings(processor, config["settings"])
     if weights == INT8:
         quantize(task.model)
     return task

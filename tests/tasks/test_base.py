@@ -267,7 +267,8 @@ def test_stored_is_plain_and_builds_the_same_task(name, cell, make_task):
         return value is None or type(value) in (str, int, float, bool)
 
     assert plain(task.stored())
-    again = TASKS[name].from_stored(task.stored())
+    processor = task.processor_class.from_state(task.stored()["processor"])
+    again = TASKS[name].from_settings(processor, task.settings)
     assert again.stored() == task.stored()
     assert repr(again.model) == repr(task.model)
     assert again.optimization == task.optimization

@@ -1,11 +1,14 @@
 """Saving and loading tasks, and continuing from their checkpoints."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import quantize
-from nlp_rnn.tasks import TASKS, Sentiment
+from nlp_rnn.tasks import TASKS, Optimization, Sentiment
 from nlp_rnn.tasks.pretrained import check_same_processor, from_pretrained, save_pretrained
 
 
@@ -45,3 +48,91 @@ def test_equal_processors_may_continue_and_others_are_refused(name, make_process
     others = [text.replace("film", "book") for text in sentences]
     with pytest.raises(UsageError, match="another vocabulary or labels"):
         check_same_processor(make_processor(name), make_processor(name, others))
+
+
+class _Louder(Sentiment):
+    """A task that is not registered."""
+
+
+def _narrower(task):
+    task.model = type(task.model)(len(task.processor.tokens), 2, 8, 7, 1, 0.0)
+
+
+REPLACED = {
+    "compiled": (lambda task: setattr(task, "model", torch.compile(task.model)), "task.model.compile()"),
+    "part compiled": (lambda task: setattr(task.model, "rnn", torch.compile(task.model.rnn)), "compile()"),
+    "replaced": (lambda task: setattr(task, "model", torch.nn.Linear(2, 2)), "tensor bias is not part"),
+    "another size": (_narrower, "tensor rnn.weight_ih_l0 has shape [28, 8], but settings"),
+    "additional": (
+        lambda task: setattr(task.model, "more", torch.nn.Linear(1, 1)),
+        "tensor more.bias is not",
+    ),
+    "another layer": (
+        lambda task: setattr(task.model, "fc_out", torch.nn.Identity()),
+        "fc_out.bias is missing",
+    ),
+    "a setting": (lambda task: setattr(task, "label_smoothing", 3.0), "label_smoothing must be between"),
+}
+
+
+@pytest.mark.parametrize("case", REPLACED)
+def test_what_could_not_be_loaded_is_not_saved(case, tmp_path, make_task, batches, trainer):
+    task = make_task("sentiment")
+    run = trainer(tmp_path, max_steps=1)
+    run.fit(task, batches(task))
+    change, message = REPLACED[case]
+    change(task)
+    for save in (
+        lambda: save_pretrained(task, tmp_path / "model"),
+        lambda: run.save_checkpoint(tmp_path / "x"),
+    ):
+        with pytest.raises(UsageError, match="the model cannot be saved") as caught:
+            save()
+        assert message in str(caught.value)
+    assert not (tmp_path / "model").exists()
+    assert not (tmp_path / "x").exists()
+
+
+def test_nan_weights_and_unregistered_classes_are_not_saved(tmp_path, make_task, make_processor):
+    task = make_task("sentiment")
+    task.model.fc_out.bias.data[0] = torch.nan
+    with pytest.raises(UsageError, match=r"tensor fc_out\.bias contains NaN"):
+        save_pretrained(task, tmp_path / "model")
+    with pytest.raises(UsageError, match="_Louder cannot be saved: a model folder names a registered task"):
+        save_pretrained(_Louder(make_processor("sentiment")), tmp_path / "model")
+
+
+def test_a_model_compiled_in_place_is_saved(tmp_path, make_task, one_batch):
+    task = make_task("sentiment").eval()
+    before = task.answer(one_batch(task))
+    task.model.compile(backend="eager")
+    assert from_pretrained(save_pretrained(task, tmp_path / "model")).answer(one_batch(task)) == before
+
+
+def test_saving_draws_no_random_numbers(tmp_path, make_task):
+    task = make_task("translation")
+    before = torch.get_rng_state()
+    save_pretrained(task, tmp_path / "model")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_settings_that_change_after_construction_are_stored(tmp_path, make_task):
+    task = make_task("translation")
+    task.optimization = Optimization(lr=0.07)
+    task.label_smoothing = 0.2
+    loaded = from_pretrained(save_pretrained(task, tmp_path / "model"))
+    assert loaded.optimization.lr == 0.07
+    assert loaded.settings["optimization"]["lr"] == 0.07
+    assert loaded.settings["label_smoothing"] == 0.2
+    assert task.with_decoding(beam=3).settings["decoding"]["beam"] == 3
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_copied_and_pickled(name, make_task, one_batch):
+    task = make_task(name).eval()
+    answers = task.answer(one_batch(task))
+    for copied in (copy.deepcopy(task), pickle.loads(pickle.dumps(task))):
+        assert copied.answer(one_batch(copied)) == answers
+        assert copied.stored() == task.stored()
+        assert copied.model.state_dict().keys() == task.model.state_dict().keys()
+        assert next(copied.parameters()) is not next(task.parameters())

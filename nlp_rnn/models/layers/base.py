@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.dropout import Dropout
+from nlp_rnn.models.layers.ragged import NOT_TRACEABLE
 
 State = tuple[Tensor, ...]
 """Recurrent state: always a tuple of tensors, the hidden state first.
@@ -137,6 +139,14 @@ class RecurrentLayer(nn.Module):
         if "_stepwise" in self.__dict__:
             self.__dict__["_stepwise"].train(mode)
         return super().train(mode)
+
+    def __prepare_scriptable__(self) -> Self:
+        """Refuse `torch.jit.script`, which calls this.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(NOT_TRACEABLE)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: all but the stepwise form, for a copy makes its own."""

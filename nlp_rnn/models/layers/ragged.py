@@ -9,10 +9,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.autograd import Function
 
 SEGMENT_COST = 256
 """The cost of one more segment, counted in padded steps of one sequence."""
+
+NOT_TRACEABLE = (
+    "torch.jit.trace, torch.jit.script and ONNX export would make constants of one batch's lengths: run the "
+    "model as it is, call model.compile(), or save it as a model folder"
+)
 
 
 def validate_lengths(lengths: Tensor | Sequence[int] | None, steps: int, batch: int) -> Tensor | None:
@@ -28,7 +34,9 @@ def validate_lengths(lengths: Tensor | Sequence[int] | None, steps: int, batch: 
 
     Raises:
         ValueError: `lengths` is not of shape [B], or has values outside 0..T.
+        UsageError: `torch.jit.trace` is recording, which would make this batch's lengths constants.
     """
+    refuse_tracing()
     if lengths is None:
         return None
     lengths = torch.as_tensor(lengths, dtype=torch.long).cpu()
@@ -37,6 +45,16 @@ def validate_lengths(lengths: Tensor | Sequence[int] | None, steps: int, batch: 
     if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
         raise ValueError(f"lengths must lie between 0 and {steps}, the number of steps")
     return None if bool((lengths == steps).all()) else lengths
+
+
+def refuse_tracing() -> None:
+    """Refuse to be recorded by `torch.jit.trace`, which makes constants of lengths and numbers of steps.
+
+    Raises:
+        UsageError: a trace is recorded.
+    """
+    if torch.jit._trace.is_tracing():
+        raise UsageError(NOT_TRACEABLE)
 
 
 class Segment(NamedTuple):

@@ -237,7 +237,7 @@ def test_fit_writes_a_model_folder_that_loads(trained):
 def test_fit_changes_every_weight(trained):
     task = from_pretrained(trained / "model")
     torch.manual_seed(0)
-    untrained = type(task).from_stored(task.stored()).model.state_dict()
+    untrained = type(task).from_settings(task.processor, task.settings).model.state_dict()
     changed = task.model.state_dict()
     assert all(not weight.equal(changed[name]) for name, weight in untrained.items())
 

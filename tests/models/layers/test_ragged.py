@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
+from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers import ragged
+from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.layers.ragged import GatherRows, PermuteSteps, ScatterRows, validate_lengths
 
 
@@ -84,3 +86,22 @@ def test_gradients_are_correct():
     assert gradcheck(lambda rows: GatherRows.apply(rows, indices, 5), matrix)
     assert gradcheck(lambda rows: ScatterRows.apply(rows, indices, 7), matrix)
     assert gradcheck(lambda rows: PermuteSteps.apply(rows.view(2, 3, 2), order), matrix)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.filterwarnings("ignore")
+def test_what_would_record_the_lengths_of_one_batch_is_refused(cell):
+    layer, lengths = CELLS[cell].layer(3, 4), torch.tensor([3, 1])
+    inputs = (torch.randn(3, 2, 3), None, lengths)
+    run = torch.nn.Module()
+    run.forward = lambda input, lengths: layer.outputs(input, lengths=lengths)
+    for record in (
+        lambda: torch.jit.trace(layer, inputs[:1]),
+        lambda: torch.jit.trace(run, (inputs[0], lengths)),
+        lambda: torch.jit.script(layer),
+        lambda: torch.jit.script(torch.nn.Sequential(layer)),
+    ):
+        with pytest.raises(UsageError, match="would make constants of one batch's lengths"):
+            record()
+    with pytest.raises(Exception, match="data-dependent"):  # torch's own refusal
+        torch.export.export(layer, inputs)
