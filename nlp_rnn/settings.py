@@ -171,7 +171,9 @@ def restore_settings(owner: type, values: Mapping[str, Any], where: str) -> dict
     Raises:
         UsageError: the owner has no such setting, or a nested value is out of range.
     """
-    hints = setting_types(owner)
+    # What is no setting is never stored either: a path in a downloaded folder must not be opened.
+    hidden: frozenset[str] = getattr(owner, "not_settings", frozenset())
+    hints = {name: hint for name, hint in setting_types(owner).items() if name not in hidden}
     if unknown := sorted(set(values) - set(hints)):
         raise UsageError(f"{where} has no setting {unknown[0]!r}: upgrade nlp_rnn")
     check_settings(owner, values)

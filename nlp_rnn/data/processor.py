@@ -7,7 +7,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
@@ -189,9 +189,15 @@ class Processor(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all vocabularies and settings."""
-        tokens = {name: vocabulary.fingerprint for name, vocabulary in self.vocabularies().items()}
-        return hashlib.sha256(json.dumps([tokens, self.settings()]).encode()).hexdigest()[:16]
+        """A hash of all vocabularies and settings, see `hash_state`."""
+        return hash_state(self.state())
+
+
+def hash_state(state: Mapping[str, Any]) -> str:
+    """Hash a processor's `state()`: its whole tokenizers, and the labels and all other settings."""
+    tokenizers = {name: json.loads(text) for name, text in state["tokenizers"].items()}
+    canonical = json.dumps([tokenizers, state["settings"]], sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 @dataclass

@@ -13,22 +13,27 @@ from typing import Annotated, Any, Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from nlp_rnn.data.tokenizer_format import (
+    BOS,
+    CHARACTER,
+    EOS,
+    LINE_BREAK,
+    OPTIONAL_SPACE,
+    PAD,
+    SPECIALS,
+    UNK,
+    WORD,
+    check_tokenizer,
+)
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Range, Settings
 
-PAD, UNK, BOS, EOS = range(4)
-SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
+__all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Vocabulary", "VocabularySettings"]
 
 Level = Literal["word", "bpe", "char"]
 
-# A number, a word with the apostrophes and hyphens inside it, or one other character.
-_WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’\-]\w+)*|[^\w\s]"
-_CHARACTER = r"[\s\S]"
 _SUBWORD_SPACE = "▁"  # stands for a space in subwords
-# Not `\s`, which Python and the tokenizer define differently. Of bounded length, for streams.
-_OPTIONAL_SPACE = r"[ \t\r\n\f]{0,16}"
-_LINE_BREAK = rf"<br{_OPTIONAL_SPACE}/?>"  # of HTML, common in reviews
-_PARTIAL_LINE_BREAK = re.compile(rf"<(b(r({_OPTIONAL_SPACE}/?)?)?)?\Z")
+_PARTIAL_LINE_BREAK = re.compile(rf"<(b(r({OPTIONAL_SPACE}/?)?)?)?\Z")
 # The longest pending text of a stream of characters. No writing system has more than 30 accents on a letter
 # (UAX 15).
 _MAX_PENDING = 64
@@ -65,29 +70,32 @@ class Vocabulary:
         'a film'
 
     Args:
-        tokenizer: a tokenizer whose ids 0 to 3 are the special tokens.
+        tokenizer: a tokenizer of the components that `train` and `train_on_words` use.
 
     Raises:
-        UsageError: the ids of the special tokens are others.
+        UsageError: the ids of the special tokens are others, or it has other components.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        self._restore(json.loads(tokenizer.to_str()))
+
+    def _restore(self, state: Any) -> None:
+        check_tokenizer(state)
         # The special tokens are only in the model's vocabulary. As "added tokens" they would also be matched
         # in a user's text.
-        state = json.loads(tokenizer.to_str())
         state["added_tokens"] = []
         pattern = (state["pre_tokenizer"] or {}).get("pattern")
-        self._separator = "" if pattern == {"Regex": _CHARACTER} else " "
-        self.tokenizer = Tokenizer.from_str(json.dumps(state))
-        tokens = self.tokenizer.get_vocab()
-        if [tokens.get(special) for special in SPECIALS] != [PAD, UNK, BOS, EOS]:
-            raise UsageError(f"not a tokenizer of nlp_rnn: ids 0 to 3 must be {', '.join(SPECIALS)}")
-        self._ids = {token: id for token, id in tokens.items() if id > EOS}
+        self._separator = "" if pattern == {"Regex": CHARACTER} else " "
+        try:
+            self.tokenizer = Tokenizer.from_str(json.dumps(state))
+        except Exception as error:  # the library raises bare Exception
+            raise UsageError(f"not a readable tokenizer.json: {error}") from error
+        self._ids = {token: id for token, id in self.tokenizer.get_vocab().items() if id > EOS}
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: VocabularySettings) -> Vocabulary:
         """Make a vocabulary from texts, such as those of the train split."""
-        line_breaks = normalizers.Replace(Regex(_LINE_BREAK), " ")
+        line_breaks = normalizers.Replace(Regex(LINE_BREAK), " ")
         normalizer = normalizers.Sequence([line_breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
         if settings.level == "bpe":
@@ -104,7 +112,7 @@ class Vocabulary:
             )
         else:
             tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIALS[UNK]))
-            pattern = _WORD if settings.level == "word" else _CHARACTER
+            pattern = WORD if settings.level == "word" else CHARACTER
             tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
             trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
         tokenizer.normalizer = normalizer
@@ -174,12 +182,12 @@ class Vocabulary:
         end = partial_break.start() if partial_break else len(text)
         if not self._separator:
             # A line break becomes a space, and an accent after it does not change it.
-            after_break = max((match.end() for match in re.finditer(_LINE_BREAK, text)), default=0)
+            after_break = max((match.end() for match in re.finditer(LINE_BREAK, text)), default=0)
             ends = range(end, after_break, -1)
             end = next((i for i in ends if _starts_new_character(text[i : i + 1])), after_break)
             end = max(end, len(text) - _MAX_PENDING)
         elif partial_break and isinstance(self.tokenizer.model, models.BPE):  # splits at spaces first
-            end = max((match.start() for match in re.finditer(f"{_LINE_BREAK}| ", text[:end])), default=0)
+            end = max((match.start() for match in re.finditer(f"{LINE_BREAK}| ", text[:end])), default=0)
         return text[:end], text[end:]
 
     def encode_words(self, words: Sequence[str]) -> list[int]:
@@ -223,13 +231,15 @@ class Vocabulary:
         """Restore a vocabulary from the text of a `tokenizer.json`.
 
         Raises:
-            UsageError: the text is not a tokenizer with the special tokens of this package.
+            UsageError: the text is not a tokenizer that this package makes.
         """
         try:
-            tokenizer = Tokenizer.from_str(text)
-        except Exception as error:  # the library raises bare Exception
+            state = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"not a readable tokenizer.json: {error}") from error
-        return cls(tokenizer)
+        vocabulary = cls.__new__(cls)
+        vocabulary._restore(state)
+        return vocabulary
 
     @property
     def fingerprint(self) -> str:

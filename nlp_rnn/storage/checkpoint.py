@@ -79,7 +79,11 @@ def check_sums(path: Path) -> None:
     with open_bytes(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
+                if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                    raise UsageError(f"{path}: refused: compressed, which torch never does")
                 damaged = archive.testzip()
+        except UsageError:
+            raise
         except Exception as error:  # BadZipFile, and many others where single bytes are altered
             raise DamagedCheckpointError(
                 f"{path}: refused: damaged, or not a checkpoint ({error})"

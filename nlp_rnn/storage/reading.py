@@ -18,7 +18,14 @@ from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import open_bytes
 from nlp_rnn.storage.checkpoint import read_checkpoint
-from nlp_rnn.storage.stored import StoredModel, check_version, read_json, read_text, require_inside
+from nlp_rnn.storage.stored import (
+    StoredModel,
+    check_plain,
+    check_version,
+    read_json,
+    read_text,
+    require_inside,
+)
 from nlp_rnn.storage.writing import CARD, CONFIG, WEIGHTS, tokenizer_file
 
 _LARGEST_HEADER = 100_000_000  # of a safetensors file, in bytes; the limit of the library
@@ -95,9 +102,11 @@ def _read_checkpoint(path: Path) -> StoredModel:
         raise UsageError(f"{path}: not a checkpoint of nlp_rnn; load a bare state_dict with load_state_dict")
     # Earlier versions of Lightning call a function that is named here; this package never writes one.
     for key in ("hyper_parameters", "datamodule_hyper_parameters"):
-        if "_instantiator" in (checkpoint.get(key) or ()):
+        hyper_parameters = checkpoint.get(key)
+        if isinstance(hyper_parameters, dict) and "_instantiator" in hyper_parameters:
             raise UsageError(f"{path}: refused: it names a function to call ({key}._instantiator)")
     check_version(stored, path)
+    check_plain(stored, path)
     prefix = "model."
     weights = {
         name.removeprefix(prefix): value for name, value in state.items() if str(name).startswith(prefix)

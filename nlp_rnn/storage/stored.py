@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nlp_rnn.data.processor import hash_state
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import read_bytes
 
 FORMAT_VERSION = 1
 """The version of the configuration in checkpoints and model folders."""
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8)
+_MAX_TEXT = 2**30  # bytes of a JSON file
+_MAX_ITEMS = 1_000_000  # of a configuration
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,57 @@ def check_version(config: Mapping[str, Any], where: Path) -> None:
         UsageError: it has no format version, or a newer one.
     """
     version = config.get("format_version")
-    if not isinstance(version, int):
+    if type(version) is not int or version < 1:
         raise UsageError(f"{where}: not a model of nlp_rnn: it has no format_version")
     if version > FORMAT_VERSION:
         raise UsageError(
             f"{where}: format version {version} is newer than the newest that can be read "
             f"({FORMAT_VERSION}): upgrade nlp_rnn"
+        )
+
+
+def check_plain(config: Any, where: Path) -> None:
+    """Refuse a configuration from a pickle that JSON could not hold, or only in a huge file.
+
+    Lists of a pickle may contain each other many times over, so that a small file stands for any number of
+    items.
+
+    Args:
+        config: what should consist of dictionaries, lists, strings and numbers.
+        where: its file, for messages.
+
+    Raises:
+        UsageError: it contains something else, or more than a million items.
+    """
+    pending, count = [config], 0
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += [*value, *value.values()]
+        elif isinstance(value, (list, tuple)):
+            pending += value
+        elif value is not None and not isinstance(value, (str, int, float)):
+            raise UsageError(f"{where}: its settings contain more than plain values ({type(value).__name__})")
+        count += 1
+        if count + len(pending) > _MAX_ITEMS:
+            raise UsageError(f"{where}: its settings contain more than {_MAX_ITEMS:,} items")
+
+
+def check_fingerprint(config: Mapping[str, Any], where: Path) -> None:
+    """Refuse a configuration whose tokenizers, labels or other processor settings are those of another model.
+
+    Args:
+        config: the configuration, from which a processor can be made. Version 0.1 stored no fingerprint.
+        where: its file, for messages.
+
+    Raises:
+        UsageError: they are.
+    """
+    actual = hash_state(config["processor"])
+    if config.get("fingerprint", actual) != actual:
+        raise UsageError(
+            f"{where}: the tokenizers, labels or processor settings are not those that the model was trained "
+            f"with (hash {actual}, not {config['fingerprint']}): use the files of one model, unchanged"
         )
 
 
@@ -68,6 +119,10 @@ def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor],
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from None
     for name, value in weights.items():
+        if value.dtype not in _DTYPES or value.layout != torch.strided:
+            raise UsageError(f"{file}: tensor {name} is {value.dtype}, {value.layout}, which cannot be read")
+        if value.untyped_storage().nbytes() < value.nbytes:  # one number for many elements
+            raise UsageError(f"{file}: tensor {name} is larger than what is stored of it")
         if not torch.isfinite(value).all():
             raise UsageError(f"{file}: tensor {name} contains NaN or infinite values")
 
@@ -115,6 +170,9 @@ def read_text(path: Path, root: Path) -> str:
     Raises:
         UsageError: it cannot be read, leads out of the folder, or is not UTF-8.
     """
+    with suppress(OSError):  # which is reported below
+        if (size := path.stat().st_size) > _MAX_TEXT:
+            raise UsageError(f"{path}: {size:,} bytes, more than the {_MAX_TEXT:,} that are read")
     try:
         return read_bytes(require_inside(path, root)).decode("utf-8")
     except UnicodeDecodeError as error:

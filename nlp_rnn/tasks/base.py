@@ -302,6 +302,7 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
             "task": self.name,
             "settings": self.settings,
             "processor": self.processor.state(),
+            "fingerprint": self.processor.fingerprint,
             **({"weights": INT8} if is_quantized(self.model) else {}),
         }
 

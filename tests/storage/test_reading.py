@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
@@ -76,6 +77,14 @@ def altered(trained, path, change):
     return path
 
 
+def tower():
+    """A list that stands for 2 ** 40 items."""
+    tower = []
+    for _ in range(40):
+        tower = [tower, tower]
+    return tower
+
+
 CHECKPOINTS = {
     "an instantiator": (
         lambda c: c.update(hyper_parameters={"_instantiator": "os.system"}),
@@ -97,6 +106,34 @@ CHECKPOINTS = {
         "fc_out.bias is not a tensor of floating-point",
     ),
     "a task that is a list": (lambda c: c["nlp_rnn"].update(task=["x"]), "unknown task ['x']"),
+    "an instantiator of another kind": (
+        lambda c: c.update(hyper_parameters=3, nlp_rnn={"format_version": 1, "task": "x"}),
+        "unknown task 'x'",
+    ),
+    "a tensor in the settings": (
+        lambda c: c["nlp_rnn"]["settings"].update(hidden_dim=torch.ones(1)),
+        "more than plain values (Tensor)",
+    ),
+    "lists that contain each other": (
+        lambda c: c["nlp_rnn"].update(task=tower()),
+        "more than 1,000,000 items",
+    ),
+    "one number for many": (
+        lambda c: c["state_dict"].update({"model.fc_out.bias": torch.zeros(1).expand(2)}),
+        "larger than what is stored of it",
+    ),
+    "sparse": (
+        lambda c: c["state_dict"].update({"model.fc_out.bias": torch.zeros(2).to_sparse()}),
+        "torch.sparse_coo, which cannot be read",
+    ),
+    "8-bit floats": (
+        lambda c: c["state_dict"].update({"model.fc_out.bias": torch.zeros(2).to(torch.float8_e5m2)}),
+        "torch.float8_e5m2",
+    ),
+    "reversed labels": (
+        lambda c: c["nlp_rnn"]["processor"]["settings"]["labels"].reverse(),
+        "not those that the model was trained with",
+    ),
     "settings of another kind": (lambda c: c["nlp_rnn"].update(settings=3), "its settings fit no model"),
     "no tokenizer": (
         lambda c: c["nlp_rnn"]["processor"]["tokenizers"].update(tokens="{"),
@@ -110,6 +147,15 @@ def test_altered_checkpoints(trained, tmp_path, case, refused):
     change, message = CHECKPOINTS[case]
     path = altered(trained, tmp_path / "x.ckpt", change)
     refused(path, path, message)
+
+
+def test_a_compressed_checkpoint_is_refused(trained, tmp_path, refused):
+    """Zeros of a hundred gigabytes are a small file."""
+    path = tmp_path / "x.ckpt"
+    with ZipFile(trained[0] / "sentiment.ckpt") as stored, ZipFile(path, "w", ZIP_DEFLATED) as compressed:
+        for name in stored.namelist():
+            compressed.writestr(name, stored.read(name))
+    refused(path, "compressed, which torch never does")
 
 
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.99])
@@ -182,6 +228,18 @@ CONFIGS = {
     "no vocabulary": (lambda c: c.update(vocabularies={}), "its settings fit no model"),
     "no settings": (lambda c: c.pop("settings"), "its settings fit no model"),
     "vocabularies of another kind": (lambda c: c.update(vocabularies=[1]), "not the configuration"),
+    "reversed labels": (
+        lambda c: c["processor"]["settings"]["labels"].reverse(),
+        "not those that the model was trained with (hash",
+    ),
+    "another maximum length": (
+        lambda c: c["processor"]["settings"].update(max_length=7),
+        "not those that the model was trained with (hash",
+    ),
+    "another fingerprint": (lambda c: c.update(fingerprint=["x"] * 9), "use the files of one model"),
+    "a path to open": (lambda c: c["settings"].update(init_encoder="/etc"), "no setting 'init_encoder'"),
+    "a processor as a setting": (lambda c: c["settings"].update(processor={}), "no setting 'processor'"),
+    "format that is no number": (lambda c: c.update(format_version=True), "it has no format_version"),
     "labels of another number": (
         lambda c: c["processor"]["settings"].update(labels=["a", "b", "c"]),
         "has shape",
@@ -243,6 +301,28 @@ def test_another_tokenizer(trained, folder, refused):
 
     path.write_text("{}")
     refused(folder, path, "not a readable tokenizer.json")
+
+    # Of the same tokens, yet read in another way.
+    for change in ({"normalizer": None}, {"pre_tokenizer": {"type": "Whitespace"}}):
+        path.write_text(json.dumps({**json.loads(own.to_json()), **change}))
+        refused(folder, path, f"its {next(iter(change))} is not one that this package makes")
+    exact = json.loads(own.to_json())
+    exact["normalizer"]["normalizers"].pop()  # Lowercase
+    path.write_text(json.dumps(exact))
+    refused(folder, folder / "config.json", "the tokenizers, labels or processor settings are not those")
+
+
+def test_a_file_may_be_written_with_other_white_space(folder):
+    path = folder / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=8, sort_keys=True))
+    edit(folder / "config.json", lambda config: None)
+    assert from_pretrained(folder).name == "sentiment"
+
+
+def test_a_file_of_absurd_size_is_not_read(folder, refused):
+    with (folder / "tokenizer.json").open("r+b") as file:
+        file.truncate(2**40)  # takes no space
+    refused(folder, folder / "tokenizer.json", "more than the 1,073,741,824 that are read")
 
 
 @pytest.mark.parametrize("name", ["../secret", "..", "/etc/x", "a/b", "a\0b", ""])
