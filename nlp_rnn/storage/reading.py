@@ -18,6 +18,7 @@ from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import open_bytes
 from nlp_rnn.storage.checkpoint import read_checkpoint
+from nlp_rnn.storage.folders import current_folder
 from nlp_rnn.storage.stored import (
     StoredModel,
     check_plain,
@@ -45,7 +46,7 @@ def read_model(source: str | Path) -> StoredModel:
         UsageError: there is no such model, or it is damaged, unsafe or of a newer format; the message names
             the file and says what to do.
     """
-    path = Path(source).expanduser()
+    path = current_folder(Path(source).expanduser())
     if "://" in str(source):
         raise UsageError(f"{source}: cannot load from a URL; download the model folder and give its path")
     if path.is_dir():
@@ -75,7 +76,30 @@ def _download(hub_id: str) -> Path:
 
 
 def _read_folder(folder: Path, root: Path) -> StoredModel:
-    """Read a model folder, but no file outside `root`."""
+    """Read a model folder, but no file outside `root`; again if it is replaced meanwhile."""
+    before = _identity(folder)
+    try:
+        stored = _read_files(folder, root)
+    except UsageError:
+        if before == _identity(folder):
+            raise
+    else:
+        if before == _identity(folder):
+            return stored
+    again = current_folder(folder)
+    return _read_folder(again, again if root == folder else root)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Differs when there is another folder at that place."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read_files(folder: Path, root: Path) -> StoredModel:
     config_file = folder / CONFIG
     config = read_json(config_file, root)
     check_version(config, config_file)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import copymode
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors import SafetensorError
@@ -17,6 +16,7 @@ from torch import Tensor
 import nlp_rnn
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
+from nlp_rnn.storage.folders import atomic_folder
 from nlp_rnn.storage.stored import check_version, read_json
 
 CONFIG = "config.json"
@@ -87,24 +87,12 @@ def write_model(
 
 
 def _write(target: Path, texts: Mapping[str, str], weights: dict[str, Tensor]) -> None:
-    """Write a new folder beside `target`, then swap the two."""
-    parent = target.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{target.name}.", dir=parent, ignore_cleanup_errors=True) as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        new.mkdir()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_folder(target) as new:
         for name, text in texts.items():
             (new / name).write_text(text, encoding="utf-8", newline="\n")
         save_file(weights, new / WEIGHTS)
         copymode(new / CONFIG, new / WEIGHTS)  # the library makes it readable for the owner only
-        if target.exists():
-            target.rename(old)
-        try:
-            new.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
 
 
 def _check_replaceable(folder: Path) -> None:

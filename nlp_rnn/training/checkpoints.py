@@ -43,9 +43,8 @@ def newest_good(folder: Path) -> GoodCheckpoint:
         )
     (step, _, path), *older = good
     others = refused + [f"{other.name} (step {other_step})" for other_step, _, other in older]
-    return GoodCheckpoint(
-        path, f"{path} of step {step}{' rather than ' if others else ''}{', '.join(others)}"
-    )
+    reason = f"{path} (step {step})"
+    return GoodCheckpoint(path, f"{reason}, not from {'; '.join(others)}" if others else reason)
 
 
 def good_or_newest(path: Path) -> GoodCheckpoint:

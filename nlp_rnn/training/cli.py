@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import sys
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from typing_extensions import override
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import check_writable
+from nlp_rnn.files import atomic_write, check_writable
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.base import Task
@@ -38,7 +38,7 @@ from nlp_rnn.training.nonfinite import NonFiniteGuard
 from nlp_rnn.training.parser import Parser
 from nlp_rnn.training.prediction_writer import PredictionWriter
 from nlp_rnn.training.resuming import changeable, check_resume, differences
-from nlp_rnn.training.run_directory import check_name, new_run_dir, point_latest
+from nlp_rnn.training.run_directory import check_name, locked, new_run_dir, point_latest
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,10 @@ log = logging.getLogger(__name__)
 class _CLI(LightningCLI):
     """Links data to model, gives each run a directory, and leaves a model folder after a fit."""
 
-    def __init__(self, arguments: list[str], command: str) -> None:
+    def __init__(self, arguments: list[str], command: str, held: ExitStack) -> None:
         self.command = command
+        self.held = held
+        """What lasts as long as the run, such as the lock of its directory."""
         self.arguments = arguments
         self.loaded: Task[Any, Any] | None = None
         """The trained model of `ckpt_path`, for all verbs but fit."""
@@ -176,6 +178,8 @@ class _CLI(LightningCLI):
             runs, name = Path(config.runs), self._run_name(config)
             # The other processes of a run get all paths from the first one.
             self.run_dir = new_run_dir(runs, name) if _is_first_process() else runs / name
+            if _is_first_process():
+                self.held.enter_context(locked(self.run_dir))
         if config.trainer.logger is None:
             loggers = (CSVLogger, TensorBoardLogger) if self.run_dir is not None else ()
             kwargs["logger"] = [logger(str(self.run_dir), name="", version="") for logger in loggers]
@@ -227,7 +231,8 @@ class _CLI(LightningCLI):
         print(f"model: {self.model.summary()}\ndata: {self.datamodule.summary()}", file=sys.stderr)
         dumped = self._parser("fit").dump(self.config.fit, skip_none=False)
         content = yaml.safe_dump(yaml.safe_load(dumped), sort_keys=False, allow_unicode=True)
-        (self.run_dir / "config.yaml").write_text(f"# {self.command}\n{content}", encoding="utf-8")
+        with atomic_write(self.run_dir / "config.yaml") as temporary:
+            temporary.write_text(f"# {self.command}\n{content}", encoding="utf-8")
 
     def after_fit(self) -> None:
         """Plot the learning curves, and write the model folder of the best checkpoint, else of the last."""
@@ -268,8 +273,8 @@ def run(arguments: list[str], command: str) -> None:
     retain_freed_memory()
     trust_only_own_classes()
     load_tasks()  # a class is known to the parser by its name once it is imported
-    with fast_matmul():
-        _CLI(arguments, command)
+    with fast_matmul(), ExitStack() as held:
+        _CLI(arguments, command, held)
 
 
 def apply_settings(

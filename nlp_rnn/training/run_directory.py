@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from nlp_rnn.errors import UsageError
+
+_LOCK_SECONDS = 10.0  # so long after a process was killed may its data workers hold its lock
 
 
 def check_name(name: str) -> None:
@@ -48,8 +54,29 @@ def new_run_dir(runs: Path, name: str) -> Path:
     return folder / str(number)
 
 
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Keep other processes from training in a run directory; the system ends this with the process.
+
+    Raises:
+        UsageError: another process is training in it.
+    """
+    lock = FileLock(run_dir / ".lock", timeout=_LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"{run_dir}: another process is training in this run directory; wait until it ends, or stop it"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def point_latest(run_dir: Path) -> None:
     """Make the link `latest` beside a run directory point to it."""
     link = run_dir.with_name(f".latest.{run_dir.name}")
+    link.unlink(missing_ok=True)  # of a process that was killed
     link.symlink_to(run_dir.name)
     os.replace(link, run_dir.with_name("latest"))

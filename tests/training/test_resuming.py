@@ -1,6 +1,7 @@
 """Training resumes from a checkpoint, with the settings of this run."""
 
 import csv
+import shutil
 
 import pytest
 import torch
@@ -95,3 +96,16 @@ def test_a_resumed_model_keeps_its_size(trained, tmp_path, run):
     code, _, error = run(*arguments, "--model.hidden_dim", "16", "--trainer.max_epochs", "3")
     assert code == 2
     assert "hidden_dim 16 (was 8)" in one_line(error)
+
+
+def test_a_damaged_checkpoint_is_passed_over(trained, tmp_path, run, caplog):
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(trained / "checkpoints", folder)
+    (folder / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:-1000])
+    arguments = ["fit", "--config", CONFIG, *TINY, "--ckpt_path", str(folder / "last.ckpt")]
+    code, _, error = run(*arguments, "--trainer.max_epochs", "3", "--runs", str(tmp_path / "runs"))
+    assert code == 0, error
+    said = [line for line in caplog.messages if line.startswith("resuming from")]
+    assert len(said) == 1
+    assert str(folder) in said[0]
+    assert "not from last.ckpt: refused: damaged" in said[0]

@@ -1,11 +1,14 @@
 """Run directories: their numbers, and the link to the latest."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.training.run_directory import new_run_dir, point_latest
+from nlp_rnn.training import run_directory
+from nlp_rnn.training.run_directory import locked, new_run_dir, point_latest
 
 
 def test_run_directories_are_numbered_on(tmp_path):
@@ -19,6 +22,31 @@ def test_run_directories_are_numbered_on(tmp_path):
     (tmp_path / "b").touch()
     with pytest.raises(UsageError, match="cannot be written"):
         new_run_dir(tmp_path, "b")
+
+
+def test_a_link_that_a_killed_process_left_is_no_obstacle(tmp_path):
+    run_dir = new_run_dir(tmp_path, "a")
+    (tmp_path / "a" / ".latest.1").symlink_to("1")
+    point_latest(run_dir)
+    assert {path.name for path in run_dir.parent.iterdir()} == {"1", "latest"}
+
+
+def test_one_process_at_a_time_trains_in_a_run_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_directory, "_LOCK_SECONDS", 0.1)
+    program = (
+        "import sys, time; from pathlib import Path; from nlp_rnn.training.run_directory import locked\n"
+        "with locked(Path(sys.argv[1])):\n"
+        "    print('locked', flush=True)\n"
+        "    time.sleep(100)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"locked\n"
+        with pytest.raises(UsageError, match="another process is training in this run"), locked(tmp_path):
+            pass
+        other.kill()
+        other.wait()
+        with locked(tmp_path):  # a killed process keeps no lock
+            pass
 
 
 @pytest.mark.parametrize("runs", ["file", "file/below", "file/far/below"])
