@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from typing_extensions import override
 
@@ -48,13 +47,18 @@ def dropout(input: Tensor, p: float, training: bool = True, locked: bool = False
 
     Args:
         input: any shape, float; [T, B, F] with `locked`.
-        p: the probability, rounded to a multiple of 1/65536.
+        p: the probability, from 0 to 1; on a CPU it is rounded to a multiple of 1/65536.
         training: return the input as it is if false.
         locked: use one mask [B, F] for all time steps (Gal & Ghahramani 2016).
 
     Returns:
         A tensor of the shape of `input`.
+
+    Raises:
+        ValueError: `p` is outside 0..1.
     """
+    if not 0 <= p <= 1:
+        raise ValueError(f"the probability of dropout must be from 0 to 1, not {p}")
     threshold = round(p * _LEVELS)
     if not training or threshold == 0:
         return input
@@ -78,7 +82,6 @@ class _Dropout(Function):
         return torch.mul(input, keep).mul_(ctx.scale)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (keep,) = ctx.saved_tensors
         return torch.mul(gradient, keep).mul_(ctx.scale), None

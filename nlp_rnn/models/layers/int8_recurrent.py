@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from nlp_rnn.models.layers.base import RecurrentLayer, State
+from nlp_rnn.models.layers.base import RecurrentLayer, SequenceLayer, State
 from nlp_rnn.models.layers.int8 import Int8Linear, Int8Weight
-from nlp_rnn.models.layers.ragged import validate_lengths
 
 # The inputs of this many rows are multiplied at once. More are no faster, and do not fit the caches.
 _MAX_ROWS = 256
@@ -32,8 +31,8 @@ class Int8Step:
     separate_bias: bool = False
 
 
-class Int8Recurrent(Int8Weight):
-    """A recurrent layer with int8 weights, with the methods of `RecurrentLayer`.
+class Int8Recurrent(SequenceLayer, Int8Weight):
+    """A recurrent layer with int8 weights. The hidden values of an initial state are from -1 to 1.
 
     Args:
         layer: the float layer, with parameters named as torch's.
@@ -45,11 +44,7 @@ class Int8Recurrent(Int8Weight):
         nn.Module.__init__(self)
         self.cell = cell
         self.step = step
-        self.input_size = layer.input_size
-        self.hidden_size = layer.hidden_size
-        self.num_layers = layer.num_layers
-        self.bidirectional = layer.bidirectional
-        self.state_tensors = layer.state_tensors
+        self._copy_sizes(layer)
         self.parts = nn.ModuleDict()
         for number in range(self.num_layers):
             for direction in self._directions():
@@ -63,48 +58,20 @@ class Int8Recurrent(Int8Weight):
     def _directions(self) -> tuple[str, ...]:
         return ("", "_reverse") if self.bidirectional else ("",)
 
-    def initial_state(self, batch: int, like: Tensor) -> State:
-        """A zero state for `batch` sequences, on the device and in the dtype of the float tensor `like`."""
-        layers = self.num_layers * len(self._directions())
-        return (like.new_zeros(layers, batch, self.hidden_size),) * self.state_tensors
-
+    @override
     @torch.no_grad()
-    def forward(
-        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
+    def _run(
+        self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
     ) -> tuple[Tensor, State]:
-        """Run over whole sequences.
-
-        Args:
-            input: [T, B, I], float.
-            state: the initial state, hidden values from -1 to 1; zeros if left out.
-            lengths: [B] integers from 0 to T; every sequence has T steps if left out.
-
-        Returns:
-            The outputs [T, B, directions * H], zero behind each sequence's end, and the state at each
-            sequence's own end. A sequence of length 0 ends in its initial state.
-
-        Raises:
-            ValueError: `lengths` has another size than the batch, or values outside 0..T.
-        """
         steps, batch = input.shape[:2]
-        if state is None:
-            state = self.initial_state(batch, input)
-        lengths = validate_lengths(lengths, steps, batch)
         if lengths is None:
-            return self._run(input, state, [batch] * steps)
+            return self._run_sorted(input, state, [batch] * steps)
         # Longest first, so that the sequences still running are always the first rows.
         sorted_lengths, order = lengths.sort(descending=True, stable=True)
         alive = (torch.arange(steps)[:, None] < sorted_lengths).sum(1).tolist()
         order, inverse = order.to(input.device), order.argsort().to(input.device)
-        output, final = self._run(input[:, order], tuple(tensor[:, order] for tensor in state), alive)
+        output, final = self._run_sorted(input[:, order], tuple(tensor[:, order] for tensor in state), alive)
         return output[:, inverse], tuple(tensor[:, inverse] for tensor in final)
-
-    def outputs(
-        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
-    ) -> Tensor:
-        """As `forward`, but return the outputs only."""
-        outputs: Tensor = self(input, state, lengths)[0]
-        return outputs
 
     def stepwise(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
         """The same layers, one time step per call: (input [B, I], state) -> (output [B, H], new state).
@@ -121,7 +88,7 @@ class Int8Recurrent(Int8Weight):
 
         return step
 
-    def _run(self, input: Tensor, state: State, alive: list[int]) -> tuple[Tensor, State]:
+    def _run_sorted(self, input: Tensor, state: State, alive: list[int]) -> tuple[Tensor, State]:
         """Run over sequences sorted by descending length; `alive` [T] is the number of rows of each step."""
         steps, batch = input.shape[:2]
         chunk = max(1, _MAX_ROWS // max(1, batch))  # steps whose inputs are multiplied at once

@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from nlp_rnn.models.layers.autograd import Function
+from nlp_rnn.models.layers.autograd import Function, first_derivative_only
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -105,7 +104,7 @@ class _LSTMLayer(Function):
         return output, h, c.to(types[2])
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only("run the LSTM without autocast to bfloat16")
     def backward(ctx: Any, d_output: Tensor, d_h: Tensor, d_c: Tensor) -> tuple[Tensor | None, ...]:
         input, w_ih, w_hh, gates, h_before, c_before, all_tanh_c = ctx.saved_tensors
         width = w_hh.size(1)

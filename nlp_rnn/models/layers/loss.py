@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from nlp_rnn.models.layers.autograd import Function
+from nlp_rnn.models.layers.autograd import Function, first_derivative_only
 from nlp_rnn.models.layers.kernels import round_up
 
 # At most about this many logits are in memory, 64 MiB of float32. With fewer, the matrix products slow down.
@@ -22,7 +21,7 @@ def linear_cross_entropy(
 
     If gradients are needed, they are computed in the same pass from the logits in memory, so that no logit is
     kept or computed twice. Under autocast the matrix products are in its dtype; sums over the vocabulary and
-    over rows are in float32.
+    over rows are in float32, or in float64 if `input` is.
 
     Args:
         input: [N, H], float.
@@ -32,7 +31,7 @@ def linear_cross_entropy(
         label_smoothing: fraction of the probability spread over all V labels (Szegedy et al. 2016).
 
     Returns:
-        The mean over the N rows, a float32 scalar; 0 if N is 0.
+        The mean over the N rows, a scalar in the dtype of the sums; 0 if N is 0.
     """
     dtype = input.dtype
     if torch.is_autocast_enabled(input.device.type):
@@ -58,12 +57,13 @@ class _LinearCrossEntropy(Function):
         with_gradients: bool,
     ) -> Tensor:
         count, classes = len(input), len(weight)
-        total = input.new_zeros((), dtype=torch.float32)
+        exact = torch.promote_types(dtype, torch.float32)
+        total = input.new_zeros((), dtype=exact)
         low_weight, low_bias = weight.to(dtype), bias.to(dtype)
         if with_gradients:
             d_input = torch.empty_like(input, dtype=dtype)
             d_weight = torch.zeros_like(weight)
-            d_bias = torch.zeros_like(bias, dtype=torch.float32)
+            d_bias = torch.zeros_like(bias, dtype=exact)
         chunks = -(-count * classes // _MAX_LOGITS) or 1
         for number in range(chunks):
             chunk = slice(count * number // chunks, count * (number + 1) // chunks)
@@ -73,13 +73,15 @@ class _LinearCrossEntropy(Function):
             low_input[:rows] = input[chunk]
             product = torch.addmm(low_bias, low_input, low_weight.t())
             logits = product[:rows]  # [n, V]
-            target_logits = logits.gather(1, targets).float().sum()
+            target_logits = logits.gather(1, targets).to(exact).sum()
             total -= (1 - smoothing) * target_logits
             if smoothing:
-                total -= smoothing / classes * logits.sum(1).float().sum()
+                total -= smoothing / classes * logits.sum(1).to(exact).sum()
             highest = logits.amax(1, keepdim=True)
             exponentials = logits.sub_(highest).exp_()
-            normalizer = exponentials.sum(1, keepdim=True).float()  # `sum(dtype=)` would copy all of it first
+            normalizer = exponentials.sum(1, keepdim=True).to(
+                exact
+            )  # `sum(dtype=)` would copy all of it first
             total += (normalizer.log() + highest).sum()
             if with_gradients:
                 # Probabilities minus targets: the gradient with respect to the logits.
@@ -89,7 +91,7 @@ class _LinearCrossEntropy(Function):
                 error[torch.arange(rows, device=targets.device), targets[:, 0]] -= 1 - smoothing
                 product[rows:] = 0
                 d_input[chunk] = (product @ low_weight)[:rows]
-                if dtype == torch.float32:
+                if d_weight.dtype == dtype:
                     d_weight.addmm_(product.t(), low_input)
                 else:
                     d_weight += product.t() @ low_input
@@ -100,7 +102,7 @@ class _LinearCrossEntropy(Function):
         return total / max(1, count)
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only("use torch's cross_entropy of all logits")
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         scale = gradient / ctx.count
         gradients = tuple(saved.mul_(scale) for saved in ctx.saved_tensors)

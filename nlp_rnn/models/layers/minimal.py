@@ -8,19 +8,16 @@ grouping, so a parallel scan over time computes them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from typing_extensions import override
 
 from nlp_rnn.models.layers.autograd import Function
 from nlp_rnn.models.layers.base import RecurrentLayer, State
 from nlp_rnn.models.layers.dropout import dropout
-from nlp_rnn.models.layers.ragged import validate_lengths
 
 # Each round of the scan combines this many steps into one.
 _CHUNK = 8
@@ -40,6 +37,7 @@ class _MinimalLayer(RecurrentLayer):
         bidirectional: bool = False,
         locked: bool = False,
         weight_dropout: float = 0.0,
+        batch_first: bool = False,
     ) -> None:
         super().__init__()
         if min(hidden_size, num_layers) < 1:
@@ -57,6 +55,7 @@ class _MinimalLayer(RecurrentLayer):
         self.bidirectional = bidirectional
         self.locked = locked
         self.weight_dropout = weight_dropout
+        self.batch_first = batch_first
         bound = 1 / math.sqrt(hidden_size)
         for layer, suffix in self._layers_and_suffixes():
             size = hidden_size * (2 if bidirectional else 1) if layer else input_size
@@ -90,17 +89,14 @@ class _MinimalLayer(RecurrentLayer):
 
     @override
     def _run(
-        self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
+        self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
     ) -> tuple[Tensor, State]:
         steps, batch = input.shape[:2]
-        if state is None:
-            state = self.initial_state(batch, input)
         directions = 2 if self.bidirectional else 1
-        lengths = validate_lengths(lengths, steps, batch)
         if steps == 0 or batch == 0:
             return input.new_zeros(steps, batch, directions * self.hidden_size), state
         if steps == 1 and lengths is None and not (torch.is_grad_enabled() or self.bidirectional):
-            output, state = self.stepwise()(input[0], state)
+            output, state = self.stepwise().step(input[0], state)
             return output[None], state
         if lengths is not None:
             padding = (torch.arange(steps)[:, None] >= lengths).unsqueeze(-1).to(input.device)  # [T, B, 1]
@@ -117,7 +113,7 @@ class _MinimalLayer(RecurrentLayer):
                     z = z.masked_fill(padding, 0)  # keep the state
                 output = linear_recurrence(z, c, state[0][index], bool(backwards))
                 finals.append(output[0 if backwards else -1])
-                outputs.append(output if lengths is None else output.masked_fill(padding, 0))
+                outputs.append(output)
             input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
         return input, (torch.stack(finals),)
 
@@ -208,24 +204,46 @@ class _LinearRecurrence(Function):
         return h
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, d_h: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         z, c, start, h = ctx.saved_tensors
         keep = 1 - z
-        d_h = d_h.clone(memory_format=torch.contiguous_format)
         d_z = c.clone(memory_format=torch.contiguous_format)
         # Each step passes its gradient on to the step before it: a scan in the other direction.
         if ctx.backwards:
-            _scan(keep[:-1], d_h[1:], d_h[0], False)
+            total = _Scan.apply(keep[:-1], d_h, False)
             d_z[:-1] -= h[1:]
             first = -1
         else:
-            _scan(keep[1:], d_h[:-1], d_h[-1], True)
+            total = _Scan.apply(keep[1:], d_h, True)
             d_z[1:] -= h[:-1]
             first = 0
         d_z[first] -= start
-        d_start = keep[first] * d_h[first]
-        return d_z.mul_(d_h), d_h.mul_(z), d_start, None
+        return d_z.mul_(total), total * z, keep[first] * total[first], None
+
+
+class _Scan(Function):
+    """h_t = values_t + keep_{t-1} h_{t-1}, for values [T, ...] and keep [T - 1, ...]; h_0 is values_0.
+
+    Backwards it is h_t = values_t + keep_t h_{t+1}. Its gradient is a scan too, in the other direction.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, keep: Tensor, values: Tensor, backwards: bool) -> Tensor:
+        h = values.clone(memory_format=torch.contiguous_format)
+        if backwards:
+            _scan(keep, h[:-1], h[-1], True)
+        else:
+            _scan(keep, h[1:], h[0], False)
+        ctx.save_for_backward(keep, h)
+        ctx.backwards = backwards
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, d_h: Tensor) -> tuple[Tensor, Tensor, None]:
+        keep, h = ctx.saved_tensors
+        total = _Scan.apply(keep, d_h, not ctx.backwards)
+        d_keep = total[:-1] * h[1:] if ctx.backwards else total[1:] * h[:-1]
+        return d_keep, total, None
 
 
 def _scan(keep: Tensor, values: Tensor, start: Tensor, backwards: bool) -> None:

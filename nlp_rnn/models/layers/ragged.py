@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.autograd import Function
 
 SEGMENT_COST = 256
 """The cost of one more segment, counted in padded steps of one sequence."""
-
-NOT_TRACEABLE = (
-    "torch.jit.trace, torch.jit.script and ONNX export would make constants of one batch's lengths: run the "
-    "model as it is, call model.compile(), or save it as a model folder"
-)
-
-
-def validate_lengths(lengths: Tensor | Sequence[int] | None, steps: int, batch: int) -> Tensor | None:
-    """Check the lengths of a batch.
-
-    Args:
-        lengths: [B] integers; every sequence has all steps if None.
-        steps: T, the number of steps.
-        batch: B, the number of sequences.
-
-    Returns:
-        The lengths [B] as an int64 tensor on the CPU, or None where every sequence has all steps.
-
-    Raises:
-        ValueError: `lengths` is not of shape [B], or has values outside 0..T.
-        UsageError: `torch.jit.trace` is recording, which would make this batch's lengths constants.
-    """
-    refuse_tracing()
-    if lengths is None:
-        return None
-    lengths = torch.as_tensor(lengths, dtype=torch.long).cpu()
-    if lengths.shape != (batch,):
-        raise ValueError(f"lengths has shape {tuple(lengths.shape)}, the batch has {batch} sequences")
-    if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
-        raise ValueError(f"lengths must lie between 0 and {steps}, the number of steps")
-    return None if bool((lengths == steps).all()) else lengths
-
-
-def refuse_tracing() -> None:
-    """Refuse to be recorded by `torch.jit.trace`, which makes constants of lengths and numbers of steps.
-
-    Raises:
-        UsageError: a trace is recorded.
-    """
-    if torch.jit._trace.is_tracing():
-        raise UsageError(NOT_TRACEABLE)
 
 
 class Segment(NamedTuple):
@@ -110,12 +66,9 @@ class GatherRows(Function):
         return output
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         """The gradient of `input`."""
-        (indices,) = ctx.saved_tensors
-        rows = gradient.new_zeros(ctx.rows, gradient.size(1))
-        return rows.index_copy_(0, indices, gradient[: len(indices)]), None, None
+        return ScatterRows.apply(gradient, *ctx.saved_tensors, ctx.rows), None, None
 
 
 class ScatterRows(Function):
@@ -129,13 +82,9 @@ class ScatterRows(Function):
         return input.new_zeros(rows, input.size(1)).index_copy_(0, indices, input[: len(indices)])
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         """The gradient of `input`."""
-        (indices,) = ctx.saved_tensors
-        output = gradient.new_zeros(ctx.rows, gradient.size(1))
-        torch.index_select(gradient, 0, indices, out=output[: len(indices)])
-        return output, None, None
+        return GatherRows.apply(gradient, *ctx.saved_tensors, ctx.rows), None, None
 
 
 class PermuteSteps(Function):
@@ -148,8 +97,6 @@ class PermuteSteps(Function):
         return input.flatten(0, 1).index_select(0, order).view_as(input)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """The gradient of `input`."""
-        (order,) = ctx.saved_tensors
-        return gradient.flatten(0, 1).index_select(0, order).view_as(gradient), None
+        return PermuteSteps.apply(gradient, *ctx.saved_tensors), None

@@ -7,7 +7,7 @@ is the one at each sequence's own end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,6 @@ from nlp_rnn.models.layers.ragged import (
     ScatterRows,
     Segment,
     plan_segments,
-    validate_lengths,
 )
 
 # Added to a gate before its sigmoid, this makes it exactly 0 or 1 in every floating-point dtype.
@@ -53,22 +52,27 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
         bidirectional: bool = False,
         locked: bool = False,
         weight_dropout: float = 0.0,
+        batch_first: bool = False,
     ) -> None:
         if not 0.0 <= weight_dropout <= 1.0:
             raise ValueError(f"weight_dropout must lie between 0 and 1, not {weight_dropout}")
         # The next __init__ is nn.RNN's, nn.GRU's or nn.LSTM's, which mypy takes for nn.RNNBase's.
-        super().__init__(input_size, hidden_size, num_layers, dropout=dropout, bidirectional=bidirectional)  # type: ignore[arg-type]
+        super().__init__(
+            input_size,  # type: ignore[arg-type]
+            hidden_size,
+            num_layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
         self.locked = locked
         self.weight_dropout = weight_dropout
 
     @override
     def _run(
-        self, input: Tensor, state: State | None, lengths: Tensor | Sequence[int] | None, exact_state: bool
+        self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
     ) -> tuple[Tensor, State]:
         steps, batch = input.shape[:2]
-        if state is None:
-            state = self.initial_state(batch, input)
-        lengths = validate_lengths(lengths, steps, batch)
         if steps == 0 or batch == 0 or (lengths is not None and not lengths.any()):
             width = self.hidden_size * (2 if self.bidirectional else 1)
             return input.new_zeros(steps, batch, width), state
@@ -78,7 +82,7 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
             and lengths is None
             and not (input.is_cuda or torch.is_grad_enabled() or self.bidirectional or drops_weights)
         ):
-            output, state = self.stepwise()(input[0], state)
+            output, state = self.stepwise().step(input[0], state)
             return output[None], state
         run = self._run_cudnn if input.is_cuda else self._run_layers
         if lengths is None:
@@ -100,23 +104,22 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
                 state = tuple(tensor.to(dtype) for tensor in state)
                 return self._run_cudnn(input.to(dtype), state, lengths, exact_state)
         in_one_call = not (self.training and (self.weight_dropout or (self.locked and self.dropout)))
-        start = state if self.state_tensors > 1 else state[0]
+        weights = [weight for layer in self.all_weights for weight in layer]
         if lengths is None:
             if not in_one_call:
                 return self._run_layers(input, state, None, exact_state)
-            output, final = super(RecurrentLayer, self).forward(input, start)
-            return output, final if isinstance(final, tuple) else (final,)
+            return self._kernel(input, state, weights, None, self.num_layers, self.dropout)
         packed = pack_padded_sequence(input, lengths.clamp(min=1))
         if in_one_call:
-            packed, final = super(RecurrentLayer, self).forward(packed, start)
-            final = final if isinstance(final, tuple) else (final,)
+            sizes = packed.batch_sizes
+            data, final = self._kernel(packed.data, state, weights, sizes, self.num_layers, self.dropout)
+            packed = PackedSequence(data, sizes)
         else:
             packed, final = self._run_packed_layers(packed, state)
         output, _ = pad_packed_sequence(packed, total_length=input.size(0))
         if not lengths.all():
             alive = to_device(lengths > 0, input.device)[:, None]  # [B, 1]
             final = tuple(torch.where(alive, new, old) for new, old in zip(final, state, strict=True))
-            output = output * alive
         return output, final
 
     def _run_packed_layers(self, packed: PackedSequence, state: State) -> tuple[PackedSequence, State]:
@@ -156,7 +159,6 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
         if lengths is not None:
             segments = plan_segments(lengths)
             time = torch.arange(input.size(0))[:, None]  # [T, 1]
-            inside = to_device((time < lengths).unsqueeze(-1), input.device)  # [T, B, 1]
             # The order that reverses each sequence within its own steps; padding stays behind it.
             mirror = torch.where(time < lengths, lengths - 1 - time, time)  # [T, B]
             mirror = mirror * input.size(1) + torch.arange(input.size(1))
@@ -185,7 +187,6 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
                 outputs.append(PermuteSteps.apply(output, mirror) if direction else output)
                 finals.append(final)
             input = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
-            input = input * inside
         return input, tuple(torch.cat(tensors) for tensors in zip(*finals, strict=True))
 
     def _weights(self, index: int) -> list[Tensor]:
@@ -238,15 +239,23 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
         return output, final
 
     def _kernel(
-        self, input: Tensor, state: State, weights: list[Tensor], sizes: Tensor | None = None
+        self,
+        input: Tensor,
+        state: State,
+        weights: list[Tensor],
+        sizes: Tensor | None = None,
+        num_layers: int = 1,
+        dropout: float = 0.0,
     ) -> tuple[Tensor, State]:
-        """Run one layer in all directions that `weights` has.
+        """Run layers in all directions that `weights` has.
 
         Args:
             input: [T, B, I], or [N, I], the steps of a packed sequence.
-            state: tensors of [directions, B, H].
-            weights: the parameters of each direction.
+            state: tensors of [num_layers * directions, B, H].
+            weights: the parameters of each layer and direction.
             sizes: [T], the number of rows of each step of a packed sequence.
+            num_layers: the number of layers.
+            dropout: the probability of dropout between them.
 
         Returns:
             The outputs [..., directions * H] of each input, and the state after the last step.
@@ -254,11 +263,10 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
         if torch.is_autocast_enabled(input.device.type) and not autocast_is_right(input.device):
             dtype = weights[0].dtype
             with torch.autocast(input.device.type, enabled=False):
-                return self._kernel(
-                    input.to(dtype), tuple(tensor.to(dtype) for tensor in state), weights, sizes
-                )
+                state = tuple(tensor.to(dtype) for tensor in state)
+                return self._kernel(input.to(dtype), state, weights, sizes, num_layers, dropout)
         start = state if self.state_tensors > 1 else state[0]
-        options = (weights, True, 1, 0.0, self.training, len(weights) > 4)
+        options = (weights, True, num_layers, dropout, self.training, len(weights) > 4 * num_layers)
         if sizes is None:
             output, *final = self.kernel(input, start, *options, False)
         else:
@@ -327,7 +335,9 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
             sizes = [batch] * steps
         else:
             alive = (lengths > torch.arange(steps)[:, None]).sum(1)
-            if not exact_state:  # a few sequences may run past their end
+            if not (exact_state or self.bidirectional):
+                # A few sequences run past their end. Read backwards, they would begin there, and bring a
+                # state of padding into their own steps.
                 alive = (-(-alive // _BATCH_MULTIPLE) * _BATCH_MULTIPLE).clamp(max=batch)
             sizes = alive[alive > 0].tolist()
         indices = torch.cat([step * batch + torch.arange(size) for step, size in enumerate(sizes)])
@@ -347,6 +357,4 @@ class LSTM(_LengthAware, nn.LSTM):  # type: ignore[misc]
                 finals.append((h, c))
             packed = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
         output = ScatterRows.apply(packed, indices, steps * batch).view(steps, batch, -1)
-        if lengths is not None and not exact_state:
-            output = output * (torch.arange(steps)[:, None] < lengths).unsqueeze(-1)
         return output, tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.layers.base import RecurrentLayer, State
+from nlp_rnn.models.layers.base import RecurrentLayer, SequenceLayer, State
 from nlp_rnn.models.layers.cells import CELLS, cell_name
 from nlp_rnn.models.layers.equations import Equations, Step
-from nlp_rnn.models.layers.ragged import validate_lengths
 
 
 def unroll(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> list[list[Step]]:
@@ -30,25 +28,9 @@ def unroll(layer: RecurrentLayer, input: Tensor, state: State | None = None) -> 
         UsageError: the cell has no equations.
         ValueError: there are no steps.
     """
-    equations, state_names = _equations(layer)
-    if len(input) == 0:
-        raise ValueError("there are no steps to run")
-    if state is None:
-        state = layer.initial_state(input.size(1), input)
-    directions = 2 if layer.bidirectional else 1
-    rows: list[list[Step]] = []
-    for index, weights in enumerate(layer.all_weights):
-        current = tuple(tensor[index] for tensor in state)
-        backwards = index % directions == 1
-        steps = []
-        for x in input.flip(0) if backwards else input:
-            step = equations(x, current, weights)
-            current = tuple(step[name] for name in state_names)
-            steps.append(step)
-        rows.append(steps[::-1] if backwards else steps)
-        if index % directions == directions - 1:
-            input = _output(rows[-directions:])
-    return rows
+    unrolled = Unrolled(layer)
+    unrolled(input, state)
+    return unrolled.rows
 
 
 def _equations(layer: RecurrentLayer) -> tuple[Equations, tuple[str, ...]]:
@@ -81,43 +63,46 @@ def _output(rows: list[list[Step]]) -> Tensor:
     )
 
 
-class Unrolled(nn.Module):
-    """A recurrent layer run by `unroll`. It can take the layer's place in a model; the answers are the same.
+class Unrolled(SequenceLayer):
+    """A recurrent layer run step by step. It can take the layer's place in a model; the answers are the same.
 
     Args:
         layer: layers of a cell in `CELLS`.
 
     Attributes:
-        rows: the result of `unroll` in the last call.
+        rows: the states and gates of the last call, see `unroll`.
+
+    Raises:
+        UsageError: the cell has no equations.
     """
 
     def __init__(self, layer: RecurrentLayer) -> None:
         super().__init__()
+        self._equations, self._state_names = _equations(layer)
+        self._copy_sizes(layer)
         self.layer = layer
-        self.bidirectional = layer.bidirectional
         self.rows: list[list[Step]] = []
 
-    def forward(
-        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
+    @override
+    def _run(
+        self, input: Tensor, state: State, lengths: Tensor | None, exact_state: bool
     ) -> tuple[Tensor, State]:
-        """Run over whole sequences of one length; see `RecurrentLayer.forward`.
-
-        Raises:
-            UsageError: the cell has no equations.
-            ValueError: the sequences differ in length, or there are no steps.
-        """
-        if validate_lengths(lengths, *input.shape[:2]) is not None:
+        if lengths is not None:
             raise ValueError("an unrolled layer needs sequences of one length")
-        self.rows = unroll(self.layer, input, state)
+        if len(input) == 0:
+            raise ValueError("there are no steps to run")
         directions = 2 if self.bidirectional else 1
-        last = [steps[0 if index % directions == 1 else -1] for index, steps in enumerate(self.rows)]
-        _, state_names = _equations(self.layer)
-        final = (torch.stack([step[name] for step in last]) for name in state_names)
-        return _output(self.rows[-directions:]), tuple(final)
-
-    def outputs(
-        self, input: Tensor, state: State | None = None, lengths: Tensor | Sequence[int] | None = None
-    ) -> Tensor:
-        """As `forward`, but return the outputs only."""
-        outputs: Tensor = self(input, state, lengths)[0]
-        return outputs
+        self.rows, finals = [], []
+        for index, weights in enumerate(self.layer.all_weights):
+            current = tuple(tensor[index] for tensor in state)
+            backwards = index % directions == 1
+            steps = []
+            for x in input.flip(0) if backwards else input:
+                step = self._equations(x, current, weights)
+                current = tuple(step[name] for name in self._state_names)
+                steps.append(step)
+            self.rows.append(steps[::-1] if backwards else steps)
+            finals.append(current)
+            if index % directions == directions - 1:
+                input = _output(self.rows[-directions:])
+        return input, tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True))

@@ -85,13 +85,6 @@ def test_empty_batches(shape):
     assert all(part.shape == (4, shape[1], 32) and not part.any() for part in state)
 
 
-@pytest.mark.parametrize("lengths", [[1, 2], [1, 2, 7], [-1, 2, 3]])
-def test_wrong_lengths_are_refused(lengths):
-    _, layer = pair("gru", False, 1)
-    with pytest.raises(ValueError, match="lengths"):
-        layer(torch.zeros(4, 3, 16), lengths=lengths)
-
-
 def test_a_bidirectional_layer_cannot_run_step_by_step():
     with pytest.raises(ValueError, match="cannot run step by step"):
         pair("gru", True, 1)[1].stepwise()

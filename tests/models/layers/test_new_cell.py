@@ -21,7 +21,6 @@ from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.models.layers.cells import CELLS, Cell, cell_name, recurrent_layer
 from nlp_rnn.models.layers.dropout import dropout
 from nlp_rnn.models.layers.quantization import quantize
-from nlp_rnn.models.layers.ragged import validate_lengths
 from nlp_rnn.models.layers.unrolled import unroll
 from nlp_rnn.models.search import beam_search
 from nlp_rnn.tasks import BeamSettings, LanguageModeling, Optimization, Sentiment, Tagging, Translation
@@ -93,8 +92,6 @@ class ToyLayer(RecurrentLayer):
 
     def _run(self, input, state, lengths, exact_state):
         steps, batch = input.shape[:2]
-        state = self.initial_state(batch, input) if state is None else state
-        lengths = validate_lengths(lengths, steps, batch)
         lengths = torch.full((batch,), steps) if lengths is None else lengths
         alive = (torch.arange(steps)[:, None] < lengths)[..., None]  # [T, B, 1]
         directions = 1 + self.bidirectional
@@ -109,7 +106,7 @@ class ToyLayer(RecurrentLayer):
             for step in reversed(range(steps)) if index % directions else range(steps):
                 new = toy_step(projected[step], w_hh, *current)
                 current = tuple(torch.where(alive[step], *pair) for pair in zip(new, current, strict=True))
-                output[step] = current[0] * alive[step]
+                output[step] = current[0]
             outputs.append(torch.stack(output) if steps else input.new_zeros(0, batch, self.hidden_size))
             finals.append(current)
             if index % directions == directions - 1:

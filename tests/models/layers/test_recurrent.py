@@ -161,15 +161,6 @@ def test_padding_changes_nothing_in_bfloat16(cell, bidirectional, depth):
         torch.testing.assert_close(part[:, :1].float(), alone_part.float(), atol=2e-2, rtol=0)
 
 
-@pytest.mark.parametrize(
-    ("lengths", "message"),
-    [([1, 2], "has shape"), ([4, 1, 1], "between 0 and 3"), ([-1, 1, 1], "between 0 and 3")],
-)
-def test_wrong_lengths_are_refused(lengths, message):
-    with pytest.raises(ValueError, match=message):
-        make("gru", True, 1)[0](torch.zeros(3, 3, 5), lengths=lengths)
-
-
 def test_dropout_between_layers_acts_in_training_only():
     layer = recurrent_layer("gru", 4, 4, 2, 0.9)
     batch, lengths = torch.randn(5, 2, 4), [5, 3]
