@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -145,6 +146,26 @@ def write_errors(out: Path, target: Path) -> Iterator[None]:
             if target.parent not in (path, path.parent):
                 raise
         raise UsageError(f"{out}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Turn an error of standard output, for example on a full disk, into one line; flush it at the end."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        discard_output()
+        raise UsageError(f"standard output: cannot be written ({error.strerror or error})") from error
+
+
+def discard_output() -> None:
+    """Discard what is still to be printed; else the interpreter would try again at exit, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import read_lines
+from nlp_rnn.files import atomic_write, read_lines
 
 COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
 
@@ -87,3 +87,59 @@ class TestRow18PathsThatAreNoFiles:
         monkeypatch.setattr(Path, "open", refuse)
         with pytest.raises(UsageError, match=r"secret: cannot be read \(Permission denied\)"):
             read_lines(path)
+
+
+class TestAtomicWrite:
+    def test_the_file_appears_at_the_end(self, tmp_path):
+        out = write(tmp_path, "out", "old")
+        with atomic_write(out) as temporary:
+            temporary.write_text("new")
+            assert out.read_text() == "old"
+            assert temporary.parent == tmp_path
+        assert out.read_text() == "new"
+        assert list(tmp_path.iterdir()) == [out]
+
+    def test_an_error_leaves_the_earlier_file(self, tmp_path):
+        out = write(tmp_path, "out", "old")
+        with pytest.raises(ZeroDivisionError), atomic_write(out) as temporary:
+            temporary.write_text(str(1 / 0))
+        assert out.read_text() == "old"
+        assert list(tmp_path.iterdir()) == [out]
+
+    def test_of_a_link_the_file_it_points_to_is_replaced(self, tmp_path):
+        out = write(tmp_path, "out", "old")
+        (tmp_path / "link").symlink_to("out")
+        with atomic_write(tmp_path / "link") as temporary:
+            temporary.write_text("new")
+        assert (tmp_path / "link").is_symlink()
+        assert out.read_text() == "new"
+
+    def test_a_device_is_written_to_not_replaced(self, tmp_path):
+        with atomic_write(Path(os.devnull)) as temporary:
+            temporary.write_text("new")
+        assert not Path(os.devnull).is_file()
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+    def test_a_full_disk_is_one_line_with_the_name(self):
+        with (
+            pytest.raises(UsageError, match=r"^/dev/full: cannot be written \(No space left on device\)$"),
+            atomic_write(Path("/dev/full")) as temporary,
+        ):
+            temporary.write_text("new")
+
+    def test_an_error_of_another_file_passes_through(self, tmp_path):
+        with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "out"):
+            (tmp_path / "elsewhere" / "none").read_text()
+        with pytest.raises(BrokenPipeError), atomic_write(tmp_path / "out"):
+            raise BrokenPipeError
+
+    def test_what_killed_processes_left_is_removed_but_not_what_is_being_written(self, tmp_path):
+        out = tmp_path / "out"
+        (tmp_path / ".out.0123abcd.tmp").write_text("left over")
+        (tmp_path / ".out.of.mine.tmp").write_text("not ours")
+        with atomic_write(out) as first:
+            with atomic_write(out) as second:
+                second.write_text("second")
+            first.write_text("first")
+        assert out.read_text() == "first"
+        assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.of.mine.tmp"}

@@ -8,6 +8,7 @@ from importlib import import_module
 from nlp_rnn.cli.configs import ready_made
 from nlp_rnn.cli.console import importing, verb_parser
 from nlp_rnn.cli.verbs import VERBS
+from nlp_rnn.files import printing
 
 _SCRIPT = """\
 # Completion of nlp-rnn for bash, made by `nlp-rnn completion bash`.
@@ -39,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the script."""
-    print(bash_script(), end="")
+    with printing():
+        print(bash_script(), end="")
 
 
 def bash_script() -> str:

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from nlp_rnn.cli.verbs import Verb
 from nlp_rnn.errors import RunError, UsageError
+from nlp_rnn.files import discard_output, printing
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -60,6 +61,9 @@ def reporting(program: str) -> Iterator[None]:
     """
     try:
         yield
+        if sys.stdout is not None:
+            with printing():  # what is printed at exit cannot be reported
+                pass
     except UsageError as error:
         _leave(program, error, 2)
     except RunError as error:
@@ -70,9 +74,8 @@ def reporting(program: str) -> Iterator[None]:
         if not isinstance(stop.__context__, KeyboardInterrupt):  # for which Lightning exits with 1
             raise
         _leave(program, "interrupted", 130)
-    except BrokenPipeError:
-        # The reader of the output has closed it; without this the interpreter complains at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of the output has closed it
+        discard_output()
         sys.exit(1)
     except Exception as error:
         if (usage := _cause(error)) is not None:

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.data import Corpus
         from nlp_rnn.evaluation.measuring import evaluate
-        from nlp_rnn.files import atomic_write
+        from nlp_rnn.files import atomic_write, printing
 
     retain_freed_memory()
     for pair in options.columns:
@@ -79,4 +79,5 @@ def run(options: argparse.Namespace) -> None:
             raise
         raise UsageError(f"{error.filename}: {error.strerror}") from error
     print(report.table(), file=sys.stderr)
-    print(text)
+    with printing():
+        print(text)

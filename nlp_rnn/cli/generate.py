@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from nlp_rnn.cli.console import add_device_arguments, importing
+from nlp_rnn.files import printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +43,14 @@ def run(options: argparse.Namespace) -> None:
     language_model = Pipeline(task, device=options.device, precision=options.precision)
     settings = (options.max_output, options.temperature, options.top_k, options.top_p, options.seed)
     if options.steps:
-        for step in language_model.steps(options.prompt, *settings):
-            read, predicted = repr(step.read)[1:-1], repr(step.predicted)[1:-1]  # a line break as \n
-            print(f"{read:>12} -> {predicted:<12} {step.probability:.4f}", flush=True)
+        with printing():
+            for step in language_model.steps(options.prompt, *settings):
+                read, predicted = repr(step.read)[1:-1], repr(step.predicted)[1:-1]  # a line break as \n
+                print(f"{read:>12} -> {predicted:<12} {step.probability:.4f}", flush=True)
         return
     pieces = language_model.generate(options.prompt, *settings)
-    print(options.prompt, end="", flush=True)
-    for piece in pieces:
-        print(piece, end="", flush=True)
-    print()
+    with printing():
+        print(options.prompt, end="", flush=True)
+        for piece in pieces:
+            print(piece, end="", flush=True)
+        print()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nlp_rnn.cli.console import importing
+from nlp_rnn.files import printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,5 +24,6 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.inspection.files import write
         from nlp_rnn.inspection.inspector import inspect
 
-    for path in write(inspect(options.model, options.text), options.output, options.format):
-        print(path)
+    paths = write(inspect(options.model, options.text), options.output, options.format)
+    with printing():
+        print(*paths, sep="\n")

@@ -11,6 +11,7 @@ from nlp_rnn.cli.configs import check_arguments, ready_made
 from nlp_rnn.cli.console import importing, quiet, reporting, verb_parser
 from nlp_rnn.cli.verbs import VERBS
 from nlp_rnn.errors import UsageError
+from nlp_rnn.files import printing
 
 # The flags, or their first parts, that only the form of `predict` with a configuration has.
 _CONFIGURED_FLAGS = frozenset(
@@ -33,12 +34,14 @@ def main(arguments: list[str] | None = None) -> None:
     with reporting("nlp-rnn"):
         # These two are answered before anything is imported that takes seconds.
         if arguments in (["--help"], ["-h"]):
-            print(_help(), flush=True)
+            with printing():
+                print(_help())
             return
         if arguments == ["--version"]:
             from nlp_rnn import __version__
 
-            print(f"nlp-rnn {__version__}")
+            with printing():
+                print(f"nlp-rnn {__version__}")
             return
         quiet()
         _check_verb(arguments)

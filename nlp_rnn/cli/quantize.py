@@ -7,6 +7,7 @@ import os
 
 from nlp_rnn.cli.console import importing
 from nlp_rnn.errors import UsageError
+from nlp_rnn.files import printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,4 +26,6 @@ def run(options: argparse.Namespace) -> None:
 
     task = from_pretrained(options.model)
     quantize(task.model)
-    print(save_pretrained(task, options.output))
+    folder = save_pretrained(task, options.output)
+    with printing():
+        print(folder)

@@ -18,7 +18,7 @@ from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_upos
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write, open_bytes
+from nlp_rnn.files import atomic_write, open_bytes, printing
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
 from nlp_rnn.tasks.pretrained import from_pretrained
 
@@ -160,8 +160,8 @@ def _open_output(output: str) -> Iterator[TextIO]:
     if output == "-":
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        yield sys.stdout
-        sys.stdout.flush()
+        with printing():
+            yield sys.stdout
         return
     with (
         atomic_write(Path(output)) as temporary,

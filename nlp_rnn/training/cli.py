@@ -23,7 +23,7 @@ from typing_extensions import override
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write, check_writable
+from nlp_rnn.files import atomic_write, check_writable, printing
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.base import Task
@@ -213,7 +213,8 @@ class _CLI(LightningCLI):
         if subcommand in ("validate", "test") and self.trainer.is_global_zero:
             values = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
             metrics = {name: value if math.isfinite(value) else None for name, value in values.items()}
-            print(json.dumps(metrics, ensure_ascii=False))
+            with printing():
+                print(json.dumps(metrics, ensure_ascii=False))
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import BasePredictionWriter
 from typing_extensions import override
 
+from nlp_rnn.files import atomic_write, temporary_beside, write_errors
+
 
 class PredictionWriter(BasePredictionWriter):
     """Writes one JSON line per row of the test split, in the rows' order, whichever process answered it.
 
-    Each process writes a hidden file of its own beside the output; the first one merges them at the end.
+    Each process writes a file of its own in a hidden folder beside the output; the first one merges them at
+    the end.
 
     Args:
         output: the file; it appears when it is complete.
@@ -25,14 +29,20 @@ class PredictionWriter(BasePredictionWriter):
     def __init__(self, output: str | Path) -> None:
         super().__init__("batch")
         self.output = Path(output)
+        self._folder = Path()
+        self._open = ExitStack()
 
     def _part(self, rank: int) -> Path:
-        return self.output.with_name(f".{self.output.name}.{rank}")
+        return self._folder / str(rank)
 
     @override
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.output.parent.mkdir(parents=True, exist_ok=True)
-        self._part(trainer.global_rank).write_text("")
+        target = Path(os.path.realpath(self.output))
+        with write_errors(self.output, target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if trainer.is_global_zero:
+                self._folder = self._open.enter_context(temporary_beside(target, folder=True))
+        self._folder = trainer.strategy.broadcast(self._folder)
 
     @override
     def write_on_batch_end(
@@ -45,14 +55,15 @@ class PredictionWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        with self._part(trainer.global_rank).open("a", encoding="utf-8") as file:
+        part = self._part(trainer.global_rank)
+        with write_errors(self.output, part), part.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in prediction)
 
     @override
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        self._part(trainer.global_rank).unlink(missing_ok=True)
+        self._open.close()
 
     @override
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -60,10 +71,9 @@ class PredictionWriter(BasePredictionWriter):
         if not trainer.is_global_zero:
             return
         lines: dict[int, str] = {}
-        for rank in range(trainer.world_size):
-            with self._part(rank).open(encoding="utf-8") as file:
+        for path in self._folder.iterdir():
+            with path.open(encoding="utf-8") as file:
                 lines.update((json.loads(line)["row"], line) for line in file)
-            self._part(rank).unlink()
-        merged = self._part(0)
-        merged.write_text("".join(lines[row] for row in sorted(lines)), encoding="utf-8")
-        os.replace(merged, self.output)
+        with atomic_write(self.output) as temporary:
+            temporary.write_text("".join(lines[row] for row in sorted(lines)), encoding="utf-8")
+        self._open.close()

@@ -1,5 +1,10 @@
 """Errors are one line each, with an exit code that says whose they are."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from nlp_rnn.cli.console import ArgumentParser, reporting
@@ -36,3 +41,19 @@ def test_a_parser_exits_with_one_line(capsys):
     assert capsys.readouterr().err == (
         "nlp-rnn: error: unrecognized arguments: --unknown; nlp-rnn verb --help lists the options\n"
     )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_a_full_disk_behind_standard_output_is_one_line(unbuffered, argument):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nlp_rnn", argument],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr == ("nlp-rnn: error: standard output: cannot be written (No space left on device)\n")

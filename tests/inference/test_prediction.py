@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import resource
 import runpy
 import subprocess
 import sys
@@ -242,6 +243,21 @@ def test_lines_typed_at_a_terminal_are_answered_at_once(models, monkeypatch, cap
     monkeypatch.setattr(sys, "stdin", stdin)
     predict(models["sentiment"])
     assert counts == [0, 1, 1, 1]
+
+
+def test_a_full_disk_leaves_the_earlier_output(models, tmp_path):
+    """A limit on the size of files stands for the end of the disk."""
+    (tmp_path / "in").write_bytes(as_bytes(TEXTS * 100))
+    (tmp_path / "out").write_text("earlier")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(UsageError, match=r"out: cannot be written \(File too large\)"):
+            predict(models["sentiment"], str(tmp_path / "in"), str(tmp_path / "out"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "out").read_text() == "earlier"
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
 
 
 CONLLU = "# text = good film\n1-2\tgoodfilm\t_\t_\t_\t_\t_\t_\t_\t_\n1\tgood\tx\tX\t_\t_\t_\t_\t_\t_\n2\tfilm\ty\tX\t_\t_\t_\t_\t_\t_\n2.1\tnode\t_\tX\t_\t_\t_\t_\t_\t_\n\n"  # noqa: E501

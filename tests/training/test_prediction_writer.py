@@ -1,8 +1,12 @@
 """The file of answers that `predict --config` writes."""
 
 import json
+import resource
+
+from pytorch_lightning import Trainer
 
 from nlp_rnn.tasks import Sentiment
+from nlp_rnn.training.prediction_writer import PredictionWriter
 
 CONFIG = "conf/sentiment_builtin.yaml"
 TINY = [
@@ -27,6 +31,43 @@ def test_predict_writes_every_row_in_order(trained, tmp_path, run):
     assert [answer["row"] for answer in answers] == list(range(120))
     assert {answer["label"] for answer in answers} <= {"negative", "positive"}
     assert [path.name for path in output.parent.iterdir()] == ["answers.jsonl"]
+
+
+def test_two_processes_with_one_output_do_not_mix(trained, tmp_path, run):
+    """The second one begins, and ends, while the first one is answering."""
+    first, second = PredictionWriter(tmp_path / "out"), PredictionWriter(tmp_path / "out")
+    trainer = Trainer(logger=False)
+
+    def write(writer, row):
+        writer.write_on_batch_end(trainer, None, [{"row": row, "of": id(writer)}], None, None, 0, 0)
+
+    first.on_predict_start(trainer, None)
+    write(first, 1)
+    second.on_predict_start(trainer, None)
+    write(second, 0)
+    write(first, 0)
+    for writer, rows in ((second, [0]), (first, [0, 1])):
+        writer.on_predict_end(trainer, None)
+        answers = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+        assert answers == [{"row": row, "of": id(writer)} for row in rows]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_full_disk_is_named_with_the_output(trained, tmp_path, run):
+    """A limit on the size of files stands for the end of the disk."""
+    output = tmp_path / "answers.jsonl"
+    output.write_text("earlier")
+    arguments = ["--config", CONFIG, *TINY, "--ckpt_path", str(trained / "model"), "--output", str(output)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        code, _, error = run("predict", *arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2
+    assert error.endswith(f"nlp-rnn: error: {output}: cannot be written (File too large)\n")
+    assert output.read_text() == "earlier"
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.jsonl"]
 
 
 def test_an_output_that_cannot_be_written_is_found_first(trained, tmp_path, run):
