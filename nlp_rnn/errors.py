@@ -1,4 +1,4 @@
-"""The exceptions whose message is all that a user needs to read."""
+"""The exceptions of which programs show the user one line, without a traceback."""
 
 
 class UsageError(ValueError):
@@ -14,3 +14,17 @@ class RunError(RuntimeError):
 
     The message is one line, as that of a `UsageError`. Command-line programs exit with code 1.
     """
+
+
+class Interrupted(BaseException):
+    """A signal ended the work. Not an `Exception`: no handler of errors is to catch it.
+
+    Args:
+        number: the signal.
+        message: what became of the work, and how it goes on.
+    """
+
+    def __init__(self, number: int, message: str = "") -> None:
+        super().__init__(number, message)
+        self.number = number
+        self.message = message

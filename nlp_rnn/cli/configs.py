@@ -23,7 +23,8 @@ def ready_made() -> list[str]:
 def check_arguments(arguments: list[str]) -> list[str]:
     """The arguments with every `--config` checked, and moved to the front, right after the verb.
 
-    The parser lets what comes later win, so flags override configurations wherever they stand.
+    The parser lets what comes later win, so flags override configurations wherever they stand. `--resume RUN`
+    stands for the configuration of the run too, which all others override.
 
     Args:
         arguments: the verb and its arguments.
@@ -34,20 +35,32 @@ def check_arguments(arguments: list[str]) -> list[str]:
     Raises:
         UsageError: a configuration is missing, is not valid YAML, or holds more than plain values.
     """
-    configurations, others = [], []
+    configurations: list[str] = []
+    others: list[str] = []
     remaining = iter(arguments)
     for argument in remaining:
         flag, equals, name = argument.partition("=")
-        if flag not in ("--config", "-c"):
+        if flag not in ("--config", "-c", "--resume"):
             others.append(argument)
             continue
         if not equals:
             name = next(remaining, "")
         if not name or name.startswith("-"):
-            raise UsageError(f"{flag}: give the path of a configuration, such as conf/NAME.yaml")
-        path = find_config(name)
+            wanted = "a run directory, runs/NAME/NUMBER"
+            if flag != "--resume":
+                wanted = "the path of a configuration, such as conf/NAME.yaml"
+            raise UsageError(f"{flag}: give {wanted}")
+        if flag == "--resume":
+            from nlp_rnn.training.run_directory import find_run
+
+            run = find_run(name)
+            path = run / "config.yaml"
+            others.append(f"--resume={run}")
+            configurations.insert(0, f"--config={path}")
+        else:
+            path = find_config(name)
+            configurations.append(f"--config={path}")
         _check_file(path)
-        configurations.append(f"--config={path}")
     return [*others[:1], *configurations, *others[1:]]
 
 

@@ -6,6 +6,7 @@ import argparse
 import gc
 import logging
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nlp_rnn.cli.verbs import Verb
-from nlp_rnn.errors import RunError, UsageError
+from nlp_rnn.errors import Interrupted, RunError, UsageError
 from nlp_rnn.files import discard_output, printing
 
 
@@ -53,8 +54,8 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
 def reporting(program: str) -> Iterator[None]:
     """Turn exceptions into one line on standard error and an exit code.
 
-    The code is 2 for what the user can fix, 1 for an error while running, and 130 when interrupted.
-    `NLP_RNN_DEBUG=1` shows the traceback too.
+    The code is 2 for what the user can fix, 1 for an error while running, 130 for SIGINT (Ctrl-C), and 143
+    for SIGTERM. `NLP_RNN_DEBUG=1` shows the traceback too.
 
     Args:
         program: the name that the line begins with.
@@ -68,6 +69,10 @@ def reporting(program: str) -> Iterator[None]:
         _leave(program, error, 2)
     except RunError as error:
         _leave(program, error, 1)
+    except Interrupted as stop:
+        name = signal.Signals(stop.number).name
+        print(f"{program}: stopped by {name}{stop.message and '; '}{stop.message}", file=sys.stderr)
+        sys.exit(128 + stop.number)
     except KeyboardInterrupt:
         _leave(program, "interrupted", 130)
     except SystemExit as stop:

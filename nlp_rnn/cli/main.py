@@ -12,6 +12,7 @@ from nlp_rnn.cli.console import importing, quiet, reporting, verb_parser
 from nlp_rnn.cli.verbs import VERBS
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import printing
+from nlp_rnn.training.signals import handling, stop_at_once
 
 # The flags, or their first parts, that only the form of `predict` with a configuration has.
 _CONFIGURED_FLAGS = frozenset(
@@ -25,13 +26,14 @@ _CONFIGURED_FLAGS = frozenset(
 def main(arguments: list[str] | None = None) -> None:
     """The command line; see `nlp-rnn --help`.
 
-    Exits with 2 for what the user can fix, with 1 for an error while running, each in one line.
+    Exits with 2 for what the user can fix, with 1 for an error while running, with 130 for SIGINT (Ctrl-C),
+    and with 143 for SIGTERM, each in one line.
 
     Args:
         arguments: the verb and its arguments; those of the process if left out.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    with reporting("nlp-rnn"):
+    with reporting("nlp-rnn"), handling(stop_at_once):
         # These two are answered before anything is imported that takes seconds.
         if arguments in (["--help"], ["-h"]):
             with printing():

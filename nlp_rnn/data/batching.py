@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -25,6 +27,7 @@ _BUCKET_WIDTH = 8
 BatchSize = Annotated[int, Range(1, 1_000_000)]
 
 BatchType = TypeVar("BatchType", bound="Batch")
+ItemType = TypeVar("ItemType")
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,35 @@ class Rows(Dataset[dict[str, list[Any]]]):
         return columns
 
 
-class LengthGroupedSampler(DistributedSampler[list[int]]):
+class EpochSampler(DistributedSampler[ItemType], ABC):
+    """Yields the items of an epoch in an order that depends only on its number, from any position on.
+
+    A subclass of DistributedSampler, so that Lightning does not replace it and sets the epoch.
+    """
+
+    epoch = 0
+    _begun = (-1, 0)
+
+    @override
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def skip(self, epoch: int, items: int) -> None:
+        """Leave out the first items of an epoch, which a resumed run has been trained on."""
+        self.epoch = epoch
+        self._begun = epoch, items
+
+    @override
+    def __iter__(self) -> Iterator[ItemType]:
+        epoch, items = self._begun
+        yield from islice(self.items(), items if epoch == self.epoch else 0, None)
+
+    @abstractmethod
+    def items(self) -> Iterator[ItemType]:
+        """All items of the epoch."""
+
+
+class LengthGroupedSampler(EpochSampler[list[int]]):
     """Yields batches (lists of row numbers) of rows of equal, or nearly equal, length.
 
     Sorting by length keeps padding low. In each epoch of training, rows of equal length and whole batches
@@ -180,7 +211,6 @@ class LengthGroupedSampler(DistributedSampler[list[int]]):
         accumulated: number of batches per optimizer step and process, in training.
     """
 
-    # A subclass of DistributedSampler, so that Lightning does not replace it and sets the epoch.
     def __init__(
         self,
         lengths: np.ndarray,
@@ -197,7 +227,6 @@ class LengthGroupedSampler(DistributedSampler[list[int]]):
         self.num_replicas = world_size
         self.accumulated = accumulated
         self.seed = batching.seed
-        self.epoch = 0
         self._groups = lengths.copy()
         if shuffle:
             # If sorted by exact length, each batch would train the model on targets of one length.
@@ -225,16 +254,13 @@ class LengthGroupedSampler(DistributedSampler[list[int]]):
                 start, longest = row, maximum[row]
         return [*ends, len(first)] if first else []
 
-    @override
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
     def __len__(self) -> int:
         if self.shuffle:
             return len(self._ends) * self.accumulated
         return -(-len(self._ends) // self.num_replicas)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    @override
+    def items(self) -> Iterator[list[int]]:
         random = np.random.default_rng((self.seed, self.epoch))
         ties = random.permutation(len(self.lengths)) if self.shuffle else np.arange(len(self.lengths))
         order = np.lexsort((ties, *self._groups.T[::-1]))

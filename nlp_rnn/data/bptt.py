@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import Dataset
 from typing_extensions import override
 
-from nlp_rnn.data.batching import Batching, Rows
+from nlp_rnn.data.batching import Batching, EpochSampler, Rows
 from nlp_rnn.data.vocabulary import BOS
 
 # The number of streams in evaluation. It is fixed so that metrics do not depend on the batch size, for each
@@ -56,7 +56,7 @@ class RunningText(Dataset[dict[str, Any]]):
         }
 
 
-class StreamSampler(DistributedSampler[Window]):
+class StreamSampler(EpochSampler[Window]):
     """Yields windows of a running text that several streams read in parallel; each position is read once.
 
     In training there are `batching.size` streams per device, and they start at other positions in each
@@ -73,7 +73,6 @@ class StreamSampler(DistributedSampler[Window]):
         world_size: number of processes.
     """
 
-    # A subclass of DistributedSampler, so that Lightning does not replace it and sets the epoch.
     def __init__(
         self, total: int, window: int, batching: Batching, shuffle: bool, rank: int = 0, world_size: int = 1
     ) -> None:
@@ -81,21 +80,17 @@ class StreamSampler(DistributedSampler[Window]):
         self.window = window
         self.shuffle = shuffle
         self.seed = batching.seed
-        self.epoch = 0
         streams = batching.size * world_size if shuffle else _EVALUATION_STREAMS
         streams = max(world_size if shuffle else 1, min(streams, total // window))
         bounds = np.arange(streams + 1) * total // streams
         self._starts, self._ends = bounds[:-1][rank::world_size], bounds[1:][rank::world_size]
         self._longest = -(-total // streams)
 
-    @override
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
     def __len__(self) -> int:
         return -(-self._longest // self.window)
 
-    def __iter__(self) -> Iterator[Window]:
+    @override
+    def items(self) -> Iterator[Window]:
         offset = 0
         if self.shuffle:
             offset = int(np.random.default_rng((self.seed, self.epoch)).integers(self.total))

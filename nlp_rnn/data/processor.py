@@ -147,6 +147,8 @@ class Processor(ABC):
             collate_fn=collate,
             num_workers=batching.num_workers,
             persistent_workers=batching.num_workers > 0,
+            # Its own: else each pass over a loader would change the random numbers of the training.
+            generator=torch.Generator(),
         )
 
     def _collate(self, rows: dict[str, list[Any]]) -> Batch:

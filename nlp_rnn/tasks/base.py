@@ -203,6 +203,21 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
         """
         raise NotImplementedError  # pragma: no cover
 
+    def epoch_state(self) -> dict[str, Any]:
+        """What this process has to remember to resume within an epoch: tensors and plain values."""
+        return {
+            "train_loss": self.train_loss.metric_state,
+            "step": self._step.state(),
+            "workload": self._workload.state(),
+        }
+
+    def load_epoch_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `epoch_state` returned."""
+        for name, value in state["train_loss"].items():
+            setattr(self.train_loss, name, value.to(getattr(self.train_loss, name).device))
+        self._step.load(state["step"], self.device)
+        self._workload.load(state["workload"])
+
     # Lightning's hooks.
 
     def metrics(self, stage: str) -> Mapping[str, Any]:

@@ -64,6 +64,16 @@ class GlobalStep:
             torch._foreach_mul_(gradients, factor.item())
         self._first = None
 
+    def state(self) -> list[Tensor | None]:
+        """What a step has summed up after its first batches, for `load`."""
+        return [self._first, self._sums]
+
+    def load(self, state: list[Tensor | None], device: torch.device) -> None:
+        """Restore what `state` returned, on a device."""
+        first, sums = (None if value is None else value.to(device) for value in state)
+        assert sums is not None
+        self._first, self._sums = first, sums
+
 
 class Workload:
     """Counts the work of one device in an epoch: padding, and whether devices wait for each other."""
@@ -82,6 +92,14 @@ class Workload:
             sums[1] += positions
             cost += positions
         self._costs.append(cost)
+
+    def state(self) -> list[Any]:
+        """What has been counted so far, for `load`."""
+        return [self._tokens, self._costs]
+
+    def load(self, state: list[Any]) -> None:
+        """Restore what `state` returned."""
+        self._tokens, self._costs = state
 
     def results(self) -> dict[str, float]:
         """The metrics over all devices, by name; they begin anew.

@@ -5,29 +5,31 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from typing_extensions import override
 
+from nlp_rnn.training.last_checkpoint import LastCheckpoint
+from nlp_rnn.training.resume_state import ResumeState
 from nlp_rnn.training.resuming import ReapplySettings
 
 
-def fit_callbacks(checkpoints: Path, logs: bool, resumes: bool) -> list[Callback]:
+def fit_callbacks(last: LastCheckpoint, logs: bool, resumes: bool) -> list[Callback]:
     """The callbacks of every fit, beside the best checkpoint's and early stopping, which are settings.
 
     Args:
-        checkpoints: folder of the run's checkpoints.
+        last: writes the last checkpoint.
         logs: whether metrics are logged.
         resumes: whether training resumes from a checkpoint.
+
+    Returns:
+        Callbacks that come before all others.
     """
-    # The last checkpoint has a callback of its own: with `save_last` it would only be written together with
-    # the best one. It is written after each epoch, validated or not, so that no epoch is lost.
-    last = ModelCheckpoint(checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=True)
     return [
+        ResumeState(),
         last,
         *([LearningRateMonitor()] if logs else []),
         *([ReapplySettings()] if resumes else []),
@@ -52,6 +54,14 @@ class ProgressBar(TQDMProgressBar):
     @override
     def init_predict_tqdm(self) -> Tqdm:
         return _erased(super().init_predict_tqdm())
+
+    @override
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        for bar in (self._train_progress_bar, self._val_progress_bar):
+            if bar is not None:
+                bar.close()  # so that the message does not stand behind it
 
 
 def _erased(bar: Tqdm) -> Tqdm:

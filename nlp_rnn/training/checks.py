@@ -23,6 +23,7 @@ _RANGES = {
     "devices": Range(-1, 100_000),
     "num_nodes": Range(1, 100_000),
     "patience": Range(0, 1_000_000),
+    "save_minutes": Range(0, 1e6),
 }
 
 

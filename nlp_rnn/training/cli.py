@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shlex
 import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -15,15 +16,14 @@ import yaml
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.plugins import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
-from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write, check_writable, printing
+from nlp_rnn.errors import Interrupted, UsageError
+from nlp_rnn.files import check_writable, printing
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.base import Task
@@ -31,14 +31,23 @@ from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.registry import TASKS, data_classes, load_tasks
 from nlp_rnn.training import VERBS
 from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
-from nlp_rnn.training.checkpoint_io import SafeCheckpointIO
+from nlp_rnn.training.checkpoint_io import LAST, SafeCheckpointIO
 from nlp_rnn.training.checks import check_pair, check_run, check_trainer, trust_only_own_classes
+from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.messages import readable, setting_names
+from nlp_rnn.training.metrics_log import METRICS, run_loggers
 from nlp_rnn.training.nonfinite import NonFiniteGuard
 from nlp_rnn.training.parser import Parser
 from nlp_rnn.training.prediction_writer import PredictionWriter
-from nlp_rnn.training.resuming import changeable, check_resume, differences
-from nlp_rnn.training.run_directory import check_name, locked, new_run_dir, point_latest
+from nlp_rnn.training.resuming import Start, changeable, differences, find_start
+from nlp_rnn.training.run_directory import (
+    check_name,
+    has_checkpoint,
+    locked,
+    new_run_dir,
+    point_latest,
+    save_config,
+)
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +63,8 @@ class _CLI(LightningCLI):
         self.loaded: Task[Any, Any] | None = None
         """The trained model of `ckpt_path`, for all verbs but fit."""
         self.run_dir: Path | None = None
+        self.start = Start()
+        self.last: LastCheckpoint
         settings = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             Task,
@@ -99,6 +110,8 @@ class _CLI(LightningCLI):
         for flag, annotation, default, text in (
             ("--runs", str, "runs", "Folder in which each fit gets a run directory of its own."),
             ("--name", str | None, None, "Name of the run, else that of its first configuration file."),
+            ("--resume", str | None, None, "Interrupted run that fit goes on with: runs/NAME/NUMBER."),
+            ("--save_minutes", float, 10.0, "How often fit writes a checkpoint within an epoch."),
             ("--output", str, "predictions.jsonl", "File of answers that the verb predict writes."),
         ):
             parser.add_argument(flag, type=annotation, default=default, help=text)
@@ -118,7 +131,7 @@ class _CLI(LightningCLI):
         check_pair(config.model.class_path, config.data.class_path)
         if verb == "fit":
             check_name(self._run_name(config))
-            check_writable(Path(config.runs), "--runs")
+            check_writable(Path(config.resume or config.runs), "--resume" if config.resume else "--runs")
         elif not config.ckpt_path:
             raise UsageError(f"{verb} needs a trained model: --ckpt_path with a .ckpt file or a model folder")
         if verb == "predict":
@@ -142,10 +155,10 @@ class _CLI(LightningCLI):
     @override
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
-        if config.ckpt_path and self.subcommand == "fit":
-            config.ckpt_path = str(check_resume(Path(config.ckpt_path), config))
-            if config.model.init_args.get("init_encoder"):  # the checkpoint has the weights trained from it
-                config.model.init_args.init_encoder = None
+        if self.subcommand == "fit":
+            self.start = find_start(config, self._run_name(config))
+            if self.start.checkpoint and config.model.init_args.get("init_encoder"):
+                config.model.init_args.init_encoder = None  # the checkpoint has the weights trained from it
         elif config.ckpt_path:
             self.loaded = from_pretrained(config.ckpt_path)
             config.ckpt_path = None
@@ -175,14 +188,16 @@ class _CLI(LightningCLI):
         config = self.config[self.subcommand]
         callbacks: list[Callback] = []
         if self.subcommand == "fit":
-            runs, name = Path(config.runs), self._run_name(config)
-            # The other processes of a run get all paths from the first one.
-            self.run_dir = new_run_dir(runs, name) if _is_first_process() else runs / name
+            self.run_dir = self.start.run_dir
+            if self.run_dir is None:
+                runs, name = Path(config.runs), self._run_name(config)
+                # The other processes of a run get all paths from the first one.
+                self.run_dir = new_run_dir(runs, name) if _is_first_process() else runs / name
             if _is_first_process():
                 self.held.enter_context(locked(self.run_dir))
+            kwargs["default_root_dir"] = config.trainer.default_root_dir or str(self.run_dir)
         if config.trainer.logger is None:
-            loggers = (CSVLogger, TensorBoardLogger) if self.run_dir is not None else ()
-            kwargs["logger"] = [logger(str(self.run_dir), name="", version="") for logger in loggers]
+            kwargs["logger"] = run_loggers(self.run_dir, self.start.state) if self.run_dir else []
         chosen = self._get(self.config_init, "trainer")
         if (progress := progress_callback(chosen.enable_progress_bar, chosen.callbacks)) is not None:
             kwargs["enable_progress_bar"] = False  # Lightning would add a bar of its own
@@ -196,7 +211,12 @@ class _CLI(LightningCLI):
             folder = self.run_dir / "checkpoints"
             best: Any = trainer.checkpoint_callback
             best.dirpath = best.dirpath or str(folder)
-            callbacks += fit_callbacks(folder, bool(trainer.loggers), bool(config.ckpt_path))
+            if best._save_on_train_epoch_end is None and str(best.monitor).startswith("val/"):
+                # At the end of an epoch, some of what a checkpoint holds would be of the next epoch already.
+                best._save_on_train_epoch_end = False
+            resumes = self.start.checkpoint is not None
+            self.last = LastCheckpoint(folder / LAST, config.save_minutes)
+            cast(Any, trainer).callbacks[:0] = fit_callbacks(self.last, bool(trainer.loggers), resumes)
         cast(Any, trainer).callbacks += callbacks
         return trainer
 
@@ -208,8 +228,13 @@ class _CLI(LightningCLI):
 
     @override
     def _run_subcommand(self, subcommand: str) -> None:
-        with redirect_stdout(sys.stderr):
-            super()._run_subcommand(subcommand)
+        try:
+            with redirect_stdout(sys.stderr):
+                super()._run_subcommand(subcommand)
+        except Interrupted as stop:
+            if subcommand == "fit":
+                raise Interrupted(stop.number, self._how_to_go_on()) from None
+            raise
         if subcommand in ("validate", "test") and self.trainer.is_global_zero:
             values = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
             metrics = {name: value if math.isfinite(value) else None for name, value in values.items()}
@@ -218,7 +243,7 @@ class _CLI(LightningCLI):
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        always = {"weights_only": True, "ckpt_path": self.config[subcommand].ckpt_path}
+        always = {"weights_only": True, "ckpt_path": self.start.checkpoint}
         if subcommand == "predict":
             always["return_predictions"] = False
         return super()._prepare_subcommand_kwargs(subcommand) | always
@@ -230,22 +255,22 @@ class _CLI(LightningCLI):
             return
         print(f"run directory: {self.run_dir}", file=sys.stderr)
         print(f"model: {self.model.summary()}\ndata: {self.datamodule.summary()}", file=sys.stderr)
+        self.config.fit.resume = None
         dumped = self._parser("fit").dump(self.config.fit, skip_none=False)
         content = yaml.safe_dump(yaml.safe_load(dumped), sort_keys=False, allow_unicode=True)
-        with atomic_write(self.run_dir / "config.yaml") as temporary:
-            temporary.write_text(f"# {self.command}\n{content}", encoding="utf-8")
+        save_config(self.run_dir, self.command, content)
 
     def after_fit(self) -> None:
         """Plot the learning curves, and write the model folder of the best checkpoint, else of the last."""
         assert self.run_dir is not None
         trainer: Any = self.trainer
-        best, *others = (callback.best_model_path for callback in trainer.checkpoint_callbacks)
-        saved = [path for path in (best, *others) if path]
-        if not saved:
+        best = trainer.checkpoint_callback.best_model_path
+        path = best or (self.last.path if self.last.is_saved else self.start.checkpoint)
+        if path is None:
             log.warning("no epoch was finished, so there is no model folder")
             return
-        self.model.load_state_dict(read_checkpoint(Path(saved[0]))["state_dict"])
-        logged = self.run_dir / "metrics.csv"
+        self.model.load_state_dict(read_checkpoint(Path(path))["state_dict"])
+        logged = self.run_dir / METRICS
         if trainer.is_global_zero and logged.is_file():  # before the validation below adds to it
             learning_curves(logged, self.run_dir / "curves.png")
         validated = trainer.validate(self.model, self.datamodule, verbose=False)
@@ -257,6 +282,12 @@ class _CLI(LightningCLI):
             results = ", ".join(describe_metrics(metrics))
             which = "best" if best else "last"
             print(f"{which} checkpoint on validation: {results}\nmodel folder: {folder}", file=sys.stderr)
+
+    def _how_to_go_on(self) -> str:
+        assert self.run_dir is not None
+        if not has_checkpoint(self.run_dir):
+            return "nothing has been trained yet, so nothing is saved"
+        return f"saved; go on with: {shlex.join(['nlp-rnn', 'fit', '--resume', str(self.run_dir)])}"
 
     def after_predict(self) -> None:
         """Say where the answers are."""
@@ -275,7 +306,12 @@ def run(arguments: list[str], command: str) -> None:
     trust_only_own_classes()
     load_tasks()  # a class is known to the parser by its name once it is imported
     with fast_matmul(), ExitStack() as held:
-        _CLI(arguments, command, held)
+        try:
+            _CLI(arguments, command, held)
+        except Interrupted as stop:
+            if arguments[0] == "fit" and not stop.message:  # while data was prepared
+                raise Interrupted(stop.number, "nothing has been trained yet, so nothing is saved") from None
+            raise
 
 
 def apply_settings(

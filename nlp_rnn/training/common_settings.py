@@ -40,7 +40,8 @@ _ALL = ("fit", *_MEASURING)
 
 COMMON_SETTINGS = (
     CommonSetting("config", "FILE", "a configuration; may be given several times, later ones win", _ALL),
-    CommonSetting("ckpt_path", "FILE", "checkpoint (.ckpt) to resume training from"),
+    CommonSetting("resume", "RUN", "go on with an interrupted run, in its directory: runs/NAME/NUMBER"),
+    CommonSetting("ckpt_path", "FILE", "checkpoint (.ckpt) to start from; last: as --resume, newest run"),
     CommonSetting("ckpt_path", "PATH", "the trained model: a model folder or a .ckpt file", _MEASURING),
     CommonSetting("output", "FILE", "file of answers to write, JSON lines", ("predict",)),
     CommonSetting("name", "NAME", "name of the run; else that of its first configuration"),
@@ -62,6 +63,7 @@ COMMON_SETTINGS = (
     CommonSetting("trainer.accelerator", "NAME", "cpu, gpu or auto", _ALL),
     CommonSetting("trainer.devices", "N", "how many devices", _ALL),
     CommonSetting("trainer.precision", "NAME", "32-true, bf16-mixed, 16-mixed, ...", _ALL),
+    CommonSetting("save_minutes", "N", "minutes between checkpoints within an epoch"),
     CommonSetting("trainer.gradient_clip_val", "NORM", "largest norm of the gradients"),
     CommonSetting("early_stopping.patience", "N", "validations without improvement before training stops"),
     CommonSetting("checkpoint.monitor", "METRIC", "metric by which the best checkpoint is chosen"),

@@ -6,7 +6,7 @@ import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from nlp_rnn.errors import RunError
 from nlp_rnn.settings import Configured, Range
+from nlp_rnn.training.last_checkpoint import LastCheckpoint
 
 log = logging.getLogger(__name__)
 
@@ -230,12 +231,12 @@ def _describe(step: _Step) -> str:
 
 
 def _advice(trainer: pl.Trainer) -> str:
-    paths = [
-        Path(path)
-        for callback in trainer.checkpoint_callbacks
-        if isinstance(callback, ModelCheckpoint)
-        for path in (callback.best_model_path, callback.last_model_path)
-        if path and Path(path).is_file()
-    ]
-    newest = max(paths, key=lambda path: path.stat().st_mtime, default="none yet")
+    paths: list[str | Path] = []
+    for callback in cast(Any, trainer).callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            paths += [callback.best_model_path, callback.last_model_path]
+        elif isinstance(callback, LastCheckpoint):
+            paths.append(callback.path)
+    files = [Path(path) for path in paths if path and Path(path).is_file()]
+    newest = max(files, key=lambda path: path.stat().st_mtime, default="none yet")
     return f"last good checkpoint: {newest}; lower the learning rate or set trainer.gradient_clip_val"

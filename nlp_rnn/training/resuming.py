@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from typing_extensions import override
 from nlp_rnn.errors import UsageError
 from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.pretrained import from_pretrained
-from nlp_rnn.training.checkpoints import good_or_newest
+from nlp_rnn.training.checkpoints import good_or_newest, newest_good
+from nlp_rnn.training.resume_state import KEY
+from nlp_rnn.training.run_directory import has_checkpoint, is_of_this_job, newest_run
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,66 @@ def changeable(name: str) -> bool:
     return name.startswith(_CHANGEABLE)
 
 
-def check_resume(path: Path, config: Any) -> Path:
+@dataclass(frozen=True)
+class Start:
+    """Where a fit starts.
+
+    Args:
+        run_dir: the run that it goes on with; None for a new one.
+        checkpoint: the checkpoint that it starts from; None for new weights.
+        state: what the checkpoint holds for `nlp_rnn.training.resume_state`.
+    """
+
+    run_dir: Path | None = None
+    checkpoint: Path | None = None
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_start(config: Any, name: str) -> Start:
+    """Where a fit starts by its settings, or by SLURM, which repeats the command of a job that it requeues.
+
+    Args:
+        config: the configuration of the verb fit.
+        name: the name of the run.
+
+    Raises:
+        UsageError: it cannot start there, or the run has been finished.
+    """
+    if config.resume:
+        run: Path | None = Path(config.resume)
+    else:
+        run = newest_run(Path(config.runs) / name, with_checkpoint=True)
+        if config.ckpt_path == "last" and run is None:
+            log.warning(
+                "--ckpt_path last: no run in %s was saved; a new one begins", Path(config.runs) / name
+            )
+        if config.ckpt_path != "last" and not (run and not config.ckpt_path and is_of_this_job(run)):
+            run = None
+    if run is None:
+        if config.ckpt_path in (None, "last"):
+            return Start()
+        path, checkpoint = check_resume(Path(config.ckpt_path), config)
+        if epochs := epochs_if_finished(checkpoint, config):
+            raise UsageError(
+                f"--ckpt_path {path}: trained for {epochs} epochs already; set trainer.max_epochs higher"
+            )
+        return Start(None, path, checkpoint.get(KEY, {}))
+    if not has_checkpoint(run):
+        log.warning("%s: nothing was saved, so training begins anew", run)
+        return Start(run)
+    good = newest_good(run / "checkpoints")
+    print(f"resuming from {good.reason}", file=sys.stderr)
+    path, checkpoint = check_resume(good.path, config)
+    epochs = epochs_if_finished(checkpoint, config)
+    if epochs and (run / "model").is_dir():
+        raise UsageError(
+            f"{run} is finished: trained for {epochs} epochs, its model is {run / 'model'}; to train on, set "
+            "trainer.max_epochs higher"
+        )
+    return Start(run, path, checkpoint.get(KEY, {}))
+
+
+def check_resume(path: Path, config: Any) -> tuple[Path, dict[str, Any]]:
     """Check, before any data loads, that training can resume from a checkpoint.
 
     Args:
@@ -45,10 +107,11 @@ def check_resume(path: Path, config: Any) -> Path:
         config: the configuration of the verb fit.
 
     Returns:
-        The checkpoint to resume from: `path`, or where it is damaged the newest good one beside it.
+        The checkpoint to resume from, and what it holds: `path`, or where it is damaged the newest good one
+        beside it.
 
     Raises:
-        UsageError: it is not a checkpoint of training, is of another task or size, or was trained to the end.
+        UsageError: it is not a checkpoint of training, or is of another task or size.
     """
     if path.is_dir():
         raise UsageError(f"--ckpt_path {path}: training resumes from a .ckpt file, not from a model folder")
@@ -61,19 +124,27 @@ def check_resume(path: Path, config: Any) -> Path:
     task = from_pretrained(path)
     name = config.model.class_path.rsplit(".", 1)[-1]
     if type(task).__name__ != name:
-        raise UsageError(f"--ckpt_path {path} holds a model for {task.name}, not for {name}")
+        raise UsageError(f"{path} holds a model for {task.name}, not for {name}")
     changed = dict(differences(task.settings, config.model.init_args.as_dict()))
     if fixed := [line for setting, line in changed.items() if not changeable(setting)]:
-        raise UsageError(f"--ckpt_path {path}: these settings of its model cannot change: {', '.join(fixed)}")
+        raise UsageError(f"{path}: these settings of its model cannot change: {', '.join(fixed)}")
     if changed:
         log.warning("resuming with changed settings: %s", ", ".join(changed.values()))
-    epochs = read_checkpoint(path).get("epoch", -1) + 1
-    max_epochs = config.trainer.max_epochs
-    if max_epochs is not None and 0 <= max_epochs <= epochs:
-        raise UsageError(
-            f"--ckpt_path {path}: trained for {epochs} epochs already; set trainer.max_epochs higher"
-        )
-    return path
+    return path, read_checkpoint(path)
+
+
+def epochs_if_finished(checkpoint: Mapping[str, Any], config: Any) -> int:
+    """The number of epochs of a checkpoint, if that is all that the configuration asks for, else 0."""
+    epochs = int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    trainer, stopping = config.trainer, config.early_stopping
+    finished = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epochs
+    finished |= 0 <= trainer.max_steps <= checkpoint["global_step"]
+    if checkpoint.get(KEY, {}).get("should_stop"):
+        states = [
+            state for name, state in checkpoint["callbacks"].items() if name.startswith("EarlyStopping")
+        ]
+        finished |= any(state["wait_count"] >= stopping.patience for state in states)
+    return epochs if finished else 0
 
 
 def differences(

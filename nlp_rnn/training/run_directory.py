@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.files import atomic_write
 
 _LOCK_SECONDS = 10.0  # so long after a process was killed may its data workers hold its lock
 
@@ -72,6 +73,73 @@ def locked(run_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def find_run(path: str) -> Path:
+    """The run directory that `--resume` names.
+
+    Args:
+        path: a run directory; or `runs/NAME` or `runs/NAME/latest`, which stand for the newest run of that
+            name, finished or not.
+
+    Raises:
+        UsageError: there is none.
+    """
+    folder = Path(path)
+    if folder.name != "latest" and _is_run(folder):
+        return folder
+    newest = newest_run(folder.parent if folder.name == "latest" else folder)
+    if newest is None:
+        raise UsageError(f"--resume {path}: no run directory, which has a config.yaml; give runs/NAME/NUMBER")
+    return newest
+
+
+def newest_run(folder: Path, with_checkpoint: bool = False) -> Path | None:
+    """The newest run in the folder of a name, `runs/NAME`.
+
+    Args:
+        folder: holds the run directories of one name.
+        with_checkpoint: leave out runs that have not been saved yet.
+    """
+    numbers = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
+    runs = [folder / str(number) for number in sorted(numbers, reverse=True)]
+    return next((run for run in runs if _is_run(run) and (not with_checkpoint or has_checkpoint(run))), None)
+
+
+def has_checkpoint(run_dir: Path) -> bool:
+    """Whether a run has been saved."""
+    return any((run_dir / "checkpoints").glob("[!.]*.ckpt"))
+
+
+def save_config(run_dir: Path, command: str, settings: str) -> None:
+    """Write config.yaml: the settings, after the commands that began the run and went on with it.
+
+    Args:
+        run_dir: the run directory.
+        command: the command.
+        settings: YAML.
+    """
+    path = run_dir / "config.yaml"
+    old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    header = [line for line in old if line.startswith("# ")]
+    header += [line for line in (f"# {command}", *_job()) if line not in header]
+    with atomic_write(path) as temporary:
+        temporary.write_text("\n".join([*header, settings]), encoding="utf-8")
+
+
+def is_of_this_job(run_dir: Path) -> bool:
+    """Whether a run was begun by this SLURM job before the job was requeued."""
+    requeued = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
+    return requeued and _job()[0] in (run_dir / "config.yaml").read_text(encoding="utf-8").splitlines()
+
+
+def _job() -> list[str]:
+    """A line about the SLURM job, if this is one."""
+    return [f"# SLURM job {os.environ['SLURM_JOB_ID']}"] if "SLURM_JOB_ID" in os.environ else []
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file()
 
 
 def point_latest(run_dir: Path) -> None:

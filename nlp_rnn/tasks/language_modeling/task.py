@@ -121,6 +121,16 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         )
 
     @override
+    def epoch_state(self) -> dict[str, Any]:
+        return {**super().epoch_state(), "carried": self._carried}
+
+    @override
+    def load_epoch_state(self, state: Mapping[str, Any]) -> None:
+        super().load_epoch_state(state)
+        for phase, parts in state["carried"].items():
+            self._carried[phase] = tuple(part.to(self.device) for part in parts)
+
+    @override
     def update_metrics(self, batch: LanguageModelingBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         assert batch.characters is not None

@@ -1,0 +1,104 @@
+"""metrics.csv of a run, which a resumed run continues."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.utilities import rank_zero_only
+from typing_extensions import override
+
+from nlp_rnn.files import atomic_write
+
+METRICS = "metrics.csv"
+
+
+class MetricsLog(CSVLogger):
+    """Lightning's CSVLogger, which continues a file that is there instead of deleting it.
+
+    Args:
+        folder: where metrics.csv is written.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder, name="", version="")
+
+    @property
+    @override
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        if self._experiment is None:
+            self._experiment = _Writer(self.log_dir)
+        return self._experiment
+
+    @property
+    def rows(self) -> int:
+        """The number of rows logged so far; 0 on all processes but the first."""
+        return getattr(self.experiment, "rows", 0)
+
+    @rank_zero_only
+    def cut(self, rows: int) -> None:
+        """Delete what was logged after the first rows, whose number is given."""
+        self.experiment.cut(rows)
+
+
+class _Writer(ExperimentWriter):
+    """Writes metrics.csv; a change of its header never leaves it incomplete."""
+
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir)
+        self.rows = 0
+        if Path(self.metrics_file_path).is_file():
+            self.metrics_keys, rows = self._read()
+            self.rows = len(rows)
+
+    @override
+    def _check_log_dir_exists(self) -> None:
+        pass  # Lightning deletes the file here
+
+    @override
+    def log_metrics(self, metrics_dict: dict[str, float], step: int | None = None) -> None:
+        super().log_metrics(metrics_dict, step)
+        self.rows += 1
+
+    def cut(self, rows: int) -> None:
+        if self.rows <= rows:
+            return
+        self.save()
+        self._write(self.metrics_keys, self._read()[1][:rows])
+        self.rows = rows
+
+    @override
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        self._write(fieldnames, self._read()[1])
+
+    def _read(self) -> tuple[list[str], list[dict[str, Any]]]:
+        with open(self.metrics_file_path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            return list(reader.fieldnames or ()), list(reader)
+
+    def _write(self, names: list[str], rows: list[dict[str, Any]]) -> None:
+        with (
+            atomic_write(Path(self.metrics_file_path)) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def run_loggers(run_dir: Path, resumed: Mapping[str, Any]) -> list[Logger]:
+    """The loggers of a run: metrics.csv, and TensorBoard's files.
+
+    Args:
+        run_dir: the run directory.
+        resumed: the state with which a run goes on (`nlp_rnn.training.resume_state`); empty for a new run.
+    """
+    step = resumed.get("next_step")
+    tensorboard = TensorBoardLogger(str(run_dir), name="", version="", purge_step=step)
+    return [MetricsLog(str(run_dir)), tensorboard]

@@ -1,0 +1,176 @@
+"""What a checkpoint holds beside Lightning's own states, so that a resumed run ends as an uninterrupted one.
+
+Lightning stores weights, optimizer, schedule, callbacks and the counts of its loops. This adds what else the
+rest of the epoch depends on. Lightning's loops also repeat or leave out parts of an epoch when they resume,
+depending on the hook from which the checkpoint was saved; the counts are stored so that they do neither.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities import move_data_to_device
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+from typing_extensions import override
+
+from nlp_rnn.data.batching import EpochSampler
+from nlp_rnn.tasks.base import Task
+from nlp_rnn.training.metrics_log import MetricsLog
+from nlp_rnn.training.random_states import random_states, set_random_states
+
+log = logging.getLogger(__name__)
+
+KEY = "resume_state"
+"""Where the state stands in a checkpoint."""
+
+
+class ResumeState(Callback):
+    """Makes training resume exactly, from every checkpoint that is saved while it is among the callbacks.
+
+    On a CPU, with as many devices as before, the resumed run ends with the same weights and logs the same
+    rows, bit for bit. It must be the first of the callbacks.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+        self._logged_rows = 0
+
+    @override
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        for logger in trainer.loggers:
+            logger.save()
+        loop = trainer.fit_loop.epoch_loop
+        batches: Any = loop.batch_progress.total
+        ends_batch = trainer.validating or batches.processed > batches.completed
+        checkpoint[KEY] = {
+            "processes": _gather(_process_state(trainer, pl_module)),
+            "metrics": move_data_to_device(dict(trainer.callback_metrics), "cpu"),
+            "should_stop": trainer.should_stop,
+            "logged_rows": next((log.rows for log in trainer.loggers if isinstance(log, MetricsLog)), 0),
+            "next_step": loop._batches_that_stepped + ends_batch,
+            # Where it resumes, Lightning's loop counts the end of a batch, even if that is counted already.
+            "counted": not ends_batch,
+        }
+        _set_counts(checkpoint)
+
+    @override
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._loaded = checkpoint.get(KEY, {})
+        self._logged_rows = self._loaded.get("logged_rows", sys.maxsize)
+        if not self._loaded:
+            log.warning("the checkpoint holds no random states: training goes on, but not exactly as before")
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsLog):
+                logger.cut(self._logged_rows)
+        if not self._loaded:
+            return
+        # Lightning does not store that it was to stop; with more patience it goes on.
+        stoppers = [
+            callback for callback in cast(Any, trainer).callbacks if isinstance(callback, EarlyStopping)
+        ]
+        is_out_of_patience = any(stopper.wait_count >= stopper.patience for stopper in stoppers)
+        trainer.should_stop = self._loaded["should_stop"] and is_out_of_patience
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self._loaded:
+            return
+        trainer.callback_metrics.update(self._loaded["metrics"])
+        processes = self._loaded["processes"]
+        if len(processes) != trainer.world_size:
+            log.warning(
+                "trained on %d devices before and on %d now: training goes on, but not exactly as before",
+                len(processes),
+                trainer.world_size,
+            )
+        state = processes[trainer.global_rank % len(processes)]
+        _start_loader(trainer)
+        if isinstance(pl_module, Task):
+            pl_module.load_epoch_state(state["task"])
+        for name, parameter in pl_module.named_parameters():
+            if name in state["gradients"]:
+                parameter.grad = state["gradients"][name].to(parameter.device)
+        set_random_states(state["random"], pl_module.device)
+
+    @override
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self._loaded.get("counted"):
+            trainer.fit_loop.epoch_loop._batches_that_stepped = self._loaded["next_step"]
+        self._loaded = {}
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # In an epoch that was resumed, Lightning would leave out the schedule `plateau`, for want of metrics.
+        trainer.fit_loop._restarting = False
+
+
+def _process_state(trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
+    """What belongs to this process alone."""
+    done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+    parameters = module.named_parameters() if done % trainer.accumulate_grad_batches else ()
+    state = {
+        "task": module.epoch_state() if isinstance(module, Task) else {},
+        "gradients": {name: weight.grad for name, weight in parameters if weight.grad is not None},
+        "random": random_states(module.device),
+    }
+    on_cpu: dict[str, Any] = move_data_to_device(state, "cpu")
+    return on_cpu
+
+
+def _gather(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """The states of all processes, in the order of their ranks."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [state]
+    states: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(states, state)
+    return states
+
+
+def _set_counts(checkpoint: dict[str, Any]) -> None:
+    """Set the counts of Lightning's loops to those between two batches, or between two epochs.
+
+    There a batch and an epoch are either complete or not started, so that none is repeated or left out.
+    """
+    counts = checkpoint["loops"]["fit_loop"]
+    epochs, batches = counts["epoch_progress"], counts["epoch_loop.batch_progress"]
+    validation = counts["epoch_loop.val_loop.batch_progress"]
+    for part in ("total", "current"):
+        if epochs[part]["ready"] > epochs[part]["started"]:  # about to start
+            epochs[part]["ready"] = epochs[part]["completed"]
+        epochs[part]["completed"] = epochs[part]["processed"]  # differs while the epoch ends
+        if batches[part]["ready"] > batches[part]["started"]:
+            batches[part]["ready"] = batches[part]["completed"]
+            batches["is_last_batch"] = False
+    if epochs["current"]["ready"] == epochs["current"]["completed"]:
+        batches["current"] = dict.fromkeys(batches["current"], 0)
+        batches["is_last_batch"] = False
+        checkpoint["epoch"] = epochs["total"]["completed"] - 1
+    # A validation that has begun is begun again, which Lightning knows by these counts.
+    is_validating = int(validation["total"]["processed"] > validation["total"]["completed"])
+    begun = {"ready": is_validating, "started": is_validating, "processed": 0, "completed": 0}
+    validation.update(total=begun, current=dict.fromkeys(begun, 0), is_last_batch=False)
+
+
+def _start_loader(trainer: pl.Trainer) -> None:
+    """Let the loader begin behind the batches of this epoch that were trained on."""
+    sampler = getattr(trainer.train_dataloader, "sampler", None)
+    if not isinstance(sampler, EpochSampler):
+        return
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    sampler.skip(epochs.processed, trainer.fit_loop.epoch_loop.batch_progress.current.completed)
+    fetcher = trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    iter(fetcher)  # its workers may have prepared other batches by now
