@@ -7,7 +7,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
@@ -243,7 +243,7 @@ def truncate(sequences: list[Any], max_length: int, name: str) -> list[Any]:
     return [sequence[:max_length] for sequence in sequences]
 
 
-def warn_unknown(tokens: Sequence[str]) -> None:
+def warn_unknown(tokens: Iterable[str]) -> None:
     """Warn of tokens that the vocabulary lacks; `collect_warnings` joins the warnings of several calls."""
     with collect_warnings() as collected:
         collected.unknown.update(tokens)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any, Literal
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from nlp_rnn.data.pieces import MAX_PENDING, PARTIAL_LINE_BREAK, groups, is_long, pieces, starts_new_character
 from nlp_rnn.data.tokenizer_format import (
     BOS,
     CHARACTER,
     EOS,
     LINE_BREAK,
-    OPTIONAL_SPACE,
     PAD,
     SPECIALS,
     UNK,
@@ -33,10 +33,7 @@ __all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Vocabulary", "VocabularySett
 Level = Literal["word", "bpe", "char"]
 
 _SUBWORD_SPACE = "▁"  # stands for a space in subwords
-_PARTIAL_LINE_BREAK = re.compile(rf"<(b(r({OPTIONAL_SPACE}/?)?)?)?\Z")
-# The longest pending text of a stream of characters. No writing system has more than 30 accents on a letter
-# (UAX 15).
-_MAX_PENDING = 64
+_MAX_WORD = 10_000  # characters that are read of a word
 
 
 @dataclass(frozen=True)
@@ -98,6 +95,7 @@ class Vocabulary:
         line_breaks = normalizers.Replace(Regex(LINE_BREAK), " ")
         normalizer = normalizers.Sequence([line_breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
+        texts = chain.from_iterable(map(pieces, texts))
         if settings.level == "bpe":
             texts = list(texts)
             tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
@@ -125,7 +123,7 @@ class Vocabulary:
         tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIALS[UNK]))
         tokenizer.normalizer = normalizers.Sequence(_normalizers(settings.lowercase))
         normalize = tokenizer.normalizer.normalize_str
-        words = (normalize(word) for sentence in sentences for word in sentence)
+        words = (normalize(word[:_MAX_WORD]) for sentence in sentences for word in sentence)
         trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
         tokenizer.train_from_iterator((word for word in words if word not in SPECIALS), trainer)
         return cls(tokenizer)
@@ -133,31 +131,65 @@ class Vocabulary:
     def __len__(self) -> int:
         return self.tokenizer.get_vocab_size()
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode(
+        self, texts: Sequence[str], max_length: int | None = None, from_end: bool = False
+    ) -> list[list[int]]:
         """Encode texts; the ids have no BOS and no EOS.
+
+        Args:
+            texts: the texts.
+            max_length: how many ids of each text are needed. Of a text that has more, at least one more is
+                returned, but not all where there are millions.
+            from_end: whether the last ids of each text are needed, rather than the first.
 
         Raises:
             UsageError: a text has a lone surrogate, which is not valid Unicode text.
         """
         for text in texts:
             _check_text(text)
-        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
+        encoded: list[list[int]] = []
+        for group in groups(texts):
+            if not is_long(group[0]):
+                encoded += [encoding.ids for encoding in self.tokenizer.encode_batch_fast(group)]
+                continue
+            ids: list[int] = []
+            for _, encoding in self._encode_pieces(group[0]):
+                ids += encoding.ids
+                if max_length is not None and len(ids) > max_length:
+                    if not from_end:
+                        break
+                    del ids[: -max_length - 1]
+            encoded.append(ids)
+        return encoded
 
-    def unknown(self, text: str) -> list[str]:
-        """Return the parts of a text that the vocabulary lacks, as written and in order.
+    def unknown(self, text: str) -> Iterator[str]:
+        """Yield the parts of a text that the vocabulary lacks, as written and in order.
 
         Raises:
             UsageError: the text has a lone surrogate.
         """
         _check_text(text)
-        encoding = self.tokenizer.encode(text)
-        return [
-            text[slice(*span)] for id, span in zip(encoding.ids, encoding.offsets, strict=True) if id == UNK
-        ]
+        for start, encoding in self._encode_pieces(text):
+            for id, (first, end) in zip(encoding.ids, encoding.offsets, strict=True):
+                if id == UNK:
+                    yield text[start + first : start + end]
 
     def end(self, text: str, count: int) -> int:
         """Return the position in a text, in characters, at which its first `count` tokens end."""
-        return self.tokenizer.encode(text).offsets[count - 1][1]
+        end = 0
+        for start, encoding in self._encode_pieces(text):
+            if count <= 0:
+                break
+            end = start + encoding.offsets[:count][-1][1] if encoding.offsets else end
+            count -= len(encoding)
+        return end
+
+    def _encode_pieces(self, text: str) -> Iterator[tuple[int, Encoding]]:
+        """The position and the encoding of each piece of a text."""
+        start = 0
+        for piece in pieces(text):
+            yield start, self.tokenizer.encode(piece)
+            start += len(piece)
 
     def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
         """Split a text that is still growing into a prefix whose ids are final, and the pending rest.
@@ -178,14 +210,14 @@ class Vocabulary:
         if not piece:
             return "", pending
         text = piece if pending is None else pending + self._separator + piece
-        partial_break = _PARTIAL_LINE_BREAK.search(text)
+        partial_break = PARTIAL_LINE_BREAK.search(text)
         end = partial_break.start() if partial_break else len(text)
         if not self._separator:
             # A line break becomes a space, and an accent after it does not change it.
             after_break = max((match.end() for match in re.finditer(LINE_BREAK, text)), default=0)
             ends = range(end, after_break, -1)
-            end = next((i for i in ends if _starts_new_character(text[i : i + 1])), after_break)
-            end = max(end, len(text) - _MAX_PENDING)
+            end = next((i for i in ends if starts_new_character(text[i : i + 1])), after_break)
+            end = max(end, len(text) - MAX_PENDING)
         elif partial_break and isinstance(self.tokenizer.model, models.BPE):  # splits at spaces first
             end = max((match.start() for match in re.finditer(f"{LINE_BREAK}| ", text[:end])), default=0)
         return text[:end], text[end:]
@@ -199,7 +231,7 @@ class Vocabulary:
         normalize = self.tokenizer.normalizer.normalize_str
         for word in words:
             _check_text(word)
-        return [self._ids.get(normalize(word), UNK) for word in words]
+        return [self._ids.get(normalize(word[:_MAX_WORD]), UNK) for word in words]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Decode ids to text. Special tokens are left out, and spaces beside punctuation are removed."""
@@ -267,13 +299,6 @@ def _alphabet(texts: Iterable[str], size: int) -> list[str]:
 def _normalizers(lowercase: bool) -> list[normalizers.Normalizer]:
     # NFC, so that a letter with an accent is the same whether typed as one character or as two.
     return [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
-
-
-def _starts_new_character(character: str) -> bool:
-    """Whether NFC never joins a character to the one before it: no accent, no Hangul vowel or final."""
-    if not character:
-        return False
-    return unicodedata.category(character)[0] != "M" and not "\u1160" <= character <= "\u11ff"
 
 
 def _check_text(text: str) -> None:

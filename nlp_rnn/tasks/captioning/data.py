@@ -95,7 +95,8 @@ class CaptioningProcessor(Processor):
         """
         columns: dict[str, list[Any]] = {"vector": [self._vector(row) for row in rows["features"]]}
         if "caption" in rows:
-            columns["target_ids"] = truncate(self.target.encode(rows["caption"]), self.max_length, "captions")
+            captions = self.target.encode(rows["caption"], self.max_length)
+            columns["target_ids"] = truncate(captions, self.max_length, "captions")
         return columns
 
     def _vector(self, value: Any) -> np.ndarray:

@@ -64,11 +64,11 @@ class LanguageModelingProcessor(Processor):
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         if "text" not in rows:  # of a prompt, the last tokens matter most
-            whole = self.tokens.encode(rows["prompt"])
+            whole = self.tokens.encode(rows["prompt"], self.max_length, from_end=True)
             sizes = [len(ids) for ids in truncate(whole, self.max_length, "prompts")]
             return {"token_ids": [ids[len(ids) - size :] for ids, size in zip(whole, sizes, strict=True)]}
         texts = [join_words(text) for text in rows["text"]]
-        ids = self.tokens.encode(texts)
+        ids = self.tokens.encode(texts, None if self.window else self.max_length)
         sizes = [len(text) for text in texts]
         if self.window is None:
             whole, ids = ids, truncate(ids, self.max_length, "texts")

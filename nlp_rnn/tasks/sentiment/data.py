@@ -54,7 +54,8 @@ class SentimentProcessor(Processor):
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        ids = {"token_ids": truncate(self.tokens.encode(rows["text"]), self.max_length, "texts")}
+        token_ids = self.tokens.encode(rows["text"], self.max_length)
+        ids = {"token_ids": truncate(token_ids, self.max_length, "texts")}
         if "label" in rows:
             ids["label_id"] = LabelEncoder(self.classes, aliases=self.labels).encode(rows["label"])
         return ids

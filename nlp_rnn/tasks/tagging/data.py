@@ -66,7 +66,13 @@ class TaggingProcessor(Processor):
     @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         """Turn sentences into rows; each is a list of words, or a text with white space between words."""
-        return {"tokens": [words.split() if isinstance(words, str) else list(words) for words in inputs]}
+        # Of the words beyond the maximum length, one is enough: it shows that there are more.
+        return {
+            "tokens": [
+                words.split(maxsplit=self.max_length) if isinstance(words, str) else list(words)
+                for words in inputs
+            ]
+        }
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -105,7 +111,7 @@ class TaggingProcessor(Processor):
     def _spell(self, words: set[str]) -> dict[str, list[int]]:
         """The ids of each word's characters."""
         assert self.characters is not None
-        spellings = self.characters.encode(list(words))
+        spellings = self.characters.encode(list(words), self.max_word_length)
         return {word: ids[: self.max_word_length] for word, ids in zip(words, spellings, strict=True)}
 
 

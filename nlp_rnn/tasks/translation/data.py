@@ -52,13 +52,11 @@ class TranslationProcessor(Processor):
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        ids = {
-            "source_ids": truncate(self.source.encode(rows["source"]), self.max_length, "source sentences")
-        }
+        sources = self.source.encode(rows["source"], self.max_length)
+        ids = {"source_ids": truncate(sources, self.max_length, "source sentences")}
         if "target" in rows:
-            ids["target_ids"] = truncate(
-                self.target.encode(rows["target"]), self.max_length, "target sentences"
-            )
+            targets = self.target.encode(rows["target"], self.max_length)
+            ids["target_ids"] = truncate(targets, self.max_length, "target sentences")
         return ids
 
     @override
