@@ -31,16 +31,24 @@ def open_bytes(path: str | Path) -> BinaryIO:
         UsageError: the path is missing, unreadable, or not a regular file.
     """
     path = Path(path)
-    try:
+    with read_errors(path):
         if path.is_dir():
             raise UsageError(f"{path}: is a directory; give a file")
         if path.exists() and not path.is_file():  # reading a FIFO would block forever
             raise UsageError(f"{path}: is not a regular file (a pipe, socket or device); give a file")
         return path.open("rb")
+
+
+@contextmanager
+def read_errors(path: str | Path) -> Iterator[None]:
+    """Turn an OSError while finding or reading a file or folder into one line that names it."""
+    try:
+        yield
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        reason = error.strerror or error
+        raise UsageError(f"{path}: cannot be read ({reason}); check its permissions") from None
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -49,7 +57,7 @@ def read_bytes(path: str | Path) -> bytes:
     Raises:
         UsageError: the path is missing, unreadable, or not a regular file.
     """
-    with open_bytes(path) as file:
+    with open_bytes(path) as file, read_errors(path):
         return file.read()
 
 

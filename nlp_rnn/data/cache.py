@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -42,22 +44,34 @@ def cached_folder(key: str, build: Callable[[Path], None]) -> Path:
     root = cache_root()
     folder = root / key
     lock = FileLock(root / f"{key}.lock")
-    try:
+    with _write_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except OSError as error:
-        raise UsageError(
-            f"cache folder {root}: cannot be written ({error.strerror}); set NLP_RNN_CACHE to another"
-        ) from error
     try:
-        if folder.exists() and not _is_intact(folder):
-            logger.warning("the cached data in %s is damaged: rebuilding it", folder)
-            shutil.rmtree(folder)
+        with _write_errors(root):
+            if folder.exists() and not _is_intact(folder):
+                logger.warning("the cached data in %s is damaged: rebuilding it", folder)
+                shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
         if not folder.exists():
-            _create(folder, build)
+            with _write_errors(root, building=True):
+                _create(folder, build)
     finally:
         lock.release()
     return folder
+
+
+@contextmanager
+def _write_errors(root: Path, building: bool = False) -> Iterator[None]:
+    """Turn an OSError in the cache folder into one line; of those while building, only a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if building and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        reason = error.strerror or error
+        raise UsageError(
+            f"cache folder {root}: cannot be written ({reason}); set NLP_RNN_CACHE to another"
+        ) from error
 
 
 def _create(folder: Path, build: Callable[[Path], None]) -> None:

@@ -1,6 +1,8 @@
+import errno
 import logging
 import multiprocessing
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -27,6 +29,11 @@ class Build:
         (folder / "inner").mkdir()
         (folder / "inner" / "data.bin").write_bytes(bytes(1000))
         (folder / "settings.json").write_text("{}")
+
+
+def _replace_by_a_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("")
 
 
 def forbidden(folder):
@@ -68,10 +75,21 @@ def test_each_key_has_its_folder():
         lambda folder: (folder / "manifest.json").write_text('{"inner'),
         lambda folder: (folder / "manifest.json").write_bytes(b"\xff"),
         lambda folder: (folder / "manifest.json").write_text("[]"),
+        _replace_by_a_file,
     ],
-    ids=["truncated", "changed", "missing", "extra", "no list", "cut list", "no UTF-8", "other list"],
+    ids=[
+        "truncated",
+        "changed",
+        "missing",
+        "extra",
+        "no list",
+        "cut list",
+        "no UTF-8",
+        "other list",
+        "a file",
+    ],
 )
-def test_what_is_damaged_is_built_anew(damage, caplog):
+def test_row_38_what_is_damaged_is_built_anew(damage, caplog):
     build = Build()
     folder = cached_folder("key", build)
     damage(folder)
@@ -152,6 +170,22 @@ def test_where_the_cache_lies(monkeypatch, variables, expected):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cache_root() == Path(expected.replace("HOME", str(Path.home())))
+
+
+def test_row_18_a_cache_that_is_a_file(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NLP_RNN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match=r"cache folder .*file: cannot be written \(File exists\)"):
+        cached_folder("key", Build())
+
+
+def test_a_full_disk_is_named_with_the_cache(root):
+    def fill(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UsageError, match=rf"{root}: cannot be written \(No space left on device\)"):
+        cached_folder("key", fill)
+    assert [path for path in root.iterdir() if path.suffix != ".lock"] == []
 
 
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """Processors: the same ids for the same text, alone or in a batch, stored or not, for every task."""
 
 import json
+import os
+import signal
 from dataclasses import fields
 
 import datasets
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
-from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.batching import IGNORED, Rows
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.processor import collect_warnings, truncate, warn_unknown
 from nlp_rnn.data.vocabulary import PAD
@@ -142,3 +144,18 @@ def test_a_line_of_a_megabyte(case, part, make, caplog):
     assert all(len(record.getMessage()) < 100 for record in caplog.records)
     if case.name == "tagging":
         assert len(batch.characters) <= processor.max_word_length
+
+
+class DyingProcessor(SentimentProcessor):
+    def collate(self, rows):
+        if torch.utils.data.get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().collate(rows)
+
+
+def test_row_47_a_worker_that_dies_is_an_error():
+    tokens = Vocabulary.train(["a film"], VocabularySettings(min_frequency=1))
+    processor = DyingProcessor(tokens, ["0", "1"], ["bad", "good"])
+    rows = Rows(encode(datasets.Dataset.from_dict({"text": ["a film"] * 9}), processor))
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid"):
+        list(processor.loader(rows, Batching(size=4, num_workers=1)))

@@ -12,8 +12,8 @@ from nlp_rnn.files import read_lines, shorten
 
 log = logging.getLogger(__name__)
 
-_WORD_ID = re.compile(r"[0-9]+")
-_OTHER_ID = re.compile(r"[0-9]+[-.][0-9]+")  # a multiword token 3-4 or an empty node 3.1
+_WORD_ID = re.compile(r"[0-9]{1,9}")
+_OTHER_ID = re.compile(r"[0-9]{1,9}[-.][0-9]{1,9}")  # a multiword token 3-4 or an empty node 3.1
 _FIELDS = ("id", "form", "lemma", "upos")
 
 

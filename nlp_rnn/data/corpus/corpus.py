@@ -6,13 +6,12 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-
-import pyarrow.compute as pc
 
 from nlp_rnn.data.builtin.corpora import EXAMPLES, VERSION
 from nlp_rnn.data.corpus.columns import Columns, select_columns
@@ -20,10 +19,16 @@ from nlp_rnn.data.corpus.hub import load_hub_dataset
 from nlp_rnn.data.corpus.local import find_files, read_files
 from nlp_rnn.data.corpus.splits import SPLITS, choose_splits, draw_validation, subsample
 from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES
-from nlp_rnn.data.corpus.validation import Split, check_labels, has_hidden_labels, row_keys, validate_rows
+from nlp_rnn.data.corpus.validation import (
+    Split,
+    check_labels,
+    has_hidden_labels,
+    validate_rows,
+    warn_shared_rows,
+)
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import read_bytes
+from nlp_rnn.files import read_bytes, read_errors
 from nlp_rnn.settings import Range, Seed, Settings
 
 log = logging.getLogger(__name__)
@@ -96,10 +101,8 @@ class Corpus(Settings):
                 raise UsageError(f"{raw[name][0]}: no rows for the {name} split; give data with content")
         if labels is not None:
             check_labels(raw, labels)
-        if "test" in tables:
-            num_shared = pc.sum(pc.is_in(row_keys(tables["test"]), row_keys(tables["train"]))).as_py()
-            if num_shared:
-                log.warning("%s: %d test row(s) are also in train", raw["test"][0], num_shared)
+        if not self._is_bundled():
+            warn_shared_rows({name: (raw[name][0], table) for name, table in tables.items()}, labels)
         if "validation" not in tables:
             tables["train"], tables["validation"] = draw_validation(
                 tables["train"], labels, self.validation_fraction, self.seed, self.path
@@ -235,9 +238,10 @@ class Corpus(Settings):
 
     def _local(self) -> Path | None:
         """The local file or folder that `path` names; None for a hub dataset."""
-        path = Path(self.path).expanduser()
-        if path.exists():
-            return path
+        path = Path(os.path.expanduser(self.path))  # as it is where there is no such user
+        with read_errors(path):
+            if path.exists():
+                return path
         if path.suffix.lower() in TABLE_SUFFIXES or not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", self.path):
             raise UsageError(
                 f"{self.path}: no such file or folder; give one, a hub id (owner/name), or "

@@ -10,7 +10,7 @@ from nlp_rnn.data.corpus.columns import Columns
 from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES, read_table
 from nlp_rnn.data.corpus.validation import Split
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import read_lines
+from nlp_rnn.files import read_errors, read_lines
 
 
 def find_files(folder: Path, columns: Columns) -> dict[str, list[Path]]:
@@ -28,7 +28,9 @@ def find_files(folder: Path, columns: Columns) -> dict[str, list[Path]]:
     """
     extensions = {name for names in columns.values() for name in names}
     files: dict[str, list[Path]] = {}
-    for file in sorted(folder.iterdir()):
+    with read_errors(folder):
+        candidates = sorted(folder.iterdir())
+    for file in candidates:
         is_data = file.suffix.lower() in TABLE_SUFFIXES or file.suffix[1:] in extensions
         if is_data and not file.name.startswith("."):
             files.setdefault(file.stem, []).append(file)

@@ -79,10 +79,12 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     lines = [line + "\n" for line in read_lines(path)]
     limit = csv.field_size_limit(sum(map(len, lines)) + 1)  # 128 KiB otherwise
     start = 1
+    spanning: list[int] = []  # the lines at which rows start whose cells span lines
     try:
         reader = csv.reader((line.replace("\r", _HIDDEN_RETURN) for line in lines), strict=True)
         for fields in reader:
             yield start, [field.replace(_HIDDEN_RETURN, "\r") for field in fields]
+            spanning += [start] * sum("\n" in field for field in fields)
             start = reader.line_num + 1
     except csv.Error as error:
         raise UsageError(
@@ -90,6 +92,12 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         ) from None
     finally:
         csv.field_size_limit(limit)
+    if spanning:
+        log.warning(
+            "%s: %d cell(s) span several lines, the first in line %d; if that is not meant, look for a stray "
+            "quote there",
+            path, len(spanning), spanning[0],
+        )  # fmt: skip
 
 
 def _delimited_table(
@@ -116,13 +124,13 @@ def _delimited_table(
         places = {name: place for place, name in enumerate(columns)}
         log.warning(
             "%s: no header, so its columns are read as %s, and %s as the first row",
-            path, ", ".join(columns), ", ".join(map(shorten, first)),
+            path, ", ".join(columns), _shown(first),
         )  # fmt: skip
     else:
         separator = "commas" if path.suffix.lower() == ".csv" else "tabs"
         wanted = ", ".join(" or ".join(names) for names in columns.values())
         raise UsageError(
-            f"{path}, line {number}: no column {wanted} in the header {', '.join(map(shorten, first))} "
+            f"{path}, line {number}: no column {wanted} in the header {_shown(first)} "
             f"(a file without one has {len(columns)} column(s), with {separator} between)"
         )
     if len(first) > 1:  # in a single column an empty line is an empty text
@@ -130,12 +138,16 @@ def _delimited_table(
     for number, fields in rows:
         if len(fields) != len(first):
             raise UsageError(
-                f"{path}, line {number}: {len(first)} fields expected ({', '.join(map(shorten, first))}), "
-                f"{len(fields)} found"
+                f"{path}, line {number}: {len(first)} fields expected ({_shown(first)}), {len(fields)} found"
             )
     return pa.table(
         {name: pa.array([fields[place] for _, fields in rows], pa.string()) for name, place in places.items()}
     )
+
+
+def _shown(cells: list[str]) -> str:
+    """The first cells of a row, for a message."""
+    return ", ".join([*map(shorten, cells[:20]), *(["..."] if len(cells) > 20 else [])])
 
 
 def _is_header(first: list[str], columns: Columns) -> bool:
@@ -220,7 +232,7 @@ def _parquet_table(path: Path) -> pa.Table:
         table = pq.ParquetFile(pa.BufferReader(read_bytes(path))).read()
         table.validate(full=True)  # checks, for example, that text is UTF-8
         return table
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the latter for names of columns
         raise UsageError(f"{path}: damaged or not Parquet ({' '.join(str(error).split())})") from None
 
 
@@ -233,7 +245,9 @@ def _numpy_table(path: Path, columns: Columns) -> pa.Table:
     except UsageError:
         raise
     except Exception as error:  # archives, compression and headers raise errors of many types
-        raise UsageError(f"{path}: damaged, not NumPy's .npz, or with Python objects ({error})") from None
+        raise UsageError(
+            f"{path}: damaged, not NumPy's .npz, or with Python objects ({' '.join(str(error).split())})"
+        ) from None
     lengths = {name: len(array) if np.ndim(array) else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) != 1 or not all(np.ndim(array) for array in arrays.values()):
         counts = ", ".join(f"{name} {length}" for name, length in lengths.items())

@@ -107,6 +107,32 @@ def check_labels(splits: Mapping[str, Split], labels: str) -> None:
                 )
 
 
+def warn_shared_rows(splits: Mapping[str, Split], labels: str | None) -> None:
+    """Warn of rows of validation and test that are also in train, and of texts with several labels.
+
+    Args:
+        splits: the splits by canonical name.
+        labels: column of labels, if there is one.
+    """
+    where, train = splits["train"]
+    others = {name: split for name, split in splits.items() if name != "train"}
+    with_label = labels is not None and not is_list(train, labels)
+    if with_label:
+        texts = train.drop_columns([labels])
+        pairs = pa.table({"text": row_keys(texts), "label": train[labels]})
+        counts = pairs.group_by("text").aggregate([("label", "count_distinct")])["label_count_distinct"]
+        if ambiguous := pc.sum(pc.greater(counts, 1)).as_py():
+            log.warning("%s: %d text(s) have more than one label in train", where, ambiguous)
+    for name, (where, table) in others.items():
+        in_train = pc.is_in(row_keys(table), row_keys(train))
+        if shared := pc.sum(in_train).as_py():
+            log.warning("%s: %d %s row(s) are also in train", where, shared, name)
+        if with_label:
+            is_known = pc.is_in(row_keys(table.drop_columns([labels])), row_keys(texts))
+            if relabeled := pc.sum(pc.and_not(is_known, in_train)).as_py():
+                log.warning("%s: %d text(s) of %s are in train with another label", where, relabeled, name)
+
+
 def is_list(table: pa.Table, column: str) -> bool:
     """Return whether the rows of a column are lists."""
     return bool(pa.types.is_list(table.schema.field(column).type))

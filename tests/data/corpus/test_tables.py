@@ -75,6 +75,16 @@ def test_read_table(tmp_path, name, content, expected):
     assert rows(table) == expected
 
 
+def test_row_55_cells_that_span_lines_are_counted(tmp_path, caplog):
+    content = 'text,label\ngood,1\n"a\nb",1\nx,"bad,0\nfine,1\ndull,0"\nlast,0\n'
+    path = write(tmp_path, "a.csv", content)
+    assert len(rows(read_table(path, COLUMNS))) == 4
+    assert [record.message for record in caplog.records] == [
+        f"{path}: 2 cell(s) span several lines, the first in line 3; if that is not meant, look for a stray "
+        "quote there"
+    ]
+
+
 def test_an_empty_line_of_a_single_column_is_an_empty_text(tmp_path):
     for name in ("a.tsv", "a.csv"):
         table = read_table(write(tmp_path, name, "text\na\n\nb\n"), {"text": ("text",)})

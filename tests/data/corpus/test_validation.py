@@ -78,7 +78,30 @@ def test_row_16_rows_in_train_and_test_are_counted(folder, caplog):
     path = folder({"train.tsv": tsv(0, 10), "dev.tsv": tsv(0, 10), "test.tsv": tsv(8, 12) + "text 0\t1\n"})
     Corpus(path).load(SENTIMENT, "label")
     messages = [r.message for r in caplog.records if "no header" not in r.message]
-    assert messages == [f"{path}/test.tsv: 2 test row(s) are also in train"]
+    assert messages == [
+        f"{path}/dev.tsv: 10 validation row(s) are also in train",
+        f"{path}/test.tsv: 2 test row(s) are also in train",
+        f"{path}/test.tsv: 1 text(s) of test are in train with another label",
+    ]
+
+
+def test_row_57_a_text_with_several_labels_is_counted_once(folder, caplog):
+    train = "text\tlabel\na\t0\na\t1\na\t0\nb\t0\nb\t1\nc\t0\nc\t0\n"
+    path = folder({"train.tsv": train, "dev.tsv": "text\tlabel\na\t0\nc\t1\nnew\t1\n"})
+    Corpus(path).load(SENTIMENT, "label")
+    assert [r.message for r in caplog.records] == [
+        f"{path}/train.tsv: 2 text(s) have more than one label in train",
+        f"{path}/dev.tsv: 1 validation row(s) are also in train",
+        f"{path}/dev.tsv: 1 text(s) of validation are in train with another label",
+    ]
+
+
+def test_row_57_pairs_have_no_labels(folder, caplog):
+    path = folder({"train.de": "a\na\n", "train.en": "A\nB\n", "val.de": "a\na\n", "val.en": "B\nC\n"})
+    Corpus(path).load(PAIRS)
+    assert [r.message for r in caplog.records] == [
+        f"{path}/val.de and {path}/val.en: 1 validation row(s) are also in train"
+    ]
 
 
 def test_row_16_tagged_sentences_too(folder, caplog):
