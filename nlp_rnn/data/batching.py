@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Annotated, Any, TypeVar
@@ -73,14 +73,25 @@ class Batch:
         return {name: lengths for name, lengths in tensors.items() if lengths is not None and len(lengths)}
 
     def to(self: BatchType, device: torch.device | str, non_blocking: bool = False) -> BatchType:
-        """Return the batch with all tensors but lengths moved to a device."""
-        moved: dict[str, Any] = {}
+        """Return the batch with all tensors but lengths moved to a device.
+
+        Args:
+            device: the device.
+            non_blocking: go on before the copy is complete, as is always done from pinned memory.
+        """
+        return self._map(lambda value: value.to(device, non_blocking=non_blocking or value.is_pinned()))
+
+    def pin_memory(self: BatchType) -> BatchType:
+        """Return the batch with all tensors but lengths in pinned memory; DataLoader calls this."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self: BatchType, change: Callable[[Tensor], Tensor]) -> BatchType:
+        changed: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, Tensor) and not item.name.endswith("lengths"):
-                value = value.to(device, non_blocking=non_blocking)
-            moved[item.name] = value
-        return type(self)(**moved)
+            on_device = isinstance(value, Tensor) and not item.name.endswith("lengths")
+            changed[item.name] = change(value) if on_device else value
+        return type(self)(**changed)
 
 
 def pad(sequences: Sequence[Sequence[int] | np.ndarray], value: int = 0) -> tuple[Tensor, Tensor]:

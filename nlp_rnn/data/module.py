@@ -174,7 +174,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
     def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader[dict[str, list[Any]]]:
         trainer = self.trainer
         place = (trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches) if trainer else ()
-        return processor.loader(rows, self.batching, shuffle, *place)
+        loader = processor.loader(rows, self.batching, shuffle, *place)
+        # From pinned memory, batches are copied to a GPU while the CPU goes on.
+        loader.pin_memory = trainer is not None and trainer.strategy.root_device.type == "cuda"
+        return loader
 
     @override
     def train_dataloader(self) -> DataLoader[dict[str, list[Any]]]:

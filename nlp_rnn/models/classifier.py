@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
-from nlp_rnn.models.layers.devices import has_float64
+from nlp_rnn.models.layers.devices import has_float64, to_device
 from nlp_rnn.models.layers.dropout import Dropout
 
 Pooling = Literal["last", "mean", "max"]
@@ -76,7 +76,8 @@ class Classifier(nn.Module):
         output, state = self.rnn(self.dropout(self.embedding(tokens)), lengths=lengths)  # [T, B, D * H]
         if lengths is None:
             lengths = torch.full((tokens.size(1),), tokens.size(0))
-        logits: Tensor = self.fc_out(self.dropout(self._pool(output, state[0], lengths.to(output.device))))
+        summary = self._pool(output, state[0], to_device(lengths, output.device))
+        logits: Tensor = self.fc_out(self.dropout(summary))
         return logits
 
     def initial_state(self, batch: int) -> State:

@@ -61,7 +61,7 @@ class GlobalStep:
             gradients.append(parameter.grad)
         if batches > 1 and self._first is not None:
             factor = batches * self._first / self._sums[1].clamp(min=1)
-            torch._foreach_mul_(gradients, factor.item())
+            torch._foreach_mul_(gradients, factor)
         self._first = None
 
     def state(self) -> list[Tensor | None]:

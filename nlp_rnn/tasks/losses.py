@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.models.layers.devices import to_device
 from nlp_rnn.models.layers.loss import linear_cross_entropy
-from nlp_rnn.models.seq2seq import Decoder
 
 
 def label_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
@@ -32,21 +32,26 @@ def label_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor
     return total / (labels != IGNORED).sum().clamp(min=1)
 
 
-def token_loss(decoder: Decoder, features: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy per scored token of a decoder.
+def token_loss(
+    output: tuple[Tensor, Tensor], features: Tensor, labels: Tensor, lengths: Tensor, label_smoothing: float
+) -> Tensor:
+    """Mean cross-entropy per token.
 
     Args:
-        decoder: its output layer computes the logits.
+        output: weight [V, H] and bias [V] of the layer that computes the logits.
         features: [T, B, H] float.
-        labels: [T, B] int64, `IGNORED` where nothing is scored.
+        labels: [T, B] int64.
+        lengths: [B] int64, on the CPU: the number of labels of each sequence, all of which are scored.
         label_smoothing: fraction of probability spread over the vocabulary.
 
     Returns:
         A float32 scalar.
     """
-    scored = labels != IGNORED
-    output = decoder.fc_out
-    return linear_cross_entropy(features[scored], output.weight, output.bias, labels[scored], label_smoothing)
+    # The CPU knows what is scored from the lengths. To ask the device would stop both.
+    inside = torch.arange(len(labels))[:, None] < lengths
+    scored = to_device(inside.flatten().nonzero()[:, 0], features.device)
+    features, labels = (tensor.flatten(0, 1).index_select(0, scored) for tensor in (features, labels))
+    return linear_cross_entropy(features, *output, labels, label_smoothing)
 
 
 def drop_words(tokens: Tensor, fraction: float, replacement: int) -> Tensor:

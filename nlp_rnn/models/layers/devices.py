@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_WITHOUT_FLOAT64 = frozenset({"mps"})
+
 
 def has_float64(device: torch.device) -> bool:
-    """Return whether tensors on a device may be float64, which they may not on Apple's MPS."""
-    return device.type != "mps"
+    """Return whether tensors on a device may be float64."""
+    return device.type not in _WITHOUT_FLOAT64
 
 
 def autocast_is_right(device: torch.device) -> bool:

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from nlp_rnn.models.layers.autograd import Function
 from nlp_rnn.models.layers.base import RecurrentLayer, State
+from nlp_rnn.models.layers.devices import to_device
 from nlp_rnn.models.layers.dropout import dropout
 
 # Each round of the scan combines this many steps into one.
@@ -99,7 +100,8 @@ class _MinimalLayer(RecurrentLayer):
             output, state = self.stepwise().step(input[0], state)
             return output[None], state
         if lengths is not None:
-            padding = (torch.arange(steps)[:, None] >= lengths).unsqueeze(-1).to(input.device)  # [T, B, 1]
+            padding = (torch.arange(steps)[:, None] >= lengths).unsqueeze(-1)  # [T, B, 1]
+            padding = to_device(padding, input.device)
         finals = []
         weights = self.all_weights
         for layer in range(self.num_layers):

@@ -75,7 +75,8 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     @override
     def num_targets(self, batch: ForecastingBatch) -> Tensor:
         assert batch.targets is not None
-        return torch.tensor(batch.targets.numel(), device=batch.targets.device)
+        # Filled on the device: a copy from the CPU would wait for it.
+        return torch.full((), batch.targets.numel(), device=batch.targets.device)
 
     @override
     def update_metrics(self, batch: ForecastingBatch, metrics: Mapping[str, Any]) -> None:

@@ -18,13 +18,12 @@ from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
-from nlp_rnn.models.layers.loss import linear_cross_entropy
 from nlp_rnn.models.sampling import stream
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, GenerationTask, SamplingSettings
 from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingBatch, LanguageModelingProcessor
-from nlp_rnn.tasks.losses import drop_words
+from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
 
@@ -115,10 +114,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
             start = None if batch.fresh else self._carried.get(phase)
             features, state = self.model.read(tokens, start)
             self._carried[phase] = tuple(part.detach() for part in state)
-        scored = batch.labels != IGNORED
-        return linear_cross_entropy(
-            features[scored], *self.model.output, batch.labels[scored], label_smoothing
-        )
+        return token_loss(self.model.output, features, batch.labels, batch.lengths, label_smoothing)
 
     @override
     def epoch_state(self) -> dict[str, Any]:

@@ -101,10 +101,14 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
     ) -> Tensor:
         """Mean loss per token when the decoder reads `target` [T, B]."""
         assert batch.labels is not None
+        assert batch.target_lengths is not None
         features = self.model.features(
             batch.source, target, batch.lengths, batch.target_lengths, teacher_forcing
         )
-        return token_loss(self.model.decoder, features, batch.labels, label_smoothing)
+        output = self.model.decoder.fc_out
+        return token_loss(
+            (output.weight, output.bias), features, batch.labels, batch.target_lengths, label_smoothing
+        )
 
     @override
     def update_metrics(self, batch: TranslationBatch, metrics: Mapping[str, Any]) -> None:
