@@ -48,3 +48,15 @@ def test_int8_weights_read_vectors_of_any_dtype():
     vectors = torch.randn(3, 2, 6, dtype=torch.float64)
     expected = model(vectors)
     torch.testing.assert_close(quantize(model)(vectors), expected, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_nan_behind_an_end_reaches_neither_answers_nor_gradients(cell):
+    model = Regressor(3, 2, 5, 2, 0.0, cell)
+    vectors = torch.randn(6, 2, 3)
+    expected = model(vectors[:2], torch.tensor([2, 1]))
+    vectors[2:, 0] = vectors[1:, 1] = torch.nan
+    found = model(vectors, torch.tensor([2, 1]))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    found.sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())

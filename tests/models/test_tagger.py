@@ -69,3 +69,14 @@ def test_a_tagger_of_characters_needs_them():
     model = Tagger(5, 2, 3, 3, 1, 0.0, character_vocab_size=4)
     with pytest.raises(ValueError, match="reads characters"):
         model(torch.zeros(2, 1, dtype=torch.long))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_nan_behind_an_end_reaches_no_gradient(cell, bidirectional):
+    model = SeriesTagger(3, 4, 5, 2, 0.0, cell, bidirectional)
+    vectors = torch.randn(6, 2, 3)
+    vectors[2:, 0] = vectors[1:, 1] = torch.nan
+    scores = model(vectors, torch.tensor([2, 1]))
+    (scores[:2, 0].sum() + scores[0, 1].sum()).backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())

@@ -105,5 +105,5 @@ class _LinearCrossEntropy(Function):
     @first_derivative_only("use torch's cross_entropy of all logits")
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         scale = gradient / ctx.count
-        gradients = tuple(saved.mul_(scale) for saved in ctx.saved_tensors)
+        gradients = tuple(saved * scale for saved in ctx.saved_tensors)
         return *gradients, None, None, None, None

@@ -86,3 +86,21 @@ def test_the_locked_module():
     zero = layer(torch.ones(3, 40, 5)) == 0
     assert torch.equal(zero[0], zero[2])
     assert torch.equal(layer.eval()(torch.ones(3, 4, 5)), torch.ones(3, 4, 5))
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_second_derivatives(locked):
+    def run(input):
+        torch.manual_seed(0)
+        return dropout(input.pow(3), 0.5, locked=locked)
+
+    input = torch.randn(3, 2, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(run, input)
+    assert torch.autograd.gradgradcheck(run, input, fast_mode=True)
+
+
+@pytest.mark.parametrize("p", [1.5, -0.1, float("nan")])
+def test_a_probability_outside_0_to_1_is_refused(p):
+    for training in (True, False):
+        with pytest.raises(ValueError, match="must be from 0 to 1"):
+            dropout(torch.ones(3), p, training)

@@ -67,3 +67,10 @@ def test_gradients_in_bfloat16_equal_those_of_torchs_kernel(bidirectional, lengt
     torch.testing.assert_close(results[1][0].float(), exact_output, atol=0.02, rtol=0)
     for part, exact in zip(results[1][1:3], exact_final, strict=True):
         torch.testing.assert_close(part.float(), exact, atol=0.02, rtol=0)
+
+
+def test_second_derivatives_are_refused():
+    weights = nn.LSTM(2, 3).all_weights[0]
+    output, _, _ = lstm_layer(torch.randn(2, 2), torch.zeros(1, 3), torch.zeros(1, 3), weights, [1, 1], False)
+    with pytest.raises(RuntimeError, match="no second derivative here; run the LSTM without autocast"):
+        torch.autograd.grad(output.float().sum(), weights, create_graph=True)

@@ -86,3 +86,20 @@ def test_without_gradients_none_are_computed(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "addmm_", None)
     with torch.no_grad():
         assert torch.equal(linear_cross_entropy(*leaves, labels), expected)
+
+
+def test_float64_is_kept(monkeypatch):
+    monkeypatch.setattr(loss, "_MAX_LOGITS", 20)
+    leaves, labels = make(9, 5)
+    leaves = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    ours = linear_cross_entropy(*leaves, labels, 0.1)
+    theirs = F.cross_entropy(F.linear(*leaves), labels, label_smoothing=0.1)
+    torch.testing.assert_close(ours, theirs, atol=1e-14, rtol=0)
+    assert torch.autograd.gradcheck(lambda *leaves: linear_cross_entropy(*leaves, labels, 0.1), leaves)
+
+
+def test_second_derivatives_are_refused():
+    leaves, labels = make(4, 5)
+    value = linear_cross_entropy(*leaves, labels)
+    with pytest.raises(RuntimeError, match="no second derivative here; use torch's cross_entropy"):
+        torch.autograd.grad(value, leaves, create_graph=True)

@@ -42,8 +42,9 @@ def test_the_scan_and_its_gradients_are_those_of_the_loop(steps, backwards, seed
 
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("steps", [1, 2, 19])
-def test_gradcheck(steps, backwards):
-    assert torch.autograd.gradcheck(lambda *leaves: linear_recurrence(*leaves, backwards), numbers(steps))
+def test_first_and_second_derivatives(steps, backwards):
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(lambda *leaves: linear_recurrence(*leaves, backwards), numbers(steps), fast_mode=True)
 
 
 @pytest.mark.parametrize("z", [0.0, 1e-30, 1.0])

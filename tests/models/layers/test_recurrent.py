@@ -143,6 +143,83 @@ def test_padding_and_order_never_change_an_answer(case, lengths, order, garbage)
     torch.testing.assert_close(output[: lengths[row], row], short[:, 0], atol=1e-6, rtol=0)
 
 
+WAYS_OF_PADDING = ["segments", "packed", "bfloat16 kernel"]
+
+
+def take(way, monkeypatch):
+    """Let ragged batches take a way; returns whether it computes in bfloat16."""
+    if way == "packed":
+        run_packed(monkeypatch)
+    monkeypatch.setattr(ragged, "SEGMENT_COST", 4)
+    monkeypatch.setattr(recurrent, "_MIN_HIDDEN", 1 if way == "bfloat16 kernel" else 1 << 30)
+    return way == "bfloat16 kernel"
+
+
+@pytest.mark.parametrize("way", WAYS_OF_PADDING)
+@pytest.mark.parametrize(("cell", "bidirectional", "depth"), CASES)
+def test_values_and_gradients_in_the_padding_reach_nothing(cell, bidirectional, depth, way, monkeypatch):
+    low_precision = take(way, monkeypatch)
+    layer, _ = make(cell, bidirectional, depth)
+    lengths = torch.tensor([3, 6, 0, 1])
+    behind = torch.arange(6)[:, None] >= lengths
+    batch, d_output = torch.randn(6, 4, 5), torch.randn(6, 4, 7 * (1 + bidirectional))
+    results = []
+    for value, gradient in ((0.0, 0.0), (float("nan"), float("nan")), (float("inf"), 1e30)):
+        batch[behind], d_output[behind] = value, gradient
+        input = batch.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
+            output, final = layer(input, lengths=lengths)
+        whole = (output * d_output.masked_fill(behind[..., None], 0)).sum()
+        leaves = [input, *layer.parameters()]
+        gradients = torch.autograd.grad(
+            [output, *final], leaves, [d_output.to(output), *map(torch.ones_like, final)]
+        )
+        assert not gradients[0][behind].any()
+        results.append([whole, *final, *gradients])
+    for expected, *others in zip(*results, strict=True):
+        assert all(torch.equal(expected, other) for other in others)
+
+
+@pytest.mark.parametrize("way", WAYS_OF_PADDING)
+@pytest.mark.parametrize(("cell", "bidirectional", "depth"), CASES)
+def test_outputs_and_their_gradients_equal_those_of_each_row(cell, bidirectional, depth, way, monkeypatch):
+    """With more rows than a multiple in which sequences may run past their end."""
+    low_precision = take(way, monkeypatch)
+    layer, _ = make(cell, bidirectional, depth)
+    lengths = torch.arange(20) % 7
+    batch, d_output = torch.randn(6, 20, 5), torch.randn(6, 20, 7 * (1 + bidirectional))
+    gradients = []
+    outputs = torch.zeros_like(d_output)
+    with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
+        together = layer.outputs(batch, lengths=lengths).float()
+        gradients.append(torch.autograd.grad((together * d_output).sum(), [*layer.parameters()]))
+        for row, length in enumerate(lengths.tolist()):
+            outputs[:length, row] = layer.outputs(batch[:length, row : row + 1])[:, 0].float()
+        gradients.append(torch.autograd.grad((outputs * d_output).sum(), [*layer.parameters()]))
+    torch.testing.assert_close(together, outputs, atol=2e-2 if low_precision else 1e-6, rtol=0)
+    for ours, alone in zip(*gradients, strict=True):
+        assert (ours - alone).norm() <= (2e-2 if low_precision else 1e-5) * alone.norm()
+
+
+@pytest.mark.parametrize("lengths", [None, [3, 1, 2]], ids=["even", "ragged"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_second_derivatives(cell, bidirectional, lengths, monkeypatch):
+    monkeypatch.setattr(ragged, "SEGMENT_COST", 0)
+    layer = CELLS[cell](2, 2, bidirectional=bidirectional).double()
+    leaves = [
+        torch.randn(3, 3, 2),
+        *(torch.randn_like(part) for part in layer.initial_state(3, torch.ones(1))),
+    ]
+    leaves = [leaf.double().requires_grad_() for leaf in leaves]
+
+    def run(input, *state):
+        output, final = layer(input, state, lengths)
+        return output, *final
+
+    assert torch.autograd.gradgradcheck(run, leaves, fast_mode=True)
+
+
 @pytest.mark.parametrize(("cell", "bidirectional", "depth"), CASES)
 def test_padding_changes_nothing_in_bfloat16(cell, bidirectional, depth):
     layer, _ = make(cell, bidirectional, depth)
