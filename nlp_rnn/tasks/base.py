@@ -44,8 +44,8 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
       `update_metrics`, `compute_metrics`, `report_tables`, `answer` and `format_answer`, unless it inherits
       them (from `ClassificationTask`, `TextClassificationTask`, `GenerationTask` or `ReferencedTask`);
     - may define `plots`, `probe`, `with_decoding`, `check_generates` with `generate`, `encoder`,
-      `apply_settings`, `start_stream` with `read_stream`, which do nothing or refuse here, `num_targets` and
-      `conllu_answer`;
+      `apply_settings`, `start_stream` with `read_stream`, which do nothing or refuse here, `num_targets`,
+      `lower_is_better` and `conllu_answer`;
     - has a constructor whose arguments, less those named in `not_settings`, are its settings: checked
       against their annotations, recorded in `settings`, and stored beside the weights.
 
@@ -64,6 +64,8 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
     """An input for documentation, such as the code in a model's card."""
     progress_bar_metrics: ClassVar[tuple[str, ...]]
     """The metrics that the progress bar shows beside the loss."""
+    lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss"})
+    """The results of `compute_metrics` that are better when lower; all others are when higher."""
     conllu_answer: ClassVar[str | None] = None
     """The key of an answer that holds the UPOS tags of a CoNLL-U file; None where there are none."""
     not_settings = frozenset({"processor", "init_encoder"})

@@ -85,6 +85,8 @@ class GenerationTask(Task[P, B]):
         decoding: how answers are decoded.
     """
 
+    lower_is_better = frozenset({"loss", "perplexity"})
+
     def __init__(
         self,
         processor: P,

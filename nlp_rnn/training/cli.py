@@ -9,6 +9,7 @@ import shlex
 import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
+from pydoc import locate
 from typing import Any, cast
 
 import jsonargparse
@@ -36,6 +37,7 @@ from nlp_rnn.training.checks import check_pair, check_run, check_trainer, trust_
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.messages import readable, setting_names
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
+from nlp_rnn.training.monitoring import AUTO, check_monitors, choose_modes
 from nlp_rnn.training.nonfinite import NonFiniteGuard
 from nlp_rnn.training.parser import Parser
 from nlp_rnn.training.prediction_writer import PredictionWriter
@@ -99,9 +101,10 @@ class _CLI(LightningCLI):
         parser.set_defaults(
             {
                 "checkpoint.monitor": "val/loss",
-                "checkpoint.mode": "min",
+                "checkpoint.mode": AUTO,
                 "checkpoint.filename": "best",
                 "early_stopping.monitor": "val/loss",
+                "early_stopping.mode": AUTO,
                 "early_stopping.patience": 10,
                 "early_stopping.check_finite": False,
                 "early_stopping.strict": False,  # a run may end before its first validation
@@ -155,6 +158,7 @@ class _CLI(LightningCLI):
     @override
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        choose_modes(cast(type[Task], locate(config.model.class_path)), config)
         if self.subcommand == "fit":
             self.start = find_start(config, self._run_name(config))
             if self.start.checkpoint and config.model.init_args.get("init_encoder"):
@@ -188,6 +192,7 @@ class _CLI(LightningCLI):
         config = self.config[self.subcommand]
         callbacks: list[Callback] = []
         if self.subcommand == "fit":
+            check_monitors(self.model, config)
             self.run_dir = self.start.run_dir
             if self.run_dir is None:
                 runs, name = Path(config.runs), self._run_name(config)
@@ -209,7 +214,7 @@ class _CLI(LightningCLI):
             callbacks.append(PredictionWriter(config.output))
         if self.run_dir is not None:
             folder = self.run_dir / "checkpoints"
-            best: Any = trainer.checkpoint_callback
+            best = self._best_checkpoint
             best.dirpath = best.dirpath or str(folder)
             if best._save_on_train_epoch_end is None and str(best.monitor).startswith("val/"):
                 # At the end of an epoch, some of what a checkpoint holds would be of the next epoch already.
@@ -219,6 +224,11 @@ class _CLI(LightningCLI):
             cast(Any, trainer).callbacks[:0] = fit_callbacks(self.last, bool(trainer.loggers), resumes)
         cast(Any, trainer).callbacks += callbacks
         return trainer
+
+    @property
+    def _best_checkpoint(self) -> Any:
+        """The callback of the best checkpoint; the user may have more of its class."""
+        return self._get(self.config_init, "checkpoint")
 
     def _run_name(self, config: Any) -> str:
         files = config.get("config") or []
@@ -264,7 +274,7 @@ class _CLI(LightningCLI):
         """Plot the learning curves, and write the model folder of the best checkpoint, else of the last."""
         assert self.run_dir is not None
         trainer: Any = self.trainer
-        best = trainer.checkpoint_callback.best_model_path
+        best = self._best_checkpoint.best_model_path
         path = best or (self.last.path if self.last.is_saved else self.start.checkpoint)
         if path is None:
             log.warning("no epoch was finished, so there is no model folder")

@@ -248,7 +248,8 @@ class Broken(Sentiment):
 data = SentimentData(Corpus("builtin", max_examples=60), batching=Batching(10))
 task, guard = Broken(data.processor, 8, 8), NonFiniteGuard("skip", max_skipped=1)
 quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
-trainer = pl.Trainer(strategy="ddp", devices=2, accelerator="cpu", max_epochs=1, callbacks=guard, **quiet)
+trainer = pl.Trainer(strategy="ddp", devices=2, accelerator="cpu", max_epochs=1, callbacks=guard,
+    num_sanity_val_steps=0, limit_val_batches=0, **quiet)
 try:
     trainer.fit(task, data)
 except RunError as error:
@@ -262,7 +263,7 @@ def test_a_loss_that_is_nan_on_one_rank_is_skipped_and_stops_on_all(tmp_path):
     script.write_text(ON_ONE_RANK)
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     found = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=200, env=environment
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=300, env=environment
     )
     said = dict(line.split(": ", 1) for line in found.stdout.splitlines() if line.startswith("rank "))
     assert said.keys() == {"rank 0", "rank 1"}, found.stderr

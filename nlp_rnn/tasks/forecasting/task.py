@@ -37,6 +37,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
 
     name = "forecasting"
     progress_bar_metrics = ("mae",)
+    lower_is_better = frozenset({"loss", "mse", "mae"})
     processor_class = ForecastingProcessor
 
     def __init__(

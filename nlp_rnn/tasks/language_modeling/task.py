@@ -55,6 +55,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
     """
 
     name = "language_modeling"
+    lower_is_better = frozenset({"loss", "perplexity", "bits_per_character"})
     progress_bar_metrics = ("perplexity",)
     example = "the film is"
     processor_class = LanguageModelingProcessor
