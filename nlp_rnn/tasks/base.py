@@ -243,6 +243,10 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._step.finish(self.model, self.trainer.accumulate_grad_batches)
 
+    def skip_step(self) -> None:
+        """Let parameters without gradients stay as they are in this optimizer step."""
+        self._step.skip()
+
     @override
     def on_train_epoch_end(self) -> None:
         self.log("train/loss_epoch", self.train_loss.compute())

@@ -47,6 +47,10 @@ class GlobalStep:
             self._sums = self._sums + sums
         return count * world_size / self._first, self._sums[0] / self._sums[1].clamp(min=1)
 
+    def skip(self) -> None:
+        """Leave the step out: the next batch is the first of another one."""
+        self._first = None
+
     def finish(self, model: nn.Module, batches: int) -> None:
         """Complete the gradients of a step, just before the optimizer uses them.
 
@@ -54,15 +58,17 @@ class GlobalStep:
             model: a parameter that no batch depended on gets a gradient of zeros.
             batches: by how many accumulated batches the gradients have been divided.
         """
+        first, self._first = self._first, None
+        if first is None:  # the step is skipped
+            return
         gradients = []
         for parameter in _trained(model):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
-        if batches > 1 and self._first is not None:
-            factor = batches * self._first / self._sums[1].clamp(min=1)
+        if batches > 1:
+            factor = batches * first / self._sums[1].clamp(min=1)
             torch._foreach_mul_(gradients, factor)
-        self._first = None
 
     def state(self) -> list[Tensor | None]:
         """What a step has summed up after its first batches, for `load`."""

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from nlp_rnn.errors import RunError
 from nlp_rnn.settings import Configured, Range
+from nlp_rnn.tasks.base import Task
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,8 @@ class NonFiniteGuard(Configured, Callback):
             raise RunError(f"{text}; skipped {self.skipped} steps (training.max_skipped); {_advice(trainer)}")
         self.skipped += 1
         optimizer.zero_grad()  # a parameter without a gradient stays as it is
+        if isinstance(pl_module, Task):
+            pl_module.skip_step()
         for name, value in self._train_loss.items():
             setattr(pl_module.train_loss, name, value)
         if trainer.is_global_zero:
