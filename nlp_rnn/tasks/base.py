@@ -27,6 +27,7 @@ from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
 from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
 from nlp_rnn.tasks.registry import data_classes
+from nlp_rnn.tasks.sharding import shard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -227,6 +228,16 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
         return dict(cast(nn.ModuleDict, self.stage_metrics[f"{stage}_metrics"]).items())
 
     @override
+    def setup(self, stage: str) -> None:
+        for metric in self.modules():
+            if isinstance(metric, Metric):
+                metric.reset()  # into new memory: spawned processes share the tensors of the first one
+
+    @override
+    def configure_model(self) -> None:
+        shard(self)
+
+    @override
     def training_step(self, batch: B, batch_idx: int) -> Tensor:
         # A device that has no row of this step takes part in it all the same: the others wait for it.
         loss = torch.zeros((), device=self.device)
@@ -237,7 +248,7 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
         self._workload.add(batch)
         weight, step_loss = self._step.add(loss, count)
         self.log("train/loss_step", step_loss, prog_bar=True, batch_size=len(batch))
-        return connect(loss * weight, self.model)
+        return connect(loss * weight, self.model, zeros=self.device_mesh is not None)
 
     @override
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

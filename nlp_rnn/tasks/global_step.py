@@ -131,7 +131,7 @@ class Workload:
         return results
 
 
-def connect(loss: Tensor, model: nn.Module) -> Tensor:
+def connect(loss: Tensor, model: nn.Module, zeros: bool = False) -> Tensor:
     """The loss as it is, but dependent on every parameter, so that backward reaches each.
 
     DDP waits for the gradient of each parameter, and a batch of empty texts alone depends on few of them. The
@@ -140,8 +140,9 @@ def connect(loss: Tensor, model: nn.Module) -> Tensor:
     Args:
         loss: a scalar.
         model: has the parameters.
+        zeros: whether their gradients are zeros instead, as sharded weights need it.
     """
-    connected: Tensor = _Connect.apply(loss, *_trained(model))
+    connected: Tensor = _Connect.apply(loss, zeros, *_trained(model))
     return connected
 
 
@@ -152,10 +153,11 @@ def _trained(model: nn.Module) -> list[nn.Parameter]:
 class _Connect(Function):
     @staticmethod
     @override
-    def forward(ctx: Any, loss: Tensor, *parameters: Tensor) -> Tensor:
-        return loss.view_as(loss)
+    def forward(ctx: Any, loss: Tensor, zeros: bool, *parameters: Tensor) -> Tensor:
+        ctx.gradients = [p.new_zeros(()).expand_as(p) if zeros else None for p in parameters]
+        return loss.clone()
 
     @staticmethod
     @override
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return gradient, *[None] * (len(ctx.needs_input_grad) - 1)
+        return gradient, None, *ctx.gradients

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from nlp_rnn.errors import UsageError
@@ -106,6 +107,7 @@ def make_optimizer(
     options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9
+    fused = fused and not any(isinstance(p, DTensor) for p in model.parameters())  # SGD has no such kernel
     optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), fused=fused, **options)
     if settings.schedule == "plateau":
         plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)

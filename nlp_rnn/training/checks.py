@@ -24,6 +24,7 @@ _RANGES = {
     "num_nodes": Range(1, 100_000),
     "patience": Range(0, 1_000_000),
     "save_minutes": Range(0, 1e6),
+    "timeout": Range(1, 10**7),
 }
 
 

@@ -26,7 +26,6 @@ from nlp_rnn.data import DataModule
 from nlp_rnn.errors import Interrupted, UsageError
 from nlp_rnn.files import check_writable, printing
 from nlp_rnn.plots.curves import learning_curves
-from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.registry import TASKS, data_classes, load_tasks
@@ -34,6 +33,7 @@ from nlp_rnn.training import VERBS
 from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
 from nlp_rnn.training.checkpoint_io import LAST, SafeCheckpointIO
 from nlp_rnn.training.checks import check_pair, check_run, check_trainer, trust_only_own_classes
+from nlp_rnn.training.devices import ending_together, set_timeout
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.messages import readable, setting_names
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
@@ -116,6 +116,7 @@ class _CLI(LightningCLI):
             ("--resume", str | None, None, "Interrupted run that fit goes on with: runs/NAME/NUMBER."),
             ("--save_minutes", float, 10.0, "How often fit writes a checkpoint within an epoch."),
             ("--output", str, "predictions.jsonl", "File of answers that the verb predict writes."),
+            ("--timeout", float | None, None, "Seconds that devices wait for each other, else 1800."),
         ):
             parser.add_argument(flag, type=annotation, default=default, help=text)
 
@@ -208,6 +209,7 @@ class _CLI(LightningCLI):
             kwargs["enable_progress_bar"] = False  # Lightning would add a bar of its own
             callbacks.append(progress)
         trainer = super().instantiate_trainer(**kwargs)
+        set_timeout(trainer, config.timeout)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else the strategy's or the user's own
             trainer.strategy.checkpoint_io = SafeCheckpointIO()
         if self.subcommand == "predict":
@@ -239,7 +241,7 @@ class _CLI(LightningCLI):
     @override
     def _run_subcommand(self, subcommand: str) -> None:
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), ending_together(self.trainer):
                 super()._run_subcommand(subcommand)
         except Interrupted as stop:
             if subcommand == "fit":
@@ -279,15 +281,16 @@ class _CLI(LightningCLI):
         if path is None:
             log.warning("no epoch was finished, so there is no model folder")
             return
-        self.model.load_state_dict(read_checkpoint(Path(path))["state_dict"])
         logged = self.run_dir / METRICS
         if trainer.is_global_zero and logged.is_file():  # before the validation below adds to it
             learning_curves(logged, self.run_dir / "curves.png")
-        validated = trainer.validate(self.model, self.datamodule, verbose=False)
+        # Read again below, for the trainer may divide the weights of the model that it runs.
+        validated = trainer.validate(from_pretrained(path), self.datamodule, verbose=False)
         metrics = validated[0] if validated else {}  # limit_val_batches may be 0
         if trainer.is_global_zero:
-            card = self.model.card(self.datamodule.description, self.command, {"validation": metrics})
-            folder = save_pretrained(self.model, self.run_dir / "model", card)
+            model = from_pretrained(path)
+            card = model.card(self.datamodule.description, self.command, {"validation": metrics})
+            folder = save_pretrained(model, self.run_dir / "model", card)
             point_latest(self.run_dir)
             results = ", ".join(describe_metrics(metrics))
             which = "best" if best else "last"

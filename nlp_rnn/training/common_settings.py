@@ -62,6 +62,7 @@ COMMON_SETTINGS = (
     CommonSetting("trainer.max_epochs", "N", "epochs to train"),
     CommonSetting("trainer.accelerator", "NAME", "cpu, gpu or auto", _ALL),
     CommonSetting("trainer.devices", "N", "how many devices", _ALL),
+    CommonSetting("timeout", "SECONDS", "how long devices wait for each other, else 1800", _ALL),
     CommonSetting("trainer.precision", "NAME", "32-true, bf16-mixed, 16-mixed, ...", _ALL),
     CommonSetting("save_minutes", "N", "minutes between checkpoints within an epoch"),
     CommonSetting("trainer.gradient_clip_val", "NORM", "largest norm of the gradients"),

@@ -1,0 +1,63 @@
+"""How a run ends when one of its processes is gone, and how long they wait for each other."""
+
+import signal
+from datetime import timedelta
+
+import pytest
+import torch.distributed as dist
+from pytorch_lightning import Trainer
+from torch.multiprocessing.spawn import ProcessRaisedException
+
+from nlp_rnn.errors import RunError
+from nlp_rnn.training.devices import ending_together, set_timeout
+
+
+@pytest.fixture
+def trainer():
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    return Trainer(accelerator="cpu", devices=2, strategy="ddp", **quiet)
+
+
+@pytest.mark.parametrize("seconds", [None, 7.5])
+def test_the_timeout_is_the_one_that_processes_connect_with(seconds, trainer, monkeypatch):
+    set_timeout(trainer, seconds)
+    seen = []
+    monkeypatch.setattr(
+        "pytorch_lightning.strategies.ddp._init_dist_connection", lambda *_, **options: seen.append(options)
+    )
+    trainer.strategy.setup_distributed()
+    assert [options["timeout"] for options in seen] == [timedelta(seconds=7.5 if seconds else 1800)]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("[/gloo/transport/tcp/unbound_buffer.cc:129] Timed out waiting 4000ms", "not answered for 9 s"),
+        ("Application timeout caused pair closure", "not answered for 9 s"),
+        ("[/gloo/gloo/transport/tcp/pair.cc:537] Read error: Connection reset by peer", "ended"),
+        (dist.DistNetworkError("The client socket has timed out after 4000ms"), "not answered for 9 s"),
+        (dist.DistBackendError("NCCL error: remote process exited"), "ended"),
+    ],
+)
+def test_a_lost_process_is_one_line_and_the_started_ones_are_killed(error, reason, trainer):
+    set_timeout(trainer, 9)
+    sent = []
+    trainer.strategy._configure_launcher()
+    trainer.strategy.launcher.procs = [type("Process", (), {"pid": 1, "send_signal": sent.append})]
+    with pytest.raises(RunError) as raised, ending_together(trainer):
+        raise error if isinstance(error, RuntimeError) else RuntimeError(error)
+    message = str(raised.value)
+    assert message.startswith(f"process 0 of 2: another process has {reason}")
+    assert "\n" not in message
+    assert sent == [signal.SIGKILL]
+
+
+def test_other_errors_stay_as_they_are(trainer):
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"), ending_together(trainer):
+        raise RuntimeError("shapes differ")
+
+
+def test_the_error_of_a_spawned_process_is_its_last_line(trainer):
+    traceback = "\n\n-- Process 1 terminated with the following error:\nTraceback ...\nOSError: disk full\n"
+    with pytest.raises(RunError, match=r"^process 1: OSError: disk full$"), ending_together(trainer):
+        raise ProcessRaisedException(traceback, 1, 123)
