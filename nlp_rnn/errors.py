@@ -1,4 +1,17 @@
-"""The exceptions of which programs show the user one line, without a traceback."""
+"""The exceptions of which programs show the user one line, without a traceback, and its form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_MAX_LISTED = 20  # names in a message
+_MAX_MESSAGE = 1_000  # characters of a message
+_KEPT_END = 300  # of a message that is cut: what to do stands there
+
+# What a terminal obeys rather than shows: control characters, marks of the direction of writing, separators
+# of lines; and lone surrogates, which cannot be written.
+_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class UsageError(ValueError):
@@ -6,7 +19,13 @@ class UsageError(ValueError):
 
     The message is one line: what is wrong, where, and what to do. Command-line programs print it without a
     traceback and exit with code 2.
+
+    Args:
+        message: it is made printable, and cut in the middle if it is very long.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class RunError(RuntimeError):
@@ -28,3 +47,23 @@ class Interrupted(BaseException):
         super().__init__(number, message)
         self.number = number
         self.message = message
+
+
+def printable(text: str) -> str:
+    r"""A text with control characters as escapes, such as `\x1b`, so that a terminal shows all of it."""
+    return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def one_line(message: object) -> str:
+    """A message on one line of at most 1,000 characters, without control characters."""
+    text = printable(" ".join(str(message).split()))
+    if len(text) <= _MAX_MESSAGE:
+        return text
+    return f"{text[: _MAX_MESSAGE - _KEPT_END - 5]} ... {text[-_KEPT_END:]}"
+
+
+def join_names(names: Iterable[object]) -> str:
+    """Names with commas between them, for a message: at most 20 of them, the rest counted."""
+    names = list(names)
+    more = [f"... ({len(names) - _MAX_LISTED:,} more)"] if len(names) > _MAX_LISTED else []
+    return ", ".join([*map(str, names[:_MAX_LISTED]), *more])

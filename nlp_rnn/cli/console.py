@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nlp_rnn.cli.verbs import Verb
-from nlp_rnn.errors import Interrupted, RunError, UsageError
+from nlp_rnn.errors import Interrupted, RunError, UsageError, one_line
 from nlp_rnn.files import discard_output, printing
 
 
@@ -71,7 +71,7 @@ def reporting(program: str) -> Iterator[None]:
         _leave(program, error, 1)
     except Interrupted as stop:
         name = signal.Signals(stop.number).name
-        print(f"{program}: stopped by {name}{stop.message and '; '}{stop.message}", file=sys.stderr)
+        print(one_line(f"{program}: stopped by {name}{stop.message and '; '}{stop.message}"), file=sys.stderr)
         sys.exit(128 + stop.number)
     except KeyboardInterrupt:
         _leave(program, "interrupted", 130)
@@ -90,6 +90,20 @@ def reporting(program: str) -> Iterator[None]:
         _leave(program, f"{'' if fixable else type(error).__name__ + ': '}{error}", 2 if fixable else 1)
 
 
+def open_closed_streams() -> None:
+    """Replace the standard streams that are closed, whose numbers the next files to open would get.
+
+    Input is empty then, messages are dropped, and output fails when it is written.
+    """
+    for name, mode, flags in (
+        ("stdin", "r", os.O_RDONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
+
+
 def _cause(error: BaseException | None) -> UsageError | None:
     """The error that the user can fix, where a library has wrapped it in an exception of its own."""
     while error is not None and not isinstance(error, UsageError):
@@ -100,8 +114,15 @@ def _cause(error: BaseException | None) -> UsageError | None:
 def _leave(program: str, message: object, code: int) -> NoReturn:
     if os.environ.get("NLP_RNN_DEBUG"):
         traceback.print_exc()
-    print(f"{program}: error: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"{program}: error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
+
+
+class _OneLine(logging.Formatter):
+    """Log messages on one line, without control characters."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return one_line(super().formatMessage(record))
 
 
 @contextmanager
@@ -124,7 +145,9 @@ def importing() -> Iterator[None]:
 
 def quiet() -> None:
     """Show the warnings of this package, and of libraries only those that a user can act on."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     # By the modules' own names: Lightning sets the levels of their parents when it is imported.
     for library in ("pytorch_lightning", "lightning_fabric"):
         for module in ("utilities.rank_zero", "utilities.seed", "utilities.distributed"):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 
 IGNORED = -100
 """The label id that losses and metrics skip."""
-
-_MAX_LISTED = 20  # labels in a message
 
 
 class UnknownLabelError(UsageError):
@@ -24,7 +22,7 @@ class UnknownLabelError(UsageError):
 
     def __init__(self, label: str, known: Sequence[str], row: int) -> None:
         super().__init__(
-            f"row {row + 1} of the rows kept: unknown label {label!r}; known: {list_labels(known)}; "
+            f"row {row + 1} of the rows kept: unknown label {label!r}; known: {join_names(known)}; "
             "rename it in the data, or train on data that has it"
         )
         self.label = label
@@ -79,9 +77,3 @@ class LabelEncoder:
             except KeyError as error:
                 raise UnknownLabelError(error.args[0], self.labels, row) from None
         return encoded
-
-
-def list_labels(labels: Sequence[str]) -> str:
-    """Return labels with commas between them for a message, at most 20 of them."""
-    more = ["..."] if len(labels) > _MAX_LISTED else []
-    return ", ".join([*labels[:_MAX_LISTED], *more])

@@ -24,7 +24,7 @@ from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor, collect_warnings
 from nlp_rnn.data.types import Dataset, DatasetDict
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.settings import Configured
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         train = self.splits["train"]
         ids = np.hstack(train[list(range(len(train)))][column])
         counts = np.bincount(ids[ids != IGNORED], minlength=len(labels))
-        shown = [f"{labels[i]}: {counts[i]:,}" for i in np.argsort(-counts, kind="stable")[:6]]
+        shown = [f"{printable(labels[i])}: {counts[i]:,}" for i in np.argsort(-counts, kind="stable")[:6]]
         return f"{text}; classes in train: {', '.join(shown)}{', ...' if len(labels) > 6 else ''}"
 
     def _rows(self, split: str) -> Rows:

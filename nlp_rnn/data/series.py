@@ -22,7 +22,7 @@ from nlp_rnn.data.corpus.validation import Split, check_labels, validate_rows
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset, DatasetDict
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class SeriesData(CorpusData[P]):
         named = [*self.numbers, *filter(None, (group, self.labels_column))]
         repeated = [name for place, name in enumerate(named) if name in named[:place]]
         if repeated:
-            raise UsageError(f"column {repeated[0]!r} is named twice: {', '.join(named)}")
+            raise UsageError(f"column {repeated[0]!r} is named twice: {join_names(named)}")
 
     @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:

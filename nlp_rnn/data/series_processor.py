@@ -12,7 +12,7 @@ from typing_extensions import override
 from nlp_rnn.data.corpus.numbers import parse_numbers
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.scaling import standardize
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.settings import FiniteNumber, PositiveNumber
 
 
@@ -92,7 +92,7 @@ class SeriesProcessor(Processor):
             UsageError: it is empty, not numeric, has other columns, or is not finite before or after scaling.
         """
         width = len(self.inputs)
-        wanted = f"give {width} number(s) per step: {', '.join(self.inputs)}"
+        wanted = f"give {width} number(s) per step: {join_names(self.inputs)}"
         try:
             array = np.asarray(series)
         except ValueError:
@@ -125,8 +125,8 @@ def check_num_columns(setting: str, model_columns: Sequence[str], data_columns: 
     """
     if len(model_columns) != len(data_columns):
         raise UsageError(
-            f"the model has {len(model_columns)} {setting} ({', '.join(model_columns)}), the data "
-            f"{len(data_columns)} ({', '.join(data_columns)}); name the same number of columns"
+            f"the model has {len(model_columns)} {setting} ({join_names(model_columns)}), the data "
+            f"{len(data_columns)} ({join_names(data_columns)}); name the same number of columns"
         )
 
 

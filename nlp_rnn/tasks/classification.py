@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import UNK, Vocabulary
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.plots.confusion import confusion_matrix_figure
@@ -191,7 +191,9 @@ def class_tables(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:
 def class_metrics(matrix: Tensor, labels: Sequence[str]) -> dict[str, float]:
     """Accuracy, macro F1 and the F1 of each class from a confusion matrix [C, C]."""
     report = class_report(matrix)
-    by_class = {f"f1_{label}": value for label, value in zip(labels, report.f1.tolist(), strict=True)}
+    by_class = {
+        f"f1_{printable(label)}": value for label, value in zip(labels, report.f1.tolist(), strict=True)
+    }
     return {"accuracy": report.accuracy, "f1": report.macro_f1, **by_class}
 
 

@@ -1,5 +1,6 @@
 """Errors are one line each, with an exit code that says whose they are."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_rnn.cli.console import ArgumentParser, reporting
+from nlp_rnn.cli.console import ArgumentParser, quiet, reporting
 from nlp_rnn.errors import UsageError
 
 
@@ -57,3 +58,44 @@ def test_a_full_disk_behind_standard_output_is_one_line(unbuffered, argument):
         )
     assert done.returncode == 2
     assert done.stderr == ("nlp-rnn: error: standard output: cannot be written (No space left on device)\n")
+
+
+def test_control_characters_and_long_messages_do_not_reach_the_terminal(capsys):
+    with pytest.raises(SystemExit), reporting("program"):
+        raise RuntimeError("\x1b[31m" + "x" * 5_000)
+    shown = capsys.readouterr().err
+    assert shown.startswith(r"program: error: RuntimeError: \x1b[31mxxx")
+    assert len(shown) < 1_100
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        quiet()
+        logging.getLogger("nlp_rnn.test").warning("label %s\nand more", "\x1b]0;title\x07")
+    finally:
+        root.handlers = handlers
+    assert capsys.readouterr().err == "WARNING: label \\x1b]0;title\\x07 and more\n"
+
+
+CLOSED = "nlp-rnn: error: standard output: cannot be written (Bad file descriptor)\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "error"),
+    [
+        ("--help >&-", 2, CLOSED),
+        ("--version >&-", 2, CLOSED),
+        ("nothing >&-", 2, "nlp-rnn: error: no verb"),
+        ("nothing 2>&-", 2, ""),
+        ("nothing <&- >&- 2>&-", 2, ""),
+        ("--help | head -1; exit ${PIPESTATUS[0]}", (0, 1), ""),
+    ],
+)
+def test_closed_streams(command, code, error):
+    process = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m nlp_rnn {command}"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert process.returncode in (code if isinstance(code, tuple) else (code,))
+    assert process.stderr.startswith(error)
+    assert process.stderr.count("\n") <= 1
+    assert command.startswith("--help |") or process.stdout == ""

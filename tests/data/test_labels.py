@@ -4,7 +4,7 @@ import datasets
 import pytest
 
 from nlp_rnn.data import Vocabulary, VocabularySettings
-from nlp_rnn.data.labels import IGNORED, LabelEncoder, UnknownLabelError, list_labels
+from nlp_rnn.data.labels import IGNORED, LabelEncoder, UnknownLabelError
 from nlp_rnn.data.module import encode
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
@@ -36,11 +36,6 @@ def test_an_unknown_label_is_named_with_its_row_and_the_known_ones():
         encoder.encode(["X"])
     assert caught.value.after(1000).row == 1000
     assert str(caught.value.after(1000)).startswith("row 1001 of the rows kept: ")
-
-
-def test_at_most_20_labels_are_listed():
-    assert list_labels(["a", "b"]) == "a, b"
-    assert list_labels([str(number) for number in range(21)]) == f"{', '.join(map(str, range(20)))}, ..."
 
 
 def test_the_row_is_counted_from_the_start_of_the_split():

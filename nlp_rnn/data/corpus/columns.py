@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nlp_rnn.data.corpus.numbers import NUMBER
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
 
 Columns = Mapping[str, tuple[str, ...]]
@@ -56,7 +56,7 @@ def match_columns(available: Sequence[str], columns: Columns, where: str) -> dic
         existing = [by_name[name] for name in accepted if name in by_name]
         if not existing:
             wanted = " or ".join(map(repr, accepted))
-            raise UsageError(f"{where}: no column {wanted}; the columns are {', '.join(available)}")
+            raise UsageError(f"{where}: no column {wanted}; the columns are {join_names(available)}")
         matches[canonical] = existing[0]
     return matches
 

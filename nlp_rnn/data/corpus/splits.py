@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from nlp_rnn.data.corpus.validation import encode_labels, is_list, rows_covering_labels
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 
 SPLITS = ("train", "validation", "test")
 
@@ -49,11 +49,11 @@ def choose_splits(
         if name is not None:
             matches = [name] if name in names else []
         if len(matches) > 1:
-            raise UsageError(f"{where}: {', '.join(matches)} could each be {split}; set {split}_split")
+            raise UsageError(f"{where}: {join_names(matches)} could each be {split}; set {split}_split")
         if not matches and (name is not None or split == "train" or (only and split == "test")):
             missing = f"{split} split {name!r}" if name else f"{split} split"
             option = " (evaluate: --split)" if split == "test" else ""
-            raise UsageError(f"{where}: no {missing}; found {', '.join(names)}; set {split}_split{option}")
+            raise UsageError(f"{where}: no {missing}; found {join_names(names)}; set {split}_split{option}")
         if matches:
             chosen[split] = matches[0]
     return chosen

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nlp_rnn.data.labels import list_labels
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ def check_labels(splits: Mapping[str, Split], labels: str) -> None:
     known = set(encode_labels(train, labels)[1]) - {UNTAGGED}
     if len(known) < 2:
         raise UsageError(
-            f"{where}: all {labels} in train are {', '.join(known) or UNTAGGED}; give two or more"
+            f"{where}: all {labels} in train are {join_names(known) or UNTAGGED}; give two or more"
         )
     for where, table in splits.values():  # train has its own labels
         codes, names, rows = encode_labels(table, labels)
@@ -103,7 +102,7 @@ def check_labels(splits: Mapping[str, Split], labels: str) -> None:
                 row = rows[np.argmax(codes == code)] + 1
                 raise UsageError(
                     f"{where}, row {row}: label {label!r} is never seen in train; "
-                    f"known: {list_labels(sorted(known))}"
+                    f"known: {join_names(sorted(known))}"
                 )
 
 

@@ -18,7 +18,7 @@ from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.settings import Column, Columns, MaxLength
 
 
@@ -112,9 +112,9 @@ class SentimentData(CorpusData[SentimentProcessor]):
         if len(names) != len(classes):
             raise UsageError(
                 f"label_names has {len(names)} names, the train split {len(classes)} labels: "
-                f"{', '.join(classes)}"
+                f"{join_names(classes)}"
             )
         if len(set(names)) != len(names):
-            raise UsageError(f"label_names must differ from each other: {', '.join(names)}")
+            raise UsageError(f"label_names must differ from each other: {join_names(names)}")
         tokens = Vocabulary.train(train["text"], self.vocabulary)
         return SentimentProcessor(tokens, classes, names, self.max_length)
