@@ -15,6 +15,7 @@ import pyarrow as pa
 from typing_extensions import override
 
 from nlp_rnn.data.batching import Batching
+from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import Numbers
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.splits import SPLITS
@@ -134,6 +135,8 @@ class SeriesData(CorpusData[P]):
         splits = {name: self._split_series(split) for name, split in raw.items()}
         if self.labels_column:
             check_labels(raw, self.labels_column)
+        if self.corpus.path not in EXAMPLES:
+            _warn_shared(splits)
         if "validation" not in splits:
             splits["train"], splits["validation"] = self.split_off_validation(splits["train"])
         if self.labels_column:
@@ -186,6 +189,18 @@ class SeriesData(CorpusData[P]):
                 where, repeats, self.group,
             )  # fmt: skip
         return [whole[start:end] for start, end in pairwise(bounds)]
+
+
+def _warn_shared(splits: Mapping[str, list[Series]]) -> None:
+    """Warn of series of other splits that train has too, as they are or as part of its only series."""
+    train = [series.numbers.tobytes() for series in splits["train"]]
+    for name, parts in splits.items():
+        if name == "train":
+            continue
+        bytes_of = [series.numbers.tobytes() for series in parts]
+        known = {content for content in bytes_of if content in train[0]} if len(train) == 1 else set(train)
+        if shared := sum(content in known for content in bytes_of):
+            log.warning("%s: %d %s series are also in train", parts[0].source, shared, name)
 
 
 def parse_names(columns: str | Sequence[str] | None) -> list[str]:
