@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, cast
+from typing import Any, ClassVar, Generic, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,23 +20,20 @@ from nlp_rnn.models.layers.quantization import INT8, is_quantized
 from nlp_rnn.settings import Configured, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card
 from nlp_rnn.storage.stored import FORMAT_VERSION
+from nlp_rnn.tasks.capabilities import Capabilities
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
 from nlp_rnn.tasks.guards import GuardedModule
-from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
 from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
 from nlp_rnn.tasks.registry import data_classes
 from nlp_rnn.tasks.sharding import shard
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 P = TypeVar("P", bound=Processor, default=Any)
 B = TypeVar("B", bound=Batch, default=Any)
 
 
-class Task(Configured, GuardedModule, ABC, Generic[P, B]):
+class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
     """A model, its loss and its metrics, and the processor that turns inputs into its batches.
 
     A new task is a subclass, a DataModule and a row in `nlp_rnn.tasks.registry.ROWS`. The subclass
@@ -44,9 +41,7 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
     - must define `name`, `processor_class`, `example`, `progress_bar_metrics`, `loss`, `make_metrics`,
       `update_metrics`, `compute_metrics`, `report_tables`, `answer` and `format_answer`, unless it inherits
       them (from `ClassificationTask`, `TextClassificationTask`, `GenerationTask` or `ReferencedTask`);
-    - may define `plots`, `probe`, `with_decoding`, `check_generates` with `generate`, `encoder`,
-      `apply_settings`, `start_stream` with `read_stream`, which do nothing or refuse here, `num_targets`,
-      `lower_is_better` and `conllu_answer`;
+    - may define what `Capabilities` has, `num_targets`, `lower_is_better` and `conllu_answer`;
     - has a constructor whose arguments, less those named in `not_settings`, are its settings: checked
       against their annotations, recorded in `settings`, and stored beside the weights.
 
@@ -58,8 +53,6 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
         optimization: initialization, optimizer and schedule.
     """
 
-    name: ClassVar[str]
-    """Its key in the task registry."""
     processor_class: ClassVar[type[Processor]]
     example: str | list[Any]
     """An input for documentation, such as the code in a model's card."""
@@ -130,81 +123,6 @@ class Task(Configured, GuardedModule, ABC, Generic[P, B]):
     @abstractmethod
     def format_answer(answer: dict[str, Any]) -> str:
         """An answer as one line of text."""
-
-    # What a task may define; otherwise there is none, or it is refused.
-
-    def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
-        """The plots of a report of this task, by file name without extension."""
-        return {}
-
-    def probe(self) -> Probe:
-        """How inspection runs a model of this task.
-
-        Raises:
-            UsageError: models of this task cannot be inspected.
-        """
-        raise UsageError(f"a model for {self.name} cannot be inspected: give a model that reads text")
-
-    def with_decoding(self, beam: int | None = None, n_best: int = 1) -> Self:
-        """A task that decodes with another beam and shares all else with this one.
-
-        Args:
-            beam: width of the beam; the width set in training if left out.
-            n_best: answers per input, at most `beam`.
-
-        Raises:
-            UsageError: this task does not generate text, or a number is out of range.
-        """
-        raise UsageError(f"beam and n_best are for tasks that generate text, which {self.name} is not")
-
-    def check_generates(self) -> None:
-        """Check that models of this task continue texts.
-
-        Raises:
-            UsageError: they do not.
-        """
-        raise UsageError(f"texts are continued by language_modeling; this model is for {self.name}")
-
-    def generate(self, prompt: str, settings: Any) -> Iterator[Step]:
-        """Continue a text, one step at a time, if `check_generates` allows it.
-
-        Args:
-            prompt: the beginning of the text; may be empty.
-            settings: `nlp_rnn.tasks.generation.SamplingSettings`.
-        """
-        raise NotImplementedError  # pragma: no cover
-
-    def encoder(self) -> Encoder:
-        """The layers from which a model of another task can be initialized.
-
-        Raises:
-            UsageError: there is none.
-        """
-        raise UsageError(f"holds a model for {self.name}, not for language_modeling")
-
-    def apply_settings(self, settings: Mapping[str, Any]) -> None:
-        """Replace those settings that may change after training, such as how to decode.
-
-        Args:
-            settings: constructor arguments by name; those that are fixed by training are ignored.
-        """
-
-    def start_stream(self) -> StreamState:
-        """The state before the first token, with the answer to an empty text.
-
-        Raises:
-            UsageError: models of this task, or this model, answer whole inputs only.
-        """
-        raise UsageError(f"a model for {self.name} answers whole inputs only: it has no stream")
-
-    def read_stream(self, piece: Any, stream: StreamState) -> StreamState:
-        """The state after a piece of input whose tokens later input cannot change.
-
-        Args:
-            piece: what the processor's `split_stable_prefix` gives; a piece without tokens changes nothing.
-            stream: the state before it.
-        """
-        raise NotImplementedError  # pragma: no cover
 
     def epoch_state(self) -> dict[str, Any]:
         """What this process has to remember to resume within an epoch: tensors and plain values."""

@@ -240,7 +240,7 @@ def test_training_continues_only_with_the_same_vocabulary(
 
 def test_labels_and_foreign_checkpoints_are_checked_too(make_processor, make_task):
     task = make_task("sentiment")
-    checkpoint = {}
+    checkpoint = {"state_dict": task.state_dict()}
     task.on_save_checkpoint(checkpoint)
     task.on_load_checkpoint(checkpoint)
     swapped = make_processor("sentiment")

@@ -1,0 +1,92 @@
+"""What a task may be able to do in addition to training and answering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Capabilities:
+    """What shared code asks of every task; each method does nothing or refuses until a task overrides it."""
+
+    name: ClassVar[str]
+    """The key of the task in the registry."""
+
+    def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
+        """The plots of a report of this task, by file name without extension."""
+        return {}
+
+    def probe(self) -> Probe:
+        """How inspection runs a model of this task.
+
+        Raises:
+            UsageError: models of this task cannot be inspected.
+        """
+        raise UsageError(f"a model for {self.name} cannot be inspected: give a model that reads text")
+
+    def with_decoding(self, beam: int | None = None, n_best: int = 1) -> Self:
+        """A task that decodes with another beam and shares all else with this one.
+
+        Args:
+            beam: width of the beam; the width set in training if left out.
+            n_best: answers per input, at most `beam`.
+
+        Raises:
+            UsageError: this task does not generate text, or a number is out of range.
+        """
+        raise UsageError(f"beam and n_best are for tasks that generate text, which {self.name} is not")
+
+    def check_generates(self) -> None:
+        """Check that models of this task continue texts.
+
+        Raises:
+            UsageError: they do not.
+        """
+        raise UsageError(f"texts are continued by language_modeling; this model is for {self.name}")
+
+    def generate(self, prompt: str, settings: Any) -> Iterator[Step]:
+        """Continue a text, one step at a time, if `check_generates` allows it.
+
+        Args:
+            prompt: the beginning of the text; may be empty.
+            settings: `nlp_rnn.tasks.generation.SamplingSettings`.
+        """
+        raise NotImplementedError  # pragma: no cover
+
+    def encoder(self) -> Encoder:
+        """The layers from which a model of another task can be initialized.
+
+        Raises:
+            UsageError: there is none.
+        """
+        raise UsageError(f"holds a model for {self.name}, not for language_modeling")
+
+    def apply_settings(self, settings: Mapping[str, Any]) -> None:
+        """Replace those settings that may change after training, such as how to decode.
+
+        Args:
+            settings: constructor arguments by name; those that are fixed by training are ignored.
+        """
+
+    def start_stream(self) -> StreamState:
+        """The state before the first token, with the answer to an empty text.
+
+        Raises:
+            UsageError: models of this task, or this model, answer whole inputs only.
+        """
+        raise UsageError(f"a model for {self.name} answers whole inputs only: it has no stream")
+
+    def read_stream(self, piece: Any, stream: StreamState) -> StreamState:
+        """The state after a piece of input whose tokens later input cannot change.
+
+        Args:
+            piece: what the processor's `split_stable_prefix` gives; a piece without tokens changes nothing.
+            stream: the state before it.
+        """
+        raise NotImplementedError  # pragma: no cover
