@@ -129,6 +129,32 @@ def test_rows_of_one_length_go_together():
     assert all(len(set(lengths[batch, 0])) == 1 for batch in batches)
 
 
+def test_training_groups_second_lengths_up_to_multiples_of_8():
+    lengths = np.array([[5, second] for second in range(17)] * 8)
+    batches = everyone(lengths, Batching(size=8), True, 1)[0]
+    groups = [sorted(set(-(-lengths[batch, 1] // 8))) for batch in batches]
+    assert sorted(map(tuple, groups)) == [(0,)] + [(1,)] * 8 + [(2,)] * 8
+    # Within a group they are mixed.
+    assert all(
+        len(set(lengths[batch, 1])) > 2 for batch, group in zip(batches, groups, strict=True) if group[0]
+    )
+
+
+@pytest.mark.parametrize(("short", "sizes"), [(3, [7, 8]), (4, [4, 8]), (5, [5, 8])])
+def test_batches_at_least_half_full_end_where_the_length_changes(short, sizes):
+    lengths = np.array([2] * short + [6] * (sum(sizes) - short))[:, None]
+    batches = everyone(lengths, Batching(size=8), False, 1)[0]
+    assert sorted(len(batch) for batch in batches) == sizes
+
+
+def test_processes_and_accumulated_batches_share_a_step_evenly():
+    lengths = np.random.default_rng(0).integers(1, 50, (1003, 1))
+    ranks = everyone(lengths, Batching(size=4), True, 3, accumulated=4)
+    counts = np.array([[len(batch) for batch in batches] for batches in ranks])  # [ranks, batches]
+    steps = counts.reshape(3, -1, 4)
+    assert (steps.max((0, 2)) - steps.min((0, 2))).max() <= 1
+
+
 def test_the_first_column_matters_most():
     lengths = np.array([[first, second] for first in (4, 7) for second in (1, 2, 3)] * 4)
     for batch in everyone(lengths, Batching(size=12), False, 1)[0]:

@@ -64,6 +64,19 @@ def test_frequencies_of_samples(options, expected):
     )
 
 
+@pytest.mark.parametrize(("top_p", "kept"), [(0.25, 1), (0.5, 2), (0.51, 3), (0.75, 3)])
+def test_top_p_keeps_no_token_more_than_its_sum_needs(top_p, kept):
+    """Four tokens of probability 1/4, whose sums are exact."""
+    samples = sample(
+        lambda tokens, state: (torch.zeros(len(tokens), 4), state),
+        start(200),
+        max_length=1,
+        top_p=top_p,
+        **OPTIONS,
+    )
+    assert len({tuple(hypothesis.tokens) for hypothesis in samples}) == kept
+
+
 def test_samples_depend_on_the_generator_only():
     runs = []
     for global_seed, seed in ((0, 7), (1, 7), (0, 8)):

@@ -85,6 +85,22 @@ def test_teacher_forcing_between_0_and_1_samples_each_step():
     torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=0)
 
 
+def test_features_read_the_tokens_that_teacher_forcing_samples():
+    model = make()
+    source, target = torch.randint(11, (5, 3)), torch.randint(13, (12, 3))
+    lengths = torch.tensor([5, 2, 4])
+    torch.manual_seed(3)
+    features = model.features(source, target, lengths, torch.full((3,), 12), teacher_forcing=0.5)
+    torch.manual_seed(3)
+    is_true = [True, *(torch.rand(11) < 0.5).tolist()]
+    state, token = model.encoder(source, lengths), None
+    for step, (true, shown) in enumerate(zip(target, is_true, strict=True)):
+        logits, state = model.decoder.step(true if shown else token, state)
+        torch.testing.assert_close(model.decoder.fc_out(features[step]), logits, atol=1e-5, rtol=0)
+        token = logits.argmax(-1)
+    assert 3 < sum(is_true) < 10
+
+
 @pytest.mark.parametrize(
     ("decoder", "message"),
     [

@@ -3,6 +3,8 @@
 import pytest
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.models.search import beam_search
+from nlp_rnn.tasks import generation
 from nlp_rnn.tasks.generation import BeamSettings
 
 GENERATING = ("translation", "captioning", "language_modeling")
@@ -56,3 +58,17 @@ def test_the_sanity_check_decodes_two_tokens_only(name, make_task, batches, trai
     trainer(tmp_path, max_epochs=1).fit(task, batches(task), batches(task))
     expected = [] if name == "language_modeling" else [2, 8]
     assert limits == expected
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_the_search_gets_all_settings_of_decoding(name, make_task, one_batch, monkeypatch):
+    task = make_task(name).eval()
+    task.apply_settings({"decoding": BeamSettings(beam=3, n_best=2, length_penalty=0.25)})
+    seen = []
+    monkeypatch.setattr(
+        generation, "beam_search", lambda *_, **options: seen.append(options) or beam_search(*_, **options)
+    )
+    task.answer(one_batch(task))
+    assert seen
+    for options in seen:
+        assert (options["width"], options["n_best"], options["length_penalty"]) == (3, 2, 0.25)

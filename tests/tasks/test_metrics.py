@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from torchmetrics.utilities import dim_zero_sum
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.tasks.metrics import BLEU, ChrF, MeanLoss, class_report
+from nlp_rnn.tasks.metrics import BLEU, ChrF, MeanLoss, RegressionErrors, class_report
 
 REFERENCES = [
     "A man in an orange hat starring at something.",
@@ -218,3 +218,18 @@ def test_class_report_of_empty_classes():
 def test_class_report_refuses_what_is_not_square():
     with pytest.raises(ValueError, match=r"must be square, not of shape \(2, 3\)"):
         class_report(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("truth", [0.1, 1e6 + 0.1, 0.0])
+def test_r2_of_equal_numbers_is_nan_whatever_rounding_leaves(truth):
+    errors = RegressionErrors(1)
+    for rows in (3, 7, 1):
+        errors.update(torch.zeros(rows, 1), torch.full((rows, 1), truth, dtype=torch.float64))
+    assert errors.compute()[2].isnan().all()
+
+
+def test_r2_of_numbers_that_differ_little_is_right():
+    errors = RegressionErrors(2)
+    truth = 1e6 + torch.tensor([[0.0, 1.0], [1e-3, 2.0]], dtype=torch.float64)
+    errors.update(truth + torch.tensor([[0.0, 0.5]]), truth)
+    assert errors.compute()[2].tolist() == pytest.approx([1.0, 0.0], abs=1e-9)

@@ -1,6 +1,7 @@
 """What is sampled from train. Which split is which is tested with the folders of `test_local.py`."""
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,3 +30,16 @@ def test_the_draws_leave_every_label_in_train(labels, limit, fraction, seed, lis
     kept = subsample("train", train, "label", limit, seed)
     assert kept.num_rows == min(train.num_rows, limit or train.num_rows)
     assert set(encode_labels(kept, "label")[1]) == set(labels)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "drawn"), [(0.1, [4, 6]), (0.25, [10, 15]), (0.5, [20, 30]), (0.001, [0, 1])]
+)
+def test_the_fraction_is_of_all_rows_and_of_each_label(fraction, drawn):
+    table = pa.table({"label": ["a"] * 40 + ["b"] * 60, "row": list(range(100))})
+    train, validation = draw_validation(table, "label", fraction, 0, "here")
+    assert train.num_rows + validation.num_rows == 100
+    assert validation.num_rows == draw_validation(table, None, fraction, 0, "here")[1].num_rows == sum(drawn)
+    labels = validation["label"].to_pylist()
+    for label, number in zip("ab", drawn, strict=True):
+        assert abs(labels.count(label) - number) <= 1
