@@ -11,6 +11,7 @@ from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.models.layers.devices import has_float64, to_device
 from nlp_rnn.models.layers.dropout import Dropout
+from nlp_rnn.models.layers.embedding import Embedding
 
 Pooling = Literal["last", "mean", "max"]
 POOLINGS = get_args(Pooling)
@@ -51,7 +52,7 @@ class Classifier(nn.Module):
         if pooling not in POOLINGS:
             raise ValueError(f"unknown pooling {pooling!r}: use one of {', '.join(POOLINGS)}")
         self.pooling = pooling
-        self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        self.embedding = Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(
             cell,
             embedding_dim,

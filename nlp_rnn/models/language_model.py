@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.models.layers.dropout import Dropout
+from nlp_rnn.models.layers.embedding import Embedding
 
 _TIED_INIT_RANGE = 0.1  # initialization of tied weights as in Merity et al. (2018)
 
@@ -53,7 +54,7 @@ class LanguageModel(nn.Module):
                 f"tie_weights needs embedding_dim and hidden_dim to be equal, not {embedding_dim} and "
                 f"{hidden_dim}"
             )
-        self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        self.embedding = Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(
             cell,
             embedding_dim,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import cell_name, recurrent_layer
 from nlp_rnn.models.layers.dropout import Dropout
+from nlp_rnn.models.layers.embedding import Embedding
 
 
 class Encoder(nn.Module):
@@ -38,7 +39,7 @@ class Encoder(nn.Module):
         cell: str = "lstm",
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        self.embedding = Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
         self.dropout = Dropout(dropout)
 
@@ -73,7 +74,7 @@ class Decoder(nn.Module):
         cell: str = "lstm",
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        self.embedding = Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
         self.fc_out = nn.Linear(hidden_dim, vocab_size)
         self.dropout = Dropout(dropout)

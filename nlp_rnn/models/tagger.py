@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.models.layers.dropout import Dropout
+from nlp_rnn.models.layers.embedding import Embedding
 from nlp_rnn.models.regressor import match_dtype
 
 
@@ -25,7 +26,7 @@ class WordEncoder(nn.Module):
 
     def __init__(self, vocab_size: int, embedding_dim: int, hidden_dim: int, cell: str = "lstm") -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        self.embedding = Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(
             cell, embedding_dim, hidden_dim, num_layers=1, dropout=0.0, bidirectional=True
         )
@@ -156,7 +157,7 @@ class Tagger(_TaggerBase):
         character_hidden_dim: int = 64,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        self.embedding = Embedding(vocab_size, embedding_dim)
         self.word_encoder = None
         input_dim = embedding_dim
         if character_vocab_size:

@@ -34,6 +34,9 @@ class Cell:
         input_gate: likewise the gate that lets new content in.
         int8_step: one time step with int8 weights; None if the cell has none.
         squash: maps real numbers into the range of the cell's state, to make an initial state of them.
+
+    Raises:
+        TypeError: `layer` is no subclass of `RecurrentLayer`.
     """
 
     layer: type[RecurrentLayer]
@@ -43,6 +46,10 @@ class Cell:
     input_gate: int | None = None
     int8_step: Int8Step | None = None
     squash: Callable[[Tensor], Tensor] = torch.tanh
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.layer, type) and issubclass(self.layer, RecurrentLayer)):
+            raise TypeError(f"the layer of a cell must be a subclass of RecurrentLayer, not {self.layer!r}")
 
     def __call__(
         self,

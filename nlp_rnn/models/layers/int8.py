@@ -12,10 +12,10 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.models.layers.embedding import lookup
 
 _MAX_INT8 = 127
 # Processors multiply unsigned by signed bytes. So activations are unsigned, and this byte stands for 0.
@@ -72,7 +72,7 @@ class Int8Embedding(Int8Weight):
 
     def forward(self, ids: Tensor) -> Tensor:
         """[...] int64 ids -> [..., E]."""
-        return F.embedding(ids, self.int8) * self.scale[ids].unsqueeze(-1)
+        return lookup(ids, self.int8) * self.scale[ids].unsqueeze(-1)
 
     @override
     def extra_repr(self) -> str:

@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from nlp_rnn.models.layers.base import Stepwise
 from nlp_rnn.models.layers.cells import CELLS, recurrent_layer
@@ -149,3 +150,67 @@ def test_the_decoder_steps_through_the_stepwise_layer(monkeypatch):
 def test_a_bidirectional_layer_cannot_run_step_by_step(cell):
     with pytest.raises(ValueError, match="cannot run step by step"):
         recurrent_layer(cell, 5, 7, 1, 0.0, bidirectional=True).stepwise()
+
+
+# ------------------------------------------------------------------------------------- as torch's layers
+
+
+TORCHS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
+
+
+def as_torchs(cell, **options):
+    ours = CELLS[cell].layer(5, 7, num_layers=2, bidirectional=True, **options)
+    theirs = TORCHS[cell](5, 7, num_layers=2, bidirectional=True, **options)
+    theirs.load_state_dict(ours.state_dict())
+    start = tuple(torch.randn(4, 3, 7) for _ in range(ours.state_tensors))
+    return ours, theirs, start, start if len(start) > 1 else start[0]
+
+
+def check_same(found, expected):
+    for ours, theirs in zip(found, expected if isinstance(expected, tuple) else (expected,), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("cell", TORCHS)
+def test_a_call_with_hx_is_torchs(cell, batch_first):
+    ours, theirs, start, hx = as_torchs(cell, batch_first=batch_first)
+    batch = torch.randn(*(3, 6) if batch_first else (6, 3), 5)
+    output, final = ours(batch, hx=hx)
+    expected, expected_final = theirs(batch, hx=hx)
+    check_same([output, *final], (expected, *(expected_final if len(start) > 1 else [expected_final])))
+    check_same(ours(batch)[1], theirs(batch)[1])
+    lengths = torch.tensor([6, 2, 0])
+    ragged = ours(batch, start, lengths)[0]
+    steps = ragged.transpose(0, 1) if batch_first else ragged
+    assert torch.equal(steps.abs().sum(-1).gt(0).sum(0), lengths)
+    check_same([ours.outputs(batch, start, lengths)], ragged)
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("cell", TORCHS)
+def test_packed_sequences_are_taken_and_returned_as_torchs(cell, batch_first, in_order):
+    ours, theirs, _, hx = as_torchs(cell, batch_first=batch_first)
+    lengths = [6, 4, 4] if in_order else [2, 6, 2]
+    batch = torch.randn(*(3, 6) if batch_first else (6, 3), 5)
+    packed = pack_padded_sequence(batch, lengths, batch_first, enforce_sorted=in_order)
+    output, final = ours(packed, hx)
+    expected, expected_final = theirs(packed, hx)
+    check_same(final, expected_final)
+    check_same(output[:2], expected[:2])
+    for ours_order, order in zip(output[2:], expected[2:], strict=True):
+        assert (ours_order is None and order is None) or torch.equal(ours_order, order)
+    with pytest.raises(ValueError, match="lengths of their own"):
+        ours(packed, hx, lengths)
+
+
+@pytest.mark.parametrize("cell", ["mingru", "minlstm"])
+def test_minimal_layers_take_batches_first_and_print_it(cell):
+    first, plain = CELLS[cell].layer(5, 7, batch_first=True), CELLS[cell].layer(5, 7)
+    plain.load_state_dict(first.state_dict())
+    batch = torch.randn(3, 6, 5)
+    output, final = first(batch)
+    expected, expected_final = plain(batch.transpose(0, 1))
+    check_same([output.transpose(0, 1), *final], (expected, *expected_final))
+    assert repr(first).endswith("(5, 7, batch_first=True)")

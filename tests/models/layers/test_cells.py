@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nlp_rnn.models.layers.cells import CELLS, cell_name, recurrent_layer
+from nlp_rnn.models.layers.cells import CELLS, Cell, cell_name, recurrent_layer
 from nlp_rnn.models.layers.quantization import quantize_layer
 from nlp_rnn.models.layers.recurrent import LSTM
 
@@ -58,3 +58,9 @@ def test_squash_maps_numbers_into_the_range_of_the_state(cell):
 def test_dropout_is_left_out_with_one_layer(cell):
     assert recurrent_layer(cell, 3, 4, 1, 0.5).dropout == 0
     assert recurrent_layer(cell, 3, 4, 2, 0.5).dropout == 0.5
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, LSTM(3, 4), "lstm"])
+def test_a_row_without_a_recurrent_layer_is_refused(layer):
+    with pytest.raises(TypeError, match="must be a subclass of RecurrentLayer, not "):
+        Cell(layer)
