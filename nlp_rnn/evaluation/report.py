@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from nlp_rnn.errors import printable
+
 
 @dataclass(frozen=True)
 class Report:
@@ -53,7 +55,7 @@ def _json(value: Any) -> str:
 
 def _cell(value: Any) -> str:
     if not isinstance(value, float):
-        return str(value)
+        return printable(str(value))
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
 
 

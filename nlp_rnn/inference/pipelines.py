@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -55,7 +55,8 @@ class Pipeline:
         """Answer one input, or a list of inputs.
 
         Args:
-            inputs: one input, or several as an iterable. What an input is depends on the task:
+            inputs: one input, or several as an iterable, such as a list, a generator, an array of texts or
+                one column of a table. What an input is depends on the task:
 
                 - text: a string, which may be empty. For tagging, words separated by spaces, or, in a list of
                   inputs, a list of words.
@@ -75,13 +76,7 @@ class Pipeline:
         """
         if isinstance(inputs, str) or self.task.processor.is_single(inputs):
             return self._answers([inputs])[0]
-        try:
-            rows = list(inputs)
-        except TypeError:
-            raise UsageError(
-                f"the input is no {self.task.processor.input_description}: {inputs!a:.60}"
-            ) from None
-        return self._answers(rows)
+        return self._answers(list(self._several(inputs)))
 
     def iterate(self, inputs: Iterable[Any], window: int | None = None) -> Iterator[dict[str, Any]]:
         """Answer many inputs in constant memory.
@@ -96,7 +91,7 @@ class Pipeline:
         Raises:
             UsageError: as for a call.
         """
-        source = iter(inputs)
+        source = self._several(inputs)
         while chunk := list(islice(source, window or 16 * self.batch_size)):
             yield from self._answers(chunk)
 
@@ -165,6 +160,27 @@ class Pipeline:
             UsageError: models of this task, or this model, answer whole inputs only.
         """
         return Stream(self.task)
+
+    def _several(self, inputs: Any) -> Iterator[Any]:
+        """The inputs one by one.
+
+        Raises:
+            UsageError: they are one input, or a table or mapping, whose items are names of columns.
+        """
+        description = self.task.processor.input_description
+        if isinstance(inputs, (str, bytes)):
+            raise UsageError(f"several inputs are expected, not one {description}: {inputs!a:.60}")
+        if isinstance(inputs, Mapping) or hasattr(inputs, "columns"):
+            raise UsageError(
+                f"the input is a {type(inputs).__name__}, not a {description}: give one of its columns, such "
+                "as inputs['text'] of a table of texts, or an array of its numbers"
+            )
+        if isinstance(inputs, Set):
+            raise UsageError("the inputs are a set, which has no order: give a list")
+        try:
+            return iter(inputs)
+        except TypeError:
+            raise UsageError(f"the input is no {description}: {inputs!a:.60}") from None
 
     @torch.inference_mode()
     @fast_matmul()

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nlp_rnn.data.corpus.hub import hub_is_reachable
 from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import open_bytes
@@ -67,11 +68,13 @@ def _download(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=["*.json", WEIGHTS, CARD]))
+        patterns = ["*.json", WEIGHTS, CARD]
+        offline = not hub_is_reachable()
+        return Path(snapshot_download(hub_id, allow_patterns=patterns, local_files_only=offline))
     except Exception as error:  # of the library, of the network and of the file system
         raise UsageError(
-            f"{hub_id}: there is no such folder, and the hub has no such model or cannot be reached "
-            f"({type(error).__name__}); check the name and the connection"
+            f"{hub_id}: there is no such folder, it is not in the local cache, and the hub has no such model "
+            f"or cannot be reached ({type(error).__name__}); check the name and the connection"
         ) from error
 
 

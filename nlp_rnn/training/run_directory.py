@@ -21,7 +21,12 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: it is not.
     """
-    if name in (".", "..") or not name.strip() or any(sign in name for sign in "/\\\0"):
+    if (
+        name in (".", "..")
+        or not name.strip()
+        or any(sign in name for sign in "/\\")
+        or not name.isprintable()
+    ):
         raise UsageError(f"--name {name!r}: give a plain folder name, without / or ..")
 
 

@@ -3,10 +3,15 @@
 import itertools
 import logging
 import math
+import re
 import unicodedata
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
+from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -318,3 +323,47 @@ def test_composed_and_decomposed_hangul_get_the_same_answer(level):
     composed, decomposed = ([unicodedata.normalize(form, text) for text in texts] for form in ("NFC", "NFD"))
     assert composed != decomposed
     assert pipeline("sentiment", task)(decomposed) == pipeline("sentiment", task)(composed)
+
+
+SEVERAL = {
+    "list": list,
+    "tuple": tuple,
+    "generator": iter,
+    "array": np.array,
+    "array of objects": lambda texts: np.array(texts, dtype=object),
+    "Series": lambda texts: pd.DataFrame({"text": texts}, index=range(9, 9 + len(texts)))["text"],
+    "column of a Dataset": lambda texts: Dataset.from_dict({"text": texts})["text"],
+}
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_several_texts_may_come_in_any_container(pipelines, kind):
+    ask = pipelines["sentiment"]
+    assert ask(SEVERAL[kind](TEXTS)) == ask(TEXTS)
+    assert list(ask.iterate(SEVERAL[kind](TEXTS))) == ask(TEXTS)
+
+
+NOT_INPUTS = {
+    "DataFrame": (pd.DataFrame({"text": TEXTS}), "a DataFrame, not a text: give one of its columns"),
+    "dict": ({"text": "good"}, "a dict, not a text: give one of its columns"),
+    "Arrow table": (pa.table({"text": TEXTS}), "a Table, not a text"),
+    "DatasetDict": (DatasetDict({"train": Dataset.from_dict({"text": TEXTS})}), "a DatasetDict, not a text"),
+    "Dataset": (Dataset.from_dict({"text": TEXTS}), "input 1 is no text: {'text'"),
+    "rows": ([{"text": "good"}], "input 1 is no text: {'text'"),
+    "set": ({"good", "bad"}, "a set, which has no order"),
+    "number": (3, "the input is no text: 3"),
+    "bytes": (b"good", "not one text: b'good'"),
+    "missing": (pd.Series(["good", np.nan]), "input 2 is no text: nan"),
+    "lone surrogate": ("good \ud800", "lone surrogate"),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("kind", NOT_INPUTS)
+def test_what_is_no_input_is_one_line(pipelines, kind, name):
+    inputs, message = NOT_INPUTS[kind]
+    ask = pipelines[name]
+    with pytest.raises(UsageError, match=re.escape(message)):
+        ask(inputs)
+    with pytest.raises(UsageError):  # one text is not several
+        list(ask.iterate(inputs))

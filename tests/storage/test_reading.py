@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
+import socket
 import time
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
+import huggingface_hub
 import pytest
 import torch
 
@@ -13,6 +16,7 @@ from nlp_rnn.data import (
     Vocabulary,
     VocabularySettings,
 )
+from nlp_rnn.data.corpus.hub import load_hub_dataset
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.storage.stored import FORMAT_VERSION
@@ -205,9 +209,39 @@ def test_a_hub_snapshot_with_its_links_loads(trained, tmp_path, monkeypatch):
         (store / "blobs" / str(number)).write_bytes(path.read_bytes())
         (store / "snapshots" / "main" / path.name).symlink_to(Path("..") / ".." / "blobs" / str(number))
     monkeypatch.setattr(
-        "huggingface_hub.snapshot_download", lambda hub_id, allow_patterns: str(store / "snapshots" / "main")
+        "huggingface_hub.snapshot_download", lambda *args, **options: str(store / "snapshots" / "main")
     )
     assert from_pretrained("me/mine").name == "translation"
+
+
+@pytest.fixture
+def silent_hub(monkeypatch, tmp_path):
+    """A hub that accepts and never answers; returns the local cache."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for name, value in {
+            "HF_HUB_OFFLINE": False,
+            "ENDPOINT": f"http://127.0.0.1:{server.getsockname()[1]}",
+            "HF_HUB_ETAG_TIMEOUT": 0.2,
+            "HF_HUB_CACHE": str(tmp_path / "hub"),
+        }.items():
+            monkeypatch.setattr(huggingface_hub.constants, name, value)
+        yield tmp_path / "hub"
+
+
+def test_a_hub_that_never_answers_ends_at_the_time_out(trained, silent_hub, refused):
+    start = time.monotonic()
+    refused("me/mine", "me/mine", "it is not in the local cache, and the hub has no such model or cannot be")
+    with pytest.raises(
+        UsageError, match="dataset me/mine: not in the local cache and the hub cannot be reached"
+    ):
+        load_hub_dataset("me/mine")
+    # What is in the cache is read without the hub.
+    store = silent_hub / "models--me--mine"
+    shutil.copytree(trained[0] / "sentiment", store / "snapshots" / ("0" * 40))
+    (store / "refs").mkdir()
+    (store / "refs" / "main").write_text("0" * 40)
+    assert from_pretrained("me/mine").name == "sentiment"
+    assert time.monotonic() - start < 10
 
 
 CONFIGS = {

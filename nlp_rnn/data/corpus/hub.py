@@ -20,7 +20,7 @@ def load_hub_dataset(path: str, config: str | None = None, revision: str | None 
     import datasets
 
     offline = datasets.config.HF_HUB_OFFLINE
-    unreachable = offline or not _hub_is_reachable()
+    unreachable = offline or not hub_is_reachable()
     name = f"dataset {path}" + (f", config {config}" if config else "")
     try:
         datasets.config.HF_HUB_OFFLINE = unreachable  # read the cache at once, without retries
@@ -36,12 +36,20 @@ def load_hub_dataset(path: str, config: str | None = None, revision: str | None 
         datasets.config.HF_HUB_OFFLINE = offline
 
 
-def _hub_is_reachable() -> bool:
-    import datasets
-    import huggingface_hub
+def hub_is_reachable() -> bool:
+    """Whether the hub answers at all, within HF_HUB_ETAG_TIMEOUT seconds (10 if that is not set).
 
+    Without this, a hub that cannot be reached or never answers is asked again and again for minutes, even for
+    what is in the local cache.
+    """
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
     try:
-        huggingface_hub.get_session().head(datasets.config.HF_ENDPOINT, timeout=5)
+        session = huggingface_hub.get_session()
+        session.head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except Exception:  # the type depends on the installed HTTP library
         return False
     return True

@@ -1,6 +1,7 @@
 """Datasets of the hub: labels by name, columns, the cache without a network, and errors in one line."""
 
 import datasets
+import huggingface_hub
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -34,7 +35,7 @@ def hub(monkeypatch):
             return answer
 
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-        monkeypatch.setattr(hub_module, "_hub_is_reachable", lambda: reachable)
+        monkeypatch.setattr(hub_module, "hub_is_reachable", lambda: reachable)
         monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
         return calls
 
@@ -133,7 +134,7 @@ def test_row_49_offline_with_the_data_cached_works(tmp_path, monkeypatch):
     datasets.load_dataset(str(tmp_path / "b"), cache_dir=str(cache))
     (cache / "b").rename(cache / "a___b")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
-    monkeypatch.setattr(hub_module, "_hub_is_reachable", lambda: False)
+    monkeypatch.setattr(hub_module, "hub_is_reachable", lambda: False)
     monkeypatch.chdir(tmp_path)
     splits = Corpus("a/b").load(SENTIMENT, "label")
     assert sizes(splits) == {"train": 18, "validation": 2}
@@ -149,8 +150,9 @@ def test_an_error_of_the_hub_is_passed_on_in_one_line(hub):
 
 
 def test_the_hub_cannot_be_reached_when_nothing_answers(monkeypatch):
-    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", "http://127.0.0.1:1")  # nothing listens there
-    assert hub_module._hub_is_reachable() is False
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")  # nothing listens there
+    assert hub_module.hub_is_reachable() is False
 
 
 def test_key_of_a_hub_dataset_follows_its_fingerprint(hub):
