@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.files import shorten
 
 IGNORED = -100
 """The label id that losses and metrics skip."""
@@ -22,7 +23,7 @@ class UnknownLabelError(UsageError):
 
     def __init__(self, label: str, known: Sequence[str], row: int) -> None:
         super().__init__(
-            f"row {row + 1} of the rows kept: unknown label {label!r}; known: {join_names(known)}; "
+            f"row {row + 1} of the rows kept: unknown label {shorten(label)}; known: {join_names(known)}; "
             "rename it in the data, or train on data that has it"
         )
         self.label = label

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from nlp_rnn.data.corpus.columns import Columns, Numbers, by_canonical_name, match_columns, select_columns
 from nlp_rnn.data.corpus.conllu import read_conllu
 from nlp_rnn.data.corpus.numbers import NUMBER
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import read_bytes, read_lines, shorten
 
 log = logging.getLogger(__name__)
@@ -124,13 +124,13 @@ def _delimited_table(
         places = {name: place for place, name in enumerate(columns)}
         log.warning(
             "%s: no header, so its columns are read as %s, and %s as the first row",
-            path, ", ".join(columns), _shown(first),
+            path, ", ".join(columns), join_names(map(shorten, first)),
         )  # fmt: skip
     else:
         separator = "commas" if path.suffix.lower() == ".csv" else "tabs"
         wanted = ", ".join(" or ".join(names) for names in columns.values())
         raise UsageError(
-            f"{path}, line {number}: no column {wanted} in the header {_shown(first)} "
+            f"{path}, line {number}: no column {wanted} in the header {join_names(map(shorten, first))} "
             f"(a file without one has {len(columns)} column(s), with {separator} between)"
         )
     if len(first) > 1:  # in a single column an empty line is an empty text
@@ -138,16 +138,12 @@ def _delimited_table(
     for number, fields in rows:
         if len(fields) != len(first):
             raise UsageError(
-                f"{path}, line {number}: {len(first)} fields expected ({_shown(first)}), {len(fields)} found"
+                f"{path}, line {number}: {len(first)} fields expected ({join_names(map(shorten, first))}), "
+                f"{len(fields)} found"
             )
     return pa.table(
         {name: pa.array([fields[place] for _, fields in rows], pa.string()) for name, place in places.items()}
     )
-
-
-def _shown(cells: list[str]) -> str:
-    """The first cells of a row, for a message."""
-    return ", ".join([*map(shorten, cells[:20]), *(["..."] if len(cells) > 20 else [])])
 
 
 def _is_header(first: list[str], columns: Columns) -> bool:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.files import shorten
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def check_labels(splits: Mapping[str, Split], labels: str) -> None:
             if label not in known | {UNTAGGED}:
                 row = rows[np.argmax(codes == code)] + 1
                 raise UsageError(
-                    f"{where}, row {row}: label {label!r} is never seen in train; "
+                    f"{where}, row {row}: label {shorten(label)} is never seen in train; "
                     f"known: {join_names(sorted(known))}"
                 )
 

@@ -85,6 +85,28 @@ def test_row_55_cells_that_span_lines_are_counted(tmp_path, caplog):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("a.csv", ",".join(f"column{i:05}" + "x" * 99 for i in range(9999)), id="header"),
+        pytest.param("a.tsv", "text\tlabel\n" + "\t".join("x" * 99 for _ in range(9999)), id="fields"),
+        pytest.param("a.jsonl", "{" + ",".join(f'"{i:099}": 1' for i in range(9999)) + "}", id="columns"),
+        pytest.param(
+            "a.jsonl", '{"text": "a", "label": 1}\n{"text": "a", "label": "%s"}' % ("x" * 99999), id="cell"
+        ),
+        pytest.param("a.jsonl", '{"text": "a", "label": {"%s": [1]}}' % ("x" * 99999), id="nested name"),
+        pytest.param("a.conllu", "1\t" + "x" * 9999 + "\n", id="CoNLL-U"),
+        pytest.param("a.conllu", "x" * 9999 + "\t_" * 9 + "\n", id="word ID"),
+        pytest.param("a.conllu", "9" * 9999 + "-1" + "\t_" * 9 + "\n", id="range"),
+    ],
+)
+def test_row_60_messages_are_short(tmp_path, name, content):
+    path = write(tmp_path, name, content)
+    with pytest.raises(UsageError) as error:
+        read_table(path, COLUMNS)
+    assert len(str(error.value).replace(str(path), "")) < 1000
+
+
 def test_an_empty_line_of_a_single_column_is_an_empty_text(tmp_path):
     for name in ("a.tsv", "a.csv"):
         table = read_table(write(tmp_path, name, "text\na\n\nb\n"), {"text": ("text",)})

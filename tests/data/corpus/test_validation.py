@@ -130,3 +130,12 @@ def test_row_15_untagged_words_make_no_second_class(folder):
     rows = '{"tokens": ["a", "b"], "upos": ["X", "_"]}\n' * 9
     with pytest.raises(UsageError, match="all upos in train are X; give two or more"):
         Corpus(folder({"train.jsonl": rows})).load(TAGS, "upos")
+
+
+def test_row_60_long_labels_and_many_labels_are_shortened(folder):
+    labels = [f"{number:05}" + "x" * 1000 for number in range(100)]
+    train = "text\tlabel\n" + "".join(f"text\t{label}\n" for label in labels)
+    path = folder({"train.tsv": train, "dev.tsv": "text\tlabel\na\t" + "y" * 1000 + "\n"})
+    with pytest.raises(UsageError, match=r"label 'y{30}…' is never seen in train; known: 00000") as error:
+        Corpus(path).load(SENTIMENT, "label")
+    assert len(str(error.value).replace(path, "")) <= 1000
