@@ -7,6 +7,8 @@ from pathlib import Path
 
 from nlp_rnn.errors import UsageError
 
+_MAX_VALUES = 100_000
+
 
 def conf_folder() -> Path:
     """The folder of the ready-made configurations: in the wheel, or next to the package in a clone."""
@@ -40,6 +42,8 @@ def check_arguments(arguments: list[str]) -> list[str]:
     remaining = iter(arguments)
     for argument in remaining:
         flag, equals, name = argument.partition("=")
+        if flag.startswith("-c") and len(argument) > 2 and not equals:  # -cFILE
+            flag, equals, name = "-c", "=", argument[2:]
         if flag not in ("--config", "-c", "--resume"):
             others.append(argument)
             continue
@@ -87,16 +91,36 @@ def find_config(name: str) -> Path:
     raise UsageError(f"--config {name}: no such file; {hint}")
 
 
+def _size(value: object, sizes: dict[int, int]) -> int:
+    """The number of values within a value, those behind aliases as often as they are named.
+
+    Args:
+        value: what YAML was read as.
+        sizes: the results so far by object, for a few aliases can stand for more than can be counted one by
+            one.
+    """
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in sizes:
+        inner = value.values() if isinstance(value, dict) else value
+        sizes[id(value)] = 1 + sum(_size(item, sizes) for item in inner)
+    return sizes[id(value)]
+
+
 def _check_file(path: Path) -> None:
     import yaml  # here, as --help does not need it
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if _size(content, {}) > _MAX_VALUES:
+            raise UsageError(f"{path}: refused, its YAML aliases stand for more than {_MAX_VALUES:,} values")
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         has_tag = isinstance(error, yaml.constructor.ConstructorError)
         fault = "refused, configurations hold plain values" if has_tag else "not valid YAML"
         raise UsageError(f"{path}{line}: {fault} ({error.problem})") from error
+    except RecursionError:
+        raise UsageError(f"{path}: refused, its settings are nested too deeply") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict):

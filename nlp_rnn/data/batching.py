@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import Dataset, DistributedSampler, SequentialSampler
 from typing_extensions import override
 
 from nlp_rnn.data.labels import IGNORED as IGNORED  # also importable from here
@@ -173,10 +173,11 @@ class Rows(Dataset[dict[str, list[Any]]]):
         return columns
 
 
-class EpochSampler(DistributedSampler[ItemType], ABC):
+class EpochSampler(DistributedSampler[ItemType], SequentialSampler, ABC):
     """Yields the items of an epoch in an order that depends only on its number, from any position on.
 
-    A subclass of DistributedSampler, so that Lightning does not replace it and sets the epoch.
+    A subclass of DistributedSampler, so that Lightning does not replace it and sets the epoch; and of
+    SequentialSampler, so that it does not replace it for `overfit_batches` either.
     """
 
     epoch = 0
@@ -192,7 +193,7 @@ class EpochSampler(DistributedSampler[ItemType], ABC):
         self._begun = epoch, items
 
     @override
-    def __iter__(self) -> Iterator[ItemType]:
+    def __iter__(self) -> Iterator[ItemType]:  # type: ignore[override]  # of SequentialSampler, of ints
         epoch, items = self._begun
         yield from islice(self.items(), items if epoch == self.epoch else 0, None)
 

@@ -7,6 +7,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -55,6 +56,15 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         super().__init__()
         self.batching = batching
         self._attached: P | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """`batching.size`, under the name by which Lightning's `BatchSizeFinder` sets it."""
+        return self.batching.size
+
+    @batch_size.setter
+    def batch_size(self, size: int) -> None:
+        self.batching = replace(self.batching, size=size)
 
     @property
     @abstractmethod
@@ -173,6 +183,8 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
 
     def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader[dict[str, list[Any]]]:
         trainer = self.trainer
+        if getattr(trainer, "overfit_batches", 0):
+            shuffle = False  # the same batches in each epoch
         place = (trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches) if trainer else ()
         loader = processor.loader(rows, self.batching, shuffle, *place)
         # From pinned memory, batches are copied to a GPU while the CPU goes on.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, cast
 
@@ -17,7 +18,7 @@ from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import INT8, is_quantized
-from nlp_rnn.settings import Configured, restore_settings
+from nlp_rnn.settings import Configured, plain, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card
 from nlp_rnn.storage.stored import FORMAT_VERSION
 from nlp_rnn.tasks.capabilities import Capabilities
@@ -76,6 +77,16 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
             {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
         )
         initialize(model, optimization)
+
+    @property
+    def lr(self) -> float:
+        """`optimization.lr`, under the name by which Lightning's `LearningRateFinder` sets it."""
+        return self.optimization.lr
+
+    @lr.setter
+    def lr(self, rate: float) -> None:
+        self.optimization = replace(self.optimization, lr=float(rate))
+        self.settings["optimization"] = plain(self.optimization)
 
     @override
     @classmethod

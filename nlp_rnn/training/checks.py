@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import jsonargparse
@@ -17,7 +18,7 @@ _RANGES = {
     "seed_everything": Range(0, 2**32 - 1),
     "max_epochs": Range(-1, 10**9),
     "max_steps": Range(-1, 10**12),
-    "overfit_batches": Range(0, 0),  # it would replace the sampler that groups by length
+    "check_val_every_n_epoch": Range(1, 10**9),
     "gradient_clip_val": Range(0, 1e9),
     "accumulate_grad_batches": Range(1, 10**9),
     "devices": Range(-1, 100_000),
@@ -28,14 +29,57 @@ _RANGES = {
 }
 
 
-def trust_only_own_classes() -> None:
+def split_trusted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Take `--trust PACKAGE` out of the arguments.
+
+    Args:
+        arguments: the verb and its arguments.
+
+    Returns:
+        The other arguments, and the packages.
+
+    Raises:
+        UsageError: a flag without the name of a package.
+    """
+    others: list[str] = []
+    trusted = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        flag, equals, package = argument.partition("=")
+        if flag != "--trust":
+            others.append(argument)
+            continue
+        package = package if equals else next(remaining, "")
+        if not all(part.isidentifier() for part in package.split(".")):
+            raise UsageError(f"--trust {package!r}: give the name of an installed package")
+        trusted.append(package)
+    return others, trusted
+
+
+def trust_only_own_classes(trusted: Sequence[str] = ()) -> None:
     """Let configurations and flags name classes of this package, of registered tasks and of Lightning only.
 
     The parser imports, and so runs, the module of each class that it is given.
+
+    Args:
+        trusted: packages whose classes may be named too. They are imported, so that they can register tasks
+            and cells.
+
+    Raises:
+        UsageError: a package cannot be imported.
     """
+    for package in trusted:
+        try:
+            import_module(package)
+        except Exception as error:  # of any kind: it is the code of others
+            raise UsageError(f"--trust {package}: cannot be imported ({error!r})") from error
     jsonargparse.set_parsing_settings(
         import_path_denylist=["*"],
-        import_path_allowlist=["nlp_rnn", "pytorch_lightning", *(row.module for row in ROWS.values())],
+        import_path_allowlist=[
+            *("nlp_rnn", "pytorch_lightning"),
+            *(row.module for row in ROWS.values()),
+            *trusted,
+        ],
         instantiate_subclass_spec_in_any=False,
     )
 
@@ -57,6 +101,51 @@ def check_run(config: Mapping[str, Any]) -> None:
             _check_nested(owner, chosen["init_args"])
     others = {name: value for name, value in config.items() if name not in ("model", "data")}
     _check_lightning(others, "")
+
+
+# Settings of the trainer with which a fit leaves nothing behind, and what to do instead.
+_NO_MODEL = {
+    "enable_checkpointing": "the model folder is made from a checkpoint; leave it on",
+    "barebones": "it keeps neither metrics nor checkpoints; use pytorch_lightning.Trainer in Python",
+}
+_NO_TRAINING = ("max_epochs", "max_steps", "limit_train_batches", "max_time")
+
+
+def check_fit(trainer: Mapping[str, Any]) -> None:
+    """Refuse settings of the trainer with which a fit trains nothing or keeps nothing.
+
+    Args:
+        trainer: the trainer's settings by name.
+
+    Raises:
+        UsageError: names the setting and says what to do.
+    """
+    for name in _NO_TRAINING:
+        value = trainer.get(name)
+        parts = list(value.values()) if isinstance(value, Mapping) else [value]
+        if isinstance(value, str):
+            parts = [int(part) for part in value.split(":") if part.isdecimal()]
+        if value is not None and not any(parts):
+            raise UsageError(f"trainer.{name} {value}: nothing would be trained; give more, or leave it out")
+    for name, reason in _NO_MODEL.items():
+        value = trainer.get(name)
+        if value is (name == "barebones"):
+            raise UsageError(f"trainer.{name} {str(value).lower()}: {reason}")
+    for callback in _listed(trainer.get("callbacks")):
+        if callback.rpartition(".")[2] == "StochasticWeightAveraging":
+            raise UsageError(
+                f"trainer.callbacks: {callback} averages weights after the last epoch, so that no checkpoint "
+                "holds them; use EMAWeightAveraging, which averages in each step"
+            )
+
+
+def _listed(callbacks: Any) -> list[str]:
+    """The class paths of the user's callbacks."""
+    return [
+        str(callback["class_path"])
+        for callback in (callbacks if isinstance(callbacks, list) else [callbacks])
+        if isinstance(callback, Mapping)
+    ]
 
 
 def check_pair(model: str, module: str) -> None:

@@ -32,7 +32,14 @@ from nlp_rnn.tasks.registry import TASKS, data_classes, load_tasks
 from nlp_rnn.training import VERBS
 from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
 from nlp_rnn.training.checkpoint_io import LAST, SafeCheckpointIO
-from nlp_rnn.training.checks import check_pair, check_run, check_trainer, trust_only_own_classes
+from nlp_rnn.training.checks import (
+    check_fit,
+    check_pair,
+    check_run,
+    check_trainer,
+    split_trusted,
+    trust_only_own_classes,
+)
 from nlp_rnn.training.devices import ending_together, set_timeout
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.messages import readable, setting_names
@@ -134,6 +141,7 @@ class _CLI(LightningCLI):
         check_run(config.as_dict())
         check_pair(config.model.class_path, config.data.class_path)
         if verb == "fit":
+            check_fit(config.trainer.as_dict())
             check_name(self._run_name(config))
             check_writable(Path(config.resume or config.runs), "--resume" if config.resume else "--runs")
         elif not config.ckpt_path:
@@ -312,11 +320,13 @@ def run(arguments: list[str], command: str) -> None:
     """Run a verb.
 
     Args:
-        arguments: a verb and its flags, the configurations among them already found.
+        arguments: a verb and its flags, the configurations among them already found. `--trust PACKAGE` may be
+            among them, which no configuration can contain.
         command: what the user typed, for the record.
     """
     retain_freed_memory()
-    trust_only_own_classes()
+    arguments, trusted = split_trusted(arguments)
+    trust_only_own_classes(trusted)
     load_tasks()  # a class is known to the parser by its name once it is imported
     with fast_matmul(), ExitStack() as held:
         try:

@@ -83,3 +83,17 @@ def test_configurations_come_before_all_other_flags():
         "-c=conf/trainer/bf16.yaml",
     ]
     assert configs.check_arguments(arguments) == ["fit", first, second, "--name", "x", "--runs=y"]
+
+
+def test_a_configuration_is_never_larger_than_it_looks(tmp_path, run):
+    bomb = tmp_path / "bomb.yaml"
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    bomb.write_text("\n".join(lines))
+    code, _, error = run("fit", "--config", str(bomb))
+    assert code == 2
+    assert error.endswith("refused, its YAML aliases stand for more than 100,000 values\n")
+    bomb.write_text("a: " + "[" * 3000 + "]" * 3000)
+    code, _, error = run("fit", f"-c{bomb}")
+    assert code == 2
+    assert error.endswith("refused, its settings are nested too deeply\n")

@@ -157,10 +157,68 @@ def test_a_class_of_others_in_a_file_is_refused_and_not_imported(refusal, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "name", ["os.system", "pytorch_lightning.cli.os.system", "nlp_rnn.training.cli.torch.load"]
+    "name", ["os.system", "pytorch_lightning.cli.os.system", "nlp_rnn.tasks.pretrained.torch.load"]
 )
 def test_a_function_reached_through_a_trusted_package_is_refused(refusal, name):
     callback = CALLBACK.replace("PAYLOAD", name)
     assert "is refused; use one of nlp_rnn or pytorch_lightning" in refusal(
         "--trainer.callbacks", f"[{callback}]"
     )
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("max_epochs", "0", "trainer.max_epochs 0: nothing would be trained"),
+        ("max_steps", "0", "trainer.max_steps 0: nothing would be trained"),
+        ("limit_train_batches", "0", "trainer.limit_train_batches 0: nothing would be trained"),
+        ("limit_train_batches", "0.0", "trainer.limit_train_batches 0.0: nothing would be trained"),
+        ("max_time", "00:00:00:00", "trainer.max_time 00:00:00:00: nothing would be trained"),
+        ("max_time", '{"minutes": 0}', "nothing would be trained"),
+        ("enable_checkpointing", "false", "the model folder is made from a checkpoint; leave it on"),
+        ("barebones", "true", "trainer.barebones true: it keeps neither metrics nor checkpoints"),
+        ("check_val_every_n_epoch", "0", "trainer.check_val_every_n_epoch must be between 1 and"),
+        (
+            "callbacks",
+            '[{"class_path": "StochasticWeightAveraging", "init_args": {"swa_lrs": 0.1}}]',
+            "use EMAWeightAveraging",
+        ),
+        ("accelerator", "nope", "invalid accelerator name"),
+        ("strategy", "nope", "invalid strategy name"),
+        ("profiler", "nope", "simple"),
+    ],
+)
+def test_settings_with_which_nothing_is_trained_or_kept_are_refused(refusal, flag, value, said):
+    assert said in refusal(f"--trainer.{flag}", value)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of the user's own with a callback."""
+    name = f"own_{abs(hash(str(tmp_path)))}"  # what a process has trusted it goes on to trust
+    folder = tmp_path / "packages" / name
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(
+        "from pytorch_lightning.callbacks import Callback\n\n\nclass Own(Callback):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(folder.parent))
+    yield name
+    sys.modules.pop(name, None)
+
+
+def test_a_trusted_package_may_be_named(package, run):
+    arguments = ["--config", "conf/translation_builtin.yaml", "--trainer.callbacks", f"{package}.Own"]
+    code, out, error = run("fit", "--trust", package, *arguments, "--print_config")
+    assert (code, error) == (0, "")
+    assert f"class_path: {package}.Own" in out
+
+
+def test_only_the_command_line_trusts(package, tmp_path, refusal):
+    said = refusal("--trainer.callbacks", f"{package}.Own")
+    assert (
+        f"class '{package}.Own' is refused; use one of nlp_rnn or pytorch_lightning, or give --trust" in said
+    )
+    assert package not in sys.modules
+    assert "unknown setting 'trust'" in refusal("--config", write(tmp_path, f"trust: {package}\n"))
+    assert "--trust nowhere_at_all: cannot be imported" in refusal("--trust", "nowhere_at_all")
+    assert "--trust '': give the name of an installed package" in refusal("--trust=")
