@@ -63,9 +63,9 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         try:
             torch.save(checkpoint, file)
         except RuntimeError as error:
-            # Of a write that fails, torch reports that the position in the file is not the one it expected.
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from error
+            # Of a write that fails, or that a signal ends, torch reports only an unexpected position.
+            if error.__context__ is not None:
+                raise error.__context__ from None
             raise
 
 
