@@ -206,14 +206,6 @@ def test_what_is_not_validated_is_not_lost(tmp_path, run, epochs, which):
     assert last["epoch"] == int(epochs) - 1
 
 
-def test_no_whole_epoch_no_model(tmp_path, run, caplog):
-    code, _, error = run(
-        "fit", "--config", "conf/hello.yaml", "--trainer.max_epochs", "0", "--runs", str(tmp_path)
-    )
-    assert code == 0, error
-    assert "no epoch was finished" in caplog.text
-
-
 def test_the_printed_configuration_can_be_used_again(tmp_path, run):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("trainer:\n  precision: bf16-mixed\n  max_epochs: 5\n")
