@@ -158,6 +158,7 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
 
     @override
     def setup(self, stage: str) -> None:
+        super().setup(stage)
         for metric in self.modules():
             if isinstance(metric, Metric):
                 metric.reset()  # into new memory: spawned processes share the tensors of the first one
