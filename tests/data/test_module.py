@@ -37,13 +37,23 @@ def test_splits_have_all_rows(case, make):
     assert {name: len(rows) for name, rows in data.splits.items()} == case.sizes
 
 
+def process(rank, world_size):
+    """The trainer of one of several processes on the CPU."""
+    return SimpleNamespace(
+        global_rank=rank,
+        world_size=world_size,
+        accumulate_grad_batches=1,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+    )
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_evaluation_sees_each_row_once(case, split, world_size, make):
     data = make()
     seen = []
     for rank in range(world_size):
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
+        data.trainer = process(rank, world_size)
         batches = data.val_dataloader() if split == "validation" else data.test_dataloader()
         seen += [row for batch in batches for row in batch.rows]
     assert sorted(seen) == list(range(case.sizes[split]))
@@ -53,7 +63,7 @@ def test_training_shares_the_rows_out(case, make):
     data = make()
     seen, counts = [], []
     for rank in range(2):
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=2)
+        data.trainer = process(rank, 2)
         batches = list(data.train_dataloader())
         counts.append(len(batches))
         seen += [row for batch in batches for row in batch.rows]

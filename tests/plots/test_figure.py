@@ -6,6 +6,7 @@ import struct
 import pytest
 import torch
 
+from nlp_rnn.errors import UsageError
 from nlp_rnn.plots import bleu, confusion
 from nlp_rnn.plots import figure as figures
 
@@ -43,7 +44,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(figure, "savefig", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UsageError, match=r"plot.png: cannot be written \(disk full\)"):
         figures.save(figure, out)
     assert [p.name for p in tmp_path.iterdir()] == ["plot.png"]
     assert out.read_bytes() == b"old"
