@@ -235,8 +235,15 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
             self.model,
             self.optimization,
             lambda: self.trainer.estimated_stepping_batches,
-            fused=self.trainer.precision != "16-mixed",
+            fused=not self._scales_loss(),
         )
+
+    def _scales_loss(self) -> bool:
+        """Whether the loss is scaled, as float16 needs it."""
+        try:
+            return self.trainer.precision == "16-mixed"
+        except RuntimeError:  # in a loop of the user's own, without a trainer
+            return False
 
     @override
     def configure_gradient_clipping(
@@ -247,7 +254,7 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
     ) -> None:
         # Lightning refuses to clip for a fused optimizer under mixed precision, even with bfloat16, whose
         # loss is not scaled. With float16 the optimizer is not fused.
-        if gradient_clip_val and self.trainer.precision != "16-mixed":
+        if gradient_clip_val and not self._scales_loss():
             clip = (
                 nn.utils.clip_grad_value_ if gradient_clip_algorithm == "value" else nn.utils.clip_grad_norm_
             )

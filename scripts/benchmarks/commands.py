@@ -60,10 +60,22 @@ def _limits(options: Options, facts: dict[str, Any]) -> Iterator[Contestant]:
             ("products of the step", "training_step_products", {}),
             ("bare nn.LSTM", "bare_lstm", {"shapes": facts["average_batch"]}),
         ):
+            if function == "bare_lstm" and precision == "bf16" and not _has_bfloat16_lstm(options.device):
+                continue
             arguments = {"precision": precision, **argument}
             yield make_contestant(
                 f"limit: {name} {precision}", f"hardware_limit:{function}", options, arguments
             )
+
+
+def _has_bfloat16_lstm(device: str) -> bool:
+    """Return whether torch's own LSTM computes in bfloat16 there: not with cuDNN, nor on every CPU."""
+    import torch
+
+    from nlp_rnn.models.layers.devices import autocast_is_right
+
+    with torch.autocast(torch.device(device).type, torch.bfloat16):
+        return autocast_is_right(torch.device(device))
 
 
 def cells(options: Options) -> Report:

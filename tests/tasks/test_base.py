@@ -238,6 +238,14 @@ def test_training_continues_only_with_the_same_vocabulary(
     assert other.processor.fingerprint in str(caught.value)
 
 
+def test_a_loop_without_a_trainer_gets_an_optimizer(make_task):
+    task = make_task("sentiment")
+    optimizer = task.configure_optimizers()["optimizer"]
+    assert {id(p) for group in optimizer.param_groups for p in group["params"]} == {
+        id(p) for p in task.model.parameters()
+    }
+
+
 def test_labels_and_foreign_checkpoints_are_checked_too(make_processor, make_task):
     task = make_task("sentiment")
     checkpoint = {"state_dict": task.state_dict()}
