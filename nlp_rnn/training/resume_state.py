@@ -38,6 +38,8 @@ class ResumeState(Callback):
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
         self._logged_rows = 0
+        self._before_validation: dict[str, Any] = {}
+        """The random states, for a validation that is interrupted begins anew."""
 
     @override
     def on_save_checkpoint(
@@ -49,7 +51,7 @@ class ResumeState(Callback):
         batches: Any = loop.batch_progress.total
         ends_batch = trainer.validating or batches.processed > batches.completed
         checkpoint[KEY] = {
-            "processes": _gather(_process_state(trainer, pl_module)),
+            "processes": _gather(self._process_state(trainer, pl_module)),
             "metrics": move_data_to_device(dict(trainer.callback_metrics), "cpu"),
             "should_stop": trainer.should_stop,
             "logged_rows": next((log.rows for log in trainer.loggers if isinstance(log, MetricsLog)), 0),
@@ -112,22 +114,26 @@ class ResumeState(Callback):
         self._loaded = {}
 
     @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._before_validation = random_states(pl_module.device)
+
+    @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # In an epoch that was resumed, Lightning would leave out the schedule `plateau`, for want of metrics.
         trainer.fit_loop._restarting = False
 
-
-def _process_state(trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
-    """What belongs to this process alone."""
-    done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
-    parameters = module.named_parameters() if done % trainer.accumulate_grad_batches else ()
-    state = {
-        "task": module.epoch_state() if isinstance(module, Task) else {},
-        "gradients": {name: weight.grad for name, weight in parameters if weight.grad is not None},
-        "random": random_states(module.device),
-    }
-    on_cpu: dict[str, Any] = move_data_to_device(state, "cpu")
-    return on_cpu
+    def _process_state(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
+        """What belongs to this process alone."""
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        parameters = module.named_parameters() if done % trainer.accumulate_grad_batches else ()
+        validation = trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict()
+        state = {
+            "task": module.epoch_state() if isinstance(module, Task) else {},
+            "gradients": {name: weight.grad for name, weight in parameters if weight.grad is not None},
+            "random": self._before_validation if _has_begun(validation) else random_states(module.device),
+        }
+        on_cpu: dict[str, Any] = move_data_to_device(state, "cpu")
+        return on_cpu
 
 
 def _gather(state: dict[str, Any]) -> list[dict[str, Any]]:
@@ -159,9 +165,14 @@ def _set_counts(checkpoint: dict[str, Any]) -> None:
         batches["is_last_batch"] = False
         checkpoint["epoch"] = epochs["total"]["completed"] - 1
     # A validation that has begun is begun again, which Lightning knows by these counts.
-    is_validating = int(validation["total"]["processed"] > validation["total"]["completed"])
+    is_validating = int(_has_begun(validation))
     begun = {"ready": is_validating, "started": is_validating, "processed": 0, "completed": 0}
     validation.update(total=begun, current=dict.fromkeys(begun, 0), is_last_batch=False)
+
+
+def _has_begun(validation: dict[str, Any]) -> bool:
+    """Whether the counts are those of a batch of a validation, behind which it goes on."""
+    return bool(validation["total"]["processed"] > validation["total"]["completed"])
 
 
 def _start_loader(trainer: pl.Trainer) -> None:
