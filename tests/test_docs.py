@@ -22,6 +22,7 @@ from nlp_rnn.cli.main import main
 from nlp_rnn.cli.verbs import VERBS
 from nlp_rnn.models import CELLS
 from nlp_rnn.tasks.registry import ROWS
+from nlp_rnn.training.common_settings import all_settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -69,7 +70,9 @@ def registries():
     for registry, rows in kept:
         registry.clear()
         registry.update(rows)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("agreement", "mgu")]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in ("agreement", "mgu", "my_package")
+    ]:
         del sys.modules[name]
 
 
@@ -126,6 +129,9 @@ def parse(line):
         with pytest.raises(SystemExit) as stop:
             main([*arguments, "--print_config"])
         assert stop.value.code in (0, None), line
+    elif VERBS[arguments[0]].module is None:  # of a run that is not there
+        flags = {argument[2:] for argument in arguments if argument.startswith("--")}
+        assert flags <= {*all_settings(arguments[0])}, line
     else:
         parser = argparse.ArgumentParser(exit_on_error=False)
         import_module(VERBS[arguments[0]].module).add_arguments(parser)

@@ -32,7 +32,7 @@ class GuardedModule(pl.LightningModule):
             check_same_data(type(self).__name__, self.processor, data)
         if stage == "fit":
             if is_quantized(self.model):
-                raise UsageError("the weights are int8, which cannot be trained: train the float model")
+                raise UsageError("int8 weights cannot be trained: train the model that they were made from")
             # Lightning keeps the mode, and a loaded model is in evaluation mode: no dropout. A model in
             # training mode is left alone, for parts of it may be frozen.
             if not self.training:

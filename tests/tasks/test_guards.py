@@ -93,5 +93,5 @@ def test_frozen_parts_of_a_model_in_training_mode_stay_frozen(make_task, data, t
 def test_int8_weights_are_not_trained(make_task, data, trainer, tmp_path):
     task = make_task("sentiment")
     quantize(task.model)
-    with pytest.raises(UsageError, match="int8, which cannot be trained"):
+    with pytest.raises(UsageError, match="int8 weights cannot be trained"):
         trainer(tmp_path, max_steps=1).fit(task, data("sentiment"))
