@@ -78,10 +78,15 @@ class EpochLines(Callback):
 
     def __init__(self) -> None:
         self._start = 0.0
+        """When training or the epoch began, the later of the two."""
         self._validated = False
         self._unfinished = ""
         """The line of the epoch that has just ended, up to its metrics."""
         self._ending = ""
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._start = time.perf_counter()  # a run that is resumed amid an epoch does not begin the epoch
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,5 +1,6 @@
 """What a command imports before it answers: most of the time of a short command."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,23 @@ def test_what_is_imported_is_never_looked_through_for_garbage(loaded):
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     # In a program that has all it needs already, nothing is gained, and garbage must not stay for ever.
     assert found.stdout.split() == (["True", "True", "False"] if loaded else ["False", "True", "True"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_amid_an_import_ends_the_program(number):
+    # Python drops exceptions in the callbacks of weak references, of which its import system has one.
+    program = (
+        "import signal, weakref\n"
+        "from nlp_rnn.cli.console import importing\n"
+        "class Module: pass\n"
+        "module = Module()\n"
+        f"gone = weakref.ref(module, lambda _: signal.raise_signal({number:d}))\n"
+        "with importing(): del module\n"
+        "print('went on')"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (128 + number, "")
+    assert found.stderr == f"nlp-rnn: stopped by {number.name}\n"
 
 
 def test_the_help_names_every_ready_made_configuration():

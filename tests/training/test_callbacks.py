@@ -10,6 +10,8 @@ import sys
 import termios
 
 import pytest
+import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import RichProgressBar, TQDMProgressBar
 
 from nlp_rnn.training.callbacks import EpochLines, ProgressBar, describe_metrics, progress_callback
@@ -37,6 +39,15 @@ def test_an_epoch_without_validation_has_the_training_loss_alone(run, tmp_path):
     lines = [line for line in error.splitlines() if line.startswith("epoch ")]
     assert ["val loss" in line for line in lines] == [False, True, False]
     assert all("train loss" in line for line in lines)
+
+
+def test_an_epoch_that_is_resumed_counts_the_time_since_then(capsys):
+    task, trainer, lines = pl.LightningModule(), pl.Trainer(logger=False, max_epochs=1), EpochLines()
+    trainer.strategy.optimizers = [torch.optim.SGD([torch.zeros(1)], lr=0.5)]
+    lines.on_train_start(trainer, task)  # and no `on_train_epoch_start`
+    lines.on_train_epoch_end(trainer, task)
+    lines.on_train_end(trainer, task)
+    assert capsys.readouterr().err.endswith("epoch 1/1: lr 0.5, 0.0 s\n")
 
 
 def test_the_summary_is_printed_once_at_the_start(run, tmp_path):
