@@ -159,6 +159,8 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
     @override
     def setup(self, stage: str) -> None:
         super().setup(stage)
+        if stage == "fit" and self.trainer.checkpoint_callbacks:
+            check_storable(self, self.model.state_dict())  # else found out after an epoch
         for metric in self.modules():
             if isinstance(metric, Metric):
                 metric.reset()  # into new memory: spawned processes share the tensors of the first one

@@ -39,7 +39,8 @@ class MetricsLog(CSVLogger):
     @property
     def rows(self) -> int:
         """The number of rows logged so far; 0 on all processes but the first."""
-        return getattr(self.experiment, "rows", 0)
+        writer = self.experiment  # on other processes a stand-in, which has methods of all names
+        return writer.rows if isinstance(writer, _Writer) else 0
 
     @rank_zero_only
     def cut(self, rows: int) -> None:

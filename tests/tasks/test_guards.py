@@ -1,6 +1,7 @@
 """What the trainer would do in silence: train on another vocabulary, or in evaluation mode."""
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from datasets import Dataset, DatasetDict
 
@@ -95,3 +96,15 @@ def test_int8_weights_are_not_trained(make_task, data, trainer, tmp_path):
     quantize(task.model)
     with pytest.raises(UsageError, match="int8 weights cannot be trained"):
         trainer(tmp_path, max_steps=1).fit(task, data("sentiment"))
+
+
+def test_a_replaced_model_is_refused_before_training(make_task, data, tmp_path):
+    task = make_task("sentiment")
+    task.model.fc_out = torch.nn.Sequential(task.model.fc_out)
+    settings = {"max_steps": 1, "accelerator": "cpu", "logger": False, "default_root_dir": tmp_path}
+    with pytest.raises(UsageError, match="cannot be saved"):
+        pl.Trainer(**settings).fit(task, data("sentiment"))
+    assert not list(tmp_path.rglob("*.ckpt"))
+    trainer = pl.Trainer(**settings, enable_checkpointing=False)
+    trainer.fit(task, data("sentiment"))
+    assert trainer.global_step == 1

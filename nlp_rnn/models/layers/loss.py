@@ -79,9 +79,8 @@ class _LinearCrossEntropy(Function):
                 total -= smoothing / classes * logits.sum(1).to(exact).sum()
             highest = logits.amax(1, keepdim=True)
             exponentials = logits.sub_(highest).exp_()
-            normalizer = exponentials.sum(1, keepdim=True).to(
-                exact
-            )  # `sum(dtype=)` would copy all of it first
+            # `sum(dtype=)` would copy all of it first.
+            normalizer = exponentials.sum(1, keepdim=True).to(exact)
             total += (normalizer.log() + highest).sum()
             if with_gradients:
                 # Probabilities minus targets: the gradient with respect to the logits.
