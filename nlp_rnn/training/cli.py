@@ -209,6 +209,8 @@ class _CLI(LightningCLI):
                 self.run_dir = new_run_dir(runs, name) if _is_first_process() else runs / name
             if _is_first_process():
                 self.held.enter_context(locked(self.run_dir))
+                if not has_checkpoint(self.run_dir):  # a run that begins anew, whose rows would be repeated
+                    (self.run_dir / METRICS).unlink(missing_ok=True)
             kwargs["default_root_dir"] = config.trainer.default_root_dir or str(self.run_dir)
         if config.trainer.logger is None:
             kwargs["logger"] = run_loggers(self.run_dir, self.start.state) if self.run_dir else []

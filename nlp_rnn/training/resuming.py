@@ -73,22 +73,20 @@ def find_start(config: Any, name: str) -> Start:
             log.warning(
                 "--ckpt_path last: no run in %s was saved; a new one begins", Path(config.runs) / name
             )
-        if config.ckpt_path != "last" and not (run and not config.ckpt_path and is_of_this_job(run)):
+        if config.ckpt_path != "last" and not (run and is_of_this_job(run)):
             run = None
-    if run is None:
+    if run is None or not has_checkpoint(run):
+        if run is not None:
+            log.warning("%s: nothing was saved, so training begins anew", run)
         if config.ckpt_path in (None, "last"):
-            return Start()
+            return Start(run)
         path, checkpoint = check_resume(Path(config.ckpt_path), config)
         if epochs := epochs_if_finished(checkpoint, config):
             raise UsageError(
                 f"--ckpt_path {path}: trained for {epochs} epochs already; set trainer.max_epochs higher"
             )
-        return Start(None, path, checkpoint.get(KEY, {}))
-    if not has_checkpoint(run):
-        log.warning("%s: nothing was saved, so training begins anew", run)
-        return Start(run)
+        return Start(run, path, checkpoint.get(KEY, {}))
     good = newest_good(run / "checkpoints")
-    print(f"resuming from {good.reason}", file=sys.stderr)
     path, checkpoint = check_resume(good.path, config)
     epochs = epochs_if_finished(checkpoint, config)
     if epochs and (run / "model").is_dir():
@@ -96,6 +94,7 @@ def find_start(config: Any, name: str) -> Start:
             f"{run} is finished: trained for {epochs} epochs, its model is {run / 'model'}; to train on, set "
             "trainer.max_epochs higher"
         )
+    print(f"resuming from {good.reason}", file=sys.stderr)
     return Start(run, path, checkpoint.get(KEY, {}))
 
 

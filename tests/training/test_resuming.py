@@ -40,6 +40,28 @@ def test_training_goes_on_where_it_stopped(trained, tmp_path, run):
     assert steps(tmp_path / "sentiment_builtin" / "1") == [(2, 3 * a_step - 1), (3, 4 * a_step - 1)]
 
 
+def test_a_run_from_a_checkpoint_that_was_stopped_starts_from_it_or_goes_on(
+    trained, tmp_path, run, monkeypatch
+):
+    last = str(trained / "checkpoints" / "last.ckpt")
+    arguments = ["fit", "--config", CONFIG, *TINY, "--ckpt_path", last, "--runs", str(tmp_path)]
+    arguments += ["--trainer.max_epochs", "3"]
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert run(*arguments)[0] == 0
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    code, _, error = run(*arguments)
+    assert code == 2
+    assert "sentiment_builtin/1 is finished" in one_line(error)
+
+    run_dir = tmp_path / "sentiment_builtin" / "1"
+    expected = steps(run_dir)
+    assert [epoch for epoch, _ in expected] == [2]
+    shutil.rmtree(run_dir / "checkpoints")  # as if it was killed before it was saved
+    code, _, error = run("fit", "--resume", str(run_dir))
+    assert code == 0, error
+    assert steps(run_dir) == expected
+
+
 @pytest.mark.parametrize(
     ("schedule", "rate"),
     # one_cycle: what comes after its last step; plateau: what it had come down to
