@@ -17,6 +17,7 @@ finish() {
         ip netns pids "$host" 2>/dev/null | xargs -r kill -9
         ip netns del "$host" 2>/dev/null
     done
+    rm -rf "$logs"
 }
 trap finish EXIT
 

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor, TQDMProgr
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from typing_extensions import override
 
+from nlp_rnn.training.devices import SeedEachDevice
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.resume_state import ResumeState
 from nlp_rnn.training.resuming import ReapplySettings
@@ -30,6 +31,7 @@ def fit_callbacks(last: LastCheckpoint, logs: bool, resumes: bool) -> list[Callb
     """
     return [
         ResumeState(),
+        SeedEachDevice(),
         last,
         *([LearningRateMonitor()] if logs else []),
         *([ReapplySettings()] if resumes else []),

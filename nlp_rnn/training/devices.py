@@ -1,4 +1,4 @@
-"""The processes of one run: how long they wait for each other, and how a run ends when one is gone."""
+"""The processes of one run: what each draws, how long they wait, and how a run ends when one is gone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, cast
 
+import torch
 import torch.distributed as dist
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+from typing_extensions import override
 
 from nlp_rnn.errors import RunError
 
@@ -29,6 +32,18 @@ def set_timeout(trainer: Trainer, seconds: float | None) -> None:
     strategy: Any = trainer.strategy
     if seconds is not None and hasattr(strategy, "_timeout"):
         strategy._timeout = timedelta(seconds=seconds)
+
+
+class SeedEachDevice(Callback):
+    """Gives each device random numbers of its own, once all have made the same initial weights.
+
+    Else rows on different devices would get the same dropout masks.
+    """
+
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_rank:
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
 
 
 @contextmanager

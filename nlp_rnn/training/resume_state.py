@@ -103,7 +103,8 @@ class ResumeState(Callback):
         for name, parameter in pl_module.named_parameters():
             if name in state["gradients"]:
                 parameter.grad = state["gradients"][name].to(parameter.device)
-        set_random_states(state["random"], pl_module.device)
+        if trainer.global_rank < len(processes):  # else it would draw what another device does
+            set_random_states(state["random"], pl_module.device)
 
     @override
     def on_train_batch_start(

@@ -4,12 +4,13 @@ import signal
 from datetime import timedelta
 
 import pytest
+import torch
 import torch.distributed as dist
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from nlp_rnn.errors import RunError
-from nlp_rnn.training.devices import ending_together, set_timeout
+from nlp_rnn.training.devices import SeedEachDevice, ending_together, set_timeout
 
 
 @pytest.fixture
@@ -27,6 +28,20 @@ def test_the_timeout_is_the_one_that_processes_connect_with(seconds, trainer, mo
     )
     trainer.strategy.setup_distributed()
     assert [options["timeout"] for options in seen] == [timedelta(seconds=7.5 if seconds else 1800)]
+
+
+def test_each_device_draws_its_own_and_the_first_as_one_device_does(trainer, monkeypatch):
+    draws = []
+    for rank in (0, 1, 0):
+        torch.manual_seed(3)
+        monkeypatch.setattr(Trainer, "global_rank", rank)
+        SeedEachDevice().on_fit_start(trainer, LightningModule())
+        draws.append(torch.rand(3))
+    torch.manual_seed(3)
+    alone = torch.rand(3)
+    assert draws[0].equal(alone)
+    assert draws[2].equal(alone)
+    assert not draws[1].equal(alone)
 
 
 @pytest.mark.parametrize(
