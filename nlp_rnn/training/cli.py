@@ -74,7 +74,7 @@ class _CLI(LightningCLI):
         self.run_dir: Path | None = None
         self.start = Start()
         self.last: LastCheckpoint
-        settings = {"exit_on_error": False, "allow_abbrev": False}
+        settings = {"exit_on_error": False}
         super().__init__(
             Task,
             DataModule,

@@ -43,6 +43,13 @@ class Parser(LightningArgumentParser):
     """The verb that this parses; None for the settings of a class."""
 
     @override
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        # No abbreviations: `allow_abbrev` does not reach the parsers of nested classes.
+        if option_string.startswith("--"):
+            return []
+        return list(super()._get_option_tuples(option_string))  # type: ignore[no-untyped-call]
+
+    @override
     def format_help(self, formatter: ArgparseFormatter | None = None) -> str:
         if self.verb is None:
             self.usage = SUPPRESS

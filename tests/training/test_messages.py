@@ -64,7 +64,13 @@ def test_an_unknown_key_in_a_file_is_refused_with_the_nearest_one(refusal, tmp_p
     assert refusal("--config", path) == f"nlp-rnn: error: unknown setting '{key}'. Did you mean '{meant}'?\n"
 
 
-@pytest.mark.parametrize("flag", ["--trainer.max_ep", "--model.hidden", "--data.max_len", "--seed"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("--trainer.max_ep", "--model.hidden", "--data.max_len", "--seed"),
+        *("--data.corpus.max_example", "--model.optimization.l"),  # whose parsers jsonargparse makes
+    ],
+)
 def test_abbreviations_are_refused(refusal, flag):
     assert f"unknown setting '{flag[2:]}'" in refusal(flag, "3")
 
