@@ -14,21 +14,25 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning.callbacks import Callback
 from typing_extensions import override
 
 from nlp_rnn.errors import Interrupted
+from nlp_rnn.training.late_number import LateNumber
 from nlp_rnn.training.signals import SIGNALS, StopRequest
 
-_SAVE = -1
+# What a process wants to do; else the number of a signal. Of several wishes the highest counts.
+_GO_ON, _SAVE = -1, 0
 
 
 class LastCheckpoint(Callback):
     """Writes the last checkpoint: after each epoch, every few minutes, and when a signal stops the run.
 
     SIGTERM, SIGINT and SLURM's signal to requeue the job let the current batch end, then the run is saved and
-    `Interrupted` is raised. It is enough that one process gets the signal.
+    `Interrupted` is raised. It is enough that one process gets the signal: all of them stop at the batch
+    after it, for they send each other their wishes at each batch, and read them at the next.
 
     Args:
         path: where the checkpoint is written, over the one before.
@@ -43,6 +47,7 @@ class LastCheckpoint(Callback):
         self._saved_at = 0.0
         self._saved_step = 0
         self._request = StopRequest()
+        self._vote: _Vote | None = None
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -55,6 +60,8 @@ class LastCheckpoint(Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._handle_signals(trainer)
+        # Lightning would ask all processes for signals at each batch, and wait for the answer.
+        cast(Any, trainer.fit_loop.epoch_loop)._broadcast_sigterm_tensor = lambda: None
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     # These are called before the hooks of other callbacks, and before anything of the batch is computed.
@@ -81,8 +88,11 @@ class LastCheckpoint(Callback):
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._request.number:  # it came after the last batch
-            self._leave(trainer, self._request.number)
+        number = self._request.number  # it came after the last batch
+        if trainer.world_size > 1:
+            number = _Vote(number, trainer.strategy.root_device).read()
+        if number:
+            self._leave(trainer, number)
 
     def _handle_signals(self, trainer: pl.Trainer) -> None:
         # Lightning's own handlers, in whose place these stand until the fit ends, send messages to other
@@ -93,17 +103,24 @@ class LastCheckpoint(Callback):
             signal.signal(number, self._request)
 
     def _stop_or_save(self, trainer: pl.Trainer) -> None:
-        is_due = not trainer.sanity_checking and time.monotonic() - self._saved_at >= self._seconds
-        action = _agree(trainer, self._request.number or (_SAVE if is_due else 0))
-        if action == 0:
-            return
-        if trainer.sanity_checking:
+        if trainer.world_size == 1:
+            action = self._wish(trainer)
+        else:
+            action = self._vote.read() if self._vote else _GO_ON
+        if action > 0 and trainer.sanity_checking:
             self._leave(trainer, action)
-        self._save(trainer)
-        if action != _SAVE:
+        if action >= _SAVE:
+            self._save(trainer)
+        if action > 0:
             if action in _requeue_signal(trainer) and trainer.is_global_zero:
                 _requeue_job()
             self._leave(trainer, action)
+        if trainer.world_size > 1:
+            self._vote = _Vote(self._wish(trainer), trainer.strategy.root_device)
+
+    def _wish(self, trainer: pl.Trainer) -> int:
+        is_due = not trainer.sanity_checking and time.monotonic() - self._saved_at >= self._seconds
+        return self._request.number or (_SAVE if is_due else _GO_ON)
 
     def _save(self, trainer: pl.Trainer) -> None:
         if not cast(Any, trainer).fast_dev_run:
@@ -117,13 +134,19 @@ class LastCheckpoint(Callback):
         raise Interrupted(number)
 
 
-def _agree(trainer: pl.Trainer, action: int) -> int:
-    """What all processes do: the signal that one of them got, or else save if the first one is to."""
-    if trainer.world_size == 1:
-        return action
-    both = torch.tensor([max(action, 0), int(action == _SAVE)], device=trainer.strategy.root_device)
-    number, saves = trainer.strategy.reduce(both, reduce_op="max").tolist()
-    return number or (_SAVE if saves else 0)
+class _Vote:
+    """The highest of the wishes of all processes, which is known to all of them later."""
+
+    def __init__(self, wish: int, device: torch.device) -> None:
+        value = torch.full((), wish, device=device)
+        # On other devices this waits on the device alone.
+        self._message = dist.all_reduce(value, dist.ReduceOp.MAX, async_op=device.type == "cpu")
+        self._value = LateNumber(value)
+
+    def read(self) -> int:
+        if self._message is not None:
+            self._message.wait()
+        return int(self._value.read())
 
 
 def _requeue_signal(trainer: pl.Trainer) -> list[signal.Signals]:

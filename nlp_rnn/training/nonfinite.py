@@ -20,6 +20,7 @@ from nlp_rnn.errors import RunError
 from nlp_rnn.settings import Configured, Range
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
+from nlp_rnn.training.late_number import LateNumber
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class NonFiniteGuard(Configured, Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         norm = _gradient_norm(pl_module)
-        step = _Step(trainer.global_step, trainer.current_epoch, self._batches, _Number(norm))
+        step = _Step(trainer.global_step, trainer.current_epoch, self._batches, LateNumber(norm))
         self._batches = []
         if self.on_nan == "stop" and _runs_ahead(norm.device):
             self._read_last(trainer)
@@ -167,19 +168,6 @@ class _Seen:
     loss: Tensor | None = None
 
 
-class _Number:
-    """A number on a device; on CUDA it is copied to the host while the device goes on."""
-
-    def __init__(self, value: Tensor) -> None:
-        self._value = value.to("cpu", non_blocking=value.is_cuda)
-        self._copied = torch.cuda.current_stream(value.device).record_event() if value.is_cuda else None
-
-    def read(self) -> float:
-        if self._copied is not None:
-            self._copied.synchronize()
-        return float(self._value)
-
-
 @dataclass
 class _Step:
     """An optimizer step: its number from 0, its batches, and the norm of its gradients."""
@@ -187,7 +175,7 @@ class _Step:
     number: int
     epoch: int
     batches: list[_Seen]
-    norm: _Number
+    norm: LateNumber
 
 
 def _runs_ahead(device: torch.device) -> bool:

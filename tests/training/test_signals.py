@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,19 @@ def test_a_run_that_was_trained_to_its_end_gets_its_model_folder(whole, tmp_path
     shutil.rmtree(tmp_path / "run" / "1" / "model")
     main(["fit", "--resume", str(tmp_path / "run" / "1")])
     assert result(tmp_path) == result(whole)
+
+
+def to_second(process, number):
+    """Send a signal to the second of two processes alone, which the first has started."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    (second,) = [int(child) for child in children if "nlp_rnn" in Path(f"/proc/{child}/cmdline").read_text()]
+    os.kill(second, number)
+
+
+def test_two_processes_stop_together_and_end_like_undisturbed_ones(tmp_path):
+    assert start(*FIT, *DDP, "--runs", str(tmp_path / "whole")).wait(100) == 0
+    code, line = interrupt(tmp_path, signal.SIGTERM, *DDP, send=to_second)
+    go_on = f"nlp-rnn fit --resume {tmp_path / 'run' / '1'}"
+    assert (code, line) == (143, f"nlp-rnn: stopped by SIGTERM; saved; go on with: {go_on}")
+    assert start(*go_on.split()[1:]).wait(100) == 0
+    assert result(tmp_path) == result(tmp_path / "whole")
