@@ -89,7 +89,7 @@ def test_defaults_are_allowed_and_wrong_values_are_refused_when_made(kind):
         (Corpus, {"seed": -1}, r"^seed must be between 0 and 4\.29497e\+09, not -1$"),
     ],
 )
-def test_what_is_wrong_is_named(kind, settings, message):
+def test_errors_name_what_is_wrong(kind, settings, message):
     with pytest.raises(UsageError, match=message) as caught:
         kind(**settings)
     assert "\n" not in str(caught.value)
@@ -224,7 +224,7 @@ def test_values_are_checked_inside_of_what_holds_them(hint, allowed, refused):
             check_value(hint, value, "x")
 
 
-def test_an_annotation_that_cannot_be_found_is_passed_over():
+def test_unresolvable_annotation_is_skipped():
     class Local:
         pass
 

@@ -63,14 +63,14 @@ def test_steps(model, script):
     assert [row[0] for row in rows][:2] == ["the", "film"]
 
 
-def test_a_step_is_a_line_whatever_it_reads(tmp_path, script):
+def test_each_step_prints_one_line(tmp_path, script):
     vocabulary = Vocabulary.train(["a\nb\n'"], VocabularySettings("char", min_frequency=1))
     task = LanguageModeling(LanguageModelingProcessor(vocabulary), 8, 8)
     out = script(save_pretrained(task, tmp_path / "model"), "a\nb'", "--max-output", 1, "--steps")[1]
     assert [line.split()[0] for line in out.splitlines()] == ["a", "\\n", "b", "'"]
 
 
-def test_faults_are_one_line(model, script, tmp_path):
+def test_errors_are_one_line(model, script, tmp_path):
     for arguments, message in (
         ((model, "--temperature", 0), "temperature must be between"),
         (

@@ -63,7 +63,7 @@ def test_a_fault_while_running_is_one_line(run, monkeypatch, fault, code, said):
     assert run("fit") == (code, "", f"nlp-rnn: error: {said}\n")
 
 
-def test_an_interrupted_run_says_so(tmp_path, run, monkeypatch):
+def test_interrupted_run_prints_a_message(tmp_path, run, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 

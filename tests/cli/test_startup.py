@@ -57,7 +57,7 @@ def test_a_command_imports_what_it_needs(program, code, said, absent):
 
 
 @pytest.mark.parametrize("loaded", [False, True])
-def test_what_is_imported_is_never_looked_through_for_garbage(loaded):
+def test_imported_objects_are_exempt_from_garbage_collection(loaded):
     program = (
         f"import gc, sys, types; sys.modules.update({{'torch': types}} if {loaded} else {{}})\n"
         "from nlp_rnn.cli.console import importing\n"

@@ -43,7 +43,7 @@ def test_a_short_text_has_fewer_streams():
     assert window.lengths.tolist() == [3]
 
 
-def test_an_epoch_starts_elsewhere():
+def test_each_epoch_starts_at_another_offset():
     sampler = StreamSampler(1000, 7, Batching(4), True)
     starts = []
     for epoch in (0, 0, 1):

@@ -103,7 +103,7 @@ def test_row_38_what_is_damaged_is_built_anew(damage, caplog):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
-def test_a_failing_build_leaves_nothing_behind(root, error):
+def test_failed_build_leaves_no_files(root, error):
     def fail(folder):
         Build()(folder)
         raise error("in the middle")
@@ -126,7 +126,7 @@ def _ask(log, barrier):
     assert content(cached_folder("key", lambda folder: _build_slowly(folder, log))) == WHOLE
 
 
-def test_of_several_processes_one_builds(tmp_path):
+def test_one_of_several_processes_builds(tmp_path):
     log = tmp_path / "builds"
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(4)
@@ -144,7 +144,7 @@ def _die(folder):
     os._exit(9)
 
 
-def test_a_killed_build_is_cleared_away(root):
+def test_files_of_a_killed_build_are_removed(root):
     process = multiprocessing.get_context("fork").Process(target=cached_folder, args=("key", _die))
     process.start()
     process.join(30)
@@ -164,7 +164,7 @@ def test_a_killed_build_is_cleared_away(root):
         ({"NLP_RNN_CACHE": "", "XDG_CACHE_HOME": ""}, "HOME/.cache/nlp_rnn"),
     ],
 )
-def test_where_the_cache_lies(monkeypatch, variables, expected):
+def test_location_of_the_cache(monkeypatch, variables, expected):
     for name in ("NLP_RNN_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():

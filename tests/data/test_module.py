@@ -84,7 +84,7 @@ def test_trained_on_train_alone(case, make):
             assert UNK not in ids[:-1]
 
 
-def test_a_split_that_is_not_there(case, make, write):
+def test_missing_split(case, make, write):
     path = write(**{name.replace(".", "_"): None for name in case.files("test")})
     with pytest.raises(UsageError, match="no test split, it has train, validation; if it has one"):
         make(path).test_dataloader()
@@ -139,7 +139,7 @@ def test_other_settings_are_another_entry(case, make, cache):
         assert len(fingerprints) == cache() == number
 
 
-def test_a_damaged_entry_is_made_anew(case, make, tmp_path, caplog):
+def test_damaged_cache_entry_is_rebuilt(case, make, tmp_path, caplog):
     """Row 38."""
     first = make()
     expected = [plain(batch) for batches in all_batches(first) for batch in batches]
@@ -152,7 +152,7 @@ def test_a_damaged_entry_is_made_anew(case, make, tmp_path, caplog):
     assert record.levelno == logging.WARNING
 
 
-def test_a_trained_processor_reads_the_corpus(case, make, write, cache):
+def test_trained_processor_reads_the_corpus(case, make, write, cache):
     changed = {
         name.replace(".", "_"): content.replace("quick", "zzz")
         for name, content in case.files("train").items()

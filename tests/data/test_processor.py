@@ -63,7 +63,7 @@ def test_ids_do_not_depend_on_what_else_is_in_the_batch(case, make):
                 assert row_of(batch, at) == alone[row]
 
 
-def test_asking_gives_the_ids_that_training_saw(case, make, write):
+def test_prediction_uses_the_same_ids_as_training(case, make, write):
     data = make()
     texts = [case.sentence(number, "test") for number in range(case.sizes["test"])]
     if case.name == "translation":

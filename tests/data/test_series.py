@@ -35,7 +35,7 @@ def test_names_are_a_list_or_a_text_with_commas(columns):
     assert parse_names(None) == parse_names("") == []
 
 
-def test_groups_that_come_back_are_told(tmp_path, caplog):
+def test_groups_that_recur_are_reported(tmp_path, caplog):
     path = write(tmp_path / "a.csv", {"value": range(40), "group": ["a"] * 10 + ["b"] * 10 + ["a"] * 20})
     with caplog.at_level(logging.WARNING):
         ForecastingData(Corpus(path, validation_fraction=0.5), group="group").load()

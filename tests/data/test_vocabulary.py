@@ -44,7 +44,7 @@ texts_with_specials = st.lists(
 
 @pytest.mark.parametrize("text", PLAIN)
 @pytest.mark.parametrize("level", LEVELS)
-def test_what_was_trained_on_comes_back(level, text):
+def test_memorized_text_is_generated(level, text):
     vocabulary = trained(level, lowercase=False)
     ids = vocabulary.encode([text])[0]
     assert UNK not in ids
@@ -95,14 +95,14 @@ def test_number_of_ids(level, text, ids):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_nothing_in_nothing_out(level):
+def test_empty_input_gives_empty_output(level):
     vocabulary = VOCABULARIES[level]
     assert vocabulary.encode([]) == []
     assert vocabulary.decode([]) == vocabulary.decode([BOS, EOS, PAD]) == ""
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_unknown_signs_are_unknown(level):
+def test_unknown_characters_are_unk(level):
     ids = VOCABULARIES[level].encode(["𓀀"])[0]
     assert UNK in ids
     assert "<unk>" in VOCABULARIES[level].decode(ids)
@@ -186,7 +186,7 @@ def test_min_frequency(level):
     assert set(trained(level, texts, min_frequency=3).tokens()) - {" "} == {*SPECIALS, "x"}
 
 
-def test_default_leaves_out_what_stands_once():
+def test_default_min_frequency_drops_tokens_seen_once():
     assert Vocabulary.train(["a b a"], VocabularySettings()).tokens() == [*SPECIALS, "a"]
 
 
@@ -267,7 +267,7 @@ def _without_padding():
         (_without_padding(), "ids 0 to 3 must be <pad>, <unk>, <bos>, <eos>"),
     ],
 )
-def test_what_is_no_vocabulary_is_refused(text, message):
+def test_other_json_is_refused_as_a_vocabulary(text, message):
     with pytest.raises(UsageError, match=message):
         Vocabulary.from_json(text)
 

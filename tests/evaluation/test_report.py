@@ -19,7 +19,7 @@ def strict(text):
     return json.loads(text, parse_constant=constant)
 
 
-def test_nothing_measured_is_still_standard_json(tasks, tmp_path):
+def test_missing_metrics_are_standard_json(tasks, tmp_path):
     """All words without a tag: there is no loss, and 0/0 must not come out as NaN."""
     path = tmp_path / "test.conllu"
     path.write_text("1\tgood\t_\t_\t_\t_\t_\t_\t_\t_\n\n")

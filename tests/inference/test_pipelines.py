@@ -151,7 +151,7 @@ def test_batch_size_order_and_company_change_nothing(name, cell):
 @pytest.mark.parametrize("name", TASKS)
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_any_text_in_any_company(pipelines, name, data):
+def test_answers_do_not_depend_on_the_batch_for_any_text(pipelines, name, data):
     word = st.sampled_from(["i", "work", "good", ".", "<pad>", "</s>", "don't", "über", "日本語", "e\u0301"])
     text = st.lists(word, max_size=25).map(" ".join) | st.text(
         st.characters(exclude_categories=["Cs"]), max_size=12
@@ -198,14 +198,14 @@ def test_lone_surrogates_are_refused(pipelines, name):
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("bad", [None, 3, b"bytes", ["a", 3], {"text": "a"}, 1.5])
-def test_what_is_no_text_is_refused(pipelines, name, bad):
+def test_inputs_other_than_text_are_refused(pipelines, name, bad):
     with pytest.raises(UsageError, match="input 2 is no text: "):
         pipelines[name](["fine", bad])
 
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("bad", [None, 3])
-def test_what_is_neither_text_nor_a_list_is_refused(pipelines, name, bad):
+def test_inputs_other_than_text_and_lists_are_refused(pipelines, name, bad):
     with pytest.raises(UsageError, match=f"the input is no text: {bad}"):
         pipelines[name](bad)
 
@@ -273,7 +273,7 @@ def test_contradictory_settings_are_refused(name, options, message):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_gpu_where_there_is_none_is_refused():
+def test_missing_gpu_is_refused():
     with pytest.raises(UsageError, match="device cuda: cannot be used here"):
         pipeline("sentiment", tiny("sentiment"), device="cuda")
 
@@ -308,7 +308,7 @@ def test_in_bfloat16_answers_are_the_same_but_for_rounding(name, cell):
         pipeline(name, task, precision="bf16")
 
 
-def test_a_pipeline_does_not_drop_out(pipelines):
+def test_pipeline_applies_no_dropout(pipelines):
     """Also for a task that comes right from training."""
     task = tiny("sentiment", dropout=0.9).train()
     ask = pipeline("sentiment", task)

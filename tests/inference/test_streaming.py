@@ -143,7 +143,7 @@ def test_more_accents_than_a_letter_can_have_take_no_more_memory(by_level):
 
 @pytest.mark.parametrize("task", [sentiment, tagging, language_model])
 @pytest.mark.parametrize("cell", CELLS)
-def test_what_is_kept_does_not_grow(task, cell):
+def test_memory_of_a_stream_does_not_grow(task, cell):
     """Also beyond the maximum length, where the stream reads on."""
     stream = ask(task(cell)).stream()
     sizes = set()
@@ -181,7 +181,7 @@ def test_streams_do_not_disturb_each_other(task):
 
 @pytest.mark.parametrize("bad", ["b\udce4d", None, 3, b"bytes"])
 @pytest.mark.parametrize("task", [sentiment, tagging])
-def test_what_is_no_text_is_refused_and_changes_nothing(task, bad):
+def test_inputs_other_than_text_are_refused_and_change_nothing(task, bad):
     answerer = ask(task())
     stream, expected = answerer.stream(), answerer.stream()
     for one in (stream, expected):
@@ -199,7 +199,7 @@ def test_models_that_read_from_both_ends_have_none(task):
         ask(task(bidirectional=True)).stream()
 
 
-def test_tasks_without_streams_say_so():
+def test_tasks_without_streams_refuse():
     words = vocabulary("word")
     answerer = ask(Translation(TranslationProcessor(words, words), 8, 8, 1))
     with pytest.raises(UsageError, match="a model for translation answers whole inputs only"):

@@ -24,7 +24,7 @@ def close(found, expected):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-def test_a_model_with_gates_biased_for_memory_is_compared_with_one_without_gates(tiny):
+def test_chrono_initialized_gates_are_compared_with_an_ungated_cell(tiny):
     found = inspect(tiny("sentiment", optimization=Optimization(memory=20)), TEXT)
     assert [gradients.model for gradients in found.gradients][2] == "rnn, untrained"
 
@@ -142,7 +142,7 @@ def test_the_model_and_the_random_numbers_stay_as_they_were(tiny):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("text", ["", "  \n\u00a0"])
-def test_a_text_without_words_is_refused(name, text, tiny):
+def test_text_without_words_is_refused(name, text, tiny):
     with pytest.raises(UsageError, match="no words: give a sentence"):
         inspect(tiny(name), text)
 

@@ -33,7 +33,7 @@ def test_the_score_is_the_log_probability_over_the_length_penalty():
     assert (cut_off.tokens, cut_off.finished, cut_off.score) == ([2], False, -1.0)
 
 
-def test_finished_rows_are_not_stepped():
+def test_finished_rows_are_not_computed():
     table = torch.full((6, 6), -torch.inf)  # a chain: 5 -> 4 -> 3 -> 2 -> EOS
     table[5, 4] = table[4, 3] = table[3, 2] = table[2, EOS] = table[1, EOS] = table[0, EOS] = 0.0
     rows = []

@@ -42,7 +42,7 @@ def test_steps_and_pieces_equal_the_whole_sequence(cell, tied):
 
 @pytest.mark.parametrize(("cell", "tied"), CASES)
 @torch.no_grad()
-def test_each_sequence_is_read_to_its_own_end(cell, tied):
+def test_each_sequence_stops_at_its_length(cell, tied):
     reader, tokens, lengths = model(cell, tied), torch.randint(11, (7, 3)), torch.tensor([7, 0, 3])
     together, state = reader(tokens, lengths=lengths)
     features = reader.features(tokens, lengths)

@@ -119,7 +119,7 @@ def test_a_stream_yields_the_tokens_of_the_whole_sequence(temperature):
     assert sum(log_probs) == pytest.approx(whole.log_prob)
 
 
-def test_a_stream_computes_no_step_before_it_is_asked():
+def test_stream_computes_steps_lazily():
     calls = []
 
     def step(tokens, state):

@@ -89,7 +89,7 @@ def assert_same(ours: Hypothesis, theirs: Hypothesis):
     assert ours.score == pytest.approx(theirs.score, rel=1e-5, abs=1e-6)
 
 
-def test_greedy_falls_into_the_trap_and_beam_search_does_not():
+def test_beam_search_finds_the_sequence_that_greedy_misses():
     options = {"bos_id": BOS, "eos_id": EOS, "max_length": 10}
     (taken,) = greedy(Table(TRAP), start(), **options)
     assert taken.tokens == [2]

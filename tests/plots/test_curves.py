@@ -87,7 +87,7 @@ def test_files_without_curves_are_refused(tmp_path, text, message):
     assert not (tmp_path / "out.png").exists()
 
 
-def test_a_broken_last_line_is_passed_over(tmp_path):
+def test_incomplete_last_line_is_skipped(tmp_path):
     figure = learning.learning_curves_figure(write(tmp_path, "epoch,step,val/loss\n0,9,2.0\n1,19,1.0,7,8\n1"))
     assert curves(figure) == {"loss": {"val": ([1.0, 2.0], [2.0, 1.0])}}
 

@@ -36,7 +36,7 @@ def test_heat_maps_have_a_panel_each_and_tokens_below_the_last():
     assert [label.get_text() for label in axes[0].get_yticklabels()] == [str(row) for row in range(0, 30, 3)]
 
 
-def test_curves_leave_zeros_out_on_a_logarithmic_axis():
+def test_zeros_are_omitted_on_a_logarithmic_axis():
     lines = [Curve("own", [1.0, 0.0, 1e-30, 2.0]), Curve("other", [0.5] * 4, dashed=True)]
     (axes,) = curves_figure(lines, TOKENS, "title", "norm", log=True).axes
     assert axes.get_yscale() == "log"
@@ -61,7 +61,7 @@ def test_files_are_pngs_of_bounded_size(tmp_path, length):
 
 
 @pytest.mark.filterwarnings("error")
-def test_signs_that_no_font_has_are_told_of_once(tmp_path, caplog):
+def test_characters_without_glyphs_are_reported_once(tmp_path, caplog):
     tokens = ["\U0001314f", "\U00013150", "\U0001314f", "film"]  # hieroglyphs
     for text, lines in ((tokens, 1), (["a", "b", "c", "d"], 0)):
         caplog.clear()

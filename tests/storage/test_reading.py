@@ -182,7 +182,7 @@ def test_bare_state_dicts_and_other_files_are_refused(tmp_path, refused):
 @pytest.mark.parametrize(
     "address", ["http://127.0.0.1:9/x.ckpt", "https://example.org/model", "s3://bucket/x.ckpt", "file:///x"]
 )
-def test_addresses_are_refused(address, refused):
+def test_urls_are_refused(address, refused):
     refused(address, address, "cannot load from a URL")
     with pytest.raises(UsageError, match="cannot load from a URL"):
         Sentiment.load_from_checkpoint(address)

@@ -122,7 +122,7 @@ def test_a_save_that_fails_leaves_the_earlier_folder(trained, folder, tmp_path, 
         ({"config.json": "broken", "model.safetensors": ""}, "exists and is not a model folder"),
     ],
 )
-def test_something_else_is_never_replaced(trained, tmp_path, content, message):
+def test_other_files_are_never_replaced(trained, tmp_path, content, message):
     other = tmp_path / "other"
     other.mkdir()
     for name, text in content.items():

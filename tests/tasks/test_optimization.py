@@ -63,7 +63,7 @@ def rates(settings, steps, losses=()):
     return seen
 
 
-def test_constant():
+def test_constant_schedule():
     assert rates(Optimization(lr=0.5), 7) == [0.5] * 7
 
 

@@ -25,7 +25,7 @@ def test_bf16_is_a_copy_of_the_model_and_shares_the_rest(make_task):
     assert half.stage_metrics is task.stage_metrics
 
 
-def test_what_cannot_be_is_refused(make_task):
+def test_impossible_settings_are_refused(make_task):
     task = make_task("sentiment").eval()
     with pytest.raises(UsageError, match="precision must be one of fp32, bf16, not 'fp16'"):
         in_precision(task, "fp16")

@@ -41,7 +41,7 @@ def test_a_task_is_found_by_name_and_alias(name):
         assert task_name(alias.replace("_", "-")) == name
 
 
-def test_what_is_not_registered_is_none():
+def test_unregistered_class_is_none():
     assert task_name("parsing") is None
     assert find_class("Parsing") is None
     with pytest.raises(KeyError):

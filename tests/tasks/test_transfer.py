@@ -49,7 +49,7 @@ def tagging(source=None, letters=True, **options):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_it_begins_by_reading_as_the_language_model_does(cell, tmp_path, capsys):
+def test_initialized_encoder_equals_the_language_model(cell, tmp_path, capsys):
     given, source = language_model(tmp_path / "lm", cell)
     made = sentiment(source, cell)
     said, count = capsys.readouterr(), len(list(made.model.rnn.parameters()))
@@ -102,7 +102,7 @@ def test_layers_that_fit(given_layers, layers, bidirectional, copied, all_of_the
     assert not any(name.endswith("reverse") for name in changed)
 
 
-def test_a_tagger_takes_all_but_what_its_letters_need(tmp_path, capsys):
+def test_character_tagger_takes_all_weights_but_its_input_columns(tmp_path, capsys):
     given, source = language_model(tmp_path / "lm")
     plain, made = tagging(None), tagging(source)
     assert "8 of 10 token embeddings (80.0%) and 4 of 8 recurrent" in capsys.readouterr().err
@@ -135,7 +135,7 @@ def test_other_sizes_are_refused(options, message, tmp_path):
         sentiment(source, **options)
 
 
-def test_what_is_no_language_model_is_refused(tmp_path):
+def test_models_other_than_language_models_are_refused(tmp_path):
     save_pretrained(sentiment(), tmp_path / "classifier")
     with pytest.raises(UsageError, match="holds a model for sentiment, not for language_modeling"):
         sentiment(str(tmp_path / "classifier"))
@@ -147,7 +147,7 @@ def test_what_is_no_language_model_is_refused(tmp_path):
         sentiment(str(tmp_path / "nowhere"))
 
 
-def test_it_is_not_looked_for_again(tmp_path, capsys):
+def test_result_is_remembered(tmp_path, capsys):
     """By a saved model, nor where training goes on, though the run's configuration names it."""
     torch.manual_seed(0)
     _, source = language_model(tmp_path / "lm", embedding_dim=8, hidden_dim=8)

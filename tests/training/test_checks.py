@@ -71,7 +71,7 @@ def test_values_out_of_range_are_refused_by_flag_and_by_file(refusal, tmp_path, 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
-def test_a_gpu_that_is_not_there_is_an_error_before_data_loads(refusal, accelerator):
+def test_missing_gpu_is_an_error_before_data_loads(refusal, accelerator):
     said = refusal("--trainer.accelerator", accelerator)
     assert said.startswith("nlp-rnn: error: trainer: ")
     assert any(word in said.lower() for word in ("gpu", "cuda"))
@@ -132,7 +132,7 @@ CALLBACK = (
         ["--trainer.strategy", "PAYLOAD"],
     ],
 )
-def test_a_class_of_others_is_refused_and_not_imported(refusal, payload, arguments):
+def test_foreign_class_is_refused_and_not_imported(refusal, payload, arguments):
     refusal(*(argument.replace("PAYLOAD", payload) for argument in arguments))
 
 
@@ -152,7 +152,7 @@ def test_a_class_of_others_is_refused_and_not_imported(refusal, payload, argumen
         "x: !!python/name:PAYLOAD\n",
     ],
 )
-def test_a_class_of_others_in_a_file_is_refused_and_not_imported(refusal, tmp_path, payload, text):
+def test_foreign_class_in_a_file_is_refused_and_not_imported(refusal, tmp_path, payload, text):
     refusal("--config", write(tmp_path, text.replace("PAYLOAD", payload)))
 
 

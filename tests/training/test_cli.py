@@ -140,7 +140,7 @@ def test_a_missing_test_split_is_named(trained, tmp_path, run):
     assert not list(tmp_path.glob("*answers*"))
 
 
-def test_what_a_trained_model_is_made_of_cannot_be_set_and_that_is_said(trained, run, caplog):
+def test_fixed_settings_of_a_trained_model_are_kept_and_named(trained, run, caplog):
     tiny = ["--data.corpus.max_examples", "60", "--model.hidden_dim", "16"]
     code, _, _ = run("test", "--config", CONFIG, *tiny, "--ckpt_path", str(trained / "model"))
     assert code == 0
@@ -160,7 +160,7 @@ def test_decoding_can_be_set_for_a_trained_model(tmp_path, run):
     assert all(len(answer["n_best"]) == 2 for answer in answers)
 
 
-def test_before_training_nothing_is_translated_at_length(tmp_path, run, monkeypatch):
+def test_sanity_check_limits_decoding(tmp_path, run, monkeypatch):
     longest, answer = [], Translation.answer
 
     def record(task, batch):
@@ -192,7 +192,7 @@ def test_a_run_that_ends_before_it_is_validated_leaves_a_model(tmp_path, run):
 
 
 @pytest.mark.parametrize(("epochs", "which"), [("2", "last"), ("3", "best"), ("4", "best")])
-def test_what_is_not_validated_is_not_lost(tmp_path, run, epochs, which):
+def test_epochs_without_validation_are_saved(tmp_path, run, epochs, which):
     arguments = ["fit", "--config", "conf/hello.yaml", "--trainer.check_val_every_n_epoch", "3"]
     code, _, error = run(*arguments, "--trainer.max_epochs", epochs, "--runs", str(tmp_path))
     assert code == 0, error

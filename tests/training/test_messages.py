@@ -75,7 +75,7 @@ def test_abbreviations_are_refused(refusal, flag):
     assert f"unknown setting '{flag[2:]}'" in refusal(flag, "3")
 
 
-def test_a_key_like_no_other_gets_no_suggestion():
+def test_dissimilar_key_gets_no_suggestion():
     assert messages.suggestion("model.zzzzzz", ["model.lr", "data.corpus.path"]) == ""
 
 
@@ -136,7 +136,7 @@ class Y:
     ("flag", "name"),
     [("--model", "Translatio"), ("--model", "nlp_rnn.tasks.Nothing"), ("--data", "nlp_rnn.data.No")],
 )
-def test_a_class_that_is_not_there_is_named(refusal, flag, name):
+def test_missing_class_is_named(refusal, flag, name):
     assert f"there is no class '{name}'; use one of Sentiment" in refusal(flag, name)
 
 
@@ -160,7 +160,7 @@ def test_data_in_the_place_of_a_model_is_refused(refusal):
         (["--runs"], "--runs: expected a value"),
     ],
 )
-def test_common_mistakes_are_said_plainly(refusal, arguments, message):
+def test_common_mistakes_get_plain_messages(refusal, arguments, message):
     assert refusal(*arguments) == f"nlp-rnn: error: {message}\n"
 
 

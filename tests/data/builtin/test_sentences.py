@@ -248,7 +248,7 @@ def test_english(tagged, right, wrong):
     assert [sentence for sentence in tagged if re.search(wrong, sentence)] == []
 
 
-def test_sie_is_told_apart_by_its_verb(examples):
+def test_sie_is_disambiguated_by_its_verb(examples):
     pairs = [(e.german[:2], e.english[0]) for e in examples if e.german[0] == "sie"]
     seen = defaultdict(set)
     for (_, verb), pronoun in pairs:

@@ -107,7 +107,7 @@ def test_missing_numbers_are_named(tmp_path, name, content, message):
         ([["red"], ["blue"]], "holds list<.*string>, not numbers"),
     ],
 )
-def test_holes_in_vectors_are_named(tmp_path, features, message):
+def test_missing_numbers_in_vectors_are_named(tmp_path, features, message):
     path = write(tmp_path / "a.parquet", {"features": features, "caption": ["one", "two"]})
     with pytest.raises(UsageError, match=message):
         Corpus(str(path)).load(PAIRS)
@@ -204,7 +204,7 @@ def test_numpy_files_that_are_none(tmp_path, content, message):
     ],
 )
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_lists_where_there_must_be_none_or_none_where_there_must_be(tmp_path, suffix, names, values, message):
+def test_lists_are_required_or_refused(tmp_path, suffix, names, values, message):
     with pytest.raises(UsageError, match=message):
         read_table(write(tmp_path / f"a{suffix}", {"x": values}), {"x": names})
 

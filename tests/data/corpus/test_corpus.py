@@ -137,7 +137,7 @@ def test_key_follows_content_and_settings_not_the_place(tmp_path):
     assert len({base, *different}) == 1 + len(different)
 
 
-def test_a_path_of_the_name_of_a_built_in_corpus_is_not_passed_over(tmp_path, monkeypatch):
+def test_existing_path_named_like_a_built_in_corpus_wins(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hello").mkdir()
     (tmp_path / "hello" / "train.csv").write_text("text\n" + "mine\n" * 9)

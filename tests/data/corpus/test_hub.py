@@ -48,7 +48,7 @@ def hub_split(labels: list[int], start: int = 0) -> Dataset:
     return Dataset.from_dict({"sentence": texts, "label": labels}, features=features)
 
 
-def test_hub_labels_become_names_and_a_secret_test_split_goes(hub, caplog):
+def test_hub_labels_become_names_and_a_hidden_test_split_is_dropped(hub, caplog):
     calls = hub(
         DatasetDict(
             train=hub_split([0, 1, 1, 0]).select([3, 1, 0]),

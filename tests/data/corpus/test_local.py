@@ -54,7 +54,7 @@ def test_splits_of_a_folder(folder, names, expected):
         ("train test", {"test_split": "tset"}, "no test split 'tset'; found test, train"),
     ],
 )
-def test_splits_that_cannot_be_told(folder, names, asked, message):
+def test_unrecognizable_splits(folder, names, asked, message):
     path = folder({f"{name}.tsv": tsv(0, 4) for name in names.split()})
     with pytest.raises(UsageError, match=message):
         Corpus(path, **asked).load(SENTIMENT, "label")
@@ -86,7 +86,7 @@ def test_a_single_file_is_the_train_split(folder):
 @pytest.mark.parametrize(
     "path", ["./nothing", "/no/such/file", "data/train.tsv", "a/b/c", "csv", "bultin", ""]
 )
-def test_a_path_that_is_neither_here_nor_a_hub_id(path, tmp_path, monkeypatch):
+def test_path_that_is_neither_local_nor_a_hub_id(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "load_dataset", None)
     if path == "":
@@ -95,7 +95,7 @@ def test_a_path_that_is_neither_here_nor_a_hub_id(path, tmp_path, monkeypatch):
         Corpus(path).load(SENTIMENT)
 
 
-def test_side_files_of_parallel_text(folder):
+def test_files_of_parallel_text(folder):
     path = folder(
         {"train.de": "a\n\u2028b\n", "train.en": "A\nB\n", "val.de": "c\n", "val.en": "C", "train.fr": "x"}
     )

@@ -47,7 +47,7 @@ def test_json_lists(values):
         ('{"a": 1}', "not a number: '{\"a\":'"),
     ],
 )
-def test_anything_else_is_refused(line, message):
+def test_other_inputs_are_refused(line, message):
     with pytest.raises(UsageError) as caught:
         parse_numbers(line)
     assert message in str(caught.value)

@@ -54,7 +54,7 @@ def tsv(first: int, last: int, labels: str = "01") -> str:
         ),
     ],
 )
-def test_what_is_wrong_with_labeled_data_is_refused(folder, files, message):
+def test_bad_labeled_data_is_refused(folder, files, message):
     with pytest.raises(UsageError, match=message) as error:
         Corpus(folder(files)).load(SENTIMENT, "label")
     assert "\n" not in str(error.value)
@@ -68,7 +68,7 @@ def test_what_is_wrong_with_labeled_data_is_refused(folder, files, message):
         ('{"tokens": null, "upos": ["X"]}', "row 2: column 'tokens' holds no value"),
     ],
 )
-def test_what_is_wrong_with_tagged_data_is_refused(folder, line, message):
+def test_bad_tagged_data_is_refused(folder, line, message):
     good = '{"tokens": ["a", "b"], "upos": ["X", "Y"]}\n'
     with pytest.raises(UsageError, match=message):
         Corpus(folder({"train.jsonl": good + line + "\n"})).load(TAGS, "upos")

@@ -98,7 +98,7 @@ def saved(model):
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled, saved])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_copy_steps_with_its_own_parameters(cell, copied):
+def test_copied_layer_uses_its_own_parameters(cell, copied):
     layer = make(cell)
     stepwise = layer.stepwise()
     other = copied(layer)

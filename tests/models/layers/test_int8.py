@@ -51,7 +51,7 @@ def refusing(rows, weight):
 
 
 @pytest.mark.parametrize("product", [saturating, refusing])
-def test_a_product_that_is_wrong_here_is_not_used(product, monkeypatch):
+def test_wrong_fast_matmul_is_not_used(product, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True, raising=False)
     monkeypatch.setattr(torch, "_int_mm", product)
     plain = nn.Linear(64, 8)

@@ -287,7 +287,7 @@ def test_a_tagger_streams():
 
 @pytest.mark.parametrize("level", ["word", "char"])
 @torch.no_grad()
-def test_a_language_model_generates_what_whole_passes_predict(level):
+def test_generation_equals_predictions_of_whole_passes(level):
     task = language_model(level)
     names = task.processor.tokens.tokens()
     ids = [BOS, *task.processor.tokens.encode(["the film"])[0]]

@@ -54,7 +54,7 @@ def test_gradients_reach_every_step_as_the_recurrence_says():
         expected = (expected * (1 - h**2)) @ layer.weight_hh_l0
 
 
-def test_what_cannot_be_unrolled_is_refused():
+def test_layers_that_cannot_be_unrolled_are_refused():
     layer, input, _ = make("gru")
     with pytest.raises(ValueError, match="one length"):
         Unrolled(layer)(input, lengths=torch.tensor([6, 5, 6]))

@@ -203,7 +203,7 @@ def test_any_numbers(ask, vectors):
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_what_is_no_vector_is_refused(ask, given_one, message):
+def test_inputs_other_than_vectors_are_refused(ask, given_one, message):
     with pytest.raises(UsageError) as caught:
         ask(given_one)
     assert message in str(caught.value)
@@ -259,7 +259,7 @@ def test_predictions(ask, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_an_evaluation_is_of_the_answers(beam, tmp_path):
+def test_evaluation_measures_the_answers(beam, tmp_path):
     task = tiny()
     texts = [answer["text"] for answer in pipeline("captioning", task, beam=beam)(VECTORS)]
     references = [text.upper() if number % 3 else "another" for number, text in enumerate(texts)]

@@ -94,7 +94,7 @@ def test_the_last_of_many_short_groups_validate_whole(tmp_path, caplog):
     assert "1 series shorter than length + horizon = 5 left out" in caplog.text
 
 
-def test_what_validation_leaves_may_be_too_short(tmp_path):
+def test_remaining_train_rows_may_be_too_short(tmp_path):
     path = write(tmp_path / "a.csv", {"value": range(20)})
     with pytest.raises(UsageError, match=r"rows 1 to 4: 4 steps, .* = 5; .*: lower validation_fraction"):
         _ = ForecastingData(Corpus(path, validation_fraction=0.8)).processor
@@ -125,7 +125,7 @@ def test_what_validation_leaves_may_be_too_short(tmp_path):
         ({"x": [1e300, -1e300] * 9}, {}, "column 'x' is too large or too small to scale"),
     ],
 )
-def test_faults_are_named(columns, arguments, message, tmp_path):
+def test_errors_name_their_cause(columns, arguments, message, tmp_path):
     path = write(tmp_path / "a.csv", columns)
     with pytest.raises(UsageError) as caught:
         _ = ForecastingData(
@@ -188,7 +188,7 @@ def test_too_many_numbers_are_refused_before_they_are_copied():
 
 
 @pytest.mark.parametrize("wrong", [{"steps": [[1.0, 2, 3]]}, {"steps": [[1.0, 2]], "following": [[1.0] * 4]}])
-def test_rows_of_another_width_are_no_input(wrong):
+def test_rows_of_another_width_are_refused(wrong):
     ones = [1.0, 1.0]
     processor = ForecastingProcessor(
         inputs=["x", "y"], means=ones, deviations=ones, length=3, horizon=1, target_means=ones,

@@ -12,7 +12,7 @@ SMALL = {"length": 9, "train": 20, "validation": 6, "test": 5}
 
 @pytest.mark.parametrize("problem", MEAN_PREDICTORS_ERROR)
 @pytest.mark.parametrize("length", [2, 3, 10, 101])
-def test_two_marks_and_what_they_give(problem, length):
+def test_two_marked_numbers_and_their_target(problem, length):
     steps, asked = draw_sequences(problem, length, 400, np.random.default_rng(0))
     numbers, marks = steps[..., 0], steps[..., 1].astype(bool)
     assert (marks.sum(1) == 2).all()
@@ -54,12 +54,12 @@ def test_splits_differ_and_are_drawn_again_alike():
         ({"problem": "division"}, "problem must be one of multiplication, adding, not 'division'"),
     ],
 )
-def test_settings_without_sense(arguments, message):
+def test_meaningless_settings(arguments, message):
     with pytest.raises(UsageError, match=message):
         LongMemoryData(**arguments)
 
 
-def test_a_model_of_something_else_is_refused():
+def test_model_of_another_library_is_refused():
     data = LongMemoryData(**SMALL)
     data.attach_processor(
         LongMemoryData(**{**SMALL, "length": 20}).processor

@@ -105,7 +105,7 @@ def test_errors_beyond_float32_are_logged(tmp_path, batches, make_task, trainer)
     assert logged["val/mse"] == pytest.approx(logged["val/loss"] * 1e40)
 
 
-def test_figures_are_in_the_datas_own_units(weather):
+def test_metrics_are_in_the_units_of_the_data(weather):
     steps, path = weather
     arguments = {"inputs": ("degrees", "pascal"), "length": 5, "horizon": 2, "batching": Batching(size=7)}
     task = model_of(ForecastingData(Corpus(path, validation_fraction=0.3), **arguments))
@@ -180,7 +180,7 @@ def test_lists_tuples_and_arrays_are_the_same():
         ([0.1, None], "input 1: not all items are numbers"),
     ],
 )
-def test_what_is_no_window_is_refused(given, message):
+def test_inputs_other_than_windows_are_refused(given, message):
     with pytest.raises(UsageError) as caught:
         pipeline("forecasting", model_of(ForecastingData()))(given)
     assert message in str(caught.value)
@@ -275,7 +275,7 @@ def test_the_script_finds_faults_first(arguments, message, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("given", [np.array(5.0), 5, None])
-def test_a_lone_number_is_no_series(given):
+def test_single_number_is_refused_as_a_series(given):
     with pytest.raises(UsageError, match="the input is no list of numbers: "):
         pipeline("forecasting", model_of(ForecastingData()))(given)
 

@@ -121,7 +121,7 @@ def test_rows_by_themselves_are_shifted():
     ("level", "text", "count", "reached"),
     [("word", "Ein  langer Text .", 2, len("Ein  langer")), ("char", "abcdef", 4, 4), ("word", "a b", 2, 3)],
 )
-def test_what_is_cut_off_has_no_characters(level, text, count, reached):
+def test_truncated_words_have_no_characters(level, text, count, reached):
     vocabulary = Vocabulary.train([text], VocabularySettings(level, min_frequency=1))
     cut = LanguageModelingProcessor(vocabulary, max_length=count).encode({"text": [text]})
     assert [len(ids) for ids in cut["token_ids"]] == [count]
@@ -131,7 +131,7 @@ def test_what_is_cut_off_has_no_characters(level, text, count, reached):
     assert running["token_ids"] == vocabulary.encode([text])
 
 
-def test_of_a_beginning_its_end_is_read(caplog):
+def test_last_window_of_a_prompt_is_read(caplog):
     processor = LanguageModelingProcessor(LETTERS, max_length=3)
     asked = processor.encode(processor.rows(["abcdef", "ab", ""]))
     assert asked == {"token_ids": [LETTERS.encode(["def"])[0], LETTERS.encode(["ab"])[0], []]}
@@ -173,7 +173,7 @@ def test_texts_to_be_continued_are_no_running_text():
     assert len(data.test_dataloader()) > 1
 
 
-def test_what_is_continued_is_what_a_pipeline_would_read():
+def test_prompt_is_encoded_as_in_a_pipeline():
     data = LanguageModelingData(Corpus(max_examples=40), max_length=3)
     texts = data.load()["test"]["text"]
     asked = data.processor.encode(data.processor.rows(texts))["token_ids"]
@@ -184,7 +184,7 @@ def test_what_is_continued_is_what_a_pipeline_would_read():
     assert any(len(data.processor.tokens.encode([text])[0]) > 3 for text in texts)
 
 
-def test_settings_that_a_trained_model_has_its_own_of_are_said(caplog):
+def test_ignored_settings_of_a_trained_model_are_named(caplog):
     data = LanguageModelingData(Corpus("hello"), window=20)
     data.attach_processor(data.processor)
     assert not caplog.text

@@ -109,7 +109,7 @@ def test_no_gradient_goes_back_into_the_window_before():
 
 
 @pytest.mark.parametrize("window", [None, 1000])
-def test_figures_are_those_of_each_row_counted_by_hand(window):
+def test_metrics_equal_those_counted_by_hand(window):
     task = make(window=window)
     metrics = task.make_metrics()
     for batch in batches(task):
@@ -141,7 +141,7 @@ def test_the_log_probability_of_a_text_is_that_of_its_tokens():
 
 @pytest.mark.parametrize("level", ["word", "char", "bpe"])
 @pytest.mark.parametrize("prompt", ["", "the", "the film (", "good work"])
-def test_what_is_written_is_what_is_decoded(level, prompt):
+def test_written_tokens_equal_the_decoded_ones(level, prompt):
     writer = pipeline("language_modeling", make(level=level))
     pieces = list(writer.generate(prompt, max_output=20))
     assert all(pieces)
@@ -157,7 +157,7 @@ def test_what_is_written_is_what_is_decoded(level, prompt):
 
 
 @pytest.mark.parametrize("level", ["word", "char", "bpe"])
-def test_after_a_space_there_is_no_other_but_a_written_one(level):
+def test_no_space_follows_a_space_unless_it_was_in_the_text(level):
     writer = pipeline("language_modeling", make(level=level))
     texts = []
     for seed in range(4):
@@ -204,7 +204,7 @@ def test_draws_are_seeded_and_bounded():
     assert written(temperature=5.0, top_k=1) == written(temperature=5.0, top_p=1e-6) == written()
 
 
-def test_a_step_costs_the_same_however_much_was_written(monkeypatch):
+def test_step_cost_does_not_grow_with_the_text(monkeypatch):
     task = make(level="char")
     task.model.fc_out.bias.data[EOS] = -1e9
     sizes = []
@@ -231,7 +231,7 @@ def test_a_step_costs_the_same_however_much_was_written(monkeypatch):
         ({"prompt": 3}, "the prompt is no text: 3"),
     ],
 )
-def test_settings_without_sense(options, message):
+def test_meaningless_settings(options, message):
     with pytest.raises(UsageError, match=message):
         pipeline("language_modeling", make()).generate(**options)
 

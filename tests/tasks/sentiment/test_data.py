@@ -69,7 +69,7 @@ def test_a_label_that_the_model_lacks(make):
         encode(other, processor)
 
 
-def test_hidden_labels_are_no_test_split(make):
+def test_split_with_hidden_labels_is_not_a_test_split(make):
     data = make(test=rows("test").replace("\t0", "\t-1").replace("\t1", "\t-1"))
     assert list(data.splits) == ["train", "validation"]
     with pytest.raises(UsageError, match="no test split"):

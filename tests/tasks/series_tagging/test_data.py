@@ -75,7 +75,7 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
         ({}, {"label": ""}, "inputs and label name the columns"),
     ],
 )
-def test_faults_of_labeled_series_are_named(change, arguments, message, tmp_path):
+def test_errors_in_labeled_series_are_named(change, arguments, message, tmp_path):
     path = write(tmp_path / "a.csv", recordings() | change)
     with pytest.raises(UsageError) as caught:
         _ = SeriesTaggingData(Corpus(path), **(LABELED | arguments)).processor

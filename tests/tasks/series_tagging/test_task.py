@@ -54,7 +54,7 @@ def trained(walks, tmp_path_factory, cache_home):
     return task.eval()
 
 
-def test_it_labels_what_no_step_alone_tells(trained, walks):
+def test_it_labels_steps_that_need_context(trained, walks):
     figures = evaluate(trained, Corpus(walks)).results
     (batch,) = SeriesTaggingData(
         Corpus(walks), ("step",), "side", "walk", Batching(size=100)

@@ -70,14 +70,14 @@ def test_each_word_stays_one(characters, make):
     assert "".join(processor.characters.tokens()[id] for id in spelled[-1]) == "quick"
 
 
-def test_a_words_letters_stand_once_in_a_batch(make):
+def test_characters_of_each_word_occur_once_in_a_batch(make):
     data = make(max_word_length=4)
     batch = data.processor.collate(data.splits["train"][list(range(24))])
     assert batch.characters.shape == (4, 9)
     assert batch.character_lengths.tolist() == [4, 4, 4, 2, 3, 4, 4, 2, 3]
 
 
-def test_words_of_a_text_are_parted_by_white_space(make):
+def test_words_are_separated_by_white_space(make):
     rows = make().processor.rows(["it 's\xa0fine . ", ["it 's", ""]])
     assert rows["tokens"] == [["it", "'s", "fine", "."], ["it 's", ""]]
 
