@@ -62,6 +62,7 @@ def test_the_first_line_is_the_command_that_runs_it(name):
     assert first == f"# nlp-rnn fit --config conf/{name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORPORA)
 def test_it_trains(name, tmp_path):
     main(["fit", "--config", f"conf/{name}", *tiny(name), "--runs", str(tmp_path)])

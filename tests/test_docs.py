@@ -162,6 +162,7 @@ def run_line(line, trained, monkeypatch):
     run_verb(small(arguments), Path(file).read_bytes() if file else stdin, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:\\s*Hit failing import")  # of classes that a page before this one made
 @pytest.mark.parametrize("page", PAGES, ids=[page.relative_to(ROOT).as_posix() for page in PAGES])
 def test_page_runs(page, tmp_path, monkeypatch, trained, registries):
@@ -186,6 +187,7 @@ def test_page_runs(page, tmp_path, monkeypatch, trained, registries):
                     parse(line)
 
 
+@pytest.mark.slow
 def test_first_answer_in_a_shell(tmp_path, monkeypatch, trained):
     monkeypatch.chdir(tmp_path)
     _, fit, ask = blocks(ROOT / "README.md", "bash")[0][2].strip().splitlines()

@@ -85,6 +85,7 @@ def test_configurations_come_before_all_other_flags():
     assert configs.check_arguments(arguments) == ["fit", first, second, "--name", "x", "--runs=y"]
 
 
+@pytest.mark.slow
 def test_a_configuration_is_never_larger_than_it_looks(tmp_path, run):
     bomb = tmp_path / "bomb.yaml"
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]

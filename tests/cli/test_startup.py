@@ -30,6 +30,7 @@ def imported(program):
     return found.returncode, found.stdout, {name.partition(".")[0] for name in modules}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "code", "said", "absent"),
     [

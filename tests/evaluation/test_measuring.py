@@ -289,6 +289,7 @@ def test_script_faults_are_one_line_and_code_2(
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_script_as_a_process(model, corpora, tmp_path):
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(model), "--data", corpora["sentiment"]],

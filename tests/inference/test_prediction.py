@@ -296,6 +296,7 @@ def test_script_faults_are_one_line_and_code_2(models, tmp_path, monkeypatch, ca
         assert captured.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_script_as_a_process(models, tmp_path, labels):
     """From elsewhere, without a cache, in a C locale; nothing but answers on standard output."""
     done = subprocess.run(

@@ -93,6 +93,7 @@ def test_one_word_and_many_units(tmp_path, monkeypatch, tiny):
     close(hidden.values[:, 0], found.hidden[0, 0, [int(row) for row in hidden.rows]])
 
 
+@pytest.mark.slow
 def test_the_script(tmp_path, monkeypatch, capsys, tiny):
     model = save_pretrained(tiny("sentiment", "gru"), tmp_path / "model")
 

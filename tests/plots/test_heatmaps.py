@@ -46,6 +46,7 @@ def test_zeros_are_omitted_on_a_logarithmic_axis():
     assert drawn[1] != drawn[1]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("length", [1, 3, 500])
 def test_files_are_pngs_of_bounded_size(tmp_path, length):

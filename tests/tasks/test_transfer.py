@@ -147,6 +147,7 @@ def test_models_other_than_language_models_are_refused(tmp_path):
         sentiment(str(tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_result_is_remembered(tmp_path, capsys):
     """By a saved model, nor where training goes on, though the run's configuration names it."""
     torch.manual_seed(0)

@@ -146,6 +146,7 @@ def screen(text):
     return [line.rstrip() for line in lines]
 
 
+@pytest.mark.slow
 def test_on_a_terminal_nothing_is_left_of_the_bar(tmp_path):
     written = on_terminal("fit", *SENTIMENT, "--runs", str(tmp_path))
     assert "it/s" in written

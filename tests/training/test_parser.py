@@ -97,6 +97,7 @@ def test_the_help_on_a_class_shows_ranges_and_choices(run):
     assert "usage" not in text
 
 
+@pytest.mark.slow
 def test_classes_are_found_by_name_in_a_fresh_process():
     command = [sys.executable, "-m", "nlp_rnn", "fit", "--data.help", "LongMemoryData"]
     found = subprocess.run(command, capture_output=True, text=True, check=True)

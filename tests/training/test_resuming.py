@@ -62,6 +62,7 @@ def test_a_run_from_a_checkpoint_that_was_stopped_starts_from_it_or_goes_on(
     assert steps(run_dir) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schedule", "rate"),
     # one_cycle: what comes after its last step; plateau: what it had come down to

@@ -55,6 +55,7 @@ def test_the_digits_are_all_there_once():
     }
 
 
+@pytest.mark.slow
 def test_a_frame_of_motion_is_labeled_by_where_the_dot_came_from():
     pixels = {f"p{pixel}": Numbers((f"p{pixel}",)) for pixel in range(16)}
     splits = Corpus("motion").load({"clip": "clip", "label": "label", **pixels}, "label")

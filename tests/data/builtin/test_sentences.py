@@ -355,6 +355,7 @@ def _sentiment_accuracy(model: type[nn.Module], splits: dict[str, list[Example]]
         return ((net(ids) > 0) == (labels > 0)).float().mean().item()
 
 
+@pytest.mark.slow
 def test_sentiment_needs_word_order(splits, record_property):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
