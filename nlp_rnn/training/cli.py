@@ -48,7 +48,7 @@ from nlp_rnn.training.monitoring import AUTO, check_monitors, choose_modes
 from nlp_rnn.training.nonfinite import NonFiniteGuard
 from nlp_rnn.training.parser import Parser
 from nlp_rnn.training.prediction_writer import PredictionWriter
-from nlp_rnn.training.resuming import Start, changeable, differences, find_start
+from nlp_rnn.training.resuming import FollowRun, Start, changeable, differences, find_start
 from nlp_rnn.training.run_directory import (
     check_name,
     has_checkpoint,
@@ -227,7 +227,9 @@ class _CLI(LightningCLI):
         if self.run_dir is not None:
             folder = self.run_dir / "checkpoints"
             best = self._best_checkpoint
-            best.dirpath = best.dirpath or str(folder)
+            if best.dirpath is None:
+                best.dirpath = str(folder)
+                callbacks += [FollowRun(best)] if self.start.run_dir is not None else []
             if best._save_on_train_epoch_end is None and str(best.monitor).startswith("val/"):
                 # At the end of an epoch, some of what a checkpoint holds would be of the next epoch already.
                 best._save_on_train_epoch_end = False

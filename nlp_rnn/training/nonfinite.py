@@ -105,9 +105,15 @@ class NonFiniteGuard(Configured, Callback):
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         loss = trainer.callback_metrics.get("val/loss")
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and not _is_finite(loss):
+        if (
+            trainer.state.fn == "fit"
+            and not trainer.sanity_checking
+            and loss is not None
+            and not _is_finite(loss)
+        ):
             self._check_all(trainer, pl_module)  # says more
-            raise RunError(f"step {trainer.global_step}: val/loss is {loss}; {_advice(trainer)}")
+            cause = ": nothing in the split may be labeled" if loss.isnan() else ""
+            raise RunError(f"step {trainer.global_step}: val/loss is {loss}{cause}; {_advice(trainer)}")
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
@@ -167,6 +167,34 @@ def differences(
             yield from differences(old_value, new_value, f"{prefix}{name}.")
         elif new_value != old_value:
             yield f"{prefix}{name}", f"{prefix}{name} {new_value} (was {old_value})"
+
+
+class FollowRun(Callback):
+    """Keeps the best checkpoint of a run whose directory was moved, or is named by another path now.
+
+    Lightning forgets which checkpoint was best, and how good it was, if the folder has another name than in
+    the checkpoint.
+
+    Args:
+        best: the callback that keeps the best checkpoint, in a folder of the run.
+    """
+
+    def __init__(self, best: ModelCheckpoint) -> None:
+        self._best = best
+
+    @override
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        folder = Path(str(self._best.dirpath))
+        state = checkpoint["callbacks"].get(self._best.state_key, {})
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            if path := state.get(name):
+                state[name] = str(folder / Path(path).name)
+        if "dirpath" in state:
+            state["dirpath"] = self._best.dirpath
+            best = state["best_k_models"].items()
+            state["best_k_models"] = {str(folder / Path(path).name): score for path, score in best}
 
 
 class ReapplySettings(Callback):

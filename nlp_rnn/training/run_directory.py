@@ -135,7 +135,8 @@ def save_config(run_dir: Path, command: str, settings: str) -> None:
 def is_of_this_job(run_dir: Path) -> bool:
     """Whether a run was begun by this SLURM job before the job was requeued."""
     requeued = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
-    return requeued and _job()[0] in (run_dir / "config.yaml").read_text(encoding="utf-8").splitlines()
+    lines = (run_dir / "config.yaml").read_text(encoding="utf-8").splitlines() if requeued else []
+    return any(line in lines for line in _job())
 
 
 def _job() -> list[str]:

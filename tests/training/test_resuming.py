@@ -6,6 +6,9 @@ import shutil
 import pytest
 import torch
 
+from nlp_rnn import from_pretrained
+from nlp_rnn.storage.checkpoint import read_checkpoint, write_checkpoint
+
 CONFIG = "conf/sentiment_builtin.yaml"
 TINY = [
     *("--data.corpus.max_examples", "120", "--data.batching.size", "20"),
@@ -60,6 +63,26 @@ def test_a_run_from_a_checkpoint_that_was_stopped_starts_from_it_or_goes_on(
     code, _, error = run("fit", "--resume", str(run_dir))
     assert code == 0, error
     assert steps(run_dir) == expected
+
+
+def test_a_moved_run_keeps_its_best_checkpoint(trained, tmp_path, run):
+    moved = tmp_path / "moved" / "1"
+    shutil.copytree(trained, moved)
+    best = moved / "checkpoints" / "best.ckpt"
+    checkpoint = read_checkpoint(best)
+    name = next(name for name in checkpoint["callbacks"] if name.startswith("ModelCheckpoint"))
+    last = read_checkpoint(moved / "checkpoints" / "last.ckpt")
+    last["callbacks"][name]["best_model_score"] = torch.tensor(-1.0)  # which no later epoch reaches
+    last["callbacks"][name]["kth_value"] = torch.tensor(-1.0)
+    paths = last["callbacks"][name]["best_k_models"]
+    last["callbacks"][name]["best_k_models"] = {path: torch.tensor(-1.0) for path in paths}
+    write_checkpoint(last, moved / "checkpoints" / "last.ckpt")
+    before = best.read_bytes()
+    code, _, error = run("fit", "--resume", str(moved), "--trainer.max_epochs", "3")
+    assert code == 0, error
+    assert best.read_bytes() == before
+    model = from_pretrained(moved / "model").state_dict()
+    assert all(torch.equal(model[key], value) for key, value in from_pretrained(best).state_dict().items())
 
 
 @pytest.mark.slow

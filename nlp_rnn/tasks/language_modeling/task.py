@@ -118,6 +118,11 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         return token_loss(self.model.output, features, batch.labels, batch.lengths, label_smoothing)
 
     @override
+    def skip_step(self) -> None:
+        super().skip_step()
+        self._carried.pop("training", None)  # it may be NaN
+
+    @override
     def epoch_state(self) -> dict[str, Any]:
         return {**super().epoch_state(), "carried": self._carried}
 
