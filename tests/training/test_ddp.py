@@ -1,80 +1,215 @@
-"""Two processes train, and measure and answer exactly as one does."""
+"""Several processes train, measure and answer exactly as one does, however they are started."""
 
 import csv
 import json
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
 import pytest
 
 from nlp_rnn.cli.main import main
 
-DDP = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
+pytestmark = pytest.mark.slow
+
+RUN_ALL = """
+import json, os, sys
+import torch.distributed as dist
+from nlp_rnn.cli.main import main
+for environment, arguments in json.loads(sys.argv[1]):
+    os.environ.update(environment)
+    main(arguments)
+    dist.destroy_process_group()
+    for name in environment:
+        del os.environ[name]
+"""
+TWO = ["--trainer.devices", "2", "--trainer.accelerator", "cpu"]
+DDP = ["--trainer.strategy", "ddp", *TWO]
+FSDP = ["--config", "conf/trainer/fsdp.yaml", "--trainer.accelerator", "cpu"]
+NODES = ["--config", "conf/trainer/nodes.yaml", "--trainer.accelerator", "cpu", "--trainer.devices", "1"]
+ENDLESS = ["--trainer.max_epochs", "100000"]
 
 
-def run(*arguments):
-    """(Standard output, standard error) of a command in its own process, as `ddp` starts a second one."""
-    found = subprocess.run(
-        [sys.executable, "-m", "nlp_rnn", *arguments],
-        capture_output=True,
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+def torchrun(rank):
+    """What torchrun sets in the environment of each process."""
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+    return place | {"TORCHELASTIC_RUN_ID": "test"}
+
+
+def slurm(rank):
+    """What srun sets on two nodes with one task each."""
+    place = {"SLURM_PROCID": rank, "SLURM_LOCALID": 0, "SLURM_NODEID": rank, "SLURM_NTASKS": 2}
+    job = {"SLURM_JOB_ID": 7, "SLURM_JOB_NAME": "train", "SLURM_NTASKS_PER_NODE": 1, "SLURM_NNODES": 2}
+    return place | job | {"SLURM_NODELIST": "127.0.0.1", "SLURM_CPU_BIND": "quiet"}
+
+
+@contextmanager
+def started(*arguments):
+    """A process of this interpreter, killed at the end."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
-    assert found.returncode == 0, found.stderr[-2000:]
-    return found.stdout, found.stderr
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
-def settings(task, folder):
+def commands_of(rank, commands):
+    """Commands with the environment that their launcher gives to a process, as JSON."""
+    return json.dumps(
+        [
+            ({name: str(value) for name, value in {**launcher(rank), **where}.items()}, arguments)
+            for launcher, where, arguments in commands
+        ]
+    )
+
+
+def wait_for_training(process):
+    """Standard error up to the end of the first epoch of an endless run."""
+    lines = []
+    for line in iter(process.stderr.readline, ""):
+        lines.append(line)
+        if line.startswith("epoch 1/100000"):
+            return "".join(lines)
+    return pytest.fail("".join(lines))
+
+
+def assert_ends(process, reason):
+    """Assert that the first process of a run ends in time with one line."""
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 1, error
+    (line,) = re.findall("^nlp-rnn: error: .*$", error, re.MULTILINE)
+    assert line.startswith(f"nlp-rnn: error: process 0 of 2: another process {reason}, or is cut off; ")
+    assert "Traceback" not in error
+    return out
+
+
+def settings(config, folder, size, *more):
     return [
-        *("--config", f"conf/{task}_builtin.yaml", "--data.corpus.max_examples", "101"),
-        *("--data.batching.size", "16", "--model.embedding_dim", "8", "--model.hidden_dim", "8"),
+        *("--config", f"conf/{config}.yaml", "--data.corpus.path", "builtin", "--name", config),
+        *("--data.corpus.max_examples", "101", "--data.batching.size", str(size)),
+        *("--model.embedding_dim", "8", "--model.hidden_dim", "8", "--model.dropout", "0"),
         *("--trainer.max_epochs", "2", "--trainer.enable_progress_bar", "false", "--runs", str(folder)),
+        *("--trainer.log_every_n_steps", "1", "--trainer.precision", "32-true", *more),
     ]
 
 
-def test_two_devices_train_a_translator_and_measure_as_one(tmp_path, capfd):
-    arguments = settings("translation", tmp_path)
-    out, error = run("fit", *arguments, *DDP)
-    assert out == ""
-    for line in ("model: Translation", "data: builtin", "epoch 1/2: ", "epoch 2/2: "):
-        assert error.count(line) == 1  # the first process alone prints
-    (run_dir,) = (path for path in (tmp_path / "translation_builtin").iterdir() if path.name.isdecimal())
-    assert (run_dir / "curves.png").is_file()
-    with (run_dir / "metrics.csv").open() as file:
-        assert [int(row["epoch"]) for row in csv.DictReader(file) if row["train/loss_epoch"]] == [0, 1]
-    assert_same_metrics([*arguments, "--ckpt_path", str(run_dir / "checkpoints" / "best.ckpt")], capfd)
+def curve(run):
+    """The loss of every step that was logged, and the losses of each epoch."""
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))[:-1]  # the last is of the best checkpoint
+    steps = {int(row["step"]): float(row["train/loss_step"]) for row in rows if row["train/loss_step"]}
+    epochs = {
+        f"{name} {row['epoch']}": float(row[name])
+        for row in rows
+        for name in ("train/loss_epoch", "val/loss", "val/accuracy")
+        if row[name]
+    }
+    return steps, epochs
 
 
-def test_two_devices_measure_running_text_as_one(tmp_path, capfd):
-    arguments = settings("language_modeling", tmp_path)
-    arguments[1] = "conf/language_modeling_imdb.yaml"
-    arguments += ["--data.corpus.path", "builtin", "--data.window", "20", "--trainer.precision", "32-true"]
-    main(["fit", *arguments])
-    model = tmp_path / "language_modeling_imdb" / "1" / "model"
-    assert_same_metrics([*arguments, "--ckpt_path", str(model)], capfd)
+def assert_same_curve(run, other):
+    (steps, epochs), (other_steps, other_epochs) = curve(run), curve(other)
+    assert len(steps) == 16
+    assert len(epochs) == 6
+    assert steps == pytest.approx(other_steps, rel=2e-3)
+    assert epochs == pytest.approx(other_epochs, rel=2e-3)
 
 
-def test_two_devices_measure_and_answer_a_classifier_as_one(tmp_path, capfd):
-    arguments = settings("sentiment", tmp_path)
-    main(["fit", *arguments])
-    arguments += ["--ckpt_path", str(tmp_path / "sentiment_builtin" / "1" / "model")]
-    assert_same_metrics(arguments, capfd)
-    # and every row is answered once and stands in its place
-    outputs = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
-    main(["predict", *arguments, "--output", str(outputs[0])])
-    run("predict", *arguments, *DDP, "--output", str(outputs[1]))
-    one, two = ([json.loads(line) for line in path.read_text().splitlines()] for path in outputs)
+@pytest.fixture(scope="module")
+def sentiment(tmp_path_factory):
+    """The run of one process, with batches of 16."""
+    runs = tmp_path_factory.mktemp("one")
+    main(["fit", *settings("sentiment_builtin", runs, 16)])
+    return runs / "sentiment_builtin" / "1"
+
+
+def test_two_devices_train_measure_and_answer_as_one(sentiment, tmp_path, capfd):
+    quick = ["--trainer.max_epochs", "1", "--trainer.limit_val_batches", "1"]
+    tests = [[*settings("sentiment_builtin", tmp_path, 8), "--ckpt_path", str(sentiment / "model")]]
+    for config, more in (("translation_builtin", ()), ("language_modeling_imdb", ("--data.window", "20"))):
+        arguments = settings(config, tmp_path, 8, *more)
+        main(["fit", *arguments, *quick])
+        tests.append([*arguments, "--ckpt_path", str(tmp_path / config / "1" / "model")])
+    answers = [["predict", *tests[0], "--output", str(tmp_path / name)] for name in ("one", "two")]
+    fit = ["fit", *settings("sentiment_builtin", tmp_path, 8)]
+    commands = [
+        (torchrun, [*fit, *DDP]),
+        *((torchrun, ["test", *test, *DDP]) for test in tests),
+        (torchrun, [*answers[1], *DDP]),
+        (torchrun, [*fit, *FSDP]),
+        (torchrun, ["test", *tests[0], *FSDP]),
+        (slurm, [*fit, *NODES]),
+        (torchrun, [*fit, *DDP, *ENDLESS, "--timeout", "10"]),
+    ]
+    wheres = [{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()} for _ in commands]
+    commands = [(launcher, where, run) for (launcher, run), where in zip(commands, wheres, strict=True)]
+    with (
+        started("-c", RUN_ALL, commands_of(0, commands)) as first,
+        started("-c", RUN_ALL, commands_of(1, commands)) as second,
+    ):
+        error = wait_for_training(first)
+        second.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        out = assert_ends(first, "has not answered for 10 s (--timeout)")
+        assert time.monotonic() - began > 5
+        second.kill()
+        assert second.communicate()[0] == ""
+    for run in ("1", "2", "3"):  # of DDP, FSDP and SLURM
+        assert_same_curve(tmp_path / "sentiment_builtin" / run, sentiment)
+        assert (tmp_path / "sentiment_builtin" / run / "curves.png").is_file()
+        assert (tmp_path / "sentiment_builtin" / run / "model" / "model.safetensors").is_file()
+    for line in ("model: Sentiment", "data: builtin"):
+        assert error.count(line) == 4  # of each fit once: the first process alone prints
+    assert error.count("epoch 2/2: ") == 3
+    two = [json.loads(line) for line in out.splitlines()]
+    for test, result in zip([*tests, tests[0]], two, strict=True):
+        capfd.readouterr()
+        main(["test", *test])
+        one = json.loads(capfd.readouterr().out)
+        assert len(one) >= 3
+        assert result == pytest.approx(one, rel=1e-5)
+    main(answers[0])
+    one, two = ([json.loads(line) for line in (tmp_path / name).open()] for name in ("one", "two"))
     assert [answer["row"] for answer in two] == list(range(101))
     assert [answer["label"] for answer in two] == [answer["label"] for answer in one]
     assert not list(tmp_path.glob(".*"))
 
 
-def assert_same_metrics(arguments, capfd):
-    two = json.loads(run("test", *arguments, *DDP)[0])
-    capfd.readouterr()
-    main(["test", *arguments])
-    one = json.loads(capfd.readouterr().out)
-    assert len(one) >= 3
-    assert two == pytest.approx(one, rel=1e-5)
+def test_accumulated_batches_train_as_one(sentiment, tmp_path):
+    arguments = settings("sentiment_builtin", tmp_path, 4, "--trainer.accumulate_grad_batches", "4")
+    main(["fit", *arguments])
+    assert_same_curve(tmp_path / "sentiment_builtin" / "1", sentiment)
+
+
+def test_spawned_processes_train_as_one(sentiment, tmp_path, monkeypatch):
+    monkeypatch.setenv("MASTER_PORT", free_port())
+    main(["fit", *settings("sentiment_builtin", tmp_path, 8), *TWO, "--trainer.strategy", "ddp_spawn"])
+    assert_same_curve(tmp_path / "sentiment_builtin" / "1", sentiment)
+
+
+def test_a_dead_process_ends_the_run_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MASTER_PORT", free_port())
+    with started("-m", "nlp_rnn", "fit", *settings("sentiment_builtin", tmp_path, 8), *DDP, *ENDLESS) as run:
+        wait_for_training(run)
+        with open(f"/proc/{run.pid}/task/{run.pid}/children") as file:
+            (child,) = map(int, file.read().split())
+        os.kill(child, signal.SIGKILL)
+        assert_ends(run, "has ended")
