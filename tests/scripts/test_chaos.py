@@ -10,6 +10,7 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks")
+@pytest.mark.nightly
 def test_killed_runs_end_as_undisturbed_ones(tmp_path):
     done = subprocess.run(
         [sys.executable, "scripts/chaos.py", "--kills", "2", "--other", str(tmp_path)],

@@ -199,6 +199,7 @@ def test_accumulated_batches_train_as_one(sentiment, tmp_path):
     assert_same_curve(tmp_path / "sentiment_builtin" / "1", sentiment)
 
 
+@pytest.mark.nightly
 def test_spawned_processes_train_as_one(sentiment, tmp_path, monkeypatch):
     monkeypatch.setenv("MASTER_PORT", free_port())
     main(["fit", *settings("sentiment_builtin", tmp_path, 8), *TWO, "--trainer.strategy", "ddp_spawn"])

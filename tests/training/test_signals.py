@@ -89,6 +89,7 @@ def to_second(process, number):
     os.kill(second, number)
 
 
+@pytest.mark.nightly
 def test_two_processes_stop_together_and_end_like_undisturbed_ones(tmp_path):
     assert start(*FIT, *DDP, "--runs", str(tmp_path / "whole")).wait(100) == 0
     code, line = interrupt(tmp_path, signal.SIGTERM, *DDP, send=to_second)

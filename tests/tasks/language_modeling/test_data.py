@@ -60,6 +60,8 @@ def test_every_token_is_predicted_once_in_its_place(texts, size, window, world_s
         batches = list(loader)
         assert len(batches) == len(loader)
         counts.add(len(batches))
+        if not any(map(len, batches)):  # there are fewer streams than processes
+            continue
         assert [batch.fresh for batch in batches] == [True] + [False] * (len(batches) - 1)
         assert len({batch.tokens.size(1) for batch in batches}) == 1  # the streams go on
         assert all(1 <= batch.tokens.size(0) <= window for batch in batches)
