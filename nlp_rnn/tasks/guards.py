@@ -1,4 +1,4 @@
-"""Faults that Lightning would pass over in silence, found before the first batch."""
+"""Errors that Lightning would ignore, found before the first batch."""
 
 from __future__ import annotations
 

@@ -48,13 +48,13 @@ def newest_good(folder: Path) -> GoodCheckpoint:
 
 
 def good_or_newest(path: Path) -> GoodCheckpoint:
-    """A checkpoint; or, where it is damaged, the newest good one beside it.
+    """A checkpoint; or, if it is damaged, the newest good one in the same folder.
 
     Args:
         path: a .ckpt file.
 
     Raises:
-        UsageError: it is damaged and there is no good one beside it, or it is no checkpoint at all.
+        UsageError: it is damaged and its folder has no good one, or it is not a checkpoint.
     """
     try:
         read_checkpoint(path)

@@ -45,7 +45,7 @@ class Start:
     """Where a fit starts.
 
     Args:
-        run_dir: the run that it goes on with; None for a new one.
+        run_dir: the run that it resumes; None for a new one.
         checkpoint: the checkpoint that it starts from; None for new weights.
         state: what the checkpoint holds for `nlp_rnn.training.resume_state`.
     """
