@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -154,8 +155,19 @@ def _exit_at_once(number: int, frame: FrameType | None = None) -> NoReturn:
     os._exit(128 + number)
 
 
+def _report_thread(error: threading.ExceptHookArgs) -> None:
+    if os.environ.get("NLP_RNN_DEBUG"):
+        threading.__excepthook__(error)
+    name = error.thread.name if error.thread is not None else "a thread"
+    logging.getLogger(__name__).warning("%s ended: %s: %s", name, error.exc_type.__name__, error.exc_value)
+
+
 def quiet() -> None:
-    """Show the warnings of this package, and of libraries only those that a user can act on."""
+    """Show the warnings of this package, and of libraries only those that a user can act on.
+
+    An error that ends a thread of a library is one line too.
+    """
+    threading.excepthook = _report_thread
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)

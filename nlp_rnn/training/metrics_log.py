@@ -1,9 +1,10 @@
-"""metrics.csv of a run, which a resumed run continues."""
+"""What a run logs: metrics.csv, which a resumed run continues, and TensorBoard's events."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
-from nlp_rnn.files import atomic_write
+from nlp_rnn.files import atomic_write, write_errors
 
 METRICS = "metrics.csv"
 
@@ -67,6 +68,12 @@ class _Writer(ExperimentWriter):
         super().log_metrics(metrics_dict, step)
         self.rows += 1
 
+    @override
+    def save(self) -> None:
+        path = Path(self.metrics_file_path)
+        with write_errors(path, path.absolute()):
+            super().save()
+
     def cut(self, rows: int) -> None:
         if self.rows <= rows:
             return
@@ -93,6 +100,44 @@ class _Writer(ExperimentWriter):
             writer.writerows(rows)
 
 
+class EventsLog(TensorBoardLogger):
+    """Lightning's TensorBoardLogger, whose errors name the folder.
+
+    Args:
+        folder: where the events are written.
+        purge_step: the step at which a resumed run goes on; TensorBoard forgets later events.
+    """
+
+    def __init__(self, folder: str, purge_step: int | None = None) -> None:
+        super().__init__(folder, name="", version="", purge_step=purge_step)
+
+    @override
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        with self._write_errors():
+            super().log_metrics(metrics, step)
+
+    @override
+    def save(self) -> None:
+        with self._write_errors():
+            super().save()
+
+    @override
+    def finalize(self, status: str) -> None:
+        with self._write_errors():
+            super().finalize(status)
+
+    @contextmanager
+    def _write_errors(self) -> Iterator[None]:
+        folder = Path(self.log_dir)
+        with write_errors(folder, folder.absolute()):
+            try:
+                yield
+            except (
+                ValueError
+            ) as error:  # Lightning's: "you tried to log 0.5 which is currently not supported"
+                raise error.__cause__ or error from None
+
+
 def run_loggers(run_dir: Path, resumed: Mapping[str, Any]) -> list[Logger]:
     """The loggers of a run: metrics.csv, and TensorBoard's files.
 
@@ -100,6 +145,4 @@ def run_loggers(run_dir: Path, resumed: Mapping[str, Any]) -> list[Logger]:
         run_dir: the run directory.
         resumed: the state with which a run goes on (`nlp_rnn.training.resume_state`); empty for a new run.
     """
-    step = resumed.get("next_step")
-    tensorboard = TensorBoardLogger(str(run_dir), name="", version="", purge_step=step)
-    return [MetricsLog(str(run_dir)), tensorboard]
+    return [MetricsLog(str(run_dir)), EventsLog(str(run_dir), purge_step=resumed.get("next_step"))]

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ def test_the_traceback_is_shown_when_debugging(capsys, monkeypatch):
     with pytest.raises(SystemExit), reporting("program"):
         raise RuntimeError("broken")
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_error_of_a_thread_is_one_line(caplog, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", None)
+    quiet()
+    thread = threading.Thread(target=lambda: 1 / 0, name="writer")
+    thread.start()
+    thread.join()
+    assert caplog.messages == ["writer ended: ZeroDivisionError: division by zero"]
 
 
 def test_a_parser_exits_with_one_line(capsys):

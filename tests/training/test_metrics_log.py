@@ -1,0 +1,39 @@
+"""What a run logs."""
+
+from pathlib import Path
+
+import pytest
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.training.metrics_log import EventsLog, MetricsLog
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+
+
+@needs_full
+def test_a_full_disk_is_named_with_the_metrics_file(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").symlink_to(FULL)
+    logger = MetricsLog(str(tmp_path))
+    logger.log_metrics({"loss": 1.0}, step=0)
+    with pytest.raises(UsageError, match=r"metrics\.csv: cannot be written \(No space left on device\)$"):
+        logger.save()
+
+
+@needs_full
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("ending", ["log_metrics", "save", "finalize"])
+def test_a_full_disk_is_named_with_the_folder_of_the_events(tmp_path: Path, ending: str) -> None:
+    logger = EventsLog(str(tmp_path))
+    logger.log_metrics({"loss": 1.0}, step=0)
+    writer = logger.experiment._get_file_writer().event_writer._async_writer
+    writer._writer._writer = FULL.open("wb", buffering=0)
+    logger.experiment.add_scalar("loss", 0.5, 1)
+    writer._worker.join(timeout=60)  # it writes at once, or when it is woken by more
+    calls = {
+        "log_metrics": lambda: logger.log_metrics({"loss": 0.25}, step=2),
+        "save": logger.save,
+        "finalize": lambda: logger.finalize("failed"),
+    }
+    with pytest.raises(UsageError, match=rf"^{tmp_path}: cannot be written \(No space left on device\)$"):
+        calls[ending]()
