@@ -7,6 +7,7 @@ from the batch at once, so the cost of a step depends only on the rows still run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,9 @@ PerRow = int | Sequence[int] | Tensor
 """One integer for all rows, or one per row."""
 
 Choice = Callable[[Tensor], Tensor]
-"""Log-probabilities [rows, vocab] -> tokens [rows] int64."""
+"""Log-probabilities [rows, vocab] -> tokens [rows] int64. A row may be all NaN; any token will do then."""
+
+INVALID_LOGITS = "step gave logits that are NaN or infinite, or that leave no token possible"
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,10 @@ def decode_steps(
         log_probs = log_probabilities(logits, rows=len(inputs), banned=banned, highest_id=highest_id)
         inputs = choose(log_probs)
         length += 1
-        tokens = inputs.tolist()
-        yield active, tokens, log_probs.gather(1, inputs.unsqueeze(1)).squeeze(1).tolist()
+        tokens, chosen = _to_host(inputs, log_probs.gather(1, inputs.unsqueeze(1)).squeeze(1))
+        if math.isnan(sum(chosen)):
+            raise ValueError(INVALID_LOGITS)
+        yield active, tokens, chosen
         running = [
             index
             for index, (row, token) in enumerate(zip(active, tokens, strict=True))
@@ -134,6 +139,14 @@ def decode_steps(
             state = tuple(tensor.index_select(1, indices) for tensor in state)
             inputs = inputs[indices]
         active = [active[index] for index in running]
+
+
+def _to_host(tokens: Tensor, log_probs: Tensor) -> tuple[list[int], list[float]]:
+    """Tokens and float32 log-probabilities, both [rows], as lists; the CPU waits for the device once."""
+    if tokens.device.type == "cpu":
+        return tokens.tolist(), log_probs.tolist()
+    both = torch.stack((tokens.int(), log_probs.view(torch.int32))).cpu()
+    return both[0].tolist(), both[1].view(torch.float32).tolist()
 
 
 def check_arguments(
@@ -186,10 +199,12 @@ def log_probabilities(logits: Tensor, *, rows: int, banned: Tensor, highest_id: 
         highest_id: the highest id that the vocabulary must have.
 
     Returns:
-        [rows, vocab] float32, -inf at the forbidden ids and renormalized over the others.
+        [rows, vocab] float32, -inf at the forbidden ids and renormalized over the others. Rows with logits
+        that are NaN, or that leave no token possible, are all NaN; to find them, the CPU waits for the
+        device, so that is left to the caller.
 
     Raises:
-        ValueError: the logits have another shape, are NaN or leave no token possible.
+        ValueError: the logits have another shape.
     """
     if logits.dim() != 2 or len(logits) != rows:
         raise ValueError(f"step must give logits [{rows}, vocab], not of shape {tuple(logits.shape)}")
@@ -199,8 +214,4 @@ def log_probabilities(logits: Tensor, *, rows: int, banned: Tensor, highest_id: 
         )
     if len(banned):
         logits = logits.index_fill(1, banned, -torch.inf)  # a copy: the step's own tensor is unchanged
-    log_probs = torch.log_softmax(logits, dim=1, dtype=torch.float32)
-    # One NaN makes its whole row NaN, and so does a row of -inf only: it suffices to check one column.
-    if log_probs[:, 0].isnan().any():
-        raise ValueError("step gave logits that are NaN or infinite, or that leave no token possible")
-    return log_probs
+    return torch.log_softmax(logits, dim=1, dtype=torch.float32)

@@ -122,7 +122,9 @@ def _sampler(
         if top_p is not None:
             mass_before = probabilities.cumsum(1) - probabilities
             probabilities = probabilities.masked_fill(mass_before >= top_p, 0)
-        chosen = torch.multinomial(probabilities, 1, generator=generator)
+        # torch.multinomial draws so too, but checks the probabilities first, for which the CPU has to wait.
+        chances = torch.empty_like(probabilities).exponential_(generator=generator)
+        chosen = (probabilities / chances).argmax(1, keepdim=True)
         return (chosen if tokens is None else tokens.gather(1, chosen)).squeeze(1)
 
     return choose

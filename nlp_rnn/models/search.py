@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nlp_rnn.models.decoding import (
+    INVALID_LOGITS,
     Hypothesis,
     PerRow,
     StepFunction,
@@ -137,6 +138,7 @@ def beam_search(
     live = torch.zeros((rows, 1), device=device)  # [a, w], log-probabilities; -inf marks an empty slot
     completed = torch.zeros(rows, dtype=torch.int64, device=device)  # [a], how many there have been
     history = torch.zeros((rows, 1, 0), dtype=torch.int64, device=device)  # [a, w, length - 1]
+    invalid = torch.zeros((), dtype=torch.bool, device=device)  # whether a step gave NaN, which ends the loop
 
     for length in range(1, longest + 1):
         num_active, live_width = live.shape
@@ -144,6 +146,7 @@ def beam_search(
         log_probs = log_probabilities(  # [a * w, vocab]
             logits, rows=len(inputs), banned=banned, highest_id=highest_id
         )
+        invalid = log_probs[:, 0].isnan().any()  # one NaN makes its whole row NaN
         # One hypothesis can contribute at most `width` tokens other than EOS, and EOS.
         top, tokens = log_probs.topk(min(width + 1, log_probs.shape[1]))  # [a * w, k]
         extended = live.unsqueeze(2) + top.view(num_active, live_width, -1)  # [a, w, k]
@@ -169,6 +172,7 @@ def beam_search(
         completed = completed + complete.logical_and(totals[:, :width] > -torch.inf).sum(1)
         highest_scores = live[:, 0] / max_penalties[active]  # that live hypotheses can reach
         done = at_limit | (completed >= width) | (best_scores[active, -1] >= highest_scores)
+        done = done | invalid
         running = done.logical_not().nonzero().squeeze(1)
         if len(running) == 0:
             break
@@ -179,6 +183,8 @@ def beam_search(
         state = tuple(tensor.index_select(1, sources) for tensor in state)
         active, live, completed, inputs = active[running], live[running], completed[running], tokens.flatten()
 
+    if invalid:
+        raise ValueError(INVALID_LOGITS)
     return [
         [
             make_hypothesis(sequence[:length], score * penalties[length], eos_id=eos_id, alpha=length_penalty)

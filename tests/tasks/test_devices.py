@@ -15,6 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 from nlp_rnn.models.layers import devices
+from nlp_rnn.models.sampling import sample
+from nlp_rnn.models.search import beam_search, greedy
 from nlp_rnn.tasks import TASKS
 
 # Of the devices without kernels it is the only one that torch lets Python stand in for.
@@ -193,3 +195,39 @@ def test_no_training_step_waits_for_the_device(name, on_device, batches, make_ta
     run.fit(task, batches(task, size=2))
     assert waits.steps
     assert not any(waits.steps)
+
+
+EOS = 3
+LIMITS = (3, 9, 5, 9)
+
+
+def _step(tokens, state):
+    """Logits of 6 tokens, which depend on the last token and on a count."""
+    (count,) = state
+    ids = torch.arange(6, device=tokens.device)
+    logits = torch.sin(ids * (tokens.unsqueeze(1) + count[0] + 1.0)) - 2.0 * (ids == EOS)
+    return logits, (count + 1,)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [greedy, partial(beam_search, width=3), partial(sample, top_k=1), partial(sample, top_p=0.01)],
+)
+def test_a_decoding_step_waits_for_the_device_once(search, on_device):
+    start = torch.arange(4.0).view(1, 4, 1)
+    counts = []  # for each run: its steps, and how often the CPU waited
+    for longest in (3, 9):
+        StandIn.waits.clear()
+        limits = [min(limit, longest) for limit in LIMITS]
+        steps = []
+
+        def step(tokens, state, steps=steps):
+            steps.append(tokens)
+            return _step(tokens, state)
+
+        there = search(step, (start.to(DEVICE),), bos_id=1, eos_id=EOS, max_length=limits)
+        counts.append((len(steps), sum(StandIn.waits.values())))
+        assert there == search(_step, (start,), bos_id=1, eos_id=EOS, max_length=limits)
+    (few, waits_of_few), (many, waits_of_many) = counts
+    assert many > few
+    assert waits_of_many - waits_of_few == many - few
