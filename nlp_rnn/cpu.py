@@ -1,8 +1,9 @@
-"""Settings that make torch faster on a CPU without changing any result."""
+"""Settings that make torch faster on a CPU, and safe after a fork, without changing any result."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,3 +45,13 @@ def fast_matmul() -> Iterator[None]:
         yield
     finally:
         matmul.fp32_precision = before
+
+
+def use_one_thread_after_fork() -> None:
+    """Let processes that are forked from this one compute with one thread.
+
+    The threads of OpenMP, which torch computes with, do not survive a fork. A child that used them again
+    would wait for them for ever (PyTorch issue 17199).
+    """
+    if hasattr(os, "register_at_fork"):  # which Windows has not, nor forks
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

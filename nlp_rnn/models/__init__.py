@@ -1,5 +1,6 @@
 """Models: tensors in, scores out. Pure torch: no Lightning, no files."""
 
+from nlp_rnn.cpu import use_one_thread_after_fork
 from nlp_rnn.models.captioner import Captioner
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.language_model import LanguageModel
@@ -20,3 +21,5 @@ __all__ = [
     "SeriesTagger",
     "Tagger",
 ]
+
+use_one_thread_after_fork()

@@ -120,7 +120,6 @@ class Accelerator(CPUAccelerator):
 def on_device(trainer, tmp_path, monkeypatch):
     """Makes a trainer on the device."""
     StandIn.waits.clear()
-    monkeypatch.setattr(devices, "_WITHOUT_FLOAT64", {DEVICE.type})
     monkeypatch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: ["cpu", DEVICE.type])
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
@@ -187,7 +186,7 @@ class Waits(pl.Callback):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_no_training_step_waits_for_the_device(name, on_device, batches, make_task, monkeypatch):
-    monkeypatch.setattr(devices, "_WITHOUT_FLOAT64", ())
+    monkeypatch.setattr(devices, "_WITH_FLOAT64", {"cpu", DEVICE.type})
     monkeypatch.setattr(StandIn, "refused", ())
     waits = Waits()
     run = on_device(max_epochs=1, callbacks=[waits], accumulate_grad_batches=2, gradient_clip_val=1.0)

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_WITHOUT_FLOAT64 = frozenset({"mps"})
+_WITH_FLOAT64 = frozenset({"cpu", "cuda"})  # others may lack it: MPS does, and some of Intel's GPUs
 
 
 def has_float64(device: torch.device) -> bool:
-    """Return whether tensors on a device may be float64."""
-    return device.type not in _WITHOUT_FLOAT64
+    """Return whether tensors on a device may surely be float64."""
+    return device.type in _WITH_FLOAT64
 
 
 def autocast_is_right(device: torch.device) -> bool:
