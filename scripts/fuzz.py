@@ -15,14 +15,16 @@ import tempfile
 import traceback
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, chdir, suppress
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import atheris
 import datasets
+from typing_extensions import override
 
 with atheris.instrument_imports(include=["nlp_rnn", "conllu", "json", "zipfile"]):
     import numpy as np
@@ -30,14 +32,18 @@ with atheris.instrument_imports(include=["nlp_rnn", "conllu", "json", "zipfile"]
     import pyarrow.parquet as pq
     import torch
 
+    from nlp_rnn.cli.configs import check_arguments, find_config
     from nlp_rnn.data import Corpus, Vocabulary, VocabularySettings
     from nlp_rnn.data.corpus.columns import Numbers, Texts, Vectors, Words
     from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_upos
     from nlp_rnn.data.corpus.numbers import parse_numbers
     from nlp_rnn.errors import UsageError
     from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+    from nlp_rnn.tasks.registry import load_tasks
     from nlp_rnn.tasks.sentiment.data import SentimentProcessor
     from nlp_rnn.tasks.sentiment.task import Sentiment
+    from nlp_rnn.training.checks import trust_only_own_classes
+    from nlp_rnn.training.cli import _CLI
 
 TEXTS = {"text": Texts(("text",))}
 LABELED = {"text": ("text",), "label": ("label",)}
@@ -116,6 +122,36 @@ def tokenizer(path: Path) -> None:
     vocabulary.split_stable_prefix("a", "b<br")
 
 
+class ParserOnly(_CLI):
+    """Reads and checks configurations, and builds and runs nothing."""
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        pass
+
+    @override
+    def instantiate_classes(self) -> None:
+        pass
+
+    @override
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+@cache
+def parser() -> ParserOnly:
+    """Make the parser of `fit`, which takes longer than reading a configuration."""
+    trust_only_own_classes()
+    load_tasks()
+    return ParserOnly(check_arguments(["fit", "--config", "conf/hello.yaml"]), "", ExitStack())
+
+
+def configuration(path: Path) -> None:
+    """Read a configuration of `fit`; the folders that it names are looked for beside it."""
+    with chdir(path.parent):
+        parser().parse_arguments(parser().parser, check_arguments(["fit", f"--config={path}"]))
+
+
 def readers(folder: Path) -> dict[str, Reader]:
     """Make all readers; a small model is written into `folder`."""
     texts = "text,label\ngood,1\nbad,0\nfine,1\ndull,0\n"
@@ -142,6 +178,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     )
     csv = (texts.encode(), b'x,label\n"1\n",a\n-2.5e3,"b""c"\n')
     tsv = (texts.replace(",", "\t").encode(), "\ufeffü\r\n\0\n".encode())
+    yaml = [find_config(f"conf/{name}.yaml").read_bytes() for name in ("hello", "tagging_builtin")]
     every = corpus(TEXTS, LABELED, TAGGED, NUMBERS, VECTORS)
     in_folder = {
         f"model-{file}": Reader(
@@ -159,6 +196,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "pairs": Reader(pairs, "train.de", (b"ein Haus\n\nzwei\r\ndrei\n",)),
         "numbers": Reader(numbers, "line", (b"1, 2.5e3 -4", b"[[1, 2], [3, 4.5]]")),
         "tokenizer": Reader(tokenizer, "tokenizer.json", tuple(v.to_json().encode() for v in vocabularies)),
+        "yaml": Reader(configuration, "a.yaml", (*yaml, b"a: &a [1]\nb: [*a, *a, !!float .nan]\n")),
         "checkpoint": Reader(from_pretrained, "a.ckpt", (checkpoint.getvalue(),)),
         **in_folder,
     }

@@ -81,7 +81,7 @@ class Vocabulary:
         # The special tokens are only in the model's vocabulary. As "added tokens" they would also be matched
         # in a user's text.
         state["added_tokens"] = []
-        pattern = (state["pre_tokenizer"] or {}).get("pattern")
+        pattern = (state.get("pre_tokenizer") or {}).get("pattern")
         self._separator = "" if pattern == {"Regex": CHARACTER} else " "
         try:
             self.tokenizer = Tokenizer.from_str(json.dumps(state))

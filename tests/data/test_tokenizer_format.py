@@ -95,6 +95,14 @@ def test_damaged_merges_are_refused(merges):
         Vocabulary.from_json(json.dumps(state))
 
 
+def test_components_may_be_left_out_that_are_null():
+    whole = made("word")
+    whole["pre_tokenizer"] = None  # as in a vocabulary of words that are given as lists
+    short = {name: whole[name] for name in ("model", "normalizer")}
+    vocabularies = [Vocabulary.from_json(json.dumps(state)) for state in (whole, short)]
+    assert vocabularies[0].to_json() == vocabularies[1].to_json()
+
+
 @pytest.mark.parametrize("text", ["", "null", "[]", '"x"', "{}", "[" * 100_000, '{"model": {}}', "1" * 5000])
 def test_other_texts_are_refused(text):
     with pytest.raises(UsageError, match=r"not a readable tokenizer\.json"):
