@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -101,6 +102,42 @@ def check_fingerprint(config: Mapping[str, Any], where: Path) -> None:
             f"{where}: the tokenizers, labels or processor settings are not those that the model was trained "
             f"with (hash {actual}, not {config['fingerprint']}): use the files of one model, unchanged"
         )
+
+
+def checksums(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """Hashes of what a model computes with: its settings, which `fingerprint` leaves out, and its weights.
+
+    Args:
+        config: the configuration.
+        weights: the tensors by name, as they are stored.
+    """
+    settings = json.dumps([config["task"], config["settings"], config.get("weights")], sort_keys=True)
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return {"settings": hashlib.sha256(settings.encode()).hexdigest(), "weights": digest.hexdigest()}
+
+
+def check_checksums(stored: StoredModel) -> None:
+    """Refuse a model whose settings or weights were altered after it was saved, by accident or for a purpose.
+
+    Args:
+        stored: what was read, and fits together. Version 0.1 stored no checksums; checkpoints have others.
+
+    Raises:
+        UsageError: they were.
+    """
+    expected = stored.config.get("checksums")
+    if expected is None:
+        return
+    for part, actual in checksums(stored.config, stored.weights).items():
+        if not isinstance(expected, dict) or expected.get(part) != actual:
+            raise UsageError(
+                f"{stored.config_file}: the {part} were altered after the model was saved (their checksum is "
+                'another): use the files of one model, unchanged; if you mean the change, delete "checksums" '
+                "from this file"
+            )
 
 
 def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], file: Path) -> None:

@@ -17,7 +17,7 @@ import nlp_rnn
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.storage.folders import atomic_folder
-from nlp_rnn.storage.stored import check_version, read_json
+from nlp_rnn.storage.stored import check_version, checksums, read_json
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -73,6 +73,7 @@ def write_model(
             }
             for name, vocabulary in vocabularies.items()
         },
+        "checksums": checksums(stored, weights),
     }
     texts = {CONFIG: json.dumps(config, indent=2, ensure_ascii=False), CARD: card}
     texts |= {tokenizer_file(name, tokenizers): text for name, text in tokenizers.items()}

@@ -13,7 +13,13 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import INT8, quantize
 from nlp_rnn.storage.reading import read_model
-from nlp_rnn.storage.stored import StoredModel, check_fingerprint, check_shapes, check_weights
+from nlp_rnn.storage.stored import (
+    StoredModel,
+    check_checksums,
+    check_fingerprint,
+    check_shapes,
+    check_weights,
+)
 from nlp_rnn.storage.writing import write_model
 from nlp_rnn.tasks.registry import TASKS
 
@@ -136,6 +142,7 @@ def _build(stored: StoredModel) -> Task:
         raise UsageError(f"{where}: its settings fit no model ({error!r})") from error
     check_weights(stored.weights, expected, stored.weights_file)
     check_fingerprint(stored.config, where)
+    check_checksums(stored)
     task = _untrained(task_class, processor, stored.config)
     task.model.load_state_dict(stored.weights)
     return task.eval()

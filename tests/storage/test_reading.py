@@ -270,6 +270,8 @@ CONFIGS = {
         lambda c: c["processor"]["settings"].update(max_length=7),
         "not those that the model was trained with (hash",
     ),
+    "another pooling": (lambda c: c["settings"].update(pooling="mean"), "the settings were altered"),
+    "other checksums": (lambda c: c.update(checksums=["x"]), "the settings were altered"),
     "another fingerprint": (lambda c: c.update(fingerprint=["x"] * 9), "use the files of one model"),
     "a path to open": (lambda c: c["settings"].update(init_encoder="/etc"), "no setting 'init_encoder'"),
     "a processor as a setting": (lambda c: c["settings"].update(processor={}), "no setting 'processor'"),

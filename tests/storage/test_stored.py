@@ -80,6 +80,13 @@ WEIGHTS = {
 }
 
 
+def forget_checksums(folder):
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    del config["checksums"]
+    path.write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize("case", WEIGHTS)
 def test_damaged_weights(folder, case, refused):
     damage, message = WEIGHTS[case]
@@ -88,9 +95,20 @@ def test_damaged_weights(folder, case, refused):
     refused(folder, path, message)
 
 
+def test_a_flipped_bit_of_the_weights_is_refused(folder, refused):
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1  # of a number, which stays finite
+    path.write_bytes(content)
+    refused(folder, folder / "config.json", "the weights were altered after the model was saved")
+    forget_checksums(folder)
+    assert from_pretrained(folder).name == "sentiment"
+
+
 def test_half_precision_weights_load(folder):
     """They are smaller to send, and the model is the same within their precision."""
     before = from_pretrained(folder).model.state_dict()
+    forget_checksums(folder)
     with_weights(lambda w: w.update({key: value.half() for key, value in w.items()}))(
         folder / "model.safetensors"
     )
