@@ -49,6 +49,7 @@ TEXTS = {"text": Texts(("text",))}
 LABELED = {"text": ("text",), "label": ("label",)}
 TAGGED = {"tokens": Words(("tokens",)), "upos": Words(("upos",))}
 NUMBERS = {"x": Numbers(("x",)), "label": ("label",)}
+PICKLE = "archive/data.pkl"
 VECTORS = {"vector": Vectors(("vector",)), "text": ("text",)}
 
 
@@ -152,13 +153,41 @@ def configuration(path: Path) -> None:
         parser().parse_arguments(parser().parser, check_arguments(["fit", f"--config={path}"]))
 
 
+def weights(values: bytes) -> Callable[[Path], None]:
+    """Read weights as they are, then with the file as the header of `values`, whose length is right."""
+
+    def read(path: Path) -> None:
+        header = path.read_bytes()
+        with suppress(UsageError):
+            from_pretrained(path.parent)
+        path.write_bytes(len(header).to_bytes(8, "little") + header + values)
+        from_pretrained(path.parent)
+
+    return read
+
+
+def checkpoint(parts: Mapping[str, bytes]) -> Callable[[Path], None]:
+    """Read a checkpoint, then one whose pickle is the file: checksums stop most mutations."""
+
+    def read(path: Path) -> None:
+        pickled = path.read_bytes()
+        with suppress(UsageError):
+            from_pretrained(path)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in parts.items():
+                archive.writestr(name, pickled if name == PICKLE else content)
+        from_pretrained(path)
+
+    return read
+
+
 def readers(folder: Path) -> dict[str, Reader]:
     """Make all readers; a small model is written into `folder`."""
     texts = "text,label\ngood,1\nbad,0\nfine,1\ndull,0\n"
     line = "{}\t{}\t_\t{}" + "\t_" * 6 + "\n"
     tags = "# a\n" + line.format("1-2", "ab", "_") + line.format("1", "a", "X") + line.format("2", "b", "Y")
     columns = {"text": list("abcd"), "label": [0, 1, 0, 1], "x": [0.5, 1, 2, 4], "vector": [[1.0, 2.0]] * 4}
-    parquet, archive, array, checkpoint = (io.BytesIO() for _ in range(4))
+    parquet, archive, array, saved = (io.BytesIO() for _ in range(4))
     pq.write_table(pa.table(columns), parquet)
     np.savez(archive, text=np.array(list("abcd")), label=np.arange(4) % 2, x=np.arange(4), vector=np.eye(4))
     np.save(array, np.ones((4, 2), np.float32))
@@ -169,8 +198,12 @@ def readers(folder: Path) -> dict[str, Reader]:
     processor = SentimentProcessor(vocabularies[0], ["0", "1"], ["no", "yes"])
     task = Sentiment(processor, embedding_dim=2, hidden_dim=2)
     model = save_pretrained(task, folder / "model")
-    weights = {f"model.{name}": value for name, value in task.model.state_dict().items()}
-    torch.save({"nlp_rnn": task.stored(), "state_dict": weights}, checkpoint)
+    state = {f"model.{name}": value for name, value in task.model.state_dict().items()}
+    torch.save({"nlp_rnn": task.stored(), "state_dict": state}, saved)
+    with zipfile.ZipFile(saved) as opened:
+        parts = {name: opened.read(name) for name in opened.namelist()}
+    stored = (model / "model.safetensors").read_bytes()
+    values = 8 + int.from_bytes(stored[:8], "little")
     records = (
         b'{"text": "a", "label": 1, "x": 1e3, "vector": [1, 2]}\n'
         b'{"text": "b", "label": 0, "x": 2, "vector": [[3], [4]]}\n',
@@ -184,7 +217,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         f"model-{file}": Reader(
             lambda path: from_pretrained(path.parent), f"model/{file}", ((model / file).read_bytes(),)
         )
-        for file in ("config.json", "tokenizer.json", "model.safetensors")
+        for file in ("config.json", "tokenizer.json")
     }
     return {
         "csv": Reader(corpus(LABELED, NUMBERS), "a.csv", csv),
@@ -197,7 +230,8 @@ def readers(folder: Path) -> dict[str, Reader]:
         "numbers": Reader(numbers, "line", (b"1, 2.5e3 -4", b"[[1, 2], [3, 4.5]]")),
         "tokenizer": Reader(tokenizer, "tokenizer.json", tuple(v.to_json().encode() for v in vocabularies)),
         "yaml": Reader(configuration, "a.yaml", (*yaml, b"a: &a [1]\nb: [*a, *a, !!float .nan]\n")),
-        "checkpoint": Reader(from_pretrained, "a.ckpt", (checkpoint.getvalue(),)),
+        "checkpoint": Reader(checkpoint(parts), "a.ckpt", (saved.getvalue(), parts[PICKLE])),
+        "weights": Reader(weights(stored[values:]), "model/model.safetensors", (stored, stored[8:values])),
         **in_folder,
     }
 
@@ -227,7 +261,7 @@ def fuzz(name: str, reader: Reader, folder: Path, findings: Path, seconds: int) 
     seeds.mkdir()
     for number, seed in enumerate(reader.seeds):
         (seeds / str(number)).write_bytes(seed)
-    limits = ["-rss_limit_mb=4096", "-timeout=20", "-max_len=4096", f"-max_total_time={seconds}"]
+    limits = ["-rss_limit_mb=4096", "-timeout=20", "-max_len=8192", f"-max_total_time={seconds}"]
     atheris.Setup(["fuzz", *limits, f"-artifact_prefix={findings}/{name}-", str(seeds)], run)
     atheris.Fuzz()
 
