@@ -2,6 +2,7 @@
 
 import pytest
 
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.search import beam_search
 from nlp_rnn.tasks import generation
@@ -63,12 +64,14 @@ def test_the_sanity_check_decodes_two_tokens_only(name, make_task, batches, trai
 @pytest.mark.parametrize("name", GENERATING)
 def test_the_search_gets_all_settings_of_decoding(name, make_task, one_batch, monkeypatch):
     task = make_task(name).eval()
-    task.apply_settings({"decoding": BeamSettings(beam=3, n_best=2, length_penalty=0.25)})
+    settings = BeamSettings(beam=3, n_best=2, length_penalty=0.25, max_output=5)
+    task.apply_settings({"decoding": settings})
     seen = []
     monkeypatch.setattr(
         generation, "beam_search", lambda *_, **options: seen.append(options) or beam_search(*_, **options)
     )
-    task.answer(one_batch(task))
-    assert seen
-    for options in seen:
-        assert (options["width"], options["n_best"], options["length_penalty"]) == (3, 2, 0.25)
+    answers = task.answer(one_batch(task))
+    (options,) = seen
+    assert (options["width"], options["n_best"], options["length_penalty"]) == (3, 2, 0.25)
+    assert (options["max_length"], options["eos_id"], options["forbidden"]) == (5, EOS, (PAD, UNK, BOS))
+    assert {len(answer["n_best"]) for answer in answers} == {2}

@@ -4,10 +4,32 @@ import pytest
 import torch
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching
-from nlp_rnn.tasks import TASKS, Optimization
+from nlp_rnn.tasks import TASKS, Optimization, global_step
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
+from nlp_rnn.tasks.translation.data import TranslationBatch
 
 SGD = Optimization(optimizer="sgd", lr=0.1)
+
+
+class TwoDevices:
+    """Stands in for `torch.distributed`: another device, whose numbers are given, joins each reduction."""
+
+    def __init__(self, *others):
+        self.others = list(others)
+
+    def is_available(self):
+        return True
+
+    is_initialized = is_available
+
+    def get_world_size(self):
+        return 2
+
+    def all_reduce(self, tensor):
+        tensor += torch.tensor(self.others.pop(0))
+
+    def all_gather_object(self, objects, own):
+        objects[:] = [own, self.others.pop(0)]
 
 
 def test_each_batch_counts_by_its_targets():
@@ -24,6 +46,34 @@ def test_each_batch_counts_by_its_targets():
     torch.testing.assert_close(weight.grad, expected)
     torch.testing.assert_close(running, expected.sum())
     assert unused.grad.tolist() == [0, 0]
+
+
+def test_each_device_counts_by_its_targets(monkeypatch):
+    """Of the first batch this device has 3 of 4 targets, of the second 1 of 6."""
+    monkeypatch.setattr(global_step, "dist", TwoDevices([5.0, 1.0], [10.0, 5.0]))
+    step = GlobalStep()
+    factor, running = step.add(torch.tensor(2.0), torch.tensor(3))
+    assert factor.item() == pytest.approx(2 * 3 / 4)  # devices average: times their number
+    assert running.item() == pytest.approx((2 * 3 + 5) / 4)
+    factor, running = step.add(torch.tensor(4.0), torch.tensor(1))
+    assert factor.item() == pytest.approx(2 * 1 / 4)
+    assert running.item() == pytest.approx((2 * 3 + 5 + 4 + 10) / 10)
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    step.finish(torch.nn.ParameterList([weight]), 2)
+    assert weight.grad.item() == pytest.approx(2 * 4 / 10)
+
+
+def test_a_step_goes_on_from_its_state():
+    """A run is interrupted between the two batches of a step, and after a step was left out."""
+    counts = [torch.tensor(3), torch.tensor(5)]
+    whole, first, again = GlobalStep(), GlobalStep(), GlobalStep()
+    whole.add(torch.tensor(2.0), counts[0])
+    first.add(torch.tensor(2.0), counts[0])
+    again.load(first.state(), torch.device("cpu"))
+    assert again.add(torch.tensor(1.0), counts[1]) == whole.add(torch.tensor(1.0), counts[1])
+    again.skip()
+    assert again.add(torch.tensor(1.0), counts[1]) == (1, 1)
 
 
 def test_one_batch_keeps_its_loss_bit_for_bit():
@@ -74,3 +124,21 @@ def test_work_is_counted():
         work.add(Batch([0], torch.tensor(lengths)))
     assert work.results() == {"padding": pytest.approx(1 - 6 / 8)}
     assert work.results() == {}
+
+
+def test_work_of_each_field_and_of_two_devices_is_counted(monkeypatch):
+    work = Workload()
+    for source, target in (([3, 1], [5, 5]), ([4], [2])):
+        work.add(
+            TranslationBatch([0], torch.tensor(source), torch.zeros(0), target_lengths=torch.tensor(target))
+        )  # 16 and 6 positions
+    again = Workload()
+    again.load(work.state())
+    # The other device has 10 and 8 positions, none of them of targets.
+    other = ({"lengths": [9, 18]}, [10, 8])
+    monkeypatch.setattr(global_step, "dist", TwoDevices(other))
+    assert again.results() == {
+        "padding": pytest.approx(1 - (8 + 9) / (10 + 18)),
+        "padding_target": 0,
+        "imbalance": pytest.approx(1 - (16 + 6 + 10 + 8) / (2 * (16 + 8))),
+    }

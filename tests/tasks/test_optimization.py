@@ -22,6 +22,40 @@ def test_every_optimizer_learns(optimizer, make_task, train):
     assert last < 0.3 * first
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_an_optimizer_gets_its_settings(name, fused):
+    settings = Optimization(optimizer=name, lr=0.3, weight_decay=0.25)
+    model = torch.nn.Linear(2, 2)
+    made = make_optimizer(model, settings, lambda: 1, fused=fused)
+    assert made.keys() == {"optimizer"}
+    optimizer = made["optimizer"]
+    assert type(optimizer).__name__.lower() == name
+    assert optimizer.param_groups[0]["params"] == list(model.parameters())
+    options = {
+        "lr": 0.3,
+        "weight_decay": 0.25,
+        "fused": fused,
+        **({"momentum": 0.9} if name == "sgd" else {}),
+    }
+    assert {key: optimizer.defaults[key] for key in options} == options
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options"),
+    [
+        ("cosine", {"interval": "step"}),
+        ("one_cycle", {"interval": "step"}),
+        ("plateau", {"monitor": "val/loss"}),
+    ],
+)
+def test_the_trainer_learns_when_to_move_a_schedule(schedule, options):
+    made = make_optimizer(torch.nn.Linear(2, 2), Optimization(schedule=schedule), lambda: 9)
+    scheduler = made["lr_scheduler"].pop("scheduler")
+    assert made["lr_scheduler"] == options
+    assert scheduler.optimizer is made["optimizer"]
+
+
 def test_weight_decay_shrinks_weights(make_task, train):
     norms = {}
     for decay in (0.0, 1.0):
@@ -95,6 +129,12 @@ def test_one_cycle(warmup, top):
     assert found[-1] < 1e-4
     assert found[: highest + 1] == sorted(found[: highest + 1])
     assert found[highest:] == sorted(found[highest:], reverse=True)
+
+
+def test_one_cycle_moves_the_rate_alone():
+    settings = Optimization(optimizer="sgd", schedule="one_cycle")
+    optimizer = make_optimizer(torch.nn.Linear(2, 2), settings, lambda: 9)["optimizer"]
+    assert optimizer.param_groups[0]["momentum"] == 0.9
 
 
 def test_plateau():

@@ -1,5 +1,6 @@
 """Vectors in, captions out: what the tables of tasks that take text cannot show of captioning."""
 
+import dataclasses
 import io
 import json
 import sys
@@ -253,6 +254,21 @@ def test_predictions(ask, tmp_path, monkeypatch, capsys):
         with pytest.raises(UsageError, match=message):
             predict(folder)
     assert capsys.readouterr().out == ""
+
+
+def test_noise_is_added_to_the_vectors_in_training_only(make_task, one_batch):
+    plain, noisy = make_task("captioning"), make_task("captioning", noise=0.25)
+    noisy.load_state_dict(plain.state_dict())
+    batch = one_batch(plain)
+    torch.manual_seed(5)
+    loss = noisy.loss(batch)
+    torch.manual_seed(5)
+    moved = dataclasses.replace(batch, vectors=batch.vectors + 0.25 * torch.randn_like(batch.vectors))
+    assert loss == plain.loss(moved) != plain.loss(batch)
+    for task in (plain, noisy):
+        task.update_metrics(batch, task.metrics("val"))
+    metrics = [task.compute_metrics(task.metrics("val")) for task in (plain, noisy)]
+    assert metrics[0] == metrics[1]
 
 
 # --------------------------------------------------------------------------------------------- the figures

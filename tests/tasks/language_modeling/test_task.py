@@ -16,6 +16,8 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.tasks import BeamSettings, LanguageModeling, Optimization
+from nlp_rnn.tasks.generation import SamplingSettings
+from nlp_rnn.tasks.language_modeling import task as task_module
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 
 TEXTS = ["i work here .", "the work is good", "the film ( really ) is not good .", "good", "ok"]
@@ -202,6 +204,17 @@ def test_draws_are_seeded_and_bounded():
     assert written(temperature=1.0, seed=3) == written(temperature=1.0, seed=3)
     assert len({written(temperature=1.0, seed=seed) for seed in range(5)}) > 2
     assert written(temperature=5.0, top_k=1) == written(temperature=5.0, top_p=1e-6) == written()
+
+
+def test_sampling_gets_all_settings(monkeypatch):
+    settings = SamplingSettings(max_output=7, temperature=2.0, top_k=5, top_p=0.75, seed=3)
+    seen = []
+    monkeypatch.setattr(task_module, "stream", lambda *_, **options: seen.append(options) or iter([]))
+    list(make().generate("the", settings))
+    (options,) = seen
+    names = ("max_length", "temperature", "top_k", "top_p", "eos_id", "forbidden")
+    assert tuple(options[name] for name in names) == (7, 2.0, 5, 0.75, EOS, (PAD, UNK, BOS))
+    assert options["generator"].initial_seed() == 3
 
 
 def test_step_cost_does_not_grow_with_the_text(monkeypatch):

@@ -44,4 +44,20 @@ def test_bleu_is_reported_and_plotted_per_range_of_lengths(make_task, one_batch,
         ("6-10", len(sentences) - short),
     ]
     assert list(task.plots(tables)) == ["bleu_by_length"]
+
+
+def test_each_length_is_in_one_range(make_task):
+    task = make_task("translation").eval()
+    sizes = [0, 5, 6, 10, 11, 15, 16, 20, 21, 30, 31, 300]
+    rows = {"source_ids": [[4] * size for size in sizes], "target_ids": [[4]] * 12, "target": ["gut"] * 12}
+    task.update_metrics(task.processor.collate({"row": list(range(12)), **rows}), task.metrics("test"))
+    by_length = task.report_tables(task.metrics("test"))["bleu_by_length"]
+    names = ["0-5", "6-10", "11-15", "16-20", "21-30", "over 30"]
+    assert [(entry["source_tokens"], entry["sentences"]) for entry in by_length] == [
+        (name, 2) for name in names
+    ]
+
+
+def test_without_sentences_nothing_is_plotted(make_task):
+    task = make_task("translation")
     assert task.plots({"bleu_by_length": []}) == {}
