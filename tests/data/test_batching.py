@@ -162,6 +162,32 @@ def test_the_first_column_matters_most():
         assert (np.diff(lengths[batch, 1]) >= 0).all()
 
 
+@pytest.mark.parametrize("length", [0, 1, 2, 3])
+def test_batches_fill_the_budget(length):
+    """An empty row counts as one token."""
+    sampler = LengthGroupedSampler(np.full((12, 1), length), Batching(size=100, max_tokens=6), False)
+    assert [len(batch) for batch in sampler] == [6 // max(1, length)] * (2 * max(1, length))
+
+
+def test_a_budget_is_for_the_longer_side():
+    lengths = np.array([[2, 3]] * 12)
+    sampler = LengthGroupedSampler(lengths, Batching(size=100, max_tokens=6), False)
+    assert [len(batch) for batch in sampler] == [2] * 6
+
+
+def test_a_resumed_epoch_begins_where_it_was_left():
+    sampler = LengthGroupedSampler(np.ones((20, 1), int), Batching(size=3), True)
+    sampler.skip(4, 2)
+    rest = list(sampler)
+    sampler.set_epoch(5)
+    following = list(sampler)
+    sampler.set_epoch(4)
+    whole = everyone(np.ones((20, 1), int), Batching(size=3), True, 1, 4)[0]
+    assert rest == list(sampler) == whole[2:]
+    assert following == everyone(np.ones((20, 1), int), Batching(size=3), True, 1, 5)[0]
+    assert len(sampler) == len(whole) == 7
+
+
 def test_a_row_beyond_the_budget_goes_alone():
     lengths = np.array([[100], [2], [2], [2]])
     batches = everyone(lengths, Batching(size=8, max_tokens=6), False, 1)[0]

@@ -71,6 +71,22 @@ def test_training_shares_the_rows_out(case, make):
     assert counts[0] == counts[1]
 
 
+def test_the_trainer_tells_how_batches_are_made(case, make):
+    data = make()
+    data.trainer = process(1, 3)
+    data.trainer.accumulate_grad_batches = 2
+    loader = data.train_dataloader()
+    sampler = loader.sampler
+    assert (sampler.rank, sampler.num_replicas, sampler.accumulated) == (1, 3, 2)
+    assert sampler.shuffle
+    assert not loader.pin_memory
+    assert not data.val_dataloader().sampler.shuffle
+    data.trainer.overfit_batches = 1
+    assert not data.train_dataloader().sampler.shuffle
+    data.trainer.strategy.root_device = torch.device("cuda")
+    assert data.train_dataloader().pin_memory
+
+
 def test_trained_on_train_alone(case, make):
     data = make()
     vocabulary = getattr(data.processor, case.vocabulary)

@@ -65,7 +65,9 @@ def test_the_tokens_of_the_pieces_are_those_of_the_text(vocabulary, text):
         )
 
 
-@pytest.mark.parametrize("text", ["x" * 1000, "한국" * 500, "<br " * 250, "a\u0301" * 500])
+@pytest.mark.parametrize(
+    "text", ["x" * 1000, "한국" * 500, "<br " * 250, "a\u0301" * 500, "ba" + "\u0301a" * 500]
+)
 def test_a_text_without_a_place_to_cut_is_cut_nevertheless(text, monkeypatch):
     monkeypatch.setattr(pieces, "_AT_ONCE", 100)
     parts = list(pieces.pieces(text))

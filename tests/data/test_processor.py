@@ -132,6 +132,24 @@ def test_nested_warnings_are_logged_once_at_the_end(caplog):
     ]
 
 
+def test_at_most_five_unknown_tokens_are_named(caplog):
+    warn_unknown("abcde")
+    warn_unknown("abcdef")
+    assert caplog.messages == [
+        "5 token(s) not in the model's vocabulary: 'a', 'b', 'c', 'd', 'e'",
+        "6 token(s) not in the model's vocabulary: 'a', 'b', 'c', 'd', 'e', ...",
+    ]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_draws_none_of_the_random_numbers_of_training(case, make, workers):
+    loader = make(batching=Batching(size=4, num_workers=workers)).train_dataloader()
+    before = torch.get_rng_state()
+    iter(loader)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (loader.num_workers, loader.persistent_workers) == (workers, workers > 0)
+
+
 @pytest.mark.parametrize("part", ["film ", "film"])
 def test_a_line_of_a_megabyte(case, part, make, caplog):
     processor = make().processor

@@ -163,6 +163,12 @@ def test_words_are_kept_whole():
     assert [WORDS.tokens()[id] for id in WORDS.encode_words(words)] == ["don't", "\xa0", "😀", "été", "<br>"]
 
 
+def test_the_first_10_000_characters_of_a_word_are_read():
+    vocabulary = Vocabulary.train_on_words([["x" * 12_000]] * 2, VocabularySettings())
+    assert vocabulary.tokens()[4:] == ["x" * 10_000]
+    assert vocabulary.encode_words(["x" * 10_000, "x" * 11_000, "x" * 9_999]) == [4, 4, UNK]
+
+
 @pytest.mark.parametrize("word", ["", "never seen", " ", *SPECIALS, "<PAD>"])
 def test_words_without_an_entry_are_unknown(word):
     assert WORDS.encode_words([word]) == [UNK]
@@ -208,6 +214,21 @@ def test_max_size_keeps_the_most_frequent(level, max_size):
 
 def test_bpe_learns_more_than_letters():
     assert {"▁low", "▁lower", "▁lowest"} <= set(trained("bpe", ["low lower lowest"] * 5).tokens())
+
+
+def test_a_third_of_the_subwords_may_be_characters():
+    """The most frequent ones; of those that are equally frequent, as l, o and w, the first in Unicode."""
+    text = "".join(chr(0x4E00 + i) * (3 if i < 9 else 2) for i in range(90))
+    vocabulary = trained("bpe", [f"{text} lower low"] * 2, max_size=33)
+    characters = {token for token in vocabulary.tokens() if len(token) == 1}
+    assert characters == {"▁", "l", *(chr(0x4E00 + i) for i in range(9))}
+    assert any(len(token) > 1 for token in vocabulary.tokens()[4:])
+
+
+def test_spaces_beside_punctuation_are_removed():
+    vocabulary = trained(texts=["a . , ! ? ; : ) ] ( [ - '"])
+    text = "a . a , a ! a ? a ; a : a ) a ] a ( a [ a - a ' a"
+    assert vocabulary.decode(vocabulary.encode([text])[0]) == "a. a, a! a? a; a: a) a] a (a [a - a ' a"
 
 
 @pytest.mark.parametrize("level", LEVELS)

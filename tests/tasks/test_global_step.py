@@ -72,6 +72,9 @@ def test_a_step_goes_on_from_its_state():
     first.add(torch.tensor(2.0), counts[0])
     again.load(first.state(), torch.device("cpu"))
     assert again.add(torch.tensor(1.0), counts[1]) == whole.add(torch.tensor(1.0), counts[1])
+    again.load(first.state(), torch.device("meta"))
+    assert {value.device.type for value in again.state()} == {"meta"}
+    again.load(first.state(), torch.device("cpu"))
     again.skip()
     assert again.add(torch.tensor(1.0), counts[1]) == (1, 1)
 

@@ -113,6 +113,11 @@ def test_cosine(warmup):
     assert falling[-1] < 0.001
 
 
+def test_a_cosine_of_few_steps():
+    assert rates(Optimization(lr=0.5, schedule="cosine"), 2) == pytest.approx([0.5, 0.25])
+    assert rates(Optimization(lr=0.5, schedule="cosine"), 3) == pytest.approx([0.5, 0.375, 0.125])
+
+
 def test_warm_up_to_a_constant():
     found = rates(Optimization(lr=0.5, warmup=0.5), 8)
     assert found == pytest.approx([0.125, 0.25, 0.375, 0.5, 0.5, 0.5, 0.5, 0.5])

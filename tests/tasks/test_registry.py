@@ -50,6 +50,11 @@ def test_unregistered_class_is_none():
         _ = nlp_rnn.tasks.Parsing
 
 
+@pytest.mark.parametrize("name", nlp_rnn.tasks.__all__)
+def test_each_public_name_is_imported_when_it_is_used(name):
+    assert name == "TASKS" or getattr(nlp_rnn.tasks, name).__name__ == name
+
+
 def test_classes_are_found_by_name():
     for row in ROWS.values():
         for name in (row.model, *row.data):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nlp_rnn.data import Corpus, ForecastingData, LanguageModelingData
+from nlp_rnn.data.builtin import corpora
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import Numbers
 from nlp_rnn.errors import UsageError
@@ -84,6 +85,14 @@ def test_each_is_an_entry_of_its_own_in_the_cache(name):
     keys = {Corpus(other).cache_key({"text": "text"}) for other in EXAMPLES}
     assert len(keys) == len(EXAMPLES)
     assert Corpus(name).cache_key({"text": "text"}) == Corpus(name).cache_key({"text": "text"})
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_each_is_the_same_in_every_process(name):
+    pytest.importorskip("sklearn")
+    once = EXAMPLES[name]()
+    corpora._grammar.cache_clear()
+    assert EXAMPLES[name]() == once
 
 
 def test_columns_that_an_example_lacks_are_named():

@@ -146,6 +146,20 @@ def test_an_evaluation_needs_as_many_columns(columns, message, tmp_path):
         evaluate(task, Corpus(str(path)), columns=columns)
 
 
+def test_the_loss_is_the_mean_over_all_predicted_numbers():
+    task = model_of(ForecastingData())
+    rows = {"vectors": [[0.1, 0.2, 0.3], [0.4]], "targets": [[0.5], [1.5]]}
+    rows = {name: [np.float32(row) for row in column] for name, column in rows.items()}
+    squares = []
+    for chosen in ([0], [1], [0, 1]):
+        batch = task.processor.collate({"row": chosen} | {k: [v[i] for i in chosen] for k, v in rows.items()})
+        (predicted,) = task.model(batch.vectors, batch.lengths).T
+        squares.append((predicted - batch.targets[:, 0]).square().mean().item())
+        assert task.loss(batch).item() == pytest.approx(squares[-1])
+        assert task.num_targets(batch) == len(chosen)
+    assert squares[2] == pytest.approx((squares[0] + squares[1]) / 2)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_batch_order_and_company_change_no_answer(cell):
     task = model_of(ForecastingData(), cell)
