@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -115,8 +115,8 @@ class SequenceLayer(nn.Module):
             state = self.initial_state(batch, input)
         else:
             state = validate_state(hx, self.state_tensors, self._state_shape(batch))
-        weight = None if steps == 1 else next(iter(self._parameters.values()), None)
-        if weight is not None:  # otherwise left to torch's operations: a single step must be cheap
+        if steps > 1 and self._parameters:  # else left to torch: a single step must be cheap
+            weight = cast(Tensor, next(iter(self._parameters.values())))
             validate_dtypes(input, state, weight)
         if lengths is not None:
             lengths = validate_lengths(lengths, steps, batch)
