@@ -125,7 +125,7 @@ class Vocabulary:
         normalize = tokenizer.normalizer.normalize_str
         words = (normalize(word[:_MAX_WORD]) for sentence in sentences for word in sentence)
         trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
-        tokenizer.train_from_iterator((word for word in words if word not in SPECIALS), trainer)
+        tokenizer.train_from_iterator((word for word in words if word and word not in SPECIALS), trainer)
         return cls(tokenizer)
 
     def __len__(self) -> int:
