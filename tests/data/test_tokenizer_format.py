@@ -63,6 +63,7 @@ HOSTILE = {
     "another model": (lambda s: s["model"].update(type="Unigram"), "model"),
     "random merges": (lambda s: s["model"].update(type="BPE", merges=[], dropout=0.5), "model"),
     "no unknown token": (lambda s: s["model"].pop("unk_token"), "model"),
+    "no unknown token in the vocabulary": (lambda s: s["model"]["vocab"].pop("<unk>"), "ids 0 to 3 must be"),
     "another unknown token": (lambda s: s["model"].update(unk_token="film"), "model"),
     "model of another kind": (lambda s: s.update(model=[1]), "no vocabulary"),
     "vocabulary of another kind": (lambda s: s["model"].update(vocab=[["a", 1]]), "no vocabulary"),
@@ -101,6 +102,17 @@ def test_components_may_be_left_out_that_are_null():
     short = {name: whole[name] for name in ("model", "normalizer")}
     vocabularies = [Vocabulary.from_json(json.dumps(state)) for state in (whole, short)]
     assert vocabularies[0].to_json() == vocabularies[1].to_json()
+
+
+@pytest.mark.parametrize("merge", [["f", "b"], ["zz", "f"], ["f", "zz"]])
+def test_merges_of_or_into_tokens_outside_the_vocabulary_are_refused(merge):
+    state = made("bpe")
+    vocab = state["model"]["vocab"]
+    assert {"f", "b"} < set(vocab)
+    assert not {"fb", "zz", "zzf", "fzz"} & set(vocab)
+    state["model"]["merges"].append(merge)
+    with pytest.raises(UsageError, match="out of vocabulary"):
+        Vocabulary.from_json(json.dumps(state))
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", '"x"', "{}", "[" * 100_000, '{"model": {}}', "1" * 5000])
