@@ -33,7 +33,7 @@ class Range:
         Raises:
             UsageError: names the setting, its value and the range.
         """
-        for number in value if isinstance(value, (list, tuple)) else [value]:
+        for number in map(_as_python, value if isinstance(value, (list, tuple)) else [value]):
             # Python compares integers of any size with floats exactly; NaN is in no range.
             if _is_number(number) and not self.low <= number <= self.high:
                 raise UsageError(
@@ -57,7 +57,7 @@ class Choices:
             UsageError: names the setting, its value and the choices.
         """
         if not isinstance(value, str) or value not in self.names:
-            raise UsageError(f"{name} must be one of {', '.join(self.names)}, not {value!r}")
+            raise UsageError(f"{name} must be one of {', '.join(self.names)}, not {_readable(value)}")
 
     def __repr__(self) -> str:
         return ", ".join(self.names)
@@ -85,13 +85,17 @@ Columns = Annotated[str | Sequence[str], ColumnName()]
 
 @dataclass(frozen=True)
 class Settings:
-    """Base of dataclasses of settings; the constructor refuses values out of range.
+    """Base of dataclasses of settings; the constructor refuses values of a wrong type or out of range.
+
+    Numbers of NumPy become Python's own, which every checkpoint and configuration can hold.
 
     Raises:
         UsageError: names the field, its value and the allowed values.
     """
 
     def __post_init__(self) -> None:
+        for name, value in list(vars(self).items()):
+            object.__setattr__(self, name, _as_python(value))  # the dataclass is frozen
         check_settings(type(self), vars(self))
 
 
@@ -99,7 +103,7 @@ class Configured:
     """Base of classes whose constructor arguments are their settings.
 
     The arguments of each constructor are checked against their annotations and recorded before it runs, so
-    that no constructor repeats its list of arguments.
+    that no constructor repeats its list of arguments. Numbers of NumPy become Python's own.
     """
 
     not_settings: ClassVar[frozenset[str]] = frozenset()
@@ -143,21 +147,31 @@ def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[.
     def recorded(self: Configured, *args: Any, **kwargs: Any) -> None:
         bound = parameters.bind(self, *args, **kwargs)
         bound.apply_defaults()
+        bound.arguments.update({name: _as_python(value) for name, value in bound.arguments.items()})
         _, *names = bound.arguments
         values = {name: bound.arguments[name] for name in names if name not in self.not_settings}
         check_settings(owner, values)
         arguments = vars(self).setdefault("_arguments", {})
         arguments[owner] = {name: plain(value) for name, value in values.items()}
-        init(self, *args, **kwargs)
+        init(*bound.args, **bound.kwargs)
 
     return recorded
 
 
 def plain(value: Any) -> Any:
-    """A setting as a value of JSON: dataclasses become dictionaries, tuples lists."""
+    """A setting as a value of JSON: dataclasses become dictionaries, tuples lists, NumPy's numbers plain."""
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return list(value) if isinstance(value, tuple) else value
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return _as_python(value)
+
+
+def _as_python(value: Any) -> Any:
+    """A number of NumPy, or what an array or a tensor without dimensions holds, as a number of Python."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def restore_settings(owner: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -242,6 +256,7 @@ def check_value(hint: Any, value: Any, name: str) -> None:
     Raises:
         UsageError: names the setting, its value and the allowed values.
     """
+    value = _as_python(value)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         for rule in hint.__metadata__:
@@ -252,19 +267,42 @@ def check_value(hint: Any, value: Any, name: str) -> None:
         _check_union(arguments, value, name)
     elif origin is Literal:
         if value not in arguments:
-            raise UsageError(f"{name} must be one of {', '.join(map(str, arguments))}, not {value!r}")
+            choices = ", ".join(map(str, arguments))
+            raise UsageError(f"{name} must be one of {choices}, not {_readable(value)}")
     elif isinstance(hint, type) and is_dataclass(hint):
         fields = vars(value) if is_dataclass(value) and not isinstance(value, type) else value
-        if isinstance(fields, Mapping):
-            check_settings(hint, fields, f"{name}.")
-    elif arguments and isinstance(value, (list, tuple)):
+        if not isinstance(fields, Mapping):
+            raise UsageError(f"{name} must be settings ({hint.__name__}), not {_readable(value)}")
+        check_settings(hint, fields, f"{name}.")
+    elif origin in (list, Sequence) and arguments:
+        if not isinstance(value, (list, tuple)):
+            raise UsageError(f"{name} must be a list, not {_readable(value)}")
         for item in value:
             check_value(arguments[0], item, name)
     elif arguments and isinstance(value, Mapping):
         for item in value.values():
             check_value(arguments[-1], item, name)
     else:
+        _check_type(hint, value, name)
         check_finite(value, name)
+
+
+# What each plain type is called, and the types of Python whose values it may have.
+_TYPES: dict[Any, tuple[str, tuple[type, ...]]] = {
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    bool: ("true or false", (bool,)),
+    str: ("text", (str,)),
+}
+
+
+def _check_type(hint: Any, value: Any, name: str) -> None:
+    """Refuse a value of another type than int, float, bool or str, where the annotation is one of these."""
+    if hint not in _TYPES:
+        return
+    words, types = _TYPES[hint]
+    if not isinstance(value, types) or (isinstance(value, bool) and hint is not bool):
+        raise UsageError(f"{name} must be {words}, not {_readable(value)}")
 
 
 def _check_union(branches: Sequence[Any], value: Any, name: str) -> None:
@@ -295,6 +333,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _readable(number: float) -> str:
-    text = str(number)
-    return text if len(text) <= 40 else f"{text[:20]}..."
+def _readable(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:20]}..."

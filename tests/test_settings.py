@@ -1,12 +1,15 @@
 """Ranges and choices: one home each, the same message wherever a value is given."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Literal, get_args
 
+import numpy as np
 import pytest
+import torch
 
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
+from nlp_rnn.data.batching import BatchSize
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import (
     Choices,
@@ -170,8 +173,38 @@ def test_settings_that_name_columns_are_known():
     assert column_settings(data_classes("sentiment")[0]) == ["text", "label"]
 
 
-def test_true_is_no_number():
-    check_settings(Example, {"size": True})
+@pytest.mark.parametrize(
+    ("owner", "settings", "message"),
+    [
+        (Example, {"size": True}, "^size must be a whole number, not True$"),
+        (Example, {"size": "3"}, "^size must be a whole number, not '3'$"),
+        (Example, {"size": 2.0}, r"^size must be a whole number, not 2\.0$"),
+        (Example, {"size": None}, "^size must be a whole number, not None$"),
+        (Example, {"label": 3}, "^label must be text, not 3$"),
+        (Example, {"several": 0.5}, r"^several must be a list, not 0\.5$"),
+        (Example, {"inner": 3}, r"^inner must be settings \(Inner\), not 3$"),
+        (Example, {"inner": {"lr": "x"}}, r"^inner\.lr must be a number, not 'x'$"),
+        (Example, {"cell": "x" * 500}, "^cell must be one of a, not 'x{19}\\.\\.\\.$"),
+        (Optimization, {"lr": "x"}, "^lr must be a number, not 'x'$"),
+        (VocabularySettings, {"lowercase": 1}, "^lowercase must be true or false, not 1$"),
+    ],
+)
+def test_values_of_another_type_are_refused_in_one_line(owner, settings, message):
+    with pytest.raises(UsageError, match=message):
+        check_settings(owner, settings)
+
+
+def test_numbers_of_numpy_become_numbers_of_python():
+    inner = Inner(lr=np.float32(0.5))
+    made = Example(object(), np.int64(4), several=[np.float64(0.5)], inner=inner)
+    assert type(inner.lr) is float
+    made.size = np.int64(3)
+    assert made.settings == {**Example(object(), 3).settings, "several": [0.5], "inner": asdict(inner)}
+    numbers = made.settings["size"], made.settings["several"][0], Batching(size=torch.tensor(3)).size
+    assert [type(number) for number in numbers] == [int, float, int]
+    check_value(BatchSize, np.int64(3), "size")
+    with pytest.raises(UsageError, match=r"^size must be between 1 and 5, not 9$"):
+        Example(object(), np.int64(9))
 
 
 def test_help_shows_ranges_and_choices():

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
 from nlp_rnn.data.vocabulary import Vocabulary
-from nlp_rnn.settings import check_settings
+from nlp_rnn.settings import check_settings, plain
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ class Processor(ABC):
         """Return all fields but vocabularies and None, by name."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {
-            name: value
+            name: plain(value)
             for name, value in values.items()
             if value is not None and not isinstance(value, Vocabulary)
         }

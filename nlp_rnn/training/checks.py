@@ -97,8 +97,9 @@ def check_run(config: Mapping[str, Any]) -> None:
         chosen = config[group]
         owner = find_class(chosen["class_path"].rpartition(".")[2])
         if owner is not None:  # else abstract, which the parser refuses
-            check_settings(owner, chosen["init_args"], f"{group}.")
-            _check_nested(owner, chosen["init_args"])
+            values = {name: value for name, value in chosen["init_args"].items() if name != "processor"}
+            check_settings(owner, values, f"{group}.")
+            _check_nested(owner, values)
     others = {name: value for name, value in config.items() if name not in ("model", "data")}
     _check_lightning(others, "")
 

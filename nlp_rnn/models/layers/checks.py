@@ -29,6 +29,20 @@ def refuse_tracing() -> None:
         raise UsageError(NOT_TRACEABLE)
 
 
+def validate_sizes(**sizes: int) -> None:
+    """Check the sizes that a layer is made with.
+
+    Args:
+        sizes: the arguments of its constructor by name.
+
+    Raises:
+        ValueError: one is no whole number of 1 or more.
+    """
+    for name, size in sizes.items():
+        if type(size) is not int or size < 1:
+            raise ValueError(f"{name} must be a whole number, 1 or more, not {size!r}")
+
+
 def validate_input(input: Tensor, dimensions: str, size: int) -> torch.Size:
     """Check the input of a layer or of one step.
 
@@ -71,6 +85,8 @@ def validate_state(
     if len(state) != tensors:
         raise ValueError(f"the state must be {tensors} tensors of shape {[*shape]}, not {len(state)}")
     for tensor in state:
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"the state must be tensors of shape {[*shape]}, not {type(tensor).__name__}")
         if tensor.shape != shape:
             raise ValueError(
                 f"tensors of the state must be of shape {[*shape]} [layers * directions, B, hidden size], "

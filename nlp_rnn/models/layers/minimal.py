@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from nlp_rnn.models.layers.autograd import Function
 from nlp_rnn.models.layers.base import RecurrentLayer, State
+from nlp_rnn.models.layers.checks import validate_sizes
 from nlp_rnn.models.layers.devices import to_device
 from nlp_rnn.models.layers.dropout import dropout
 
@@ -41,8 +42,7 @@ class _MinimalLayer(RecurrentLayer):
         batch_first: bool = False,
     ) -> None:
         super().__init__()
-        if min(hidden_size, num_layers) < 1:
-            raise ValueError(f"hidden_size and num_layers must be 1 or more, not {hidden_size}, {num_layers}")
+        validate_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout must be from 0 to 1, not {dropout}")
         if weight_dropout:

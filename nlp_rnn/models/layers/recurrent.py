@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from typing_extensions import override
 
 from nlp_rnn.models.layers.base import RecurrentLayer, State
+from nlp_rnn.models.layers.checks import validate_sizes
 from nlp_rnn.models.layers.devices import autocast_is_right, to_device
 from nlp_rnn.models.layers.dropout import dropout
 from nlp_rnn.models.layers.kernels import lstm_layer, round_up
@@ -54,6 +55,7 @@ class _LengthAware(RecurrentLayer, nn.RNNBase):
         weight_dropout: float = 0.0,
         batch_first: bool = False,
     ) -> None:
+        validate_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if not 0.0 <= weight_dropout <= 1.0:
             raise ValueError(f"weight_dropout must lie between 0 and 1, not {weight_dropout}")
         # The next __init__ is nn.RNN's, nn.GRU's or nn.LSTM's, which mypy takes for nn.RNNBase's.

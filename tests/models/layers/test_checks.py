@@ -85,6 +85,21 @@ def test_states_of_another_number_of_tensors_are_refused_and_one_tensor_is_under
             run(input, zeros)
 
 
+def test_a_state_of_something_else_than_tensors_is_refused(call):
+    run, tensors = call
+    for part in (None, [1.0], "h"):
+        with pytest.raises(ValueError, match=r"^the state must be tensors of shape \[2, 3, 6\], not "):
+            run(torch.randn(5, 3, 4), (part,) * tensors)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("size", [0, -1, 2.0, "2", None, True])
+@pytest.mark.parametrize("name", ["input_size", "hidden_size", "num_layers"])
+def test_sizes_that_are_no_whole_numbers_are_refused(cell, name, size):
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number, 1 or more, not {size!r}$"):
+        CELLS[cell](**{"input_size": 4, "hidden_size": 6, name: size})
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.int64])
 @pytest.mark.parametrize("cell", CELLS)
 def test_other_dtypes_than_the_weights_are_refused_outside_of_autocast(cell, dtype):
