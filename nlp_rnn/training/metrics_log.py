@@ -14,6 +14,7 @@ from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
 
+from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, write_errors
 
 METRICS = "metrics.csv"
@@ -86,9 +87,17 @@ class _Writer(ExperimentWriter):
         self._write(fieldnames, self._read()[1])
 
     def _read(self) -> tuple[list[str], list[dict[str, Any]]]:
-        with open(self.metrics_file_path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            return list(reader.fieldnames or ()), list(reader)
+        try:
+            with open(self.metrics_file_path, encoding="utf-8", newline="") as file:
+                reader = csv.DictReader(file)
+                names, rows = list(reader.fieldnames or ()), list(reader)
+            if any(None in row for row in rows):
+                raise csv.Error("a row has more cells than the header")
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UsageError(
+                f"{self.metrics_file_path}: damaged ({error}); rename it, and the run goes on with a new one"
+            ) from error
+        return names, rows
 
     def _write(self, names: list[str], rows: list[dict[str, Any]]) -> None:
         with (

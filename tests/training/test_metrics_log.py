@@ -11,6 +11,16 @@ FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 
 
+@pytest.mark.parametrize(
+    "content", [b"step,loss\n1,\xff\n", b"step,loss\n1,2,3\n", b'step,loss\n1,"' + b"a" * 200_000]
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "metrics.csv").write_bytes(content)
+    with pytest.raises(UsageError, match=r"metrics\.csv: damaged \(.*\); rename it"):
+        MetricsLog(str(tmp_path)).log_metrics({"loss": 1.0}, step=0)
+    assert (tmp_path / "metrics.csv").read_bytes() == content
+
+
 @needs_full
 def test_a_full_disk_is_named_with_the_metrics_file(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").symlink_to(FULL)
