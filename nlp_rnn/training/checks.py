@@ -93,6 +93,9 @@ def check_run(config: Mapping[str, Any]) -> None:
     Raises:
         UsageError: names the setting, its value and what it may be.
     """
+    for group in ("model", "data", "trainer", "checkpoint", "early_stopping", "training"):
+        if not isinstance(config[group], Mapping):  # which the parser lets pass
+            raise UsageError(f"{group}: expected settings by name, not {config[group]!r}")
     for group in ("model", "data"):
         chosen = config[group]
         owner = find_class(chosen["class_path"].rpartition(".")[2])

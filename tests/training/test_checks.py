@@ -69,6 +69,13 @@ def test_values_out_of_range_are_refused_by_flag_and_by_file(refusal, tmp_path, 
     assert said in refusal("--config", write(tmp_path, nested(text)))
 
 
+@pytest.mark.parametrize("group", ["trainer", "checkpoint", "training"])
+def test_a_list_in_place_of_settings_is_refused(refusal, tmp_path, group):
+    assert f"{group}: expected settings by name, not [1]" in refusal(
+        "--config", write(tmp_path, f"{group}: [1]\n")
+    )
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
 def test_missing_gpu_is_an_error_before_data_loads(refusal, accelerator):
