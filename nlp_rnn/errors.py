@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 _MAX_LISTED = 20  # names in a message
 _MAX_MESSAGE = 1_000  # characters of a message
@@ -12,6 +13,10 @@ _KEPT_END = 300  # of a message that is cut: what to do stands there
 # What a terminal obeys rather than shows: control characters, marks of the direction of writing, separators
 # of lines; and lone surrogates, which cannot be written.
 _CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+# What torch, NumPy, Arrow and the system say.
+_NO_MEMORY = re.compile("out of memory|(can't|cannot|unable to) allocate|not enough memory|bad.alloc", re.I)
 
 
 class UsageError(ValueError):
@@ -47,6 +52,27 @@ class Interrupted(BaseException):
         super().__init__(number, message)
         self.number = number
         self.message = message
+
+
+@contextmanager
+def naming_memory(remedy: str) -> Iterator[None]:
+    """Turn an error for want of memory, whatever library raises it, into one line.
+
+    Args:
+        remedy: the settings to lower.
+
+    Raises:
+        RunError: memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        is_known = isinstance(error, RunError) or not (
+            isinstance(error, MemoryError) or _NO_MEMORY.search(str(error))
+        )
+        if is_known:
+            raise
+        raise RunError(f"out of memory; lower {remedy}") from error
 
 
 def printable(text: str) -> str:

@@ -4,17 +4,19 @@ Text is UTF-8; a byte-order mark is removed. Lines end at "\n" or "\r\n" only: a
 or form feed is white space inside a line.
 """
 
+import errno
 import logging
 import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import RunError, UsageError
 
 try:
     import fcntl
@@ -22,6 +24,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 def open_bytes(path: str | Path) -> BinaryIO:
@@ -90,7 +94,7 @@ def shorten(text: str) -> str:
 
 
 def check_writable(folder: Path, flag: str) -> None:
-    """Check that `folder` can be written to, or created. Nothing is created.
+    """Check that `folder` can be written to, or created. Nothing is left in it.
 
     Args:
         folder: the output folder.
@@ -98,13 +102,62 @@ def check_writable(folder: Path, flag: str) -> None:
 
     Raises:
         UsageError: it cannot; the message names the path that prevents it.
+        RunError: the disk is full.
     """
     folder = folder.absolute()
-    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not existing.is_dir():
-        raise UsageError(f"{flag} {folder}: {existing} is not a folder; choose another place")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UsageError(f"{flag} {folder}: {existing} is not writable; choose another place")
+    with _places(folder, flag):
+        existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        if not existing.is_dir():
+            raise UsageError(f"{flag} {folder}: {existing} is not a folder; choose another place")
+        # Permissions do not tell: there are places where the system lets nobody make a file.
+        with tempfile.TemporaryDirectory(prefix=".", dir=existing):
+            pass
+
+
+def check_output(out: Path, flag: str) -> None:
+    """Check that the file `out` can be written. Nothing is left beside it.
+
+    Args:
+        out: the output file, which may be a device or a pipe.
+        flag: the command-line option that names it, for the message.
+
+    Raises:
+        UsageError: it cannot.
+        RunError: the disk is full.
+    """
+    out = out.absolute()
+    with _places(out, flag):
+        if out.is_dir():
+            raise UsageError(f"{flag} {out}: is a directory; give a file")
+        if out.is_file() or not out.exists():
+            check_writable(out.parent, flag)
+
+
+@contextmanager
+def _places(path: Path, flag: str) -> Iterator[None]:
+    """Turn an OSError, such as that of a name that the system does not allow, into one line."""
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(path)
+        yield
+    except OSError as error:
+        raise cannot_write(f"{flag} {path}", error, "; choose another place") from error
+
+
+def cannot_write(what: object, error: OSError, remedy: str = "") -> UsageError | RunError:
+    """The exception for an error while writing.
+
+    Args:
+        what: what is written, as the user names it.
+        error: the error.
+        remedy: the end of the message.
+    """
+    return system_error(f"{what}: cannot be written ({error.strerror or error}){remedy}", error)
+
+
+def system_error(message: str, error: OSError) -> UsageError | RunError:
+    """The exception for an error of the system, which says `message`: a full disk is no one's mistake."""
+    return RunError(message) if error.errno in _FULL_DISK else UsageError(message)
 
 
 @contextmanager
@@ -121,6 +174,7 @@ def atomic_write(out: Path) -> Iterator[Path]:
 
     Raises:
         UsageError: `out` is a folder, or cannot be written; other errors of the body pass through.
+        RunError: the disk is full.
     """
     target = Path(os.path.realpath(out))
     if target.is_dir():
@@ -153,7 +207,7 @@ def write_errors(out: Path, target: Path) -> Iterator[None]:
             path = Path(os.fspath(error.filename))
             if target.parent not in (path, path.parent):
                 raise
-        raise UsageError(f"{out}: cannot be written ({error.strerror or error})") from error
+        raise cannot_write(out, error) from error
 
 
 @contextmanager
@@ -168,7 +222,7 @@ def printing() -> Iterator[None]:
         if error.filename is not None:
             raise
         discard_output()
-        raise UsageError(f"standard output: cannot be written ({error.strerror or error})") from error
+        raise cannot_write("standard output", error) from error
 
 
 def discard_output() -> None:

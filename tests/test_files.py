@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_rnn.data.corpus.tables import read_table
-from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write, read_lines
+from nlp_rnn.errors import RunError, UsageError
+from nlp_rnn.files import atomic_write, check_output, check_writable, read_lines
 
 COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
 
@@ -122,10 +122,31 @@ class TestAtomicWrite:
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
     def test_a_full_disk_is_one_line_with_the_name(self):
         with (
-            pytest.raises(UsageError, match=r"^/dev/full: cannot be written \(No space left on device\)$"),
+            pytest.raises(RunError, match=r"^/dev/full: cannot be written \(No space left on device\)$"),
             atomic_write(Path("/dev/full")) as temporary,
         ):
             temporary.write_text("new")
+
+    def test_a_place_is_checked_before_it_is_needed(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        for place, fault in (
+            (tmp_path / "file", "is not a folder"),
+            (tmp_path / "file" / "folder", "is not a folder"),
+            (Path("/proc/none"), "cannot be written"),
+            (tmp_path / ("x" * 300), r"cannot be written \(File name too long\)"),
+        ):
+            with pytest.raises(UsageError, match=f"^--runs {place}: .*{fault}.*; choose another place$"):
+                check_writable(place, "--runs")
+        check_writable(tmp_path / "new" / "folder", "--runs")
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def test_an_output_is_checked_before_it_is_written(self, tmp_path):
+        for out in (tmp_path, tmp_path / ("x" * 300), Path("/proc/none")):
+            with pytest.raises(UsageError, match=r"^--output /"):
+                check_output(out, "--output")
+        for out in (tmp_path / "new", tmp_path / "folder" / "new", Path(os.devnull)):
+            check_output(out, "--output")
+        assert list(tmp_path.iterdir()) == []
 
     def test_an_error_of_another_file_passes_through(self, tmp_path):
         with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "out"):

@@ -45,6 +45,7 @@ def check_arguments(arguments: list[str]) -> list[str]:
         if flag.startswith("-c") and len(argument) > 2 and not equals:  # -cFILE
             flag, equals, name = "-c", "=", argument[2:]
         if flag not in ("--config", "-c", "--resume"):
+            _refuse_empty(others, argument)
             others.append(argument)
             continue
         if not equals:
@@ -66,6 +67,18 @@ def check_arguments(arguments: list[str]) -> list[str]:
             configurations.append(f"--config={path}")
         _check_file(path)
     return [*others[:1], *configurations, *others[1:]]
+
+
+def _refuse_empty(before: list[str], argument: str) -> None:
+    """Refuse an empty value, such as that of a variable of the shell that is not set.
+
+    Lightning's own settings may be empty.
+    """
+    flag, equals, value = argument.partition("=")
+    if not argument and before:
+        flag, equals = before[-1], "="
+    if flag.startswith("--") and not flag.startswith("--trainer.") and equals and not value:
+        raise UsageError(f"{flag}: the value is empty; give one, or leave the flag out")
 
 
 def find_config(name: str) -> Path:

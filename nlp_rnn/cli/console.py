@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from nlp_rnn.cli.verbs import Verb
 from nlp_rnn.errors import Interrupted, RunError, UsageError, one_line
-from nlp_rnn.files import discard_output, printing
+from nlp_rnn.files import discard_output, printing, system_error
 from nlp_rnn.training.signals import handling
 
 
@@ -51,6 +51,13 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
         default="fp32",
         help="number format; default: fp32",
     )
+
+
+def path_argument(text: str) -> str:
+    """The value of an argument that names a file, a folder or a model: an empty one is a mistake."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; give a path")
+    return text
 
 
 @contextmanager
@@ -86,8 +93,11 @@ def reporting(program: str) -> Iterator[None]:
         discard_output()
         sys.exit(1)
     except Exception as error:
-        if (usage := _cause(error)) is not None:
-            _leave(program, usage, 2)
+        known = _cause(error)
+        if known is None and isinstance(error, OSError) and error.filename is not None:
+            known = system_error(f"{error.filename}: {error.strerror}", error)
+        if known is not None:
+            _leave(program, known, 1 if isinstance(known, RunError) else 2)
         # Recognized by name, so that Lightning is not imported to say that a file is missing.
         fixable = type(error).__name__ == "MisconfigurationException"
         _leave(program, f"{'' if fixable else type(error).__name__ + ': '}{error}", 2 if fixable else 1)
@@ -107,9 +117,9 @@ def open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
 
 
-def _cause(error: BaseException | None) -> UsageError | None:
-    """The error that the user can fix, where a library has wrapped it in an exception of its own."""
-    while error is not None and not isinstance(error, UsageError):
+def _cause(error: BaseException | None) -> UsageError | RunError | None:
+    """The error of this package, where a library has wrapped it in an exception of its own."""
+    while error is not None and not isinstance(error, (UsageError, RunError)):
         error = error.__cause__ or error.__context__
     return error
 

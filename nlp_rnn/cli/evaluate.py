@@ -6,15 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from nlp_rnn.cli.console import add_device_arguments, importing
+from nlp_rnn.cli.console import add_device_arguments, importing, path_argument
 from nlp_rnn.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("model", help="model folder, .ckpt file or hub id")
+    parser.add_argument("model", type=path_argument, help="model folder, .ckpt file or hub id")
     parser.add_argument(
         "--data",
+        type=path_argument,
         default="builtin",
         help="corpus: a bundled one, a file, a folder or a hub id; default: builtin",
     )
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
     add_device_arguments(parser)
     parser.add_argument("--max-examples", type=int, help="maximum number of rows, drawn at random")
-    parser.add_argument("--output", type=Path, help="folder to write report.json and plots to")
+    parser.add_argument("--output", type=path_argument, help="folder to write report.json and plots to")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -45,39 +46,36 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.data import Corpus
         from nlp_rnn.evaluation.measuring import evaluate
-        from nlp_rnn.files import atomic_write, printing
+        from nlp_rnn.files import atomic_write, check_writable, printing
 
     retain_freed_memory()
     for pair in options.columns:
         if "=" not in pair:
             raise UsageError(f"--columns {pair}: give NAME=COLUMN, such as text=review")
-    try:
-        if options.output is not None:
-            options.output.mkdir(parents=True, exist_ok=True)
-        report = evaluate(
-            options.model,
-            Corpus(
-                options.data,
-                config=options.config_name,
-                revision=options.revision,
-                max_examples=options.max_examples,
-            ),
-            split=options.split,
-            columns=dict(pair.split("=", 1) for pair in options.columns),
-            batch_size=options.batch_size,
-            beam=options.beam,
-            device=options.device,
-            precision=options.precision,
-            plots=options.output,
-        )
-        text = report.json()
-        if options.output is not None:
-            with atomic_write(options.output / "report.json") as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise UsageError(f"{error.filename}: {error.strerror}") from error
+    output = None if options.output is None else Path(options.output)
+    if output is not None:
+        check_writable(output, "--output")
+    report = evaluate(
+        options.model,
+        Corpus(
+            options.data,
+            config=options.config_name,
+            revision=options.revision,
+            max_examples=options.max_examples,
+        ),
+        split=options.split,
+        columns=dict(pair.split("=", 1) for pair in options.columns),
+        batch_size=options.batch_size,
+        beam=options.beam,
+        device=options.device,
+        precision=options.precision,
+        plots=output,
+    )
+    text = report.json()
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)  # there may be no plots
+        with atomic_write(output / "report.json") as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
     print(report.table(), file=sys.stderr)
     with printing():
         print(text)

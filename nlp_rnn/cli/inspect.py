@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from nlp_rnn.cli.console import importing
-from nlp_rnn.files import printing
+from nlp_rnn.cli.console import importing, path_argument
+from nlp_rnn.files import check_writable, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("model", help="model folder, .ckpt file or hub id, of a task that reads text")
+    parser.add_argument(
+        "model",
+        type=path_argument,
+        help="model folder, .ckpt file or hub id, of a task that reads text",
+    )
     parser.add_argument("text", help="the text to read, best one sentence")
-    parser.add_argument("--output", required=True, help="folder to write plots and tables to")
+    parser.add_argument(
+        "--output", type=path_argument, required=True, help="folder to write plots and tables to"
+    )
     parser.add_argument(
         "--format", choices=["csv", "parquet"], default="csv", help="format of the tables; default: csv"
     )
@@ -20,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the plots and tables, and print their paths."""
+    check_writable(Path(options.output), "--output")
     with importing():
         from nlp_rnn.inspection.files import write
         from nlp_rnn.inspection.inspector import inspect

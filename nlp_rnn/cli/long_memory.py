@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nlp_rnn.cli.console import importing
+from nlp_rnn.cli.console import importing, path_argument
 
 # Two layers of a plain RNN, trained on a few thousand sequences for many epochs: it memorizes them, and does
 # not generalize.
@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="seed of sequences and initialization; default: 0")
     parser.add_argument(
         "--output",
-        type=Path,
-        default=Path("long_memory"),
+        type=path_argument,
+        default="long_memory",
         help="folder to write the plot and metrics to; default: long_memory",
     )
     parser.add_argument(
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.training.long_memory import TOLERANCE, Experiment, train_cell
 
     settings = vars(options)
-    output = settings.pop("output")
+    output = Path(settings.pop("output"))
     settings = (_OVERFITTING if settings.pop("overfitting") else {}) | settings
     cells = settings.pop("cells", ["rnn", "gru", "lstm"])
     experiment = Experiment(**settings)

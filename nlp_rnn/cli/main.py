@@ -10,7 +10,7 @@ from importlib import import_module
 from nlp_rnn.cli.configs import check_arguments, ready_made
 from nlp_rnn.cli.console import importing, open_closed_streams, quiet, reporting, verb_parser
 from nlp_rnn.cli.verbs import VERBS
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, naming_memory
 from nlp_rnn.files import printing
 from nlp_rnn.training.signals import handling, stop_at_once
 
@@ -21,6 +21,9 @@ _CONFIGURED_FLAGS = frozenset(
         *("seed_everything", "runs", "name", "print_config"),
     )
 )
+
+_MEMORY = "data.batching.size, data.batching.max_tokens, data.max_length, model.hidden_dim, or, where the \
+data does not fit, data.corpus.max_examples"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -59,7 +62,8 @@ def _run_configuration(arguments: list[str]) -> None:
     with importing():
         from nlp_rnn.training.cli import run
 
-    run(checked, command=shlex.join(["nlp-rnn", *arguments]))
+    with naming_memory(_MEMORY):
+        run(checked, command=shlex.join(["nlp-rnn", *arguments]))
 
 
 def _run_verb(name: str, *arguments: str) -> None:
@@ -68,7 +72,9 @@ def _run_verb(name: str, *arguments: str) -> None:
     module = import_module(verb.module)
     parser = verb_parser(name, verb)
     module.add_arguments(parser)
-    module.run(parser.parse_intermixed_args(list(arguments)))  # options may come first
+    options = parser.parse_intermixed_args(list(arguments))  # options may come first
+    with naming_memory(verb.memory):
+        module.run(options)
 
 
 def _takes_configuration(arguments: list[str]) -> bool:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 
-from nlp_rnn.cli.console import add_device_arguments, importing
+from nlp_rnn.cli.console import add_device_arguments, importing, path_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("model", help="model folder, .ckpt file or hub id")
+    parser.add_argument("model", type=path_argument, help="model folder, .ckpt file or hub id")
     parser.add_argument(
         "input",
+        type=path_argument,
         nargs="?",
         default="-",
         help="file, or - for standard input (the default): one text per line; for models that read "
         "numbers, one JSON list per line",
     )
-    parser.add_argument("--output", default="-", help="file, or - for standard output (the default)")
+    parser.add_argument(
+        "--output",
+        type=path_argument,
+        default="-",
+        help="file, or - for standard output (the default)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per line, with scores")
     parser.add_argument(
         "--conllu",

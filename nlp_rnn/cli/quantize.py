@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 
-from nlp_rnn.cli.console import importing
+from nlp_rnn.cli.console import importing, path_argument
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import printing
+from nlp_rnn.files import check_writable, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("model", help="model folder, .ckpt file or hub id")
-    parser.add_argument("output", help="model folder to write; it must not exist yet")
+    parser.add_argument("model", type=path_argument, help="model folder, .ckpt file or hub id")
+    parser.add_argument("output", type=path_argument, help="model folder to write; it must not exist yet")
 
 
 def run(options: argparse.Namespace) -> None:
     """Write the quantized model, and print its folder."""
     if os.path.lexists(options.output):
         raise UsageError(f"{options.output} exists: give another folder, or remove it first")
+    check_writable(Path(options.output), "OUTPUT")
     with importing():
         from nlp_rnn.models.layers.quantization import quantize
         from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained

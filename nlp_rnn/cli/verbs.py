@@ -17,12 +17,14 @@ class Verb:
         module: the module with `add_arguments(parser)` and `run(options)`; None for the verbs that take a
             configuration, which `nlp_rnn.training.cli` runs.
         notes: what its help says at the end.
+        memory: what to lower where memory does not suffice.
     """
 
     summary: str
     example: str
     module: str | None = None
     notes: str = ""
+    memory: str = "the length of the text, or use a smaller model"
 
 
 VERBS: dict[str, Verb] = {
@@ -48,11 +50,13 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
   nlp-rnn predict --config conf/sentiment_builtin.yaml \\
       --ckpt_path runs/sentiment_builtin/latest/model --output predictions.jsonl
   nlp-rnn predict --config conf/sentiment_builtin.yaml --help    lists the settings""",
+        memory="--batch-size or --beam, or shorten the longest inputs",
     ),
     "evaluate": Verb(
         "measure a trained model on any corpus; prints a report as JSON, writes plots",
         "runs/sentiment_builtin/latest/model --data builtin --output report",
         "nlp_rnn.cli.evaluate",
+        memory="--batch-size, --beam or --max-examples",
     ),
     "generate": Verb(
         "continue a text with a language model, printed token by token",
@@ -73,6 +77,7 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "train several cells on a problem that needs long memory, and compare them",
         "--length 100 --cells rnn gru lstm --output memory",
         "nlp_rnn.cli.long_memory",
+        memory="--batch-size, --length, --hidden-dim or --train",
     ),
     "completion": Verb(
         "print a script for the shell that completes verbs, settings and configurations",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.files import cannot_write
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ def cached_folder(key: str, build: Callable[[Path], None]) -> Path:
 
     Raises:
         UsageError: the cache folder cannot be written to.
+        RunError: the disk is full.
     """
     root = cache_root()
     folder = root / key
@@ -68,10 +69,7 @@ def _write_errors(root: Path, building: bool = False) -> Iterator[None]:
     except OSError as error:
         if building and error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        reason = error.strerror or error
-        raise UsageError(
-            f"cache folder {root}: cannot be written ({reason}); set NLP_RNN_CACHE to another"
-        ) from error
+        raise cannot_write(f"cache folder {root}", error, "; set NLP_RNN_CACHE to another") from error
 
 
 def _create(folder: Path, build: Callable[[Path], None]) -> None:

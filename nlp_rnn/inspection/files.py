@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write
+from nlp_rnn.files import atomic_write, cannot_write
 from nlp_rnn.inspection.inspector import Inspection
 from nlp_rnn.plots.heatmaps import Curve, HeatMap, curves, heat_maps
 
@@ -35,6 +35,7 @@ def write(inspection: Inspection, output: str | Path, format: Format = "csv") ->
 
     Raises:
         UsageError: there is no such format, or the folder cannot be written.
+        RunError: the disk is full.
     """
     if format not in get_args(Format):
         raise UsageError(f"format must be one of {', '.join(get_args(Format))}, not {format!r}")
@@ -47,9 +48,7 @@ def write(inspection: Inspection, output: str | Path, format: Format = "csv") ->
         ]
         return tables + _plot(inspection, folder)
     except OSError as error:
-        raise UsageError(
-            f"{error.filename or output}: cannot be written ({error.strerror or error})"
-        ) from error
+        raise cannot_write(error.filename or output, error) from error
 
 
 def _tables(inspection: Inspection) -> dict[str, pa.Table]:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 import nlp_rnn
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import RunError, UsageError
+from nlp_rnn.files import cannot_write
 from nlp_rnn.storage.folders import atomic_folder
 from nlp_rnn.storage.stored import check_version, checksums, read_json
 
@@ -55,6 +56,7 @@ def write_model(
 
     Raises:
         UsageError: `folder` exists and is not a model folder, or holds other files too, or cannot be written.
+        RunError: the disk is full.
     """
     folder = Path(folder).expanduser()
     target = Path(os.path.realpath(folder))  # of a link, replace the folder that it points to
@@ -80,10 +82,10 @@ def write_model(
     try:
         _check_replaceable(target)
         _write(target, texts, {name: value.contiguous() for name, value in weights.items()})
-    except (OSError, SafetensorError) as error:  # SafetensorError: for example, a full disk
-        raise UsageError(
-            f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error})"
-        ) from error
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    except SafetensorError as error:  # for example, a full disk
+        raise RunError(f"{folder}: cannot be written ({error})") from error
     return folder
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import jsonargparse
 from pytorch_lightning import Trainer
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.files import check_writable
 from nlp_rnn.settings import Range, check_finite, check_settings, nested_settings, setting_types
 from nlp_rnn.tasks.registry import ROWS, data_classes, find_class
 
@@ -24,6 +26,8 @@ _RANGES = {
     "devices": Range(-1, 100_000),
     "num_nodes": Range(1, 100_000),
     "patience": Range(0, 1_000_000),
+    "log_every_n_steps": Range(0, 10**9),
+    "num_sanity_val_steps": Range(-1, 10**9),
     "save_minutes": Range(0, 1e6),
     "timeout": Range(1, 10**7),
 }
@@ -104,7 +108,39 @@ def check_run(config: Mapping[str, Any]) -> None:
             check_settings(owner, values, f"{group}.")
             _check_nested(owner, values)
     others = {name: value for name, value in config.items() if name not in ("model", "data")}
+    for name in ("name", "runs", "resume", "output"):
+        if config.get(name) == "":
+            raise UsageError(f"{name}: the value is empty; give one, or leave it out")
     _check_lightning(others, "")
+
+
+def check_places(config: Mapping[str, Any]) -> None:
+    """Check that everything that a fit writes can be written, before any data loads.
+
+    Args:
+        config: the complete configuration of fit.
+
+    Raises:
+        UsageError: names the setting and the place.
+        RunError: the disk is full.
+    """
+    if config["resume"]:
+        check_writable(Path(config["resume"]), "--resume")
+    else:
+        check_writable(Path(config["runs"]), "--runs")
+    places = {
+        "checkpoint.dirpath": config["checkpoint"]["dirpath"],
+        "trainer.default_root_dir": config["trainer"].get("default_root_dir"),
+    }
+    for setting in ("logger", "callbacks"):
+        for item in _classes(config["trainer"].get(setting)):
+            arguments = item.get("init_args") or {}
+            places |= {
+                f"trainer.{setting}.{name}": arguments.get(name) for name in ("save_dir", "dirpath", "dir")
+            }
+    for name, place in places.items():
+        if place and "://" not in str(place):  # storage on the network has no folders
+            check_writable(Path(place), f"--{name}")
 
 
 # Settings of the trainer with which a fit leaves nothing behind, and what to do instead.
@@ -124,32 +160,34 @@ def check_fit(trainer: Mapping[str, Any]) -> None:
     Raises:
         UsageError: names the setting and says what to do.
     """
+    if trainer.get("val_check_interval") == 0:
+        raise UsageError("trainer.val_check_interval 0: give a fraction of an epoch, or a number of batches")
     for name in _NO_TRAINING:
         value = trainer.get(name)
         parts = list(value.values()) if isinstance(value, Mapping) else [value]
         if isinstance(value, str):
-            parts = [int(part) for part in value.split(":") if part.isdecimal()]
+            parts = [
+                int(part) if part.isdecimal() else 1 for part in value.split(":")
+            ]  # 1: Lightning refuses
         if value is not None and not any(parts):
             raise UsageError(f"trainer.{name} {value}: nothing would be trained; give more, or leave it out")
     for name, reason in _NO_MODEL.items():
         value = trainer.get(name)
         if value is (name == "barebones"):
             raise UsageError(f"trainer.{name} {str(value).lower()}: {reason}")
-    for callback in _listed(trainer.get("callbacks")):
-        if callback.rpartition(".")[2] == "StochasticWeightAveraging":
+    for callback in _classes(trainer.get("callbacks")):
+        name = str(callback["class_path"])
+        if name.rpartition(".")[2] == "StochasticWeightAveraging":
             raise UsageError(
-                f"trainer.callbacks: {callback} averages weights after the last epoch, so that no checkpoint "
+                f"trainer.callbacks: {name} averages weights after the last epoch, so that no checkpoint "
                 "holds them; use EMAWeightAveraging, which averages in each step"
             )
 
 
-def _listed(callbacks: Any) -> list[str]:
-    """The class paths of the user's callbacks."""
-    return [
-        str(callback["class_path"])
-        for callback in (callbacks if isinstance(callbacks, list) else [callbacks])
-        if isinstance(callback, Mapping)
-    ]
+def _classes(chosen: Any) -> list[Mapping[str, Any]]:
+    """The user's callbacks or loggers, each with its `class_path` and `init_args`."""
+    listed = chosen if isinstance(chosen, list) else [chosen]
+    return [item for item in listed if isinstance(item, Mapping) and "class_path" in item]
 
 
 def check_pair(model: str, module: str) -> None:
@@ -179,7 +217,9 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
         UsageError: the trainer's reason.
     """
     plain: dict[str, Any] = {
-        name: value for name, value in settings.items() if isinstance(value, (bool, int, float, str))
+        name: value
+        for name, value in settings.items()
+        if isinstance(value, (bool, int, float, str)) or name == "devices"
     }
     plain |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     try:

@@ -23,8 +23,8 @@ from typing_extensions import override
 
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
-from nlp_rnn.errors import Interrupted, UsageError
-from nlp_rnn.files import check_writable, printing
+from nlp_rnn.errors import Interrupted, UsageError, naming_memory
+from nlp_rnn.files import check_output, printing
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
@@ -35,6 +35,7 @@ from nlp_rnn.training.checkpoint_io import LAST, SafeCheckpointIO
 from nlp_rnn.training.checks import (
     check_fit,
     check_pair,
+    check_places,
     check_run,
     check_trainer,
     split_trusted,
@@ -143,11 +144,11 @@ class _CLI(LightningCLI):
         if verb == "fit":
             check_fit(config.trainer.as_dict())
             check_name(self._run_name(config))
-            check_writable(Path(config.resume or config.runs), "--resume" if config.resume else "--runs")
+            check_places(config.as_dict())
         elif not config.ckpt_path:
             raise UsageError(f"{verb} needs a trained model: --ckpt_path with a .ckpt file or a model folder")
         if verb == "predict":
-            check_writable(Path(config.output).absolute().parent, "--output")
+            check_output(Path(config.output), "--output")
         check_trainer(config.trainer.as_dict())
 
     def _known_settings(self) -> list[str]:
@@ -183,7 +184,8 @@ class _CLI(LightningCLI):
         if self.loaded is not None and issubclass(class_type, Task):
             return apply_settings(self.loaded, class_type, kwargs)
         try:
-            module: Any = class_type(*args, **kwargs)
+            with naming_memory("model.hidden_dim, model.embedding_dim, model.num_layers or data.vocabulary"):
+                module: Any = class_type(*args, **kwargs)
         except ValueError as error:
             # As a UsageError it is found again among the causes of the parser's own exception.
             raise UsageError(str(error)) from error

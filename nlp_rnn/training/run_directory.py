@@ -10,9 +10,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write
+from nlp_rnn.files import atomic_write, cannot_write
 
 _LOCK_SECONDS = 10.0  # so long after a process was killed may its data workers hold its lock
+
+_MAX_NAME = 200  # bytes; systems allow 255
 
 
 def check_name(name: str) -> None:
@@ -26,8 +28,11 @@ def check_name(name: str) -> None:
         or not name.strip()
         or any(sign in name for sign in "/\\")
         or not name.isprintable()
+        or len(name.encode()) > _MAX_NAME
     ):
-        raise UsageError(f"--name {name!r}: give a plain folder name, without / or ..")
+        raise UsageError(
+            f"--name {name!r:.60}: give a plain folder name, without / or .., of at most {_MAX_NAME} bytes"
+        )
 
 
 def new_run_dir(runs: Path, name: str) -> Path:
@@ -42,6 +47,7 @@ def new_run_dir(runs: Path, name: str) -> Path:
 
     Raises:
         UsageError: it cannot be written.
+        RunError: the disk is full.
     """
     folder = runs / name
     try:
@@ -54,9 +60,7 @@ def new_run_dir(runs: Path, name: str) -> Path:
             except FileExistsError:  # another run was faster
                 number += 1
     except OSError as error:
-        raise UsageError(
-            f"run directory {folder}: cannot be written ({error.strerror}); set --runs"
-        ) from error
+        raise cannot_write(f"run directory {folder}", error, "; set --runs") from error
     return folder / str(number)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nlp_rnn.cli.console import ArgumentParser, quiet, reporting
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import RunError, UsageError
 
 
 def test_an_error_is_one_line(capsys):
@@ -27,6 +27,30 @@ def test_a_usage_error_is_found_behind_the_exception_of_a_library(capsys):
         raise error
     assert stopped.value.code == 2
     assert capsys.readouterr().err == "program: error: give another\n"
+
+
+def test_a_fault_while_running_is_found_behind_the_exception_of_a_library(capsys):
+    error = ValueError("parsing failed")
+    error.__cause__ = RunError("out of memory")
+    with pytest.raises(SystemExit) as stopped, reporting("program"):
+        raise error
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "program: error: out of memory\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "shown"),
+    [
+        (FileNotFoundError(2, "No such file", "x\x1b"), 2, "x\\x1b: No such file"),
+        (OSError(28, "No space left on device", "x"), 1, "x: No space left on device"),
+        (OSError(5, "Input/output error"), 1, "OSError: [Errno 5] Input/output error"),
+    ],
+)
+def test_an_error_of_the_system_names_its_file(capsys, error, code, shown):
+    with pytest.raises(SystemExit) as stopped, reporting("program"):
+        raise error
+    assert stopped.value.code == code
+    assert capsys.readouterr().err == f"program: error: {shown}\n"
 
 
 def test_the_traceback_is_shown_when_debugging(capsys, monkeypatch):
@@ -66,7 +90,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(unbuffered, argument):
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             text=True,
         )
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert done.stderr == ("nlp-rnn: error: standard output: cannot be written (No space left on device)\n")
 
 

@@ -135,6 +135,80 @@ def test_the_help_of_each_verb_has_its_example_and_a_text_for_every_option(run, 
     assert not [action.dest for action in parser._actions if not action.help]
 
 
+def test_ctrl_c_amid_the_first_imports_ends_without_a_traceback():
+    program = """
+import os, runpy, signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "nlp_rnn.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module("nlp_rnn", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", ""],
+        ["predict", "MODEL", ""],
+        ["predict", "MODEL", "--output", ""],
+        ["predict", "--config", CONFIG, "--ckpt_path", ""],
+        ["predict", "--config", CONFIG, "--ckpt_path", "MODEL", "--output="],
+        ["evaluate", "MODEL", "--data", ""],
+        ["evaluate", "MODEL", "--output", ""],
+        ["generate", ""],
+        ["inspect", "MODEL", "text", "--output", ""],
+        ["quantize", "MODEL", ""],
+        ["long-memory", "--output", ""],
+        ["fit", "--config", CONFIG, "--name", ""],
+        ["fit", "--config", CONFIG, "--runs="],
+        ["fit", "--config", CONFIG, "--data.corpus.path", ""],
+        ["fit", "--config", CONFIG, "--model.dropout", ""],
+    ],
+)
+def test_an_empty_value_is_refused(run, arguments):
+    code, out, error = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "empty" in one_line(error)
+
+
+def test_an_empty_value_in_a_file_is_refused(run, tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text("name: ''\n")
+    code, _, error = run("fit", "--config", CONFIG, "--config", str(path))
+    assert code == 2
+    assert "name: the value is empty" in one_line(error)
+
+
+def no_memory(*_, **__):
+    raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [("__init__", "model.hidden_dim, model.embedding_dim"), ("loss", "data.batching.size, ")],
+)
+def test_a_lack_of_memory_in_a_fit_names_the_settings(run, tmp_path, monkeypatch, place, remedy):
+    monkeypatch.setattr(Sentiment, place, no_memory)
+    code, _, error = run("fit", "--config", CONFIG, *TINY, "--runs", str(tmp_path))
+    assert code == 1
+    assert error.splitlines()[-1].startswith(f"nlp-rnn: error: out of memory; lower {remedy}")
+    assert not list(tmp_path.rglob("model"))
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "generate", "inspect", "quantize"])
+def test_a_lack_of_memory_in_other_verbs_names_their_options(run, tmp_path, monkeypatch, verb):
+    monkeypatch.setattr("nlp_rnn.tasks.pretrained.read_model", no_memory)
+    rest = {"inspect": ["text", "--output", str(tmp_path / "out")], "quantize": [str(tmp_path / "out")]}
+    code, out, error = run(verb, "MODEL", *rest.get(verb, []))
+    assert (code, out) == (1, "")
+    assert one_line(error) == f"nlp-rnn: error: out of memory; lower {VERBS[verb].memory}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_closed_pipe_is_no_error():
     command = f"{sys.executable} -m nlp_rnn --help | head -1"
     found = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)

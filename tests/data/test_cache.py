@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nlp_rnn.data.cache import cache_root, cached_folder
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import RunError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +183,7 @@ def test_a_full_disk_is_named_with_the_cache(root):
     def fill(folder):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(UsageError, match=rf"{root}: cannot be written \(No space left on device\)"):
+    with pytest.raises(RunError, match=rf"{root}: cannot be written \(No space left on device\)"):
         cached_folder("key", fill)
     assert [path for path in root.iterdir() if path.suffix != ".lock"] == []
 

@@ -271,8 +271,8 @@ def test_script(model, corpora, rows, tmp_path, monkeypatch, capsys):
         (("--columns", "text"), "--columns text: give NAME=COLUMN, such as text=review"),
         (("--max-examples", "0"), "max_examples must be between 1"),
         (("--data", "missing.tsv"), "missing.tsv: no such file"),
-        (("--output", "file"), "file: File exists"),
-        (("--output", "file/folder"), "Not a directory"),
+        (("--output", "file"), "file is not a folder"),
+        (("--output", "file/folder"), "file is not a folder"),
     ],
 )
 def test_script_faults_are_one_line_and_code_2(

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from nlp_rnn.data import (
     Vocabulary,
 )
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import RunError, UsageError
 from nlp_rnn.models import Classifier, Decoder, Encoder, LanguageModel, Seq2Seq, Tagger
 from nlp_rnn.storage.stored import FORMAT_VERSION
 from nlp_rnn.tasks import TASKS as EVERY_TASK
@@ -104,7 +104,7 @@ def test_a_save_that_fails_leaves_the_earlier_folder(trained, folder, tmp_path, 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("nlp_rnn.storage.writing.save_file", no_space)
-    with pytest.raises(UsageError, match=r"model: cannot be written \(No space left on device\)"):
+    with pytest.raises(RunError, match=r"model: cannot be written \(No space left on device\)"):
         save_pretrained(trained[1]["translation"], folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(tmp_path.iterdir()) == [folder]

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import RunError
 from nlp_rnn.storage.checkpoint import DamagedCheckpointError, read_checkpoint
 from nlp_rnn.training.checkpoint_io import SafeCheckpointIO
 
@@ -85,7 +85,7 @@ def test_a_save_that_fails_keeps_both(save, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(UsageError, match=r"last\.ckpt: cannot be written \(No space left on device\)"):
+    with pytest.raises(RunError, match=r"last\.ckpt: cannot be written \(No space left on device\)"):
         save(3)
     assert steps(tmp_path) == {"last.ckpt": 2, "previous.ckpt": 1}
 

@@ -55,6 +55,12 @@ def test_a_model_and_data_that_do_not_go_together_are_refused(refusal, model, da
         ("trainer.gradient_clip_val", ".nan", "trainer.gradient_clip_val must be between 0 and"),
         ("trainer.limit_train_batches", "7.5", "7.5 for limit_train_batches"),
         ("trainer.devices", "0", "devices"),
+        ("trainer.devices", "[0, 1]", "devices"),
+        ("trainer.max_time", "soon", "not a valid duration"),
+        ("trainer.val_check_interval", "0", "trainer.val_check_interval 0: give a fraction"),
+        ("trainer.log_every_n_steps", "-1", "trainer.log_every_n_steps must be between 0 and"),
+        ("trainer.num_sanity_val_steps", "-2", "trainer.num_sanity_val_steps must be between -1 and"),
+        ("model.dropout", "null", "model.dropout must be a number, not None"),
         ("early_stopping.patience", "-1", "early_stopping.patience must be between 0 and"),
     ],
 )
@@ -77,6 +83,20 @@ def test_a_list_in_place_of_settings_is_refused(refusal, tmp_path, group):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--runs"],
+        ["--checkpoint.dirpath"],
+        ["--trainer.default_root_dir"],
+        ["--trainer.logger", "CSVLogger", "--trainer.logger.save_dir"],
+        ["--trainer.callbacks", "ModelCheckpoint", "--trainer.callbacks.dirpath"],
+    ],
+)
+def test_places_that_cannot_be_written_are_found_before_training(refusal, arguments):
+    assert f"{arguments[-1]} /proc/none: cannot be written" in refusal(*arguments, "/proc/none")
+
+
 @pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
 def test_missing_gpu_is_an_error_before_data_loads(refusal, accelerator):
     said = refusal("--trainer.accelerator", accelerator)
@@ -228,4 +248,4 @@ def test_only_the_command_line_trusts(package, tmp_path, refusal):
     assert package not in sys.modules
     assert "unknown setting 'trust'" in refusal("--config", write(tmp_path, f"trust: {package}\n"))
     assert "--trust nowhere_at_all: cannot be imported" in refusal("--trust", "nowhere_at_all")
-    assert "--trust '': give the name of an installed package" in refusal("--trust=")
+    assert "--trust: the value is empty" in refusal("--trust=")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import RunError, UsageError
 from nlp_rnn.training.metrics_log import EventsLog, MetricsLog
 
 FULL = Path("/dev/full")
@@ -26,7 +26,7 @@ def test_a_full_disk_is_named_with_the_metrics_file(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").symlink_to(FULL)
     logger = MetricsLog(str(tmp_path))
     logger.log_metrics({"loss": 1.0}, step=0)
-    with pytest.raises(UsageError, match=r"metrics\.csv: cannot be written \(No space left on device\)$"):
+    with pytest.raises(RunError, match=r"metrics\.csv: cannot be written \(No space left on device\)$"):
         logger.save()
 
 
@@ -45,5 +45,5 @@ def test_a_full_disk_is_named_with_the_folder_of_the_events(tmp_path: Path, endi
         "save": logger.save,
         "finalize": lambda: logger.finalize("failed"),
     }
-    with pytest.raises(UsageError, match=rf"^{tmp_path}: cannot be written \(No space left on device\)$"):
+    with pytest.raises(RunError, match=rf"^{tmp_path}: cannot be written \(No space left on device\)$"):
         calls[ending]()
