@@ -99,7 +99,7 @@ def reporting(program: str) -> Iterator[None]:
         if known is not None:
             _leave(program, known, 1 if isinstance(known, RunError) else 2)
         # Recognized by name, so that Lightning is not imported to say that a file is missing.
-        fixable = type(error).__name__ == "MisconfigurationException"
+        fixable = type(error).__name__ in ("MisconfigurationException", "ModuleNotFoundError")
         _leave(program, f"{'' if fixable else type(error).__name__ + ': '}{error}", 2 if fixable else 1)
 
 
@@ -129,6 +129,9 @@ def _leave(program: str, message: object, code: int) -> NoReturn:
         traceback.print_exc()
     print(f"{program}: error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
+
+
+_CONNECTOR = "trainer.connectors.checkpoint_connector"  # of Lightning
 
 
 class _OneLine(logging.Formatter):
@@ -183,7 +186,7 @@ def quiet() -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     # By the modules' own names: Lightning sets the levels of their parents when it is imported.
     for library in ("pytorch_lightning", "lightning_fabric"):
-        for module in ("utilities.rank_zero", "utilities.seed", "utilities.distributed"):
+        for module in ("utilities.rank_zero", "utilities.seed", "utilities.distributed", _CONNECTOR):
             logging.getLogger(f"{library}.{module}").setLevel(logging.WARNING)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("POSSIBLE_USER_WARNINGS", "off")
@@ -197,6 +200,8 @@ def quiet() -> None:
         ".*Experiment logs directory .* exists and is not empty.*",
         ".*The dirpath has changed from.*",
         ".*Couldn't infer the batch indices.*",
+        ".*was called before the ``update`` method.*",
+        ".*overrides the configure_model callback.*",
         ".*lr_scheduler.step.*before.*optimizer.step.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, cast
 
@@ -18,12 +17,12 @@ from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import INT8, is_quantized
-from nlp_rnn.settings import Configured, plain, restore_settings
+from nlp_rnn.settings import Configured, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card
 from nlp_rnn.storage.stored import FORMAT_VERSION
 from nlp_rnn.tasks.capabilities import Capabilities
+from nlp_rnn.tasks.finders import TunableModule
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
-from nlp_rnn.tasks.guards import GuardedModule
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
 from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
@@ -34,7 +33,7 @@ P = TypeVar("P", bound=Processor, default=Any)
 B = TypeVar("B", bound=Batch, default=Any)
 
 
-class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
+class Task(Capabilities, Configured, TunableModule, ABC, Generic[P, B]):
     """A model, its loss and its metrics, and the processor that turns inputs into its batches.
 
     A new task is a subclass, a DataModule and a row in `nlp_rnn.tasks.registry.ROWS`. The subclass
@@ -77,16 +76,6 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
             {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
         )
         initialize(model, optimization)
-
-    @property
-    def lr(self) -> float:
-        """`optimization.lr`, under the name by which Lightning's `LearningRateFinder` sets it."""
-        return self.optimization.lr
-
-    @lr.setter
-    def lr(self, rate: float) -> None:
-        self.optimization = replace(self.optimization, lr=float(rate))
-        self.settings["optimization"] = plain(self.optimization)
 
     @override
     @classmethod
@@ -161,9 +150,14 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
         super().setup(stage)
         if stage == "fit" and self.trainer.checkpoint_callbacks:
             check_storable(self, self.model.state_dict())  # else found out after an epoch
+
+    @override
+    def reset_sums(self) -> None:
         for metric in self.modules():
             if isinstance(metric, Metric):
                 metric.reset()  # into new memory: spawned processes share the tensors of the first one
+        self._step = GlobalStep()
+        self._workload = Workload()
 
     @override
     def configure_model(self) -> None:
@@ -235,9 +229,10 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
     def configure_optimizers(self) -> Any:
         return make_optimizer(
             self.model,
-            self.optimization,
+            self.effective_optimization(),
             lambda: self.trainer.estimated_stepping_batches,
             fused=not self._scales_loss(),
+            validates_every=(self._trainer and self._trainer.check_val_every_n_epoch) or 1,
         )
 
     def _scales_loss(self) -> bool:
@@ -327,6 +322,7 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
         checkpoint["nlp_rnn"] = self.stored()
         check_storable(self, checkpoint["state_dict"], "model.")
 
@@ -336,6 +332,7 @@ class Task(Capabilities, Configured, GuardedModule, ABC, Generic[P, B]):
         if stored is None:
             raise UsageError("the checkpoint was not written by nlp_rnn: it has no vocabulary")
         check_same_processor(self.processor_class.from_state(stored["processor"]), self.processor)
+        super().on_load_checkpoint(checkpoint)
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: str | Path) -> Self:  # type: ignore[override]

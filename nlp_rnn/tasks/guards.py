@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import StochasticWeightAveraging, WeightAveraging
 from torch import nn
 from typing_extensions import override
 
@@ -12,6 +13,11 @@ from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import is_quantized
+
+NO_AVERAGING = (
+    "StochasticWeightAveraging averages weights after the last epoch, so that no checkpoint holds them; use "
+    "EMAWeightAveraging, which averages in each step"
+)
 
 
 class GuardedModule(pl.LightningModule):
@@ -27,16 +33,26 @@ class GuardedModule(pl.LightningModule):
         Raises:
             UsageError: the data has another processor than the model, or the model cannot be trained.
         """
+        callbacks = cast(Any, self.trainer).callbacks
         data: Any = getattr(self.trainer, "datamodule", None)
         if isinstance(data, DataModule):
             check_same_data(type(self).__name__, self.processor, data)
         if stage == "fit":
+            if any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks):
+                raise UsageError(NO_AVERAGING)
             if is_quantized(self.model):
                 raise UsageError("int8 weights cannot be trained: train the model that they were made from")
             # Lightning keeps the mode, and a loaded model is in evaluation mode: no dropout. A model in
             # training mode is left alone, for parts of it may be frozen.
             if not self.training:
                 self.train()
+            if self.trainer.precision == "64-true":
+                self.double()  # before a checkpoint is loaded, whose weights Lightning would round
+            return
+        for callback in callbacks:
+            if isinstance(callback, WeightAveraging):
+                # A trained model has the averaged weights. Lightning would give them to any other one, too.
+                callback._average_model = None
 
 
 def check_same_data(model: str, processor: Processor, data: DataModule[Any]) -> None:

@@ -87,7 +87,11 @@ def initialize(model: nn.Module, settings: Optimization) -> None:
 
 
 def make_optimizer(
-    model: nn.Module, settings: Optimization, total_steps: Callable[[], float], fused: bool = True
+    model: nn.Module,
+    settings: Optimization,
+    total_steps: Callable[[], float],
+    fused: bool = True,
+    validates_every: int = 1,
 ) -> dict[str, Any]:
     """Build an optimizer and its schedule.
 
@@ -97,6 +101,7 @@ def make_optimizer(
         total_steps: returns the number of steps of the whole run; called only by schedules that depend on it.
         fused: update all weights in one kernel. Such an optimizer also undoes the scaling of a float16 loss,
             too late for gradients to be clipped before.
+        validates_every: after how many epochs there is a validation, which schedule plateau follows.
 
     Returns:
         What Lightning's `configure_optimizers` returns.
@@ -111,7 +116,8 @@ def make_optimizer(
     optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), fused=fused, **options)
     if settings.schedule == "plateau":
         plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val/loss"}}
+        config = {"scheduler": plateau, "monitor": "val/loss", "frequency": validates_every}
+        return {"optimizer": optimizer, "lr_scheduler": config}
     if settings.schedule == "constant" and not settings.warmup:
         return {"optimizer": optimizer}
 

@@ -36,6 +36,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
         earlier = path.with_name(f".{PREVIOUS}.tmp")
         try:
             earlier.unlink(missing_ok=True)  # of a process that was killed
+            if path.is_symlink():  # of Lightning, to another checkpoint, which would be overwritten
+                path.unlink()
             kept = path.name == LAST and _is_intact(path)
             if kept:
                 _link(path, earlier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,9 @@ from pytorch_lightning import Trainer
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import check_writable
 from nlp_rnn.settings import Range, check_finite, check_settings, nested_settings, setting_types
+from nlp_rnn.tasks.guards import NO_AVERAGING
 from nlp_rnn.tasks.registry import ROWS, data_classes, find_class
+from nlp_rnn.training.checkpoint_io import LAST, PREVIOUS
 
 # Lightning's own settings, which have no annotations of ours.
 _RANGES = {
@@ -151,11 +154,12 @@ _NO_MODEL = {
 _NO_TRAINING = ("max_epochs", "max_steps", "limit_train_batches", "max_time")
 
 
-def check_fit(trainer: Mapping[str, Any]) -> None:
-    """Refuse settings of the trainer with which a fit trains nothing or keeps nothing.
+def check_fit(trainer: Mapping[str, Any], filename: str | None) -> None:
+    """Refuse settings with which a fit trains nothing or keeps nothing.
 
     Args:
         trainer: the trainer's settings by name.
+        filename: that of the best checkpoint.
 
     Raises:
         UsageError: names the setting and says what to do.
@@ -171,17 +175,27 @@ def check_fit(trainer: Mapping[str, Any]) -> None:
             ]  # 1: Lightning refuses
         if value is not None and not any(parts):
             raise UsageError(f"trainer.{name} {value}: nothing would be trained; give more, or leave it out")
+    if filename in (Path(LAST).stem, Path(PREVIOUS).stem):
+        raise UsageError(f"checkpoint.filename: {filename} is taken by other checkpoints; give another")
+    for unit in ("epochs", "steps"):
+        low, high = trainer.get(f"min_{unit}"), trainer.get(f"max_{unit}")
+        if low is not None and high is not None and low > high >= 0:
+            raise UsageError(f"trainer.min_{unit} {low} is more than trainer.max_{unit} {high}")
     for name, reason in _NO_MODEL.items():
         value = trainer.get(name)
         if value is (name == "barebones"):
             raise UsageError(f"trainer.{name} {str(value).lower()}: {reason}")
-    for callback in _classes(trainer.get("callbacks")):
-        name = str(callback["class_path"])
-        if name.rpartition(".")[2] == "StochasticWeightAveraging":
-            raise UsageError(
-                f"trainer.callbacks: {name} averages weights after the last epoch, so that no checkpoint "
-                "holds them; use EMAWeightAveraging, which averages in each step"
-            )
+    if "StochasticWeightAveraging" in callback_names(trainer):
+        raise UsageError(f"trainer.callbacks: {NO_AVERAGING}")
+
+
+def callback_names(trainer: Mapping[str, Any]) -> list[str]:
+    """The names of the classes of the user's callbacks.
+
+    Args:
+        trainer: the trainer's settings by name.
+    """
+    return [str(callback["class_path"]).rpartition(".")[2] for callback in _classes(trainer.get("callbacks"))]
 
 
 def _classes(chosen: Any) -> list[Mapping[str, Any]]:
@@ -223,7 +237,8 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
     }
     plain |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     try:
-        Trainer(**plain)
+        with warnings.catch_warnings(action="ignore"):  # the trainer of the run warns again
+            Trainer(**plain)
     except Exception as error:
         raise UsageError(f"trainer: {error}") from error
 

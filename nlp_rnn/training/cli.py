@@ -43,13 +43,13 @@ from nlp_rnn.training.checks import (
 )
 from nlp_rnn.training.devices import ending_together, set_timeout
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
-from nlp_rnn.training.messages import readable, setting_names
+from nlp_rnn.training.messages import NOT_VALID, readable, setting_names
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
-from nlp_rnn.training.monitoring import AUTO, check_monitors, choose_modes
+from nlp_rnn.training.monitoring import AUTO, check_distinct, check_monitors, choose_modes
 from nlp_rnn.training.nonfinite import NonFiniteGuard
 from nlp_rnn.training.parser import Parser
 from nlp_rnn.training.prediction_writer import PredictionWriter
-from nlp_rnn.training.resuming import FollowRun, Start, changeable, differences, find_start
+from nlp_rnn.training.resuming import FollowRun, Start, apply_settings, find_start
 from nlp_rnn.training.run_directory import (
     check_name,
     has_checkpoint,
@@ -142,7 +142,7 @@ class _CLI(LightningCLI):
         check_run(config.as_dict())
         check_pair(config.model.class_path, config.data.class_path)
         if verb == "fit":
-            check_fit(config.trainer.as_dict())
+            check_fit(config.trainer.as_dict(), config.checkpoint.filename)
             check_name(self._run_name(config))
             check_places(config.as_dict())
         elif not config.ckpt_path:
@@ -201,9 +201,12 @@ class _CLI(LightningCLI):
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config[self.subcommand]
+        chosen = self._get(self.config_init, "trainer")
+        own = chosen.callbacks if isinstance(chosen.callbacks, list) else [chosen.callbacks]
         callbacks: list[Callback] = []
         if self.subcommand == "fit":
             check_monitors(self.model, config)
+            check_distinct([self._best_checkpoint, self._get(self.config_init, "early_stopping"), *own])
             self.run_dir = self.start.run_dir
             if self.run_dir is None:
                 runs, name = Path(config.runs), self._run_name(config)
@@ -214,10 +217,8 @@ class _CLI(LightningCLI):
                 if not has_checkpoint(self.run_dir):  # a run that begins anew, whose rows would be repeated
                     (self.run_dir / METRICS).unlink(missing_ok=True)
             kwargs["default_root_dir"] = config.trainer.default_root_dir or str(self.run_dir)
-        if config.trainer.logger is None:
-            kwargs["logger"] = run_loggers(self.run_dir, self.start.state) if self.run_dir else []
-        chosen = self._get(self.config_init, "trainer")
-        if (progress := progress_callback(chosen.enable_progress_bar, chosen.callbacks)) is not None:
+        kwargs["logger"] = run_loggers(chosen.logger, self.run_dir, self.start.state)
+        if (progress := progress_callback(chosen.enable_progress_bar, own)) is not None:
             kwargs["enable_progress_bar"] = False  # Lightning would add a bar of its own
             callbacks.append(progress)
         trainer = super().instantiate_trainer(**kwargs)
@@ -257,6 +258,10 @@ class _CLI(LightningCLI):
         try:
             with redirect_stdout(sys.stderr), ending_together(self.trainer):
                 super()._run_subcommand(subcommand)
+        except ValueError as error:
+            if "val_check_interval" not in str(error):  # which depends on the number of batches
+                raise
+            raise UsageError(f"trainer.{str(error).replace('`', '').strip()}") from error
         except Interrupted as stop:
             if subcommand == "fit":
                 raise Interrupted(stop.number, self._how_to_go_on()) from None
@@ -290,6 +295,9 @@ class _CLI(LightningCLI):
         """Plot the learning curves, and write the model folder of the best checkpoint, else of the last."""
         assert self.run_dir is not None
         trainer: Any = self.trainer
+        if trainer.fast_dev_run:
+            print("trainer.fast_dev_run: nothing is saved, so there is no model folder", file=sys.stderr)
+            return
         best = self._best_checkpoint.best_model_path
         path = best or (self.last.path if self.last.is_saved else self.start.checkpoint)
         if path is None:
@@ -298,6 +306,9 @@ class _CLI(LightningCLI):
         logged = self.run_dir / METRICS
         if trainer.is_global_zero and logged.is_file():  # before the validation below adds to it
             learning_curves(logged, self.run_dir / "curves.png")
+        # Without other callbacks: they have seen the end of training, and some would change the model again.
+        bar = trainer.progress_bar_callback
+        trainer.callbacks = [] if bar is None else [bar]
         # Read again below, for the trainer may divide the weights of the model that it runs.
         validated = trainer.validate(from_pretrained(path), self.datamodule, verbose=False)
         metrics = validated[0] if validated else {}  # limit_val_batches may be 0
@@ -306,7 +317,7 @@ class _CLI(LightningCLI):
             card = model.card(self.datamodule.description, self.command, {"validation": metrics})
             folder = save_pretrained(model, self.run_dir / "model", card)
             point_latest(self.run_dir)
-            results = ", ".join(describe_metrics(metrics))
+            results = ", ".join(describe_metrics(metrics)) or "not measured"
             which = "best" if best else "last"
             print(f"{which} checkpoint on validation: {results}\nmodel folder: {folder}", file=sys.stderr)
 
@@ -341,27 +352,10 @@ def run(arguments: list[str], command: str) -> None:
             if arguments[0] == "fit" and not stop.message:  # while data was prepared
                 raise Interrupted(stop.number, "nothing has been trained yet, so nothing is saved") from None
             raise
-
-
-def apply_settings(
-    task: Task[Any, Any], class_type: type[Task[Any, Any]], settings: dict[str, Any]
-) -> Task[Any, Any]:
-    """Let a trained model decode by this run's settings; all others stay as they were trained.
-
-    Args:
-        task: the trained model.
-        class_type: the task that the configuration names.
-        settings: the settings of the configuration.
-
-    Raises:
-        UsageError: the model is for another task.
-    """
-    if not isinstance(task, class_type):
-        raise UsageError(f"--ckpt_path holds a model for {task.name}, not for {class_type.name}")
-    task.apply_settings(settings)
-    if fixed := [line for name, line in differences(task.settings, settings) if not changeable(name)]:
-        log.warning("the trained model stays as it is, whatever is set here: %s", ", ".join(fixed))
-    return task
+        except ValueError as error:
+            if NOT_VALID not in str(error):
+                raise
+            raise UsageError(readable(str(error), [])) from error
 
 
 def _is_first_process() -> bool:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +18,7 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, WeightAveraging
 from typing_extensions import override
 
 from nlp_rnn.errors import Interrupted
@@ -124,7 +126,8 @@ class LastCheckpoint(Callback):
 
     def _save(self, trainer: pl.Trainer) -> None:
         if not cast(Any, trainer).fast_dev_run:
-            trainer.save_checkpoint(self.path, weights_only=False)
+            with _trained_weights(trainer):
+                trainer.save_checkpoint(self.path, weights_only=False)
             self.is_saved = True
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
@@ -132,6 +135,21 @@ class LastCheckpoint(Callback):
         if not trainer.is_global_zero:  # the first process says it
             sys.exit(128 + number)
         raise Interrupted(number)
+
+
+@contextmanager
+def _trained_weights(trainer: pl.Trainer) -> Iterator[None]:
+    """Amid a validation of averaged weights, let the model have those that are trained."""
+    averages = [
+        callback
+        for callback in cast(Any, trainer).callbacks
+        if isinstance(callback, WeightAveraging) and trainer.validating
+    ]
+    for callback in averages:
+        callback.on_validation_epoch_end(trainer, trainer.lightning_module)
+    yield
+    for callback in averages:
+        callback.on_validation_epoch_start(trainer, trainer.lightning_module)
 
 
 class _Vote:

@@ -37,11 +37,15 @@ _UNKNOWN = re.compile(
     r"|Subcommand '\w+' does not accept option '(?P<d>[\w.]+)'"
     r"|Group '(?P<group>[\w.]+)' does not accept option '(?P<e>[\w.]+)'"
 )
+NOT_VALID = "Does not validate against any of the Union"
+"""What the parser's exceptions contain when a class cannot be made."""
+_NOT_INSTALLED = re.compile(r"class_path '(?:\w+\.)*(\w+)': Requirement '([^']+)' not met")
 _KEY = re.compile(r"Parser key [\"']([\w.]+)[\"']")
 _REFUSED_IMPORT = re.compile(r"Importing '([\w.]+)' is not allowed")
 _NO_CLASS = re.compile(r"class_path '([^']+)': (?:m|No m)odule|dot import path string: (\S+)")
 _WRONG_CLASS = re.compile(r"Import path does not correspond to a subclass of (\w+)")
-_MISSING = re.compile(r"required: (.+)")
+_NOT_PLAIN = re.compile(r"cannot represent an object.*class_path='(?:\w+\.)*(\w+)'")
+_MISSING = re.compile(r"required: ([\w.]+(?:, [\w.]+)*)")
 _NO_VALUE = re.compile(r"argument (--[\w.]+)\S*: expected one argument")
 _NOT_NESTED = re.compile(r"NestedArg\(key='([\w.-]+)'")
 _VALUE = re.compile(r"(?:Got value|Given value): (.+?)(?: - Expected a |$)")
@@ -102,6 +106,8 @@ def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) 
     keys: list[str] = _KEY.findall(text)
     where = _path(keys)
 
+    if match := _NOT_INSTALLED.search(text):
+        return f"{match[1]}: a package is missing; install it with: pip install '{match[2]}'"
     if match := _UNKNOWN.search(text):
         key = next(match[name] for name in "abcde" if match[name])
         path = ".".join(part for part in (where, match["group"], key) if part).replace("init_args.", "")
@@ -130,6 +136,8 @@ def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) 
     if match := _MISSING.search(text):
         names = ", ".join(name.partition(".")[2] or name for name in match[1].split(", "))
         return f"missing: {names}; give --config conf/NAME.yaml"
+    if match := _NOT_PLAIN.search(text):
+        return f"{match[1]}: has settings that a configuration cannot hold; use it in Python"
     value = _VALUE.search(text)
     if where and value and (expected := _expected(text, nested=len(keys) > 1)):
         return f"{where}: expected {expected}, not {value[1]!r}"

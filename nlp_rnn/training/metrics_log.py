@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,11 +147,19 @@ class EventsLog(TensorBoardLogger):
                 raise error.__cause__ or error from None
 
 
-def run_loggers(run_dir: Path, resumed: Mapping[str, Any]) -> list[Logger]:
-    """The loggers of a run: metrics.csv, and TensorBoard's files.
+def run_loggers(
+    chosen: Logger | Sequence[Logger] | bool | None, run_dir: Path | None, resumed: Mapping[str, Any]
+) -> list[Logger]:
+    """The loggers of a run: metrics.csv, and TensorBoard's files or the user's own loggers.
 
     Args:
-        run_dir: the run directory.
+        chosen: the user's own; False for none at all.
+        run_dir: the run directory; None for a verb that has none, and logs nothing by itself.
         resumed: the state with which a run goes on (`nlp_rnn.training.resume_state`); empty for a new run.
     """
-    return [MetricsLog(str(run_dir)), EventsLog(str(run_dir), purge_step=resumed.get("next_step"))]
+    own = [chosen] if isinstance(chosen, Logger) else chosen
+    if run_dir is None or own is False:
+        return list(own) if isinstance(own, Sequence) else []
+    if not isinstance(own, Sequence):
+        own = [EventsLog(str(run_dir), resumed.get("next_step"))]
+    return [MetricsLog(str(run_dir)), *own]

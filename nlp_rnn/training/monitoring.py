@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections.abc import Iterator, Sequence
+from pydoc import locate
 from typing import Any, Literal
+
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.base import Task
@@ -37,20 +41,39 @@ def choose_modes(task_class: type[Task[Any, Any]], config: Any) -> None:
     Raises:
         UsageError: a mode contradicts its metric.
     """
+    config.checkpoint.save_last = None  # `last.ckpt` is always written
     for group in MONITORS:
         chosen = config[group]
         if chosen.monitor is None:  # the latest checkpoint is kept
+            chosen.mode = "min"
             continue
         mode = better(task_class, chosen.monitor)
         if chosen.mode not in (AUTO, mode):
-            order = "lower" if mode == "min" else "higher"
-            raise UsageError(
-                f"{group}.mode {chosen.mode!r} contradicts {group}.monitor: {chosen.monitor} is better when "
-                f"{order}; leave the mode out"
-            )
+            raise _contradiction(f"{group}.", chosen, mode, "leave the mode out")
         chosen.mode = mode
         if chosen.monitor.startswith("train/"):
             chosen["save_on_train_epoch_end" if group == "checkpoint" else "check_on_train_epoch_end"] = True
+    for where, chosen in [("checkpoint.", config.checkpoint), *_own(config)]:
+        for interval in ("every_n_train_steps", "train_time_interval"):
+            if chosen.get(interval) and str(chosen.monitor).startswith("val/"):
+                raise UsageError(
+                    f"{where}{interval}: {chosen.monitor} is measured by validations, so a checkpoint "
+                    "between two of them has none; set trainer.val_check_interval instead"
+                )
+
+
+def _own(config: Any) -> Iterator[tuple[str, Any]]:
+    """What messages name, and the settings, of each of the user's callbacks that monitors a metric."""
+    callbacks = config.trainer.callbacks
+    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
+        owner = locate(callback.class_path) if callback else None
+        if isinstance(owner, type) and issubclass(owner, (EarlyStopping, ModelCheckpoint)):
+            yield f"trainer.callbacks: {owner.__name__}.", callback.init_args
+
+
+def _contradiction(where: str, chosen: Any, mode: str, advice: str) -> UsageError:
+    is_better = f"{chosen.monitor} is better when {'lower' if mode == 'min' else 'higher'}"
+    return UsageError(f"{where}mode {chosen.mode!r} contradicts its monitor: {is_better}; {advice}")
 
 
 def better(task_class: type[Task[Any, Any]], metric: str) -> Literal["min", "max"]:
@@ -65,22 +88,47 @@ def better(task_class: type[Task[Any, Any]], metric: str) -> Literal["min", "max
 
 
 def check_monitors(task: Task[Any, Any], config: Any) -> None:
-    """Check that the metrics which are monitored exist.
+    """Check that the metrics which are monitored exist, and the modes of the user's own callbacks.
 
     Args:
         task: the task that is trained.
         config: the configuration of the verb.
 
     Raises:
-        UsageError: names the metrics that there are.
+        UsageError: names the metrics that there are; or a mode contradicts its metric.
     """
     known = logged_metrics(task)
-    for group in MONITORS:
-        monitor = config[group].monitor
+    for where, chosen in _own(config):
+        if chosen.monitor in known and chosen.mode != (mode := better(type(task), chosen.monitor)):
+            raise _contradiction(where, chosen, mode, f"set mode: {mode}")
+    others = [(where, chosen) for where, chosen in _own(config) if str(chosen.monitor).startswith("val/")]
+    for where, chosen in [*((f"{group}.", config[group]) for group in MONITORS), *others]:
+        monitor = chosen.monitor
         if monitor is not None and monitor not in known:
             near = difflib.get_close_matches(monitor, known, 1, 0.0)[0]
             shown = [*known[:_SHOWN_METRICS], *(["..."] if len(known) > _SHOWN_METRICS else [])]
             raise UsageError(
-                f"{group}.monitor: {task.name} has no metric {monitor!r}; did you mean {near!r}? "
+                f"{where}monitor: {task.name} has no metric {monitor!r}; did you mean {near!r}? "
                 f"It has {', '.join(shown)}"
             )
+
+
+def check_distinct(callbacks: Sequence[Callback | None]) -> None:
+    """Refuse callbacks of one kind on one metric, whose states in a checkpoint would have the same name.
+
+    Args:
+        callbacks: those of the run and the user's own.
+
+    Raises:
+        UsageError: there are two; the message says which settings to use instead.
+    """
+    known: set[str] = set()
+    for callback in callbacks:
+        if isinstance(callback, (EarlyStopping, ModelCheckpoint)):
+            if callback.state_key in known:
+                group = "early_stopping" if isinstance(callback, EarlyStopping) else "checkpoint"
+                raise UsageError(
+                    f"trainer.callbacks: a second {type(callback).__name__} on {callback.monitor}; change "
+                    f"the settings of the first one, --{group}, instead"
+                )
+            known.add(callback.state_key)

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities import move_data_to_device
-from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.callbacks import Callback, EarlyStopping, GradientAccumulationScheduler
 from typing_extensions import override
 
 from nlp_rnn.data.batching import EpochSampler
@@ -110,6 +110,11 @@ class ResumeState(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
+        if not self._loaded:
+            return
+        for callback in cast(Any, trainer).callbacks:
+            if isinstance(callback, GradientAccumulationScheduler):  # which does this when an epoch starts
+                trainer.accumulate_grad_batches = callback.get_accumulate_grad_batches(trainer.current_epoch)
         if self._loaded.get("counted"):
             trainer.fit_loop.epoch_loop._batches_that_stepped = self._loaded["next_step"]
         self._loaded = {}

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.storage.checkpoint import read_checkpoint
+from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.training.checkpoints import good_or_newest, newest_good
+from nlp_rnn.training.checks import callback_names
 from nlp_rnn.training.resume_state import KEY
 from nlp_rnn.training.run_directory import has_checkpoint, is_of_this_job, newest_run
 
@@ -125,6 +127,8 @@ def check_resume(path: Path, config: Any) -> tuple[Path, dict[str, Any]]:
     if type(task).__name__ != name:
         raise UsageError(f"{path} holds a model for {task.name}, not for {name}")
     changed = dict(differences(task.settings, config.model.init_args.as_dict()))
+    if "LearningRateFinder" in callback_names(config.trainer.as_dict()):
+        changed.pop("optimization.lr", None)  # the checkpoint has the one that was found
     if fixed := [line for setting, line in changed.items() if not changeable(setting)]:
         raise UsageError(f"{path}: these settings of its model cannot change: {', '.join(fixed)}")
     if changed:
@@ -139,10 +143,11 @@ def epochs_if_finished(checkpoint: Mapping[str, Any], config: Any) -> int:
     finished = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epochs
     finished |= 0 <= trainer.max_steps <= checkpoint["global_step"]
     if checkpoint.get(KEY, {}).get("should_stop"):
-        states = [
-            state for name, state in checkpoint["callbacks"].items() if name.startswith("EarlyStopping")
-        ]
-        finished |= any(state["wait_count"] >= stopping.patience for state in states)
+        ours = EarlyStopping(stopping.monitor, mode=stopping.mode).state_key
+        for name, state in checkpoint["callbacks"].items():
+            if name.startswith("EarlyStopping"):
+                patience = stopping.patience if name == ours else state["patience"]
+                finished |= state["wait_count"] >= patience
     return epochs if finished else 0
 
 
@@ -169,6 +174,27 @@ def differences(
             yield f"{prefix}{name}", f"{prefix}{name} {new_value} (was {old_value})"
 
 
+def apply_settings(
+    task: Task[Any, Any], class_type: type[Task[Any, Any]], settings: dict[str, Any]
+) -> Task[Any, Any]:
+    """Let a trained model decode by this run's settings; all others stay as they were trained.
+
+    Args:
+        task: the trained model.
+        class_type: the task that the configuration names.
+        settings: the settings of the configuration.
+
+    Raises:
+        UsageError: the model is for another task.
+    """
+    if not isinstance(task, class_type):
+        raise UsageError(f"--ckpt_path holds a model for {task.name}, not for {class_type.name}")
+    task.apply_settings(settings)
+    if fixed := [line for name, line in differences(task.settings, settings) if not changeable(name)]:
+        log.warning("the trained model stays as it is, whatever is set here: %s", ", ".join(fixed))
+    return task
+
+
 class FollowRun(Callback):
     """Keeps the best checkpoint of a run whose directory was moved, or is named by another path now.
 
@@ -186,15 +212,18 @@ class FollowRun(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        folder = Path(str(self._best.dirpath))
         state = checkpoint["callbacks"].get(self._best.state_key, {})
+        if "dirpath" not in state:
+            return
+        old, new = str(state["dirpath"]), str(self._best.dirpath)
+
+        def moved(path: str) -> str:
+            return f"{new}{path.removeprefix(old)}" if path.startswith(old) else path
+
+        state["dirpath"] = new
         for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
-            if path := state.get(name):
-                state[name] = str(folder / Path(path).name)
-        if "dirpath" in state:
-            state["dirpath"] = self._best.dirpath
-            best = state["best_k_models"].items()
-            state["best_k_models"] = {str(folder / Path(path).name): score for path, score in best}
+            state[name] = moved(state[name])
+        state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}
 
 
 class ReapplySettings(Callback):

@@ -4,12 +4,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from datasets import Dataset, DatasetDict
+from pytorch_lightning.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 
 from nlp_rnn import from_pretrained, pipeline, save_pretrained
 from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import quantize
+from nlp_rnn.tasks.optimization import Optimization
 
 VERBS = ("fit", "validate", "test", "predict")
 
@@ -108,3 +110,27 @@ def test_a_replaced_model_is_refused_before_training(make_task, data, tmp_path):
     trainer = pl.Trainer(**settings, enable_checkpointing=False)
     trainer.fit(task, data("sentiment"))
     assert trainer.global_step == 1
+
+
+def test_averages_that_no_checkpoint_holds_are_refused(make_task, data, trainer, tmp_path):
+    run = trainer(tmp_path, max_epochs=2, callbacks=StochasticWeightAveraging(0.1))
+    with pytest.raises(UsageError, match="use EMAWeightAveraging, which averages in each step"):
+        run.fit(make_task("sentiment"), data("sentiment"))
+
+
+def test_averaged_weights_are_those_of_their_own_model_only(make_task, data, trainer, tmp_path):
+    task, module = make_task("sentiment", optimization=Optimization(lr=0.1)), data("sentiment")
+    before = make_task("sentiment")
+    before.load_state_dict(task.state_dict())
+    run = trainer(tmp_path, max_epochs=3, callbacks=EMAWeightAveraging(decay=0.5))
+    run.fit(task, module)
+    averaged = run.validate(task, module, verbose=False)
+    assert averaged == trainer(tmp_path).validate(task, module, verbose=False)
+    after_fit = run.validate(before, module, verbose=False)
+    assert after_fit == trainer(tmp_path).validate(before, module, verbose=False) != averaged
+
+    checkpoint = tmp_path / "averaged.ckpt"
+    run.fit(task, module)
+    run.save_checkpoint(checkpoint)
+    saved = from_pretrained(checkpoint).model.state_dict()
+    assert all(value.equal(saved[name]) for name, value in task.model.state_dict().items())

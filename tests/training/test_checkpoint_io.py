@@ -119,3 +119,10 @@ def test_a_fit_writes_nothing_where_temporary_files_go(run, tmp_path, monkeypatc
     found = steps(tmp_path / "hello" / "1" / "checkpoints")
     assert {"last.ckpt", "previous.ckpt"} <= set(found)
     assert found["previous.ckpt"] < found["last.ckpt"]
+
+
+def test_a_link_to_another_checkpoint_is_replaced(save, tmp_path):
+    save(1, "best.ckpt")
+    (tmp_path / "last.ckpt").symlink_to("best.ckpt")  # as Lightning makes it
+    save(2)
+    assert steps(tmp_path) == {"best.ckpt": 1, "last.ckpt": 2}

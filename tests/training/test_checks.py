@@ -205,6 +205,7 @@ def test_a_function_reached_through_a_trusted_package_is_refused(refusal, name):
         ("enable_checkpointing", "false", "the model folder is made from a checkpoint; leave it on"),
         ("barebones", "true", "trainer.barebones true: it keeps neither metrics nor checkpoints"),
         ("check_val_every_n_epoch", "0", "trainer.check_val_every_n_epoch must be between 1 and"),
+        ("min_epochs", "99", "trainer.min_epochs 99 is more than trainer.max_epochs"),
         (
             "callbacks",
             '[{"class_path": "StochasticWeightAveraging", "init_args": {"swa_lrs": 0.1}}]',

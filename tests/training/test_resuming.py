@@ -1,13 +1,18 @@
 """Training resumes from a checkpoint, with the settings of this run."""
 
 import csv
+import os
 import shutil
+import signal
+from pathlib import Path
 
 import pytest
 import torch
 
 from nlp_rnn import from_pretrained
 from nlp_rnn.storage.checkpoint import read_checkpoint, write_checkpoint
+from nlp_rnn.tasks.base import Task
+from nlp_rnn.training.last_checkpoint import LastCheckpoint
 
 CONFIG = "conf/sentiment_builtin.yaml"
 TINY = [
@@ -155,3 +160,83 @@ def test_a_damaged_checkpoint_is_passed_over(trained, tmp_path, run, caplog):
     assert len(said) == 1
     assert str(folder) in said[0]
     assert "not from last.ckpt: refused: damaged" in said[0]
+
+
+class _StopOnce:
+    """A step of a task that sends SIGTERM to this process, the given time that it is called in a fit."""
+
+    def __init__(self, step, call):
+        self.step, self.call, self.calls = step, call, 0
+
+    def __get__(self, task, owner):
+        def step(*arguments):
+            searching = not any(isinstance(c, LastCheckpoint) for c in task.trainer.callbacks)
+            if task.trainer.state.fn == "fit" and not task.trainer.sanity_checking and not searching:
+                self.calls += 1
+                if self.calls == self.call:
+                    os.kill(os.getpid(), signal.SIGTERM)
+            return self.step(task, *arguments)
+
+        return step
+
+
+CALLBACKS = ["--trainer.callbacks"]
+AVERAGED = [*CALLBACKS, "EMAWeightAveraging", "--trainer.callbacks.decay", "0.5"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "call", "settings"),
+    [
+        ("validation_step", 1, AVERAGED),
+        ("training_step", 5, [*AVERAGED, "--trainer.val_check_interval", "2"]),
+        (
+            "training_step",
+            3,
+            [*CALLBACKS, "LearningRateFinder", "--trainer.callbacks.num_training_steps", "20"],
+        ),
+        ("validation_step", 1, [*CALLBACKS, "BatchSizeFinder", "--trainer.callbacks.max_trials", "3"]),
+        (
+            "training_step",
+            5,
+            [*CALLBACKS, "GradientAccumulationScheduler", "--trainer.callbacks.scheduling={1: 2}"],
+        ),
+        ("training_step", 3, ["--trainer.precision", "64-true"]),
+        ("training_step", 6, ["--checkpoint.filename", "{epoch}-{val/loss:.3f}"]),
+        ("training_step", 6, ["--checkpoint.save_last", "link"]),
+        ("training_step", 3, ["--trainer.val_check_interval", "2", "--trainer.limit_train_batches", "3"]),
+        ("training_step", 3, ["--trainer.overfit_batches", "2"]),
+        ("training_step", 5, ["--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "logs"]),
+    ],
+)
+def test_a_run_that_is_stopped_ends_as_it_would_have(tmp_path, run, monkeypatch, step, call, settings):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["fit", "--config", CONFIG, *TINY, "--data.corpus.max_examples", "60", *settings]
+    arguments += ["--model.dropout", "0.3"]
+    assert run(*arguments, "--name", "whole")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, step, _StopOnce(getattr(Task, step), call))
+        code, _, error = run(*arguments, "--name", "stopped")
+    assert code == 143, error
+    assert run("fit", "--resume", "runs/stopped/1")[0] == 0
+    whole, stopped = Path("runs/whole/1"), Path("runs/stopped/1")
+    assert (whole / "metrics.csv").read_text() == (stopped / "metrics.csv").read_text()
+    files = [
+        {str(p.relative_to(r)) for p in r.rglob("*") if "tfevents" not in p.name} for r in (whole, stopped)
+    ]
+    assert files[0] == files[1]
+    for path in ("checkpoints/last.ckpt", "model"):
+        weights = [from_pretrained(folder / path).model.state_dict() for folder in (whole, stopped)]
+        assert [name for name, value in weights[0].items() if not value.equal(weights[1][name])] == []
+
+
+def test_a_run_that_the_users_own_early_stopping_ended_is_finished(tmp_path, run):
+    stopping = ["EarlyStopping", "--trainer.callbacks.monitor", "train/loss_epoch"]
+    stopping += ["--trainer.callbacks.patience", "0", "--trainer.callbacks.min_delta", "9"]
+    arguments = ["fit", "--config", CONFIG, *TINY, "--trainer.callbacks", *stopping, "--runs", str(tmp_path)]
+    code, _, error = run(*arguments, "--trainer.max_epochs", "5")
+    assert code == 0, error
+    assert "epoch 3/5" not in error
+    code, _, error = run("fit", "--resume", str(tmp_path / "sentiment_builtin" / "1"))
+    assert code == 2
+    assert "is finished: trained for 2 epochs" in one_line(error)
