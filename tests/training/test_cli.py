@@ -227,3 +227,44 @@ def test_settings_that_fit_no_model_are_one_line(tmp_path, run):
     assert code == 2
     assert "vocabulary.level must be word for tagging" in one_line(error)
     assert not list(Path(tmp_path).iterdir())
+
+
+@pytest.mark.parametrize("logger", ["CSVLogger", "TensorBoardLogger", "true"])
+def test_metrics_and_curves_are_written_beside_the_users_own_logger(run, tmp_path, logger):
+    chosen = ["--trainer.logger", logger]
+    chosen += [] if logger == "true" else ["--trainer.logger.save_dir", str(tmp_path / "logs")]
+    assert run("fit", "--config", CONFIG, *TINY, *chosen, "--runs", str(tmp_path))[0] == 0
+    run_dir = tmp_path / "sentiment_builtin" / "1"
+    assert [row["epoch"] for row in rows(run_dir) if row.get("train/loss_epoch")] == ["0", "1"]
+    assert (run_dir / "curves.png").is_file()
+    assert (logger == "true") != (tmp_path / "logs").is_dir()
+
+
+def test_the_best_of_averaged_weights_is_measured_and_kept(run, tmp_path):
+    averaged = ["--trainer.callbacks", "EMAWeightAveraging", "--trainer.callbacks.decay", "0.5"]
+    averaged += ["--model.optimization.lr", "0.1", "--trainer.max_epochs", "4"]
+    assert run("fit", "--config", CONFIG, *TINY, *averaged, "--runs", str(tmp_path))[0] == 0
+    run_dir = tmp_path / "sentiment_builtin" / "1"
+    validated = [float(row["val/loss"]) for row in rows(run_dir) if row["val/loss"]]
+    assert min(validated[:-1]) < validated[-2]  # the last row is that of the best, after training
+    assert validated[-1] == pytest.approx(min(validated[:-1]))
+    code, out, _ = run("validate", "--config", CONFIG, *TINY, "--ckpt_path", str(run_dir / "model"))
+    assert code == 0
+    assert json.loads(out)["val/loss"] == pytest.approx(min(validated), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--trainer.fast_dev_run", "2"], 0, "trainer.fast_dev_run: nothing is saved, so there is no model"),
+        (["--trainer.limit_val_batches", "0"], 0, "last checkpoint on validation: not measured"),
+        (["--trainer.val_check_interval", "99"], 2, "trainer.val_check_interval (99) must be less"),
+        (["--checkpoint.filename", "last"], 2, "checkpoint.filename: last is taken by other checkpoints"),
+        (["--trainer.precision", "16-mixed"], 0, "best checkpoint on validation: "),
+    ],
+)
+def test_settings_of_the_trainer_do_what_is_said(run, tmp_path, arguments, code, said):
+    ended, _, error = run("fit", "--config", CONFIG, *TINY, *arguments, "--runs", str(tmp_path))
+    assert ended == code, error
+    assert said in error
+    assert (tmp_path / "sentiment_builtin" / "1" / "model").is_dir() == ("on validation" in said)

@@ -1,5 +1,7 @@
 """The parser's errors: one line each, and what this package relies on in their text."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from nlp_rnn.tasks.registry import data_classes
@@ -223,3 +225,30 @@ def test_the_parsers_text_names_what_is_missing(run, monkeypatch):
     monkeypatch.setattr(training, "readable", lambda text, *_: texts.append(text) or "a line")
     run("fit")
     assert messages._MISSING.search(texts[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["--trainer.logger", "WandbLogger"],
+            "WandbLogger: a package is missing; install it with: pip install",
+        ),
+        (["--trainer.logger", "MLFlowLogger"], "MLFlowLogger: a package is missing"),
+        (["--trainer.logger", "CometLogger"], "CometLogger: a package is missing"),
+        (
+            ["--trainer.callbacks", "Timer", "--trainer.callbacks.duration", "00:01:00:00"],
+            "Timer: has settings that a configuration cannot hold; use it in Python",
+        ),
+        (["--trainer.callbacks", "ThroughputMonitor"], "missing: batch_size_fn"),
+    ],
+)
+def test_a_class_that_cannot_be_made_is_named(run, tmp_path, monkeypatch, arguments, said):
+    for package in ("wandb", "mlflow", "comet_ml"):
+        if find_spec(package):
+            pytest.skip(f"{package} is installed")
+    tiny = ["--data.corpus.max_examples", "60", "--runs", str(tmp_path)]
+    code, out, error = run("fit", "--config", "conf/sentiment_builtin.yaml", *tiny, *arguments)
+    assert (code, out) == (2, "")
+    assert said in error.splitlines()[-1]
+    assert "Traceback" not in error

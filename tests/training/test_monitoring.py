@@ -46,7 +46,10 @@ def by_accuracy(tmp_path_factory):
 
     runs = tmp_path_factory.mktemp("runs")
     own = [
-        {"class_path": "ModelCheckpoint", "init_args": {"dirpath": str(runs / "own"), "monitor": "val/f1"}},
+        {
+            "class_path": "ModelCheckpoint",
+            "init_args": {"dirpath": str(runs / "own"), "monitor": "val/f1", "mode": "max"},
+        },
         {"class_path": "EarlyStopping", "init_args": {"monitor": "train/loss_epoch", "patience": 9}},
     ]
     config = runs / "own.yaml"
@@ -96,7 +99,7 @@ def test_a_mode_that_contradicts_its_metric_is_refused(refusal, monitor, mode, b
         *("--early_stopping.monitor", monitor, "--early_stopping.mode", mode),
         config="conf/sentiment_builtin.yaml",
     )
-    assert f"early_stopping.mode '{mode}' contradicts early_stopping.monitor: {monitor} is better" in said
+    assert f"early_stopping.mode '{mode}' contradicts its monitor: {monitor} is better" in said
     assert f"when {better}; leave the mode out" in said
 
 
@@ -116,3 +119,55 @@ def test_the_metrics_are_named_without_training(by_accuracy):
     task = from_pretrained(by_accuracy / "model")
     assert logged_metrics(task)[:3] == ["val/loss", "val/accuracy", "val/f1"]
     assert not any(metric._update_called for metric in task.metrics("val").values())
+
+
+def own(name, **settings):
+    return ["--trainer.callbacks", yaml.safe_dump([{"class_path": name, "init_args": settings}])]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (own("EarlyStopping", monitor="val/accuracy"), "val/accuracy is better when higher; set mode: max"),
+        (own("ModelCheckpoint", monitor="val/loss", mode="max"), "better when lower; set mode: min"),
+        (own("EarlyStopping", monitor="val/acc"), "sentiment has no metric 'val/acc'; did you mean 'val/acc"),
+        (own("EarlyStopping", monitor="val/loss"), "a second EarlyStopping on val/loss; change the settings"),
+        (own("ModelCheckpoint", monitor="val/loss"), "the settings of the first one, --checkpoint, instead"),
+        (
+            own("ModelCheckpoint", monitor="val/f1", every_n_train_steps=3),
+            "is measured by validations",
+        ),
+        (["--checkpoint.every_n_train_steps", "5"], "set trainer.val_check_interval instead"),
+        (["--checkpoint.train_time_interval", "00:00:01"], "set trainer.val_check_interval instead"),
+    ],
+)
+def test_callbacks_that_would_keep_the_wrong_weights_are_refused(run, tmp_path, arguments, said):
+    code, out, error = run("fit", *TINY, *arguments, "--runs", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert said in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "epoch"),
+    [
+        (["--checkpoint.save_top_k", "3"], None),
+        (["--checkpoint.save_top_k", "-1"], None),
+        (["--checkpoint.save_top_k", "0"], 3),  # none is kept but the last
+        (["--checkpoint.monitor", "null"], 3),  # the newest is the best
+        (["--checkpoint.save_last", "true"], None),
+    ],
+)
+def test_the_model_folder_is_the_best_however_many_are_kept(run, tmp_path, arguments, epoch):
+    fit = ["fit", *TINY, *arguments, "--runs", str(tmp_path), "--trainer.max_epochs", "4"]
+    assert run(*fit, "--model.optimization.lr", "0.1", "--trainer.log_every_n_steps", "1")[0] == 0
+    run_dir = tmp_path / "sentiment_builtin" / "1"
+    with (run_dir / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    validated = [float(row["val/loss"]) for row in rows if row["val/loss"]][:4]  # then that of the folder
+    assert min(validated) < validated[-1]
+    code, out, error = run("validate", *TINY, "--ckpt_path", str(run_dir / "model"))
+    assert code == 0, error
+    expected = min(validated) if epoch is None else validated[epoch]
+    assert yaml.safe_load(out)["val/loss"] == pytest.approx(expected, rel=1e-5)
