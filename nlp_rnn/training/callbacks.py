@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -137,13 +137,14 @@ def describe_metrics(metrics: Mapping[str, Any], validated: bool = True) -> list
     return shown
 
 
-def progress_callback(enabled: bool | None, callbacks: Sequence[Callback | None]) -> Callback | None:
+def progress_callback(enabled: bool | None, callbacks: Any) -> Callback | None:
     """The progress bar or the lines that a run shows; None where the user has chosen a bar.
 
     Args:
         enabled: the user's `trainer.enable_progress_bar`; None leaves it to the terminal.
         callbacks: the user's own callbacks.
     """
-    if any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks):
+    chosen = callbacks if isinstance(callbacks, list) else [callbacks]
+    if any(isinstance(callback, pl.callbacks.ProgressBar) for callback in chosen):
         return None
     return ProgressBar() if (sys.stderr.isatty() if enabled is None else enabled) else EpochLines()

@@ -218,7 +218,7 @@ class _CLI(LightningCLI):
                     (self.run_dir / METRICS).unlink(missing_ok=True)
             kwargs["default_root_dir"] = config.trainer.default_root_dir or str(self.run_dir)
         kwargs["logger"] = run_loggers(chosen.logger, self.run_dir, self.start.state)
-        if (progress := progress_callback(chosen.enable_progress_bar, own)) is not None:
+        if (progress := progress_callback(chosen.enable_progress_bar, chosen.callbacks)) is not None:
             kwargs["enable_progress_bar"] = False  # Lightning would add a bar of its own
             callbacks.append(progress)
         trainer = super().instantiate_trainer(**kwargs)

@@ -46,7 +46,7 @@ def test_an_optimizer_gets_its_settings(name, fused):
     [
         ("cosine", {"interval": "step"}),
         ("one_cycle", {"interval": "step"}),
-        ("plateau", {"monitor": "val/loss"}),
+        ("plateau", {"monitor": "val/loss", "frequency": 1}),
     ],
 )
 def test_the_trainer_learns_when_to_move_a_schedule(schedule, options):

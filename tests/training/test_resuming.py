@@ -198,8 +198,11 @@ AVERAGED = [*CALLBACKS, "EMAWeightAveraging", "--trainer.callbacks.decay", "0.5"
         ("validation_step", 1, [*CALLBACKS, "BatchSizeFinder", "--trainer.callbacks.max_trials", "3"]),
         (
             "training_step",
-            5,
-            [*CALLBACKS, "GradientAccumulationScheduler", "--trainer.callbacks.scheduling={1: 2}"],
+            11,
+            [
+                *(*CALLBACKS, "GradientAccumulationScheduler", "--trainer.callbacks.scheduling={1: 2}"),
+                *("--data.batching.size", "10"),
+            ],
         ),
         ("training_step", 3, ["--trainer.precision", "64-true"]),
         ("training_step", 6, ["--checkpoint.filename", "{epoch}-{val/loss:.3f}"]),
