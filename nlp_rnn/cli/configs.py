@@ -66,6 +66,9 @@ def check_arguments(arguments: list[str]) -> list[str]:
             path = find_config(name)
             configurations.append(f"--config={path}")
         _check_file(path)
+    given = {argument.partition("=")[0] for argument in others}
+    if {"--resume", "--ckpt_path"} <= given:
+        raise UsageError("--resume goes on from the run's newest checkpoint: leave out --ckpt_path")
     return [*others[:1], *configurations, *others[1:]]
 
 

@@ -77,6 +77,8 @@ def check_sums(path: Path) -> None:
         UsageError: there is no such file, or it cannot be read.
     """
     with open_bytes(path) as file:
+        if not file.read(1):
+            raise DamagedCheckpointError(f"{path}: empty; its writing was cut off")
         try:
             with zipfile.ZipFile(file) as archive:
                 if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):

@@ -27,7 +27,7 @@ def newest_good(folder: Path) -> GoodCheckpoint:
         UsageError: it has none; the message says what is wrong with each.
     """
     good: list[tuple[int, int, Path]] = []
-    refused: list[str] = []
+    refused: list[str] = []  # what is wrong with each of the others
     for path in sorted(folder.glob("[!.]*.ckpt")):
         try:
             checkpoint = read_checkpoint(path)
@@ -38,13 +38,12 @@ def newest_good(folder: Path) -> GoodCheckpoint:
             refused.append(str(error).removeprefix(f"{folder}/"))
     good.sort(reverse=True)
     if not good:
-        raise UsageError(
-            f"{folder}: no good checkpoint to resume from ({'; '.join(refused) or 'there is none'})"
-        )
+        reasons = "; ".join(refused) or "there is none"
+        raise UsageError(f"{folder}: no checkpoint to resume from: {reasons}; begin a new run")
     (step, _, path), *older = good
-    others = refused + [f"{other.name} (step {other_step})" for other_step, _, other in older]
-    reason = f"{path} (step {step})"
-    return GoodCheckpoint(path, f"{reason}, not from {'; '.join(others)}" if others else reason)
+    steps = ", ".join(f"{other.name} (step {other_step})" for other_step, _, other in older)
+    parts = [f"{path} (step {step})", *([f"older: {steps}"] if steps else [])]
+    return GoodCheckpoint(path, "; ".join([*parts, *(f"passed over: {reason}" for reason in refused)]))
 
 
 def good_or_newest(path: Path) -> GoodCheckpoint:

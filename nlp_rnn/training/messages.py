@@ -123,8 +123,8 @@ def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) 
             f"give --config conf/NAME.yaml, or --{where} CLASS before this flag"
         )
     if match := _REFUSED_IMPORT.search(text):
-        allowed = "use one of nlp_rnn or pytorch_lightning, or give --trust PACKAGE"
-        return f"{where}: class {match[1]!r} is refused; {allowed}"
+        allowed = "use a class of nlp_rnn, of pytorch_lightning or of a package that --trust names"
+        return f"{where}: {match[1]!r} is refused; {allowed}"
     if match := _NO_CLASS.search(text):
         models = [row.model for row in ROWS.values()]
         modules = [name for row in ROWS.values() for name in row.data]

@@ -10,15 +10,13 @@ from typing import Any, Literal
 
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.tasks.base import Task
 
 MONITORS = ("checkpoint", "early_stopping")
 """The settings of a run with a `monitor`."""
 AUTO = "auto"
 """The value of `mode` that leaves it to the metric."""
-
-_SHOWN_METRICS = 20
 
 
 def logged_metrics(task: Task[Any, Any]) -> list[str]:
@@ -105,11 +103,10 @@ def check_monitors(task: Task[Any, Any], config: Any) -> None:
     for where, chosen in [*((f"{group}.", config[group]) for group in MONITORS), *others]:
         monitor = chosen.monitor
         if monitor is not None and monitor not in known:
-            near = difflib.get_close_matches(monitor, known, 1, 0.0)[0]
-            shown = [*known[:_SHOWN_METRICS], *(["..."] if len(known) > _SHOWN_METRICS else [])]
+            near = difflib.get_close_matches(monitor, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             raise UsageError(
-                f"{where}monitor: {task.name} has no metric {monitor!r}; did you mean {near!r}? "
-                f"It has {', '.join(shown)}"
+                f"{where}monitor: {task.name} has no metric {monitor!r}{hint} It has {join_names(known)}"
             )
 
 

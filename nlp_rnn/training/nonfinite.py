@@ -88,7 +88,7 @@ class NonFiniteGuard(Configured, Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         norm = _gradient_norm(pl_module)
-        step = _Step(trainer.global_step, trainer.current_epoch, self._batches, LateNumber(norm))
+        step = _Step(trainer.global_step, trainer.current_epoch + 1, self._batches, LateNumber(norm))
         self._batches = []
         if self.on_nan == "stop" and _runs_ahead(norm.device):
             self._read_last(trainer)
@@ -176,7 +176,7 @@ class _Seen:
 
 @dataclass
 class _Step:
-    """An optimizer step: its number from 0, its batches, and the norm of its gradients."""
+    """An optimizer step: its number from 0, its epoch from 1, its batches, and the norm of its gradients."""
 
     number: int
     epoch: int

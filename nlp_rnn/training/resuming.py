@@ -15,14 +15,14 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, one_line
 from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.training.checkpoints import good_or_newest, newest_good
 from nlp_rnn.training.checks import callback_names
 from nlp_rnn.training.resume_state import KEY
-from nlp_rnn.training.run_directory import has_checkpoint, is_of_this_job, newest_run
+from nlp_rnn.training.run_directory import has_checkpoint, newest_run
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +70,12 @@ def find_start(config: Any, name: str) -> Start:
     if config.resume:
         run: Path | None = Path(config.resume)
     else:
-        run = newest_run(Path(config.runs) / name, with_checkpoint=True)
+        folder = Path(config.runs) / name
+        run = newest_run(folder, with_checkpoint=True, of_this_job=True)
         if config.ckpt_path == "last" and run is None:
-            log.warning(
-                "--ckpt_path last: no run in %s was saved; a new one begins", Path(config.runs) / name
-            )
-        if config.ckpt_path != "last" and not (run and is_of_this_job(run)):
-            run = None
+            run = newest_run(folder, with_checkpoint=True)
+            if run is None:
+                log.warning("--ckpt_path last: no run in %s was saved; a new one begins", folder)
     if run is None or not has_checkpoint(run):
         if run is not None:
             log.warning("%s: nothing was saved, so training begins anew", run)
@@ -96,7 +95,7 @@ def find_start(config: Any, name: str) -> Start:
             f"{run} is finished: trained for {epochs} epochs, its model is {run / 'model'}; to train on, set "
             "trainer.max_epochs higher"
         )
-    print(f"resuming from {good.reason}", file=sys.stderr)
+    print(one_line(f"resuming from {good.reason}"), file=sys.stderr)
     return Start(run, path, checkpoint.get(KEY, {}))
 
 

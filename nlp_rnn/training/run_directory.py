@@ -103,16 +103,26 @@ def find_run(path: str) -> Path:
     return newest
 
 
-def newest_run(folder: Path, with_checkpoint: bool = False) -> Path | None:
+def newest_run(folder: Path, with_checkpoint: bool = False, of_this_job: bool = False) -> Path | None:
     """The newest run in the folder of a name, `runs/NAME`.
 
     Args:
         folder: holds the run directories of one name.
         with_checkpoint: leave out runs that have not been saved yet.
+        of_this_job: leave out runs that this SLURM job did not begin before it was requeued.
     """
     numbers = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
     runs = [folder / str(number) for number in sorted(numbers, reverse=True)]
-    return next((run for run in runs if _is_run(run) and (not with_checkpoint or has_checkpoint(run))), None)
+    return next(
+        (
+            run
+            for run in runs
+            if _is_run(run)
+            and (not with_checkpoint or has_checkpoint(run))
+            and (not of_this_job or _is_of_this_job(run))
+        ),
+        None,
+    )
 
 
 def has_checkpoint(run_dir: Path) -> bool:
@@ -136,7 +146,7 @@ def save_config(run_dir: Path, command: str, settings: str) -> None:
         temporary.write_text("\n".join([*header, settings]), encoding="utf-8")
 
 
-def is_of_this_job(run_dir: Path) -> bool:
+def _is_of_this_job(run_dir: Path) -> bool:
     """Whether a run was begun by this SLURM job before the job was requeued."""
     requeued = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
     lines = (run_dir / "config.yaml").read_text(encoding="utf-8").splitlines() if requeued else []

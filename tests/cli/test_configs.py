@@ -98,3 +98,11 @@ def test_a_configuration_is_never_larger_than_it_looks(tmp_path, run):
     code, _, error = run("fit", f"-c{bomb}")
     assert code == 2
     assert error.endswith("refused, its settings are nested too deeply\n")
+
+
+def test_a_run_to_go_on_with_and_a_checkpoint_to_start_from_contradict_each_other(tmp_path):
+    (tmp_path / "config.yaml").write_text("name: x\n")
+    with pytest.raises(
+        UsageError, match="--resume goes on from the run's newest checkpoint: leave out --ckpt"
+    ):
+        configs.check_arguments(["fit", "--resume", str(tmp_path), "--ckpt_path=last.ckpt"])

@@ -29,8 +29,8 @@ def test_the_newest_by_step(folder):
     path, reason = newest_good(folder)
     assert path == folder / "last.ckpt"
     assert reason == (
-        f"{path} (step 30), not from weights.ckpt: holds weights only; "
-        "previous.ckpt (step 25); best.ckpt (step 20)"
+        f"{path} (step 30); older: previous.ckpt (step 25), best.ckpt (step 20); "
+        "passed over: weights.ckpt: holds weights only"
     )
 
 
@@ -38,7 +38,7 @@ def test_damaged_ones_are_named(folder):
     damage(folder / "last.ckpt")
     path, reason = newest_good(folder)
     assert path == folder / "previous.ckpt"
-    assert reason.startswith(f"{path} (step 25), not from last.ckpt: refused: damaged, or not a checkpoint")
+    assert reason.startswith(f"{path} (step 25); older: best.ckpt (step 20); passed over: last.ckpt: refused")
     assert "\n" not in reason
 
 
@@ -58,7 +58,8 @@ def test_without_a_good_one_there_is_one_line(folder):
         damage(path)
     with pytest.raises(UsageError, match=r"last\.ckpt: refused: damaged"):
         good_or_newest(folder / "last.ckpt")
-    with pytest.raises(UsageError, match=r"no good checkpoint to resume from .*weights only"):
+    (folder / "best.ckpt").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"best\.ckpt: empty; .* weights only; begin a new run$"):
         newest_good(folder)
     with pytest.raises(UsageError, match="there is none"):
         newest_good(folder / "none")

@@ -171,3 +171,9 @@ def test_the_model_folder_is_the_best_however_many_are_kept(run, tmp_path, argum
     assert code == 0, error
     expected = min(validated) if epoch is None else validated[epoch]
     assert yaml.safe_load(out)["val/loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_metric_unlike_all_others_gets_no_suggestion(run, tmp_path):
+    code, _, error = run("fit", *TINY, "--checkpoint.monitor", "speed", "--runs", str(tmp_path))
+    assert code == 2
+    assert "sentiment has no metric 'speed'. It has val/loss, " in error

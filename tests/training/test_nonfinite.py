@@ -74,7 +74,7 @@ def fit(task, data, guard, **settings):
 def test_loss_and_gradients_stop_training_before_the_weights_change(data, monkeypatch, fault, what):
     rows, task = break_loss(monkeypatch, {0}, fault), make_task(data)
     before = [p.detach().clone() for p in task.parameters()]
-    with pytest.raises(RunError, match=f"^step 0, epoch 0: {what}; rows of the batch: ") as stopped:
+    with pytest.raises(RunError, match=f"^step 0, epoch 1: {what}; rows of the batch: ") as stopped:
         fit(task, data, NonFiniteGuard())
     assert f"rows of the batch: {', '.join(map(str, rows[0]))}; last good" in str(stopped.value)
     assert all(map(torch.equal, before, task.parameters()))
@@ -86,7 +86,7 @@ def test_a_run_stops_at_once_and_keeps_good_checkpoints(run, tmp_path, monkeypat
     assert (code, out) == (1, "")
     run_dir = tmp_path / "sentiment_builtin" / "1"
     line = error.splitlines()[-1]
-    assert line.startswith("nlp-rnn: error: step 4, epoch 1: the loss is nan; rows of the batch: ")
+    assert line.startswith("nlp-rnn: error: step 4, epoch 2: the loss is nan; rows of the batch: ")
     assert f"last good checkpoint: {run_dir / 'checkpoints' / 'last.ckpt'}; " in line
     assert line.endswith("leave such batches out with --training.on_nan skip")
     assert "Traceback" not in error
@@ -130,7 +130,7 @@ def test_a_run_that_skips_ends_well_and_says_how_often(run, tmp_path, monkeypatc
     code, _, error = run("fit", *CONFIG, "--training.on_nan", "skip", "--runs", str(tmp_path))
     assert code == 0, error
     assert "skipped 2 of 9 steps" in caplog.text
-    assert "step 4, epoch 1: the loss is nan; rows of the batch: " in caplog.text
+    assert "step 4, epoch 2: the loss is nan; rows of the batch: " in caplog.text
     assert (tmp_path / "sentiment_builtin" / "latest" / "model" / "config.json").is_file()
 
 
@@ -152,7 +152,7 @@ def test_of_accumulated_batches_the_bad_one_is_named_and_all_are_left_out(data, 
     before = [p.detach().clone() for p in task.parameters()]
     with pytest.raises(RunError) as stopped:
         fit(task, data, NonFiniteGuard(), accumulate_grad_batches=2)
-    assert f"step 0, epoch 0: the loss is nan; rows of the batch: {', '.join(map(str, rows[1]))};" in str(
+    assert f"step 0, epoch 1: the loss is nan; rows of the batch: {', '.join(map(str, rows[1]))};" in str(
         stopped.value
     )
     assert all(map(torch.equal, before, task.parameters()))
@@ -268,7 +268,7 @@ def test_a_loss_that_is_nan_on_one_rank_is_skipped_and_stops_on_all(tmp_path):
     said = dict(line.split(": ", 1) for line in found.stdout.splitlines() if line.startswith("rank "))
     assert said.keys() == {"rank 0", "rank 1"}, found.stderr
     assert said["rank 0"] == said["rank 1"]
-    assert said["rank 0"].startswith("step 2, epoch 0: the loss is nan; rows of the batch: ")
+    assert said["rank 0"].startswith("step 2, epoch 1: the loss is nan; rows of the batch: ")
     assert said["rank 0"].count(", ") < 15  # of the one rank
     assert "; skipped 1 steps (training.max_skipped); " in said["rank 0"]
     assert found.stderr.count("the step is skipped") == 1

@@ -159,7 +159,7 @@ def test_a_damaged_checkpoint_is_passed_over(trained, tmp_path, run, caplog):
     said = [line for line in caplog.messages if line.startswith("resuming from")]
     assert len(said) == 1
     assert str(folder) in said[0]
-    assert "not from last.ckpt: refused: damaged" in said[0]
+    assert "passed over: last.ckpt: refused: damaged" in said[0]
 
 
 class _StopOnce:

@@ -8,7 +8,7 @@ import pytest
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.training import run_directory
-from nlp_rnn.training.run_directory import locked, new_run_dir, point_latest
+from nlp_rnn.training.run_directory import locked, new_run_dir, newest_run, point_latest, save_config
 
 
 def test_run_directories_are_numbered_on(tmp_path):
@@ -65,3 +65,17 @@ def test_a_runs_folder_without_permission_is_found_first(refusal, tmp_path):
 @pytest.mark.parametrize("name", ["../elsewhere", "a/b", "..", " "])
 def test_the_name_of_a_run_is_one_folder(refusal, name):
     assert "give a plain folder name" in refusal("--name", name)
+
+
+def test_a_requeued_job_finds_its_own_run_among_those_of_others(tmp_path, monkeypatch):
+    for number, job in enumerate(("7", "8", "9"), 1):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        run = tmp_path / str(number)
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "checkpoints" / "last.ckpt").touch()
+        save_config(run, "nlp-rnn fit", "")
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    assert newest_run(tmp_path, of_this_job=True) is None  # it was not requeued
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert newest_run(tmp_path, with_checkpoint=True, of_this_job=True) == tmp_path / "2"
+    assert newest_run(tmp_path) == tmp_path / "3"
