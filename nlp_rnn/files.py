@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from nlp_rnn.errors import RunError, UsageError
+from nlp_rnn.errors import RunError, UsageError, printable
 
 try:
     import fcntl
@@ -223,6 +223,13 @@ def printing() -> Iterator[None]:
             raise
         discard_output()
         raise cannot_write("standard output", error) from error
+
+
+def printed(text: str) -> str:
+    """A text as it is printed: a terminal gets no control characters but tabs and line breaks."""
+    if not sys.stdout.isatty():
+        return text
+    return "".join(part if part in "\n\t" else printable(part) for part in re.split("([\n\t])", text))
 
 
 def discard_output() -> None:

@@ -1,4 +1,6 @@
+import io
 import os
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import RunError, UsageError
-from nlp_rnn.files import atomic_write, check_output, check_writable, read_lines
+from nlp_rnn.files import atomic_write, check_output, check_writable, printed, read_lines
 
 COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
 
@@ -164,3 +166,11 @@ class TestAtomicWrite:
             first.write_text("first")
         assert out.read_text() == "first"
         assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.of.mine.tmp"}
+
+
+def test_a_terminal_gets_no_control_characters_and_a_file_all(monkeypatch):
+    text = "a\tb\x1b[31m\u202e\n\x9b\n"
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert printed(text) == text
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert printed(text) == "a\tb\\x1b[31m\\u202e\n\\x9b\n"

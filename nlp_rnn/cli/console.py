@@ -175,12 +175,22 @@ def _report_thread(error: threading.ExceptHookArgs) -> None:
     logging.getLogger(__name__).warning("%s ended: %s: %s", name, error.exc_type.__name__, error.exc_value)
 
 
+def _ignore_ended_workers(error: sys.UnraisableHookArgs) -> None:
+    """Report an error that Python cannot raise, unless it is that of an ended data worker.
+
+    The loader finds and reports that one too.
+    """
+    if "DataLoader worker" not in str(error.exc_value):
+        sys.__unraisablehook__(error)
+
+
 def quiet() -> None:
     """Show the warnings of this package, and of libraries only those that a user can act on.
 
     An error that ends a thread of a library is one line too.
     """
     threading.excepthook = _report_thread
+    sys.unraisablehook = _ignore_ended_workers
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)

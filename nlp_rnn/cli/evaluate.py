@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.data import Corpus
         from nlp_rnn.evaluation.measuring import evaluate
-        from nlp_rnn.files import atomic_write, check_writable, printing
+        from nlp_rnn.files import atomic_write, check_writable, printed, printing
 
     retain_freed_memory()
     for pair in options.columns:
@@ -78,4 +78,4 @@ def run(options: argparse.Namespace) -> None:
             temporary.write_text(text + "\n", encoding="utf-8")
     print(report.table(), file=sys.stderr)
     with printing():
-        print(text)
+        print(printed(text))

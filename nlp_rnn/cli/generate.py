@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from nlp_rnn.cli.console import add_device_arguments, importing, path_argument
-from nlp_rnn.files import printing
+from nlp_rnn.files import printed, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         return
     pieces = language_model.generate(options.prompt, *settings)
     with printing():
-        print(options.prompt, end="", flush=True)
+        print(printed(options.prompt), end="", flush=True)
         for piece in pieces:
-            print(piece, end="", flush=True)
+            print(printed(piece), end="", flush=True)
         print()

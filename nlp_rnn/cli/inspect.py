@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nlp_rnn.cli.console import importing, path_argument
-from nlp_rnn.files import check_writable, printing
+from nlp_rnn.files import check_writable, printed, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,4 +34,4 @@ def run(options: argparse.Namespace) -> None:
 
     paths = write(inspect(options.model, options.text), options.output, options.format)
     with printing():
-        print(*paths, sep="\n")
+        print(*(printed(str(path)) for path in paths), sep="\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nlp_rnn.cli.console import importing, path_argument
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import check_writable, printing
+from nlp_rnn.files import check_writable, printed, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,4 +30,4 @@ def run(options: argparse.Namespace) -> None:
     quantize(task.model)
     folder = save_pretrained(task, options.output)
     with printing():
-        print(folder)
+        print(printed(str(folder)))

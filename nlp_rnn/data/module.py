@@ -170,7 +170,7 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         train = self.splits["train"]
         ids = np.hstack(train[list(range(len(train)))][column])
         counts = np.bincount(ids[ids != IGNORED], minlength=len(labels))
-        shown = [f"{printable(labels[i])}: {counts[i]:,}" for i in np.argsort(-counts, kind="stable")[:6]]
+        shown = [f"{printable(labels[i]):.40}: {counts[i]:,}" for i in np.argsort(-counts, kind="stable")[:6]]
         return f"{text}; classes in train: {', '.join(shown)}{', ...' if len(labels) > 6 else ''}"
 
     def _rows(self, split: str) -> Rows:

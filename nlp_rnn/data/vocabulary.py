@@ -91,11 +91,15 @@ class Vocabulary:
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: VocabularySettings) -> Vocabulary:
-        """Make a vocabulary from texts, such as those of the train split."""
+        """Make a vocabulary from texts, such as those of the train split.
+
+        Raises:
+            UsageError: a text has a lone surrogate.
+        """
         line_breaks = normalizers.Replace(Regex(LINE_BREAK), " ")
         normalizer = normalizers.Sequence([line_breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
-        texts = chain.from_iterable(map(pieces, texts))
+        texts = chain.from_iterable(map(pieces, map(_check_text, texts)))
         if settings.level == "bpe":
             texts = list(texts)
             tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
@@ -119,11 +123,15 @@ class Vocabulary:
 
     @classmethod
     def train_on_words(cls, sentences: Iterable[Sequence[str]], settings: VocabularySettings) -> Vocabulary:
-        """Make a vocabulary from sentences that are lists of words. No word is split."""
+        """Make a vocabulary from sentences that are lists of words. No word is split.
+
+        Raises:
+            UsageError: a word has a lone surrogate.
+        """
         tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIALS[UNK]))
         tokenizer.normalizer = normalizers.Sequence(_normalizers(settings.lowercase))
         normalize = tokenizer.normalizer.normalize_str
-        words = (normalize(word[:_MAX_WORD]) for sentence in sentences for word in sentence)
+        words = (normalize(_check_text(word[:_MAX_WORD])) for sentence in sentences for word in sentence)
         trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
         tokenizer.train_from_iterator((word for word in words if word and word not in SPECIALS), trainer)
         return cls(tokenizer)
@@ -301,7 +309,12 @@ def _normalizers(lowercase: bool) -> list[normalizers.Normalizer]:
     return [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
 
 
-def _check_text(text: str) -> None:
+def _check_text(text: str) -> str:
+    """The text.
+
+    Raises:
+        UsageError: it has a lone surrogate.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -309,3 +322,4 @@ def _check_text(text: str) -> None:
             f"the text has a lone surrogate ({text[error.start]!a}) at character {error.start}: "
             "decode it as UTF-8 first"
         ) from None
+    return text

@@ -14,6 +14,7 @@ from nlp_rnn.data import Batching, Corpus
 from nlp_rnn.data.batching import BatchSize, Rows
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.splits import SPLITS
+from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.module import encode
 from nlp_rnn.errors import UsageError
 from nlp_rnn.evaluation.report import Report, standard_json
@@ -78,7 +79,10 @@ def evaluate(
         corpus, split = replace(corpus, test_split=split), "test"
     data = data_class(corpus, **{**task.processor.data_settings(), **(columns or {})})
     data.check(task.processor)
-    rows = Rows(encode(data.load_split(split), task.processor))
+    try:
+        rows = Rows(encode(data.load_split(split), task.processor))
+    except UnknownLabelError as error:
+        raise UsageError(f"{corpus.path}, {error}") from None
     task = in_precision(on_device(task, device), precision).eval()
     metrics = task.metrics("test")
     for metric in metrics.values():

@@ -18,7 +18,7 @@ from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_upos
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write, open_bytes, printing
+from nlp_rnn.files import atomic_write, open_bytes, printed, printing
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
 from nlp_rnn.tasks.pretrained import from_pretrained
 
@@ -73,7 +73,7 @@ def predict(
         else:
             answers = _answer_lines(answerer, lines, name, as_json, window)
         for text in answers:
-            file.write(text)
+            file.write(printed(text) if output == "-" else text)
             if window:
                 file.flush()
 

@@ -84,6 +84,12 @@ def write_model(
         _write(target, texts, {name: value.contiguous() for name, value in weights.items()})
     except OSError as error:
         raise cannot_write(folder, error) from error
+    except UnicodeEncodeError as error:
+        surrogate = ascii(error.object[error.start])
+        raise UsageError(
+            f"{folder}: cannot be written: a label, a name or the card has a lone surrogate ({surrogate}), "
+            "which no file can hold; decode the text as UTF-8 first"
+        ) from error
     except SafetensorError as error:  # for example, a full disk
         raise RunError(f"{folder}: cannot be written ({error})") from error
     return folder

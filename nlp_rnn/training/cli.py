@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
-from nlp_rnn.errors import Interrupted, UsageError, naming_memory
+from nlp_rnn.errors import Interrupted, UsageError, naming_memory, one_line
 from nlp_rnn.files import check_output, printing
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.tasks.base import Task
@@ -284,8 +284,9 @@ class _CLI(LightningCLI):
         assert self.run_dir is not None
         if not _is_first_process():
             return
-        print(f"run directory: {self.run_dir}", file=sys.stderr)
-        print(f"model: {self.model.summary()}\ndata: {self.datamodule.summary()}", file=sys.stderr)
+        _say(f"run directory: {self.run_dir}")
+        _say(f"model: {self.model.summary()}")
+        _say(f"data: {self.datamodule.summary()}")
         self.config.fit.resume = None
         dumped = self._parser("fit").dump(self.config.fit, skip_none=False)
         content = yaml.safe_dump(yaml.safe_load(dumped), sort_keys=False, allow_unicode=True)
@@ -319,7 +320,8 @@ class _CLI(LightningCLI):
             point_latest(self.run_dir)
             results = ", ".join(describe_metrics(metrics)) or "not measured"
             which = "best" if best else "last"
-            print(f"{which} checkpoint on validation: {results}\nmodel folder: {folder}", file=sys.stderr)
+            _say(f"{which} checkpoint on validation: {results}")
+            _say(f"model folder: {folder}")
 
     def _how_to_go_on(self) -> str:
         assert self.run_dir is not None
@@ -330,7 +332,7 @@ class _CLI(LightningCLI):
     def after_predict(self) -> None:
         """Say where the answers are."""
         if self.trainer.is_global_zero:
-            print(f"predictions: {self.config.predict.output}", file=sys.stderr)
+            _say(f"predictions: {self.config.predict.output}")
 
 
 def run(arguments: list[str], command: str) -> None:
@@ -356,6 +358,11 @@ def run(arguments: list[str], command: str) -> None:
             if NOT_VALID not in str(error):
                 raise
             raise UsageError(readable(str(error), [])) from error
+
+
+def _say(text: str) -> None:
+    """Print a message on standard error: one line, of bounded length."""
+    print(one_line(text), file=sys.stderr)
 
 
 def _is_first_process() -> bool:

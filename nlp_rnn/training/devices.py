@@ -53,7 +53,8 @@ def ending_together(trainer: Trainer) -> Iterator[None]:
     The processes that this one has started are killed: a stopped one would stay for ever.
 
     Raises:
-        RunError: another process has not answered in time, has ended, or is cut off.
+        RunError: another process has not answered in time, has ended, or is cut off; or one that prepares
+            batches has ended.
     """
     try:
         yield
@@ -64,6 +65,11 @@ def ending_together(trainer: Trainer) -> Iterator[None]:
         last_line = error.msg.strip().rpartition("\n")[2]
         raise RunError(f"process {error.error_index}: {last_line}") from error
     except RuntimeError as error:
+        if "DataLoader worker" in str(error):  # what torch's handler of SIGCHLD raises
+            raise RunError(
+                f"a process that prepares batches has ended ({str(error).strip(' .')}); if memory ran out, "
+                "lower data.batching.num_workers or data.batching.size"
+            ) from error
         if not is_lost_connection(error):
             raise
         if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):

@@ -303,3 +303,12 @@ def test_a_line_of_a_megabyte_takes_bounded_time(level, part):
     start = time.process_time()
     VOCABULARIES[level].encode([text])
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize("level", ["word", "bpe", "char"])
+def test_a_lone_surrogate_in_training_is_refused(level):
+    settings = VocabularySettings(level=level)
+    with pytest.raises(UsageError, match=r"lone surrogate .* at character 1"):
+        Vocabulary.train(["good", "a\ud800"], settings)
+    with pytest.raises(UsageError, match=r"lone surrogate .* at character 1"):
+        Vocabulary.train_on_words([["good"], ["a\ud800"]], settings)

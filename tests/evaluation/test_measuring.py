@@ -206,7 +206,9 @@ def test_contradictory_settings_are_refused(tasks, corpora, name, options, messa
 
 def test_unknown_labels_are_refused(tasks, tmp_path):
     (tmp_path / "test.tsv").write_text("text\tlabel\ngood\t7\nbad\t0\n")
-    with pytest.raises(UsageError, match="unknown label '7'; known: 0, 1, 2"):
+    with pytest.raises(
+        UsageError, match=r"test\.tsv, row 1 of the rows kept: unknown label '7'; known: 0, 1, 2"
+    ):
         evaluate(tasks["sentiment"], Corpus(str(tmp_path / "test.tsv")))
     (tmp_path / "test.conllu").write_text("1\tgood\t_\tADV\t_\t_\t_\t_\t_\t_\n\n")
     with pytest.raises(UsageError, match="unknown label 'ADV'; known: ADJ, NOUN, VERB, X"):

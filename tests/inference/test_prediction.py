@@ -19,6 +19,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inference.prediction import predict
 from nlp_rnn.tasks import TASKS as EVERY_TASK
+from nlp_rnn.tasks import Sentiment
 
 TASKS = {name: task for name, task in EVERY_TASK.items() if task.processor_class.input_description == "text"}
 TEXTS = ["i work at google .", "the work is not good , but the film is .", "good", "a b c d e f", "", "!"]
@@ -317,3 +318,13 @@ def test_script_as_a_process(models, tmp_path, labels):
     found = [json.loads(line)["label"] for line in done.stdout.decode().split("\n")[:-1]]
     assert found == [labels(text) for text in [*TEXTS, "größe\u2028x"]]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_control_characters_in_answers_do_not_reach_a_terminal(models, tmp_path, monkeypatch, capsys):
+    (tmp_path / "in").write_text("good\n")
+    monkeypatch.setattr(Sentiment, "format_answer", staticmethod(lambda answer: "\x1b]0;title\x07"))
+    predict(models["sentiment"], str(tmp_path / "in"))
+    assert capsys.readouterr().out == "\x1b]0;title\x07\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    predict(models["sentiment"], str(tmp_path / "in"))
+    assert capsys.readouterr().out == "\\x1b]0;title\\x07\n"

@@ -147,3 +147,11 @@ def test_saving_and_loading_through_a_link(trained, folder, tmp_path):
     save_pretrained(trained[1]["tagging"], link)
     assert link.is_symlink()
     assert from_pretrained(link).name == from_pretrained(folder).name == "tagging"
+
+
+def test_a_lone_surrogate_in_a_label_is_refused_and_nothing_is_written(trained, tmp_path):
+    task = from_pretrained(save_pretrained(trained[1]["sentiment"], tmp_path / "good"))
+    task.processor.labels[0] = "a\ud800"
+    with pytest.raises(UsageError, match=r"bad: cannot be written: a label, .* surrogate \('\\ud800'\)"):
+        save_pretrained(task, tmp_path / "bad")
+    assert [path.name for path in tmp_path.iterdir()] == ["good"]

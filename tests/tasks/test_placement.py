@@ -32,3 +32,10 @@ def test_impossible_settings_are_refused(make_task):
     quantize(task.model)
     with pytest.raises(UsageError, match="int8, which cannot be combined with bf16"):
         in_precision(task, "bf16")
+
+
+def test_a_device_without_numbers_is_refused(make_task):
+    with pytest.raises(
+        UsageError, match=r"^device meta: cannot be used here \(it holds shapes, but no numbers\)"
+    ):
+        on_device(make_task("sentiment"), "meta")

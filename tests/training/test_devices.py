@@ -1,6 +1,8 @@
 """How a run ends when one of its processes is gone, and how long they wait for each other."""
 
+import os
 import signal
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,8 +11,14 @@ import torch.distributed as dist
 from pytorch_lightning import LightningModule, Trainer
 from torch.multiprocessing.spawn import ProcessRaisedException
 
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import RunError
 from nlp_rnn.training.devices import SeedEachDevice, ending_together, set_timeout
+
+TINY = [
+    *("--data.corpus.max_examples", "120", "--data.batching.size", "20"),
+    *("--model.embedding_dim", "8", "--model.hidden_dim", "8", "--trainer.max_epochs", "1"),
+]
 
 
 @pytest.fixture
@@ -76,3 +84,49 @@ def test_the_error_of_a_spawned_process_is_its_last_line(trainer):
     traceback = "\n\n-- Process 1 terminated with the following error:\nTraceback ...\nOSError: disk full\n"
     with pytest.raises(RunError, match=r"^process 1: OSError: disk full$"), ending_together(trainer):
         raise ProcessRaisedException(traceback, 1, 123)
+
+
+class Dying:
+    """Makes the second of two data workers end at its first batch."""
+
+    def __init__(self, collate, ending):
+        self.collate, self.ending = collate, ending
+
+    def __call__(self, processor, rows):
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None and worker.id == 1:
+            time.sleep(0.2)  # until both have been started
+            self.ending()
+        return self.collate(processor, rows)
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exit_silently():
+    os._exit(3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [kill, exit_silently])
+@pytest.mark.parametrize("verb", ["fit", "predict"])
+def test_a_data_worker_that_dies_ends_the_run_with_one_line(
+    trained, run, tmp_path, monkeypatch, verb, ending
+):
+    dying = Dying(Processor._collate, ending)
+    monkeypatch.setattr(Processor, "_collate", lambda *arguments: dying(*arguments))
+    rest = ["--runs", str(tmp_path / "runs")]
+    if verb == "predict":
+        rest = ["--ckpt_path", str(trained / "model"), "--output", str(tmp_path / "answers")]
+    arguments = [verb, "--config", "conf/sentiment_builtin.yaml", *TINY, "--data.batching.num_workers", "2"]
+    code, out, error = run(*arguments, *rest)
+    assert (code, out) == (1, "")
+    line = error.splitlines()[-1]
+    assert line.startswith(
+        "nlp-rnn: error: a process that prepares batches has ended (DataLoader worker (pid"
+    )
+    assert line.endswith("if memory ran out, lower data.batching.num_workers or data.batching.size")
+    assert "Traceback" not in error
+    assert not list(tmp_path.glob("*answers*"))
+    assert not list(tmp_path.rglob("model"))

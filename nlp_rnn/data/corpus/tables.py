@@ -160,6 +160,7 @@ def _is_header(first: list[str], columns: Columns) -> bool:
 
 def _json_table(path: Path, columns: Columns) -> pa.Table:
     rows: list[dict[str, Any]] = []
+    numbers: list[int] = []  # the lines of the rows
     matches: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
@@ -175,6 +176,7 @@ def _json_table(path: Path, columns: Columns) -> pa.Table:
         if not matches or not record.keys() >= set(matches.values()):
             matches = match_columns(list(record), columns, f"{path}, line {number}")
         rows.append({name: record[column] for name, column in matches.items()})
+        numbers.append(number)
     arrays = {}
     for name, names in columns.items():
         values = [row[name] for row in rows]
@@ -186,12 +188,28 @@ def _json_table(path: Path, columns: Columns) -> pa.Table:
             )
         try:
             arrays[name] = _from_json(values, is_numeric) if rows else pa.array([], pa.string())
-        except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
-            # mixed types, or half a surrogate pair
+        except UnicodeEncodeError:
+            number = next(
+                number for number, value in zip(numbers, values, strict=True) if not _is_text(value)
+            )
+            raise UsageError(
+                f"{path}, line {number}, column {name!r}: half of a surrogate pair (\\ud800 to \\udfff), "
+                "which is no character; write both halves"
+            ) from None
+        except (pa.ArrowException, OverflowError) as error:  # mixed types
             texts = [row for row, value in enumerate(values, 1) if isinstance(value, str)]
             row = f", row {texts[0]}" if texts and is_numeric else ""
             raise UsageError(f"{path}{row}, column {name!r}: {' '.join(str(error).split())}") from None
     return pa.table(arrays)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all texts in a value can be written as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _from_json(values: list[Any], is_numeric: bool) -> pa.Array:
