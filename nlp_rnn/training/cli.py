@@ -137,6 +137,8 @@ class _CLI(LightningCLI):
             self.config = parser.parse_args(args)
         except jsonargparse.ArgumentError as error:
             raise UsageError(readable(str(error), self._known_settings(), args)) from error
+        except OverflowError as error:
+            raise UsageError(f"a number in the settings has too many digits ({error})") from error
         verb = self.config.subcommand
         config = self.config[verb]
         check_run(config.as_dict())

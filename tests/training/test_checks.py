@@ -75,6 +75,13 @@ def test_values_out_of_range_are_refused_by_flag_and_by_file(refusal, tmp_path, 
     assert said in refusal("--config", write(tmp_path, nested(text)))
 
 
+@pytest.mark.parametrize(
+    "flag", ["save_minutes", "model.dropout", "model.optimization.lr", "trainer.devices"]
+)
+def test_a_number_of_hundreds_of_digits_is_refused(refusal, flag):
+    refusal(f"--{flag}", f"1{'0' * 400}")
+
+
 @pytest.mark.parametrize("group", ["trainer", "checkpoint", "training"])
 def test_a_list_in_place_of_settings_is_refused(refusal, tmp_path, group):
     assert f"{group}: expected settings by name, not [1]" in refusal(
