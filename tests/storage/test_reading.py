@@ -255,7 +255,7 @@ CONFIGS = {
     "large size": (lambda c: c["settings"].update(hidden_dim=60_000), "has shape"),
     "negative length": (lambda c: c["processor"]["settings"].update(max_length=-1), "max_length must be"),
     "NaN": (lambda c: c["settings"].update(dropout=float("nan")), "dropout must be between"),
-    "text for a number": (lambda c: c["settings"].update(hidden_dim="12"), "its settings fit no model"),
+    "text for a number": (lambda c: c["settings"].update(hidden_dim="12"), "must be a whole number, not"),
     "unknown cell": (lambda c: c["settings"].update(cell="mamba"), "mamba"),
     "many layers": (lambda c: c["settings"].update(num_layers=64), "is missing"),
     "no vocabularies": (lambda c: c.pop("vocabularies"), "not the configuration of a model folder"),
