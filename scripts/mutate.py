@@ -5,9 +5,11 @@
 Places are drawn first, then one mutation at each, so that a call with many arguments counts once. The
 mutations are those of mutmut (another number, operator, string or boolean, an argument or a value that
 is None, an argument left out), and three more: a condition negated, a statement or a `raise` left out.
-For each mutant the tests of the file run first, then those of the folders around it up to the room, then
-those named by `--also`, until one fails. A mutant is killed if a test fails, the process dies, or a test
-takes longer than `--limit` seconds. The rest are printed: each is a missing test, dead code, or equivalent.
+For each mutant those tests run that execute the line: of the file's own tests first, then of those of the
+folders around it up to the room, then of those named by `--also`, until one fails. All of them run if the
+line is executed by an import or by a fixture that tests share. A mutant is killed if a test fails, the
+process dies, or a test takes longer than `--limit` seconds. The rest are printed: each is a missing test,
+dead code, or equivalent.
 
 Left out, since no test of an answer can tell: docstrings, imports, annotations (but not their ranges),
 `assert`, `__repr__`, what a message says (inside `raise`, `warn`, `print`), `cast`, decorators, and the
@@ -24,6 +26,7 @@ import argparse
 import difflib
 import importlib
 import os
+import pickle
 import random
 import resource
 import shutil
@@ -35,15 +38,18 @@ import time
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import coverage
 import libcst as cst
 import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 MEMORY = 12 * 2**30  # bytes; a mutant may ask for any amount
+Tests = dict[Path, dict[int, list[str]]]
 IGNORED_FUNCTIONS = {"__repr__", "__str__", "extra_repr"}
 IGNORED_CALLS = {"TypeVar", "print", "warn", "warning", "info", "debug"}
 IGNORED_ARGUMENTS = {"strict", "stacklevel", "device"}
@@ -54,7 +60,7 @@ class Place:
     """A node of a file, and what could stand in its stead."""
 
     file: Path
-    line: int
+    lines: range
     module: cst.Module
     node: cst.CSTNode
     mutations: Sequence[cst.CSTNode]
@@ -117,28 +123,31 @@ def places(file: Path) -> Iterator[Place]:
     wrapper = MetadataWrapper(cst.parse_module(file.read_text("utf-8")))
     positions = wrapper.resolve(PositionProvider)
 
-    def walk(node: cst.CSTNode, annotation: bool = False) -> Iterator[Place]:
+    def walk(node: cst.CSTNode, first: int = 1, annotation: bool = False) -> Iterator[Place]:
         if ignored(node):
             return
+        if isinstance(node, cst.BaseSmallStatement | cst.BaseCompoundStatement):
+            first = positions[node].start.line
         annotation = (annotation or isinstance(node, cst.Annotation)) and not isinstance(node, cst.Call)
         if called(node) == "cast":
-            yield from walk(node.args[-1])
+            yield from walk(node.args[-1], first)
             return
         if not annotation and (found := mutations(node)):
-            yield Place(file, positions[node].start.line, wrapper.module, node, found)
+            header = node.test if isinstance(node, cst.If | cst.While) else node
+            lines = range(first, positions[header].end.line + 1)
+            yield Place(file, lines, wrapper.module, node, found)
         if not isinstance(node, cst.Raise):
             for child in node.children:
-                yield from walk(child, annotation)
+                yield from walk(child, first, annotation)
 
     return walk(wrapper.module)
 
 
-def test_stages(file: Path, also: Collection[str]) -> list[list[str]]:
-    """The tests of a file, from near to far; those of a later stage leave out those of the earlier ones."""
+def test_paths(file: Path, also: Iterable[str]) -> list[Path]:
+    """Where the tests of a file are, from near to far."""
     folder = Path("tests", *file.parts[1:-1])
     near = [folder / f"test_{file.stem.strip('_')}.py", folder, *folder.parents]
-    paths = [*(str(path) for path in near if path.exists() and path.parts[1:]), *also]
-    return [[path, *(f"--ignore={earlier}" for earlier in paths[:i])] for i, path in enumerate(paths)]
+    return [*(path for path in near if path.exists() and path.parts[1:]), *map(Path, also)]
 
 
 class TimeLimit:
@@ -154,35 +163,92 @@ class TimeLimit:
         return (yield)
 
 
-def run_tests(arguments: Sequence[str], folder: Path, limit: int, modules: Path | None = None) -> int:
+class Selection:
+    """Pytest plugin that runs these tests only."""
+
+    def __init__(self, tests: Collection[str]) -> None:
+        self.tests = tests
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave the others out."""
+        items[:] = [item for item in items if item.nodeid in self.tests]
+
+
+class Executed:
+    """Pytest plugin that records which tests execute which lines of the package."""
+
+    def __init__(self, folder: Path) -> None:
+        self.coverage = coverage.Coverage(data_file=None, config_file=False, source=[str(folder / "nlp_rnn")])
+        self.coverage.start()
+        self.test = ""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note the test."""
+        self.test = item.nodeid
+        self.coverage.switch_context(self.test)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
+        """Note that what other tests use too is of no one test."""
+        if fixturedef.scope == "function":
+            return (yield)
+        self.coverage.switch_context("")
+        try:
+            return (yield)
+        finally:
+            self.coverage.switch_context(self.test)
+
+    def tests(self, folder: Path) -> Tests:
+        """By file and line the tests; "" stands for imports and shared fixtures."""
+        self.coverage.stop()
+        data = self.coverage.get_data()
+        files = {file: data.contexts_by_lineno(file) for file in data.measured_files()}
+        return {Path(file).relative_to(folder): lines for file, lines in files.items()}
+
+
+def run_tests(
+    arguments: Sequence[str],
+    folder: Path,
+    limit: int,
+    selection: Selection | None = None,
+    record: bool = False,
+) -> int:
     """Run tests in a forked process; returns its exit code, or minus the signal that ended it.
 
     Args:
         arguments: For pytest.
         folder: Copy of the checkout; output goes to a file beside it.
         limit: Seconds for one test.
-        modules: File to write the names of the imported modules to.
+        selection: The tests to run, if not all.
+        record: Write to a file beside the folder which tests execute which lines, and the modules imported.
     """
     if not (process := os.fork()):
         os.setsid()
         os.chdir(folder)
         sys.path.insert(0, str(folder))
         os.environ["PYTHONPATH"] = str(folder)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         with open(folder.parent / "output", "w") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
         signal.alarm(10 * limit)  # imports, until the first test begins
         options = ["-x", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        options.append(f"--basetemp={folder.parent / 'temporary'}")
         code = 3
         with suppress(BaseException):
-            temporary = f"--basetemp={folder.parent / 'temporary'}"
-            code = pytest.main([*options, temporary, *arguments], plugins=[TimeLimit(limit)])
-            if modules:
+            executed = Executed(folder) if record else None
+            code = pytest.main(
+                [*options, *arguments],
+                plugins=[plugin for plugin in (TimeLimit(limit), selection, executed) if plugin],
+            )
+            if executed:
                 files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
                 others = [name for name, file in files.items() if file and not file.startswith(str(folder))]
                 assert "nlp_rnn" not in others, "the tests import another copy of the package"
-                modules.write_text("\n".join(others))
+                (folder.parent / "recorded").write_bytes(pickle.dumps((others, executed.tests(folder))))
         os._exit(code)
     try:
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
@@ -191,14 +257,16 @@ def run_tests(arguments: Sequence[str], folder: Path, limit: int, modules: Path 
             os.killpg(process, signal.SIGKILL)
 
 
-def check_and_preload(paths: Iterable[str], folder: Path, limit: int) -> None:
+def check_and_preload(paths: Iterable[str], folder: Path, limit: int) -> Tests:
     """Run the tests without a mutation, then import what they import, the package excepted."""
-    modules = folder.parent / "modules"
-    if run_tests([*paths], folder, limit, modules) or not modules.exists():
+    recorded = folder.parent / "recorded"
+    if run_tests([*paths], folder, limit, record=True) or not recorded.exists():
         sys.exit(f"the tests fail without a mutation:\n{(folder.parent / 'output').read_text()[-3000:]}")
-    for name in modules.read_text().split("\n"):
+    modules, tests = pickle.loads(recorded.read_bytes())
+    for name in modules:
         with suppress(Exception):
             importlib.import_module(name)
+    return dict(tests)
 
 
 def copy_checkout(folder: Path) -> None:
@@ -209,20 +277,23 @@ def copy_checkout(folder: Path) -> None:
         shutil.copy(name, folder / name)
 
 
-def mutate(place: Place, new: cst.CSTNode, options: Any, folder: Path) -> int:
-    """Run the tests of one mutant; returns the exit code of the first that fails, else 0."""
-    target, original = folder / place.file, place.module.code
-    mutated = place.module.deep_replace(place.node, new).code
-    target.write_text(mutated, "utf-8")
-    try:
-        for tests in test_stages(place.file, options.also):
-            code = run_tests(tests, folder, options.limit)
-            if code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
-                return code
-    finally:
-        target.write_text(original, "utf-8")
-    changes = difflib.unified_diff(original.split("\n"), mutated.split("\n"), n=0, lineterm="")
-    print(f"SURVIVED {place.file}:{place.line}", *list(changes)[3:], sep="\n", flush=True)
+def kill(place: Place, tests: Tests, options: Any, folder: Path) -> int:
+    """Run the tests of a mutant; returns the exit code of those that fail, else 0."""
+    executed = tests.get(place.file, {})
+    known = [executed[line] for line in place.lines if line in executed]
+    chosen = set(chain.from_iterable(known)) or {""}
+    done: list[Path] = []
+    for path in test_paths(place.file, options.also):
+        selection, arguments = None, [str(path), *(f"--ignore={earlier}" for earlier in done)]
+        if "" not in chosen:
+            files = {Path(test.partition("::")[0]) for test in chosen}
+            near = {file for file in files if file.is_relative_to(path)}
+            near = {file for file in near if not any(file.is_relative_to(earlier) for earlier in done)}
+            selection, arguments = Selection(chosen), sorted(map(str, near))
+        done.append(path)
+        code = run_tests(arguments, folder, options.limit, selection) if arguments else 0
+        if code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+            return code
     return 0
 
 
@@ -240,6 +311,7 @@ def main() -> None:
     # Set before torch and datasets are imported, as tests/conftest.py does.
     for variable in ("OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         os.environ.setdefault(variable, "1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what it started
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True  # a mutant can have the size and the second of the file before it
     listed = (path.rglob("*.py") if path.is_dir() else [path] for path in options.paths)
@@ -251,12 +323,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve() / "checkout"
         copy_checkout(folder)
-        stages = [test_stages(place.file, options.also) for place in drawn]
-        check_and_preload({tests[0] for stage in stages for tests in stage}, folder, options.limit)
+        paths = {str(path) for place in drawn for path in test_paths(place.file, options.also)}
+        tests = check_and_preload(paths, folder, options.limit)
         for number, place in enumerate(drawn, 1):
-            code = mutate(place, generator.choice(place.mutations), options, folder)
-            survived += not code
+            target, original = folder / place.file, place.module.code
+            mutated = place.module.deep_replace(place.node, generator.choice(place.mutations)).code
+            target.write_text(mutated, "utf-8")
+            code = kill(place, tests, options, folder)
+            target.write_text(original, "utf-8")
             late += code == -signal.SIGALRM
+            if not code:
+                survived += 1
+                changes = difflib.unified_diff(original.split("\n"), mutated.split("\n"), n=0, lineterm="")
+                print(f"SURVIVED {place.file}:{place.lines[0]}", *list(changes)[3:], sep="\n", flush=True)
             print(f"{number - survived} of {number} killed", file=sys.stderr, flush=True)
     print(
         f"{1 - survived / len(drawn):.1%} of {len(drawn)} mutants killed, {late} of them by the time limit, "
