@@ -140,11 +140,26 @@ def test_training_groups_second_lengths_up_to_multiples_of_8():
     )
 
 
-@pytest.mark.parametrize(("short", "sizes"), [(3, [7, 8]), (4, [4, 8]), (5, [5, 8])])
-def test_batches_at_least_half_full_end_where_the_length_changes(short, sizes):
-    lengths = np.array([2] * short + [6] * (sum(sizes) - short))[:, None]
-    batches = everyone(lengths, Batching(size=8), False, 1)[0]
-    assert sorted(len(batch) for batch in batches) == sizes
+@pytest.mark.parametrize(
+    ("lengths", "sizes"),
+    [
+        ([2] * 3 + [6] * 8, [8, 3]),
+        ([2] * 4 + [6] * 7, [4, 7]),
+        ([2] * 5 + [6] * 7, [5, 7]),
+        ([2] * 3 + [4] * 2 + [6] * 5, [8, 2]),  # not of one length
+    ],
+)
+def test_batches_at_least_half_full_end_where_the_length_changes(lengths, sizes):
+    batches = everyone(np.array(lengths)[:, None], Batching(size=8), False, 1)[0]
+    assert [len(batch) for batch in reversed(batches)] == sizes
+
+
+@pytest.mark.parametrize(("tokens", "sizes"), [(4, [1, 1]), (3, [2, 2]), (100, [1, 1])])
+def test_a_budget_is_for_the_batch_of_each_process(tokens, sizes):
+    """The budget is 6; even a row beyond it is one of two, for each process gets a batch."""
+    first, second = everyone(np.full((8, 1), tokens), Batching(size=4, max_tokens=6), True, 2)
+    counts = {(len(one), len(other)) for one, other in zip(first, second, strict=True)}
+    assert counts == {tuple(sizes)}
 
 
 def test_processes_and_accumulated_batches_share_a_step_evenly():

@@ -29,6 +29,14 @@ def make(cell="lstm", layers=2, dropout=0.0):
     return Seq2Seq(Encoder(11, 6, 8, layers, dropout, cell), Decoder(13, 6, 8, layers, dropout, cell)).eval()
 
 
+def make_decisive():
+    """A model whose predictions depend on all it has read."""
+    model = make()
+    for name, parameter in model.named_parameters():
+        parameter.data.mul_(16 if "weight" in name else 1)
+    return model
+
+
 def test_printout_parameters_and_keys():
     model = Seq2Seq(Encoder(7855, 256, 512, 2, 0.5), Decoder(5893, 256, 512, 2, 0.5))
     assert repr(model) == PRINTOUT
@@ -65,28 +73,31 @@ def test_a_sentence_alone_equals_itself_among_longer_ones(cell):
 
 
 def test_teacher_forcing_0_feeds_the_greedy_token():
-    model = make()
-    source, target = torch.randint(11, (4, 2)), torch.randint(13, (6, 2))
+    model = make_decisive()
+    source, target = torch.randint(11, (4, 2)), torch.randint(13, (9, 2))
     outputs = model(source, target, teacher_forcing=0.0)
     guesses = torch.cat([target[:1], outputs.argmax(-1)[:-1]])
-    torch.testing.assert_close(outputs, model(source, guesses), atol=1e-5, rtol=0)
+    assert len(guesses.unique()) > 4
+    torch.testing.assert_close(outputs, model(source, guesses), atol=1e-4, rtol=0)
 
 
 def test_teacher_forcing_between_0_and_1_samples_each_step():
-    model = make()
+    model = make_decisive()
     source, target = torch.randint(11, (4, 2)), torch.randint(13, (40, 2))
+    before = target.clone()
     torch.manual_seed(3)
     outputs = model(source, target, teacher_forcing=0.5)
+    assert target.equal(before)
     torch.manual_seed(3)
     shown = torch.rand(39) < 0.5
     assert 5 < int(shown.sum()) < 34
     inputs = torch.where(shown[:, None], target[1:], outputs.argmax(-1)[:-1])
     expected = model(source, torch.cat([target[:1], inputs]))
-    torch.testing.assert_close(outputs, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(outputs, expected, atol=1e-4, rtol=0)
 
 
 def test_features_read_the_tokens_that_teacher_forcing_samples():
-    model = make()
+    model = make_decisive()
     source, target = torch.randint(11, (5, 3)), torch.randint(13, (12, 3))
     lengths = torch.tensor([5, 2, 4])
     torch.manual_seed(3)
@@ -96,7 +107,7 @@ def test_features_read_the_tokens_that_teacher_forcing_samples():
     state, token = model.encoder(source, lengths), None
     for step, (true, shown) in enumerate(zip(target, is_true, strict=True)):
         logits, state = model.decoder.step(true if shown else token, state)
-        torch.testing.assert_close(model.decoder.fc_out(features[step]), logits, atol=1e-5, rtol=0)
+        torch.testing.assert_close(model.decoder.fc_out(features[step]), logits, atol=1e-4, rtol=0)
         token = logits.argmax(-1)
     assert 3 < sum(is_true) < 10
 

@@ -224,7 +224,7 @@ def test_class_report_refuses_what_is_not_square():
 def test_r2_of_equal_numbers_is_nan_whatever_rounding_leaves(truth):
     errors = RegressionErrors(1)
     for rows in (3, 7, 1):
-        errors.update(torch.zeros(rows, 1), torch.full((rows, 1), truth, dtype=torch.float64))
+        errors.update(torch.ones(rows, 1), torch.full((rows, 1), truth, dtype=torch.float64))
     assert errors.compute()[2].isnan().all()
 
 

@@ -33,7 +33,8 @@ def test_the_draws_leave_every_label_in_train(labels, limit, fraction, seed, lis
 
 
 @pytest.mark.parametrize(
-    ("fraction", "drawn"), [(0.1, [4, 6]), (0.25, [10, 15]), (0.5, [20, 30]), (0.001, [0, 1])]
+    ("fraction", "drawn"),
+    [(0.1, [4, 6]), (0.25, [10, 15]), (0.128, [5, 8]), (0.5, [20, 30]), (0.001, [0, 1])],
 )
 def test_the_fraction_is_of_all_rows_and_of_each_label(fraction, drawn):
     table = pa.table({"label": ["a"] * 40 + ["b"] * 60, "row": list(range(100))})

@@ -69,6 +69,16 @@ def test_gradients_in_bfloat16_equal_those_of_torchs_kernel(bidirectional, lengt
         torch.testing.assert_close(part.float(), exact, atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_outputs_behind_the_last_step_are_zero(backwards):
+    weights = nn.LSTM(2, 3).all_weights[0]
+    batch = torch.cat([torch.randn(3, 2), torch.zeros(4, 2)])
+    output, _, _ = lstm_layer(batch, torch.ones(2, 3), torch.ones(2, 3), weights, [2, 1], backwards)
+    assert output.shape == (7, 3)
+    assert output[:3].all()
+    assert not output[3:].any()
+
+
 def test_second_derivatives_are_refused():
     weights = nn.LSTM(2, 3).all_weights[0]
     output, _, _ = lstm_layer(torch.randn(2, 2), torch.zeros(1, 3), torch.zeros(1, 3), weights, [1, 1], False)
