@@ -54,6 +54,13 @@ class Interrupted(BaseException):
         self.message = message
 
 
+def own_cause(error: BaseException | None) -> UsageError | RunError | None:
+    """The error of this package, where a library has wrapped it in an exception of its own."""
+    while error is not None and not isinstance(error, (UsageError, RunError)):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 @contextmanager
 def naming_memory(remedy: str) -> Iterator[None]:
     """Turn an error for want of memory, whatever library raises it, into one line.

@@ -135,7 +135,8 @@ class Configured:
         return {name: value for owner in owners for name, value in self._current(owner).items()}
 
     def _current(self, owner: type) -> dict[str, Any]:
-        recorded: dict[str, Any] = vars(self)["_arguments"][owner]
+        arguments: dict[type, dict[str, Any]] = vars(self)["_arguments"]
+        recorded = arguments[next(base for base in owner.__mro__ if base in arguments)]  # it may inherit it
         return {name: plain(vars(self).get(name, value)) for name, value in recorded.items()}
 
 

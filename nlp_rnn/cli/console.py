@@ -18,7 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from nlp_rnn.cli.verbs import Verb
-from nlp_rnn.errors import Interrupted, RunError, UsageError, one_line
+from nlp_rnn.errors import Interrupted, RunError, UsageError, one_line, own_cause
 from nlp_rnn.files import discard_output, printing, system_error
 from nlp_rnn.training.signals import handling
 
@@ -50,6 +50,18 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["fp32", "bf16"],
         default="fp32",
         help="number format; default: fp32",
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, description: str = "") -> None:
+    """Add the model, and `--trust` for one whose task or cell is a package's own."""
+    parser.add_argument("model", type=path_argument, help=f"model folder, .ckpt file or hub id{description}")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="import an installed package, which registers the task or cell of the model; may be repeated",
     )
 
 
@@ -93,7 +105,7 @@ def reporting(program: str) -> Iterator[None]:
         discard_output()
         sys.exit(1)
     except Exception as error:
-        known = _cause(error)
+        known = own_cause(error)
         if known is None and isinstance(error, OSError) and error.filename is not None:
             known = system_error(f"{error.filename}: {error.strerror}", error)
         if known is not None:
@@ -115,13 +127,6 @@ def open_closed_streams() -> None:
     ):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
-
-
-def _cause(error: BaseException | None) -> UsageError | RunError | None:
-    """The error of this package, where a library has wrapped it in an exception of its own."""
-    while error is not None and not isinstance(error, (UsageError, RunError)):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _leave(program: str, message: object, code: int) -> NoReturn:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from nlp_rnn.cli.console import add_device_arguments, importing, path_argument
+from nlp_rnn.cli.console import add_device_arguments, add_model_arguments, importing
 from nlp_rnn.files import printed, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("model", type=path_argument, help="model folder, .ckpt file or hub id")
+    add_model_arguments(parser)
     parser.add_argument("prompt", nargs="?", default="", help="the text to continue; default: none")
     parser.add_argument("--max-output", type=int, default=100, help="largest number of tokens; default: 100")
     parser.add_argument(

@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nlp_rnn.cli.console import importing, path_argument
+from nlp_rnn.cli.console import add_model_arguments, importing, path_argument
 from nlp_rnn.files import check_writable, printed, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument(
-        "model",
-        type=path_argument,
-        help="model folder, .ckpt file or hub id, of a task that reads text",
-    )
+    add_model_arguments(parser, ", of a task that reads text")
     parser.add_argument("text", help="the text to read, best one sentence")
     parser.add_argument(
         "--output", type=path_argument, required=True, help="folder to write plots and tables to"

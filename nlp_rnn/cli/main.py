@@ -74,6 +74,11 @@ def _run_verb(name: str, *arguments: str) -> None:
     module.add_arguments(parser)
     options = parser.parse_intermixed_args(list(arguments))  # options may come first
     with naming_memory(verb.memory):
+        if trusted := getattr(options, "trust", []):
+            with importing():
+                from nlp_rnn.training.checks import import_trusted
+
+                import_trusted(trusted)
         module.run(options)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from nlp_rnn.cli.console import add_device_arguments, importing, path_argument
+from nlp_rnn.cli.console import add_device_arguments, add_model_arguments, importing, path_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("model", type=path_argument, help="model folder, .ckpt file or hub id")
+    add_model_arguments(parser)
     parser.add_argument(
         "input",
         type=path_argument,

@@ -6,14 +6,14 @@ import argparse
 import os
 from pathlib import Path
 
-from nlp_rnn.cli.console import importing, path_argument
+from nlp_rnn.cli.console import add_model_arguments, importing, path_argument
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import check_writable, printed, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("model", type=path_argument, help="model folder, .ckpt file or hub id")
+    add_model_arguments(parser)
     parser.add_argument("output", type=path_argument, help="model folder to write; it must not exist yet")
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from pytorch_lightning.callbacks import BatchSizeFinder, LearningRateFinder
 from pytorch_lightning.utilities.parsing import lightning_getattr, lightning_setattr
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.settings import plain
 from nlp_rnn.tasks.guards import GuardedModule
 from nlp_rnn.tasks.optimization import Optimization
 
@@ -43,7 +42,6 @@ class TunableModule(GuardedModule):
     @lr.setter
     def lr(self, rate: float) -> None:
         self.optimization = replace(self.optimization, lr=float(rate))
-        cast(Any, self).settings["optimization"] = plain(self.optimization)
 
     def reset_sums(self) -> None:
         """Forget all that was summed up over batches, such as metrics."""

@@ -131,7 +131,10 @@ def check_same_processor(stored: Processor, current: Processor) -> None:
 def _build(stored: StoredModel) -> Task:
     name, where = stored.config.get("task"), stored.config_file
     if name not in list(TASKS):  # a list, for the name may be anything that JSON holds
-        raise UsageError(f"{where}: unknown task {name!r}; this version has {', '.join(TASKS)}")
+        raise UsageError(
+            f"{where}: unknown task {name!r}; there are {', '.join(TASKS)}, and those of a package that "
+            "--trust PACKAGE imports"
+        )
     task_class = TASKS[name]
     try:
         processor = task_class.processor_class.from_state(stored.config["processor"])

@@ -44,9 +44,6 @@ def split_trusted(arguments: list[str]) -> tuple[list[str], list[str]]:
 
     Returns:
         The other arguments, and the packages.
-
-    Raises:
-        UsageError: a flag without the name of a package.
     """
     others: list[str] = []
     trusted = []
@@ -56,11 +53,26 @@ def split_trusted(arguments: list[str]) -> tuple[list[str], list[str]]:
         if flag != "--trust":
             others.append(argument)
             continue
-        package = package if equals else next(remaining, "")
+        trusted.append(package if equals else next(remaining, ""))
+    return others, trusted
+
+
+def import_trusted(packages: Sequence[str]) -> None:
+    """Import the packages that `--trust` names, so that they can register tasks and cells.
+
+    Args:
+        packages: their names.
+
+    Raises:
+        UsageError: not the name of a package, or it cannot be imported.
+    """
+    for package in packages:
         if not all(part.isidentifier() for part in package.split(".")):
             raise UsageError(f"--trust {package!r}: give the name of an installed package")
-        trusted.append(package)
-    return others, trusted
+        try:
+            import_module(package)
+        except Exception as error:  # of any kind: it is the code of others
+            raise UsageError(f"--trust {package}: cannot be imported ({error!r})") from error
 
 
 def trust_only_own_classes(trusted: Sequence[str] = ()) -> None:
@@ -69,17 +81,8 @@ def trust_only_own_classes(trusted: Sequence[str] = ()) -> None:
     The parser imports, and so runs, the module of each class that it is given.
 
     Args:
-        trusted: packages whose classes may be named too. They are imported, so that they can register tasks
-            and cells.
-
-    Raises:
-        UsageError: a package cannot be imported.
+        trusted: packages whose classes may be named too.
     """
-    for package in trusted:
-        try:
-            import_module(package)
-        except Exception as error:  # of any kind: it is the code of others
-            raise UsageError(f"--trust {package}: cannot be imported ({error!r})") from error
     jsonargparse.set_parsing_settings(
         import_path_denylist=["*"],
         import_path_allowlist=[

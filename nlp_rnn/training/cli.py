@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
-from nlp_rnn.errors import Interrupted, UsageError, naming_memory, one_line
+from nlp_rnn.errors import Interrupted, UsageError, naming_memory, one_line, own_cause
 from nlp_rnn.files import check_output, printing
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.tasks.base import Task
@@ -38,6 +38,7 @@ from nlp_rnn.training.checks import (
     check_places,
     check_run,
     check_trainer,
+    import_trusted,
     split_trusted,
     trust_only_own_classes,
 )
@@ -347,6 +348,7 @@ def run(arguments: list[str], command: str) -> None:
     """
     retain_freed_memory()
     arguments, trusted = split_trusted(arguments)
+    import_trusted(trusted)
     trust_only_own_classes(trusted)
     load_tasks()  # a class is known to the parser by its name once it is imported
     with fast_matmul(), ExitStack() as held:
@@ -357,7 +359,7 @@ def run(arguments: list[str], command: str) -> None:
                 raise Interrupted(stop.number, "nothing has been trained yet, so nothing is saved") from None
             raise
         except ValueError as error:
-            if NOT_VALID not in str(error):
+            if NOT_VALID not in str(error) or own_cause(error) is not None:
                 raise
             raise UsageError(readable(str(error), [])) from error
 

@@ -8,11 +8,15 @@ from importlib import import_module
 
 import pytest
 
+from nlp_rnn import save_pretrained
 from nlp_rnn.cli import main as command_line
 from nlp_rnn.cli.console import verb_parser
 from nlp_rnn.cli.verbs import VERBS
+from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks import Sentiment
+from nlp_rnn.tasks.registry import ROWS
+from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 from nlp_rnn.training import cli as training
 
 CONFIG = "conf/sentiment_builtin.yaml"
@@ -213,3 +217,77 @@ def test_a_closed_pipe_is_no_error():
     command = f"{sys.executable} -m nlp_rnn --help | head -1"
     found = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert (found.stdout, found.stderr) == ("usage: nlp-rnn VERB ...\n", "")
+
+
+OWN = """\
+from nlp_rnn.data import SentimentData
+from nlp_rnn.tasks import Sentiment
+from nlp_rnn.tasks.registry import ROWS, TaskRow
+
+
+class Own(Sentiment):
+    name = "own_task"
+
+
+class OwnData(SentimentData):
+    pass
+
+
+ROWS["own_task"] = TaskRow("text -> one label", "Own", ("OwnData",), __name__)
+"""
+
+
+@pytest.fixture
+def own_model(tmp_path, monkeypatch):
+    """A package that registers a task, which is not imported, and the folder of a model for this task."""
+    package = tmp_path / "packages" / "own_package_of_a_test"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(package.parent))
+
+    def forget():
+        ROWS.pop("own_task", None)
+        sys.modules.pop(package.name, None)
+
+    vocabulary = Vocabulary.train(["a good film"], VocabularySettings(min_frequency=1))
+    processor = SentimentProcessor(vocabulary, ["bad", "good"], ["bad", "good"])
+    task = import_module(package.name).Own(processor, embedding_dim=4, hidden_dim=4)
+    folder = save_pretrained(task, tmp_path / "model")
+    forget()
+    yield package.name, folder
+    forget()
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("evaluate", "MODEL", "--data", "DATA"),
+        ("predict", "MODEL", "TEXT"),
+        ("inspect", "MODEL", "a film", "--output", "OUT"),
+        ("quantize", "MODEL", "OUT"),
+    ],
+)
+def test_a_model_of_a_packages_own_task_is_read_where_the_package_is_trusted(run, tmp_path, own_model, verb):
+    package, folder = own_model
+    (tmp_path / "data.csv").write_text("text,label\na good film,good\na bad film,bad\n")
+    (tmp_path / "text.txt").write_text("a film\n")
+    places = {"MODEL": folder, "DATA": tmp_path / "data.csv", "TEXT": tmp_path / "text.txt"}
+    arguments = [str({**places, "OUT": tmp_path / "out"}.get(argument, argument)) for argument in verb]
+    code, out, error = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "unknown task 'own_task'" in error
+    assert "--trust PACKAGE" in error
+    assert package not in sys.modules
+    code, _, error = run(*arguments, "--trust", package)
+    assert code == 0, error
+
+
+def test_generate_imports_a_trusted_package_too(run, own_model):
+    package, folder = own_model
+    code, out, error = run("generate", str(folder), f"--trust={package}")
+    assert (code, out) == (2, "")
+    assert "this model is for own_task" in error
+    assert (
+        "--trust 'a b': give the name of an installed package"
+        in run("generate", str(folder), "--trust", "a b")[2]
+    )

@@ -304,3 +304,12 @@ def test_training_metrics_are_over_all_tokens(name, padded, tmp_path, batches, m
         tokens += int(batch.lengths.sum())
         positions += len(batch) * int(batch.lengths.max())
     assert logged["padding"] == pytest.approx(1 - tokens / positions)
+
+
+def test_a_subclass_that_inherits_its_constructor_has_its_settings(make_task):
+    class Named(TASKS["sentiment"]):
+        name = "named"
+
+    task = Named(make_task("sentiment").processor, hidden_dim=12)
+    assert Named.settings_owner() is Named
+    assert task.settings["hidden_dim"] == 12
