@@ -136,6 +136,8 @@ def check_output(out: Path, flag: str) -> None:
 @contextmanager
 def _places(path: Path, flag: str) -> Iterator[None]:
     """Turn an OSError, such as that of a name that the system does not allow, into one line."""
+    if "\0" in str(path):
+        raise UsageError(f"{flag} {path}: has a NUL character; choose another place")
     try:
         with suppress(FileNotFoundError, NotADirectoryError):
             os.lstat(path)

@@ -31,12 +31,10 @@ def rows(table: pa.Table) -> list[tuple[str, ...]]:
         pytest.param("", [], id="empty file"),
         pytest.param("\n", [""], id="one empty line"),
         pytest.param("a\nb", ["a", "b"], id="no end of line at the end"),
-        pytest.param("\ufeffa\nb\n", ["a", "b"], id="row 1, byte-order mark"),
-        pytest.param("a\r\n\r\nb\r\n", ["a", "", "b"], id="row 2, CRLF"),
-        pytest.param(
-            "a\rb\u2028c\x85d\x0ce\nf\n", ["a\rb\u2028c\x85d\x0ce", "f"], id="row 3, other separators"
-        ),
-        pytest.param("x" * 1_000_000 + "\ny\n", ["x" * 1_000_000, "y"], id="row 7, a line of 1 MB"),
+        pytest.param("\ufeffa\nb\n", ["a", "b"], id="byte-order mark"),
+        pytest.param("a\r\n\r\nb\r\n", ["a", "", "b"], id="CRLF"),
+        pytest.param("a\rb\u2028c\x85d\x0ce\nf\n", ["a\rb\u2028c\x85d\x0ce", "f"], id="other separators"),
+        pytest.param("x" * 1_000_000 + "\ny\n", ["x" * 1_000_000, "y"], id="a line of 1 MB"),
     ],
 )
 def test_read_lines(tmp_path, content, lines):
@@ -50,7 +48,7 @@ def test_read_lines_gives_back_any_lines(tmp_path_factory, lines):
         assert read_lines(write(folder, "text", "".join(line + end for line in lines))) == lines
 
 
-def test_row_4_nul_is_text_and_counted_once(tmp_path, caplog):
+def test_nul_is_text_and_counted_once(tmp_path, caplog):
     path = write(tmp_path, "a.tsv", "a\0b\t1\n\0\t0\n")
     assert rows(read_table(path, COLUMNS)) == [("a\0b", "1"), ("\0", "0")]
     assert [record.message for record in caplog.records] == [
@@ -60,7 +58,7 @@ def test_row_4_nul_is_text_and_counted_once(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.conllu"])
-def test_row_5_invalid_utf8_names_file_line_and_offset(tmp_path, name):
+def test_invalid_utf8_names_file_line_and_offset(tmp_path, name):
     path = write(tmp_path, name, b"\xef\xbb\xbfgut\t1\nsch\xf6n\t1\n")
     with pytest.raises(UsageError, match=r"a\.\w+, line 2: invalid UTF-8 at byte offset 12 "):
         read_table(path, COLUMNS)
@@ -136,8 +134,9 @@ class TestAtomicWrite:
             (tmp_path / "file" / "folder", "is not a folder"),
             (Path("/proc/none"), "cannot be written"),
             (tmp_path / ("x" * 300), r"cannot be written \(File name too long\)"),
+            (tmp_path / "a\0b", "has a NUL character"),
         ):
-            with pytest.raises(UsageError, match=f"^--runs {place}: .*{fault}.*; choose another place$"):
+            with pytest.raises(UsageError, match=f"^--runs /.*: .*{fault}.*; choose another place$"):
                 check_writable(place, "--runs")
         check_writable(tmp_path / "new" / "folder", "--runs")
         assert [path.name for path in tmp_path.iterdir()] == ["file"]

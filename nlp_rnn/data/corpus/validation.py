@@ -93,9 +93,8 @@ def check_labels(splits: Mapping[str, Split], labels: str) -> None:
     where, train = splits["train"]
     known = set(encode_labels(train, labels)[1]) - {UNTAGGED}
     if len(known) < 2:
-        raise UsageError(
-            f"{where}: all {labels} in train are {join_names(known) or UNTAGGED}; give two or more"
-        )
+        only = shorten(next(iter(known), UNTAGGED))
+        raise UsageError(f"{where}: every {labels} in train is {only}; give two or more")
     for where, table in splits.values():  # train has its own labels
         codes, names, rows = encode_labels(table, labels)
         for code, label in enumerate(names):

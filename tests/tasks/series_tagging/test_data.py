@@ -59,7 +59,7 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
         ({}, {"group": ""}, "one sequence is too few to split off validation"),
         ({"label": ["low"] * 29 + [""]}, {}, "a.csv, row 30: column 'label' is blank"),
         ({"label": ["low"] * 29 + ["  "]}, {}, "a.csv, row 30: column 'label' is blank"),
-        ({"label": ["low"] * 30}, {}, "all label in train are low; give two or more"),
+        ({"label": ["low"] * 30}, {}, "every label in train is 'low'; give two or more"),
         (
             {"label": ["low"] * 26 + ["high"] * 4},
             {},
