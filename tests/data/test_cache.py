@@ -89,7 +89,7 @@ def test_each_key_has_its_folder():
         "a file",
     ],
 )
-def test_row_38_what_is_damaged_is_built_anew(damage, caplog):
+def test_what_is_damaged_is_built_anew(damage, caplog):
     build = Build()
     folder = cached_folder("key", build)
     damage(folder)
@@ -172,7 +172,7 @@ def test_location_of_the_cache(monkeypatch, variables, expected):
     assert cache_root() == Path(expected.replace("HOME", str(Path.home())))
 
 
-def test_row_18_a_cache_that_is_a_file(tmp_path, monkeypatch):
+def test_a_cache_that_is_a_file(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NLP_RNN_CACHE", str(tmp_path / "file"))
     with pytest.raises(UsageError, match=r"cache folder .*file: cannot be written \(File exists\)"):

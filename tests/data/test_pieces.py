@@ -77,7 +77,7 @@ def test_a_text_without_a_place_to_cut_is_cut_nevertheless(text, monkeypatch):
 
 
 @pytest.mark.parametrize("word", ["x", "a b. "], ids=["one word", "many words"])
-def test_row_7_memory_does_not_grow_with_the_text(vocabulary, word):
+def test_memory_does_not_grow_with_the_text(vocabulary, word):
     text = word * (4_000_000 // len(word))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     (ids,) = vocabulary.encode([text], max_length=100)

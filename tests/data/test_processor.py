@@ -171,7 +171,7 @@ class DyingProcessor(SentimentProcessor):
         return super().collate(rows)
 
 
-def test_row_47_a_worker_that_dies_is_an_error():
+def test_a_worker_that_dies_is_an_error():
     tokens = Vocabulary.train(["a film"], VocabularySettings(min_frequency=1))
     processor = DyingProcessor(tokens, ["0", "1"], ["bad", "good"])
     rows = Rows(encode(datasets.Dataset.from_dict({"text": ["a film"] * 9}), processor))

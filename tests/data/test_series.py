@@ -56,7 +56,7 @@ def test_text_among_numbers_of_json_is_named_by_its_row(tmp_path):
         ForecastingData(Corpus(str(path))).load()
 
 
-def test_row_57_series_that_are_part_of_train_are_counted(tmp_path, caplog):
+def test_series_that_are_part_of_train_are_counted(tmp_path, caplog):
     write(tmp_path / "train.csv", {"value": range(40)})
     write(tmp_path / "val.csv", {"value": range(20, 35)})
     write(tmp_path / "test.csv", {"value": range(30, 45)})
@@ -64,7 +64,7 @@ def test_row_57_series_that_are_part_of_train_are_counted(tmp_path, caplog):
     assert caplog.messages == [f"{tmp_path / 'val.csv'}: 1 validation series are also in train"]
 
 
-def test_row_57_of_several_series_the_equal_ones_are_counted(tmp_path, caplog):
+def test_of_several_series_the_equal_ones_are_counted(tmp_path, caplog):
     train = {"x": range(9), "label": list("abcabcabc"), "clip": list("kkklllmmm")}
     write(tmp_path / "train.csv", train)
     test = {"x": [0, 1, 2, 3, 4, 9, 8, 7, 6], "label": list("abcabcabc"), "clip": list("kkklllmmm")}

@@ -113,7 +113,7 @@ def test_one_letter_words_are_no_characters():
     assert vocabulary.decode(vocabulary.encode(["c a"])[0]) == "c a"
 
 
-# ------------------------------------------------------------------------------------ Unicode (rows 6, 17)
+# ------------------------------------------------------------------------------------ Unicode
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -293,7 +293,7 @@ def test_other_json_is_refused_as_a_vocabulary(text, message):
         Vocabulary.from_json(text)
 
 
-# ---------------------------------------------------------------------------------- large input (row 7)
+# ---------------------------------------------------------------------------------- large input
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -133,7 +133,7 @@ def test_empty_and_blank_texts_have_answers(pipelines, blank):
     assert label[1]["label"] in ("negative", "positive")
 
 
-# ------------------------------------------------------------------- nothing but the text decides (row 50)
+# ------------------------------------------------------------------- nothing but the text decides
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])

@@ -162,7 +162,7 @@ def test_numbers_that_were_written_are_read_back(folder, numbers):
 
 @few
 @given(content=damaged(WHOLE["a.conllu"]) | damaged(WHOLE["a.conllu"].replace(b"\n", b"\r\n")))
-def test_row_24_any_conllu_keeps_its_bytes_but_for_upos(content):
+def test_any_conllu_keeps_its_bytes_but_for_upos(content):
     text = content.decode("utf-8", errors="replace")
     try:
         blocks = list(conllu_blocks(io.StringIO(text, newline="\n")))

@@ -45,10 +45,10 @@ READ = [(["zu", "dem", "Haus"], ["ADP", "DET", "NOUN"]), (["New York", "?"], ["P
 
 
 @pytest.mark.parametrize(
-    "end", ["", "\n", "\n\n", "\n\n\n# a comment\n"], ids=["row 22", "one", "two", "comment"]
+    "end", ["", "\n", "\n\n", "\n\n\n# a comment\n"], ids=["no blank line", "one", "two", "comment"]
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_rows_19_20_22_23_words_of_conllu(tmp_path, caplog, end, newline):
+def test_words_of_conllu(tmp_path, caplog, end, newline):
     path = write(tmp_path, "a.conllu", "\ufeff" + (SENTENCES + end).replace("\n", newline))
     assert read_conllu(path) == READ
     assert [record.message for record in caplog.records] == [
@@ -61,12 +61,8 @@ def test_rows_19_20_22_23_words_of_conllu(tmp_path, caplog, end, newline):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        pytest.param(
-            "1\ta\t_\tX", "line 3: 10 columns separated by tabs expected, 4 found", id="row 21, few"
-        ),
-        pytest.param(
-            token("1", "a", "X") + "\t_", "line 3: 10 columns .* expected, 11 found", id="row 21, many"
-        ),
+        pytest.param("1\ta\t_\tX", "line 3: 10 columns separated by tabs expected, 4 found", id="few"),
+        pytest.param(token("1", "a", "X") + "\t_", "line 3: 10 columns .* expected, 11 found", id="many"),
         pytest.param(token("1", "a", "X").replace("\t", " "), "line 3: 10 columns .*, 1 found", id="spaces"),
         pytest.param(token("one", "a", "X"), "line 3: 'one' is not a word ID", id="ID"),
         pytest.param(token("1", "", "X"), "line 3: an empty column", id="empty form"),
@@ -82,7 +78,7 @@ def test_malformed_conllu(tmp_path, line, message):
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("before", ["", "\ufeff", "\n\n"], ids=["plain", "byte-order mark", "blank lines"])
-def test_row_24_tagged_output_differs_in_the_words_upos_alone(before, newline):
+def test_tagged_output_differs_in_the_words_upos_alone(before, newline):
     text = (before + SENTENCES).replace("\n", newline)
     new = {"ADP": "ADP", "DET": "NEW", "NOUN": "Ü", "PROPN": "", "_": "SYM"}
     blocks = list(conllu_blocks(io.StringIO(text, newline="\n")))

@@ -115,7 +115,7 @@ def test_local_parquet_written_by_datasets_has_names_too(tmp_path):
 @pytest.mark.parametrize(
     "error", [ConnectionError("Couldn't reach"), FileNotFoundError("gone"), RuntimeError("x")]
 )
-def test_row_49_offline_without_the_data_says_so_at_once(hub, error):
+def test_offline_without_the_data_says_so_at_once(hub, error):
     calls = hub(error, reachable=False)
     for use in (Corpus("a/b").load, Corpus("a/b").cache_key):
         with pytest.raises(
@@ -126,7 +126,7 @@ def test_row_49_offline_without_the_data_says_so_at_once(hub, error):
     assert datasets.config.HF_HUB_OFFLINE is False
 
 
-def test_row_49_offline_with_the_data_cached_works(tmp_path, monkeypatch):
+def test_offline_with_the_data_cached_works(tmp_path, monkeypatch):
     """A cache as the library leaves it: moved to where it looks for the dataset a/b."""
     (tmp_path / "b").mkdir()
     hub_split([0, 1] * 10).to_parquet(tmp_path / "b" / "train.parquet")

@@ -132,12 +132,12 @@ class TestRow18PathsThatCannotBeRead:
             Corpus(path).load(SENTIMENT, "label")
 
 
-def test_row_9_unequal_sides_are_refused_with_both_counts(folder):
+def test_unequal_sides_are_refused_with_both_counts(folder):
     with pytest.raises(UsageError, match=r"unequal length, in lines train\.de 3, train\.en 2"):
         Corpus(folder({"train.de": "a\nb\nc\n", "train.en": "A\nB\n"})).load(PAIRS)
 
 
-def test_row_10_pairs_with_an_empty_side_are_dropped_and_counted(folder, caplog):
+def test_pairs_with_an_empty_side_are_dropped_and_counted(folder, caplog):
     de, en = "a\n\nc\n \u3000\ne\n", "A\nB\n\t\n\nE\n"
     path = folder({"train.de": de, "train.en": en, "val.de": "v\n", "val.en": "V\n"})
     assert Corpus(path).load(PAIRS)["train"].to_dict() == {"source": ["a", "e"], "target": ["A", "E"]}
@@ -146,7 +146,7 @@ def test_row_10_pairs_with_an_empty_side_are_dropped_and_counted(folder, caplog)
     ]
 
 
-def test_row_8_labeled_rows_stay_however_blank(folder, caplog):
+def test_labeled_rows_stay_however_blank(folder, caplog):
     path = folder({"train.tsv": "\t1\n \t0\na\t1\n", "dev.tsv": "b\t1\n\t0\n"})
     splits = Corpus(path).load(SENTIMENT, "label")
     assert splits["train"]["text"][:] == ["", " ", "a"]

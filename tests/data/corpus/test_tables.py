@@ -35,26 +35,31 @@ def rows(table: pa.Table) -> list[tuple[str, ...]]:
         pytest.param("a.tsv", "text\tlabel\n", [], id="header alone"),
         pytest.param("a.jsonl", "", [], id="empty JSON"),
         pytest.param("a.conllu", "", None, id="columns that CoNLL-U has not"),
-        pytest.param("a.tsv", "text\tlabel\r\na\t1\r\n", [("a", "1")], id="row 2, TSV"),
-        pytest.param("a.csv", 'text,label\r\n"a\r\nb",1\r\n', [("a\nb", "1")], id="row 2, CSV"),
-        pytest.param("a.csv", "\ufefftext,label\na,1\n", [("a", "1")], id="row 1, CSV"),
-        pytest.param("a.csv", "a\rb\u2028c\x85\0,1\n", [("a\rb\u2028c\x85\0", "1")], id="rows 3 and 4, CSV"),
-        pytest.param("a.csv", '"a, ""b""\nc",1\nd,0\n', [('a, "b"\nc', "1"), ("d", "0")], id="CSV quotes"),
-        pytest.param("a.csv", "x" * 1_000_000 + ",1\n", [("x" * 1_000_000, "1")], id="row 7, CSV"),
+        pytest.param("a.tsv", "text\tlabel\r\na\t1\r\n", [("a", "1")], id="CRLF, TSV"),
+        pytest.param("a.csv", 'text,label\r\n"a\r\nb",1\r\n', [("a\nb", "1")], id="CRLF, CSV"),
+        pytest.param("a.csv", "\ufefftext,label\na,1\n", [("a", "1")], id="byte-order mark, CSV"),
         pytest.param(
-            "a.tsv", '"a\t1\nb "\t0\n"c"\t1\n', [('"a', "1"), ('b "', "0"), ('"c"', "1")], id="row 11"
+            "a.csv", "a\rb\u2028c\x85\0,1\n", [("a\rb\u2028c\x85\0", "1")], id="separators and NUL, CSV"
+        ),
+        pytest.param("a.csv", '"a, ""b""\nc",1\nd,0\n', [('a, "b"\nc', "1"), ("d", "0")], id="CSV quotes"),
+        pytest.param("a.csv", "x" * 1_000_000 + ",1\n", [("x" * 1_000_000, "1")], id="long line, CSV"),
+        pytest.param(
+            "a.tsv", '"a\t1\nb "\t0\n"c"\t1\n', [('"a', "1"), ('b "', "0"), ('"c"', "1")], id="stray quote"
         ),
         pytest.param(
             "a.tsv", "NA\t1\nnull\t1\nnan\t007\n", [("NA", "1"), ("null", "1"), ("nan", "007")], id="12"
         ),
         pytest.param(
-            "a.csv", "NA,1\n,1\nnan,1.0\n", [("NA", "1"), ("", "1"), ("nan", "1.0")], id="row 12, CSV"
+            "a.csv",
+            "NA,1\n,1\nnan,1.0\n",
+            [("NA", "1"), ("", "1"), ("nan", "1.0")],
+            id="words for nothing, CSV",
         ),
         pytest.param(
             "a.jsonl",
             '{"text": "NA", "label": 1, "more": {}}\n\n{"label": 0, "text": "null"}\n',
             [("NA", "1"), ("null", "0")],
-            id="row 12, JSON",
+            id="words for nothing, JSON",
         ),
         pytest.param("a.json", '{"text": "a", "label": true}\n', [("a", "1")], id="boolean"),
         pytest.param("a.jsonl", '{"text": 5, "label": 2.0}\n', [("5", "2")], id="integral float"),
@@ -75,7 +80,7 @@ def test_read_table(tmp_path, name, content, expected):
     assert rows(table) == expected
 
 
-def test_row_55_cells_that_span_lines_are_counted(tmp_path, caplog):
+def test_cells_that_span_lines_are_counted(tmp_path, caplog):
     content = 'text,label\ngood,1\n"a\nb",1\nx,"bad,0\nfine,1\ndull,0"\nlast,0\n'
     path = write(tmp_path, "a.csv", content)
     assert len(rows(read_table(path, COLUMNS))) == 4
@@ -100,7 +105,7 @@ def test_row_55_cells_that_span_lines_are_counted(tmp_path, caplog):
         pytest.param("a.conllu", "9" * 9999 + "-1" + "\t_" * 9 + "\n", id="range"),
     ],
 )
-def test_row_60_messages_are_short(tmp_path, name, content):
+def test_messages_are_short(tmp_path, name, content):
     path = write(tmp_path, name, content)
     with pytest.raises(UsageError) as error:
         read_table(path, COLUMNS)
@@ -116,18 +121,14 @@ def test_an_empty_line_of_a_single_column_is_an_empty_text(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        pytest.param("a.tsv", "a\t1\nb\n", "line 2: 2 fields expected .*, 1 found", id="row 13, too few"),
-        pytest.param(
-            "a.tsv", "a\t1\nb\t0\t0\n", "line 2: 2 fields expected .*, 3 found", id="row 13, too many"
-        ),
-        pytest.param(
-            "a.csv", 'text,label\n"a\nb",1\nc\n', "line 4: 2 fields expected .*, 1 found", id="row 13, CSV"
-        ),
+        pytest.param("a.tsv", "a\t1\nb\n", "line 2: 2 fields expected .*, 1 found", id="too few"),
+        pytest.param("a.tsv", "a\t1\nb\t0\t0\n", "line 2: 2 fields expected .*, 3 found", id="too many"),
+        pytest.param("a.csv", 'text,label\n"a\nb",1\nc\n', "line 4: 2 fields expected .*, 1 found", id="CSV"),
         pytest.param(
             "a.tsv",
             "phrase\tLabel\nb\t0\n",
             "line 1: no column 'text' or 'sentence'; the columns are phrase, Label",
-            id="row 13, header",
+            id="header",
         ),
         pytest.param(
             "a.csv",
@@ -145,7 +146,7 @@ def test_an_empty_line_of_a_single_column_is_an_empty_text(tmp_path):
             "a.jsonl",
             '{"text": "a", "label": 1}\n{"text": "a", "tag": 1}\n',
             "line 2: no column 'label'; the columns are text, tag",
-            id="row 13, JSON",
+            id="JSON",
         ),
         pytest.param("a.csv", 'a,1\n"b\n', r"line 2: not CSV \(unexpected end of data\)", id="open quote"),
         pytest.param("a.jsonl", '{"text": "a"', "line 1: not JSON", id="broken JSON"),
@@ -182,7 +183,7 @@ def test_read_table_refuses(tmp_path, name, content, message):
         )
     )
 )
-def test_row_11_no_tsv_row_is_lost_whatever_its_text(tmp_path_factory, pairs):
+def test_no_tsv_row_is_lost_whatever_its_text(tmp_path_factory, pairs):
     content = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in pairs)
     assert rows(read_table(write(tmp_path_factory.mktemp("tsv"), "a.tsv", content), COLUMNS)) == pairs
 

@@ -18,29 +18,25 @@ def tsv(first: int, last: int, labels: str = "01") -> str:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        pytest.param(
-            {"train.tsv": "good\t1\nbad\n"}, r"train.tsv, line 2: 2 fields expected", id="row 13, ragged"
-        ),
+        pytest.param({"train.tsv": "good\t1\nbad\n"}, r"train.tsv, line 2: 2 fields expected", id="ragged"),
         pytest.param(
             {"train.jsonl": '{"review": "a", "label": 1}\n'},
             r"train.jsonl, line 1: no column 'text' or .*; the columns are review, label",
-            id="row 13, column",
+            id="column",
         ),
         pytest.param(
             {"train.tsv": tsv(0, 4), "dev.tsv": "x\t0\ny\tneutral\n"},
             r"dev.tsv, row 2: label 'neutral' is never seen in train; known: 0, 1",
-            id="row 14",
+            id="label never seen",
         ),
         pytest.param(
             {"train.tsv": tsv(0, 4), "dev.tsv": tsv(4, 6), "test.tsv": "x\t2\n"},
             r"test.tsv, row 1: label '2' is never",
-            id="row 14, test",
+            id="label never seen, test",
         ),
-        pytest.param({"train.tsv": ""}, r"train.tsv: no rows for the train split", id="row 15, empty"),
-        pytest.param({"train.tsv": "text\tlabel\n"}, r"train.tsv: no rows", id="row 15, header alone"),
-        pytest.param(
-            {"train.tsv": tsv(0, 9, "1")}, r"all label in train are 1; give two", id="row 15, one class"
-        ),
+        pytest.param({"train.tsv": ""}, r"train.tsv: no rows for the train split", id="empty"),
+        pytest.param({"train.tsv": "text\tlabel\n"}, r"train.tsv: no rows", id="header alone"),
+        pytest.param({"train.tsv": tsv(0, 9, "1")}, r"every label in train is '1'; give two", id="one class"),
         pytest.param(
             {"train.tsv": tsv(0, 4), "test.tsv": ""}, "test.tsv: no rows for the test", id="empty test"
         ),
@@ -74,7 +70,7 @@ def test_bad_tagged_data_is_refused(folder, line, message):
         Corpus(folder({"train.jsonl": good + line + "\n"})).load(TAGS, "upos")
 
 
-def test_row_16_rows_in_train_and_test_are_counted(folder, caplog):
+def test_rows_in_train_and_test_are_counted(folder, caplog):
     path = folder({"train.tsv": tsv(0, 10), "dev.tsv": tsv(0, 10), "test.tsv": tsv(8, 12) + "text 0\t1\n"})
     Corpus(path).load(SENTIMENT, "label")
     messages = [r.message for r in caplog.records if "no header" not in r.message]
@@ -85,7 +81,7 @@ def test_row_16_rows_in_train_and_test_are_counted(folder, caplog):
     ]
 
 
-def test_row_57_a_text_with_several_labels_is_counted_once(folder, caplog):
+def test_a_text_with_several_labels_is_counted_once(folder, caplog):
     train = "text\tlabel\na\t0\na\t1\na\t0\nb\t0\nb\t1\nc\t0\nc\t0\n"
     path = folder({"train.tsv": train, "dev.tsv": "text\tlabel\na\t0\nc\t1\nnew\t1\n"})
     Corpus(path).load(SENTIMENT, "label")
@@ -96,7 +92,7 @@ def test_row_57_a_text_with_several_labels_is_counted_once(folder, caplog):
     ]
 
 
-def test_row_57_pairs_have_no_labels(folder, caplog):
+def test_pairs_have_no_labels(folder, caplog):
     path = folder({"train.de": "a\na\n", "train.en": "A\nB\n", "val.de": "a\na\n", "val.en": "B\nC\n"})
     Corpus(path).load(PAIRS)
     assert [r.message for r in caplog.records] == [
@@ -104,14 +100,14 @@ def test_row_57_pairs_have_no_labels(folder, caplog):
     ]
 
 
-def test_row_16_tagged_sentences_too(folder, caplog):
+def test_tagged_sentences_too(folder, caplog):
     rows = ['{"tokens": ["a", "b"], "upos": ["X", "Y"]}\n', '{"tokens": ["a b"], "upos": ["X"]}\n']
     path = folder({"train.jsonl": rows[0], "dev.jsonl": rows[1], "test.jsonl": rows[0] + rows[1]})
     Corpus(path).load(TAGS, "upos")
     assert [r.message for r in caplog.records] == [f"{path}/test.jsonl: 1 test row(s) are also in train"]
 
 
-def test_row_23_untagged_words_are_no_label(folder, caplog):
+def test_untagged_words_are_no_label(folder, caplog):
     word = "1\t{}\t_\t{}\t_\t_\t0\troot\t_\t_\n\n"
     path = folder(
         {
@@ -126,13 +122,13 @@ def test_row_23_untagged_words_are_no_label(folder, caplog):
     ]
 
 
-def test_row_15_untagged_words_make_no_second_class(folder):
+def test_untagged_words_make_no_second_class(folder):
     rows = '{"tokens": ["a", "b"], "upos": ["X", "_"]}\n' * 9
-    with pytest.raises(UsageError, match="all upos in train are X; give two or more"):
+    with pytest.raises(UsageError, match="every upos in train is 'X'; give two or more"):
         Corpus(folder({"train.jsonl": rows})).load(TAGS, "upos")
 
 
-def test_row_60_long_labels_and_many_labels_are_shortened(folder):
+def test_long_labels_and_many_labels_are_shortened(folder):
     labels = [f"{number:05}" + "x" * 1000 for number in range(100)]
     train = "text\tlabel\n" + "".join(f"text\t{label}\n" for label in labels)
     path = folder({"train.tsv": train, "dev.tsv": "text\tlabel\na\t" + "y" * 1000 + "\n"})
