@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -115,10 +116,11 @@ def reporting(program: str) -> Iterator[None]:
         _leave(program, f"{'' if fixable else type(error).__name__ + ': '}{error}", 2 if fixable else 1)
 
 
-def open_closed_streams() -> None:
-    """Replace the standard streams that are closed, whose numbers the next files to open would get.
+def prepare_streams() -> None:
+    """Replace the standard streams that are closed, and write output as UTF-8, whatever the locale.
 
-    Input is empty then, messages are dropped, and output fails when it is written.
+    The next files to open would get the numbers of closed streams. Their input is empty then, messages are
+    dropped, and output fails when it is written.
     """
     for name, mode, flags in (
         ("stdin", "r", os.O_RDONLY),
@@ -127,6 +129,8 @@ def open_closed_streams() -> None:
     ):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
+    if isinstance(sys.stdout, TextIOWrapper):  # else replaced, for example by a notebook
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # names of files may be any bytes
 
 
 def _leave(program: str, message: object, code: int) -> NoReturn:

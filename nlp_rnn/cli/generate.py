@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from nlp_rnn.cli.console import add_device_arguments, add_model_arguments, importing
 from nlp_rnn.files import printed, printing
@@ -38,7 +37,6 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.tasks.pretrained import from_pretrained
 
     retain_freed_memory()
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     task = from_pretrained(options.model)
     language_model = Pipeline(task, device=options.device, precision=options.precision)
     settings = (options.max_output, options.temperature, options.top_k, options.top_p, options.seed)

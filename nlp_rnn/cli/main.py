@@ -8,7 +8,7 @@ import textwrap
 from importlib import import_module
 
 from nlp_rnn.cli.configs import check_arguments, ready_made
-from nlp_rnn.cli.console import importing, open_closed_streams, quiet, reporting, verb_parser
+from nlp_rnn.cli.console import importing, prepare_streams, quiet, reporting, verb_parser
 from nlp_rnn.cli.verbs import VERBS
 from nlp_rnn.errors import UsageError, naming_memory
 from nlp_rnn.files import printing
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: the verb and its arguments; those of the process if left out.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    open_closed_streams()
+    prepare_streams()
     with reporting("nlp-rnn"), handling(stop_at_once):
         # These two are answered before anything is imported that takes seconds.
         if arguments in (["--help"], ["-h"]):

@@ -1,5 +1,6 @@
 """Errors are one line each, with an exit code that says whose they are."""
 
+import io
 import logging
 import os
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_rnn.cli.console import ArgumentParser, quiet, reporting
+from nlp_rnn.cli.console import ArgumentParser, prepare_streams, quiet, reporting
 from nlp_rnn.errors import RunError, UsageError
 
 
@@ -133,3 +134,11 @@ def test_closed_streams(command, code, error):
     assert process.stderr.startswith(error)
     assert process.stderr.count("\n") <= 1
     assert command.startswith("--help |") or process.stdout == ""
+
+
+def test_output_is_utf8_whatever_the_locale(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    prepare_streams()
+    print("긍정 \udcff", end="", flush=True)  # the second stands for a byte of a file's name
+    assert written.getvalue() == "긍정 ".encode() + b"\xff"
