@@ -152,6 +152,10 @@ def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[.
         _, *names = bound.arguments
         values = {name: bound.arguments[name] for name in names if name not in self.not_settings}
         check_settings(owner, values)
+        for name, hint in setting_types(owner).items():  # a mapping stands for the dataclass
+            inner = nested_settings(hint)
+            if inner is not None and isinstance(values.get(name), Mapping):
+                values[name] = bound.arguments[name] = inner(**values[name])
         arguments = vars(self).setdefault("_arguments", {})
         arguments[owner] = {name: plain(value) for name, value in values.items()}
         init(*bound.args, **bound.kwargs)

@@ -89,6 +89,7 @@ def test_defaults_are_allowed_and_wrong_values_are_refused_when_made(kind):
         (VocabularySettings, {"level": "words"}, "^level must be one of word, bpe, char, not 'words'$"),
         (BeamSettings, {"n_best": 2}, "^n_best must be at most the beam's width, 1, not 2$"),
         (SamplingSettings, {"top_k": 3}, "^top_k, top_p and seed are for sampling: set a temperature too$"),
+        (Corpus, {"path": ""}, "^path: the value is empty; give a bundled corpus"),
         (Corpus, {"seed": -1}, r"^seed must be between 0 and 4\.29497e\+09, not -1$"),
     ],
 )
@@ -122,6 +123,7 @@ class Example(Configured):
         label: Column = "label",
     ) -> None:
         self.constructed = True
+        self.inner = inner
 
 
 class Derived(Example):
@@ -192,6 +194,13 @@ def test_settings_that_name_columns_are_known():
 def test_values_of_another_type_are_refused_in_one_line(owner, settings, message):
     with pytest.raises(UsageError, match=message):
         check_settings(owner, settings)
+
+
+def test_a_mapping_stands_for_a_dataclass_of_settings():
+    inner = {"lr": 0.25}
+    made = Example(object(), inner=inner)
+    assert made.inner == Inner(lr=0.25)
+    assert made.settings["inner"] == {"lr": 0.25, "free": 0.0}
 
 
 def test_numbers_of_numpy_become_numbers_of_python():

@@ -67,6 +67,11 @@ class Corpus(Settings):
     max_examples: Annotated[int, Range(1, 10**12)] | None = None
     seed: Seed = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.path:
+            raise UsageError("path: the value is empty; give a bundled corpus, a file, a folder or a hub id")
+
     def load(self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None) -> DatasetDict:
         """Load the splits train, validation and, where the corpus has one, test.
 
