@@ -65,10 +65,14 @@ def test_a_bidirectional_tagger_cannot_run_step_by_step():
         model.step(torch.tensor([3]), model.initial_state(1))
 
 
-def test_a_tagger_of_characters_needs_them():
+@pytest.mark.parametrize("missing", ["characters", "character_lengths", "spelling"])
+def test_a_tagger_of_characters_needs_them(missing):
     model = Tagger(5, 2, 3, 3, 1, 0.0, character_vocab_size=4)
+    words = torch.zeros(2, 1, dtype=torch.long)
+    letters = {"characters": words, "character_lengths": torch.tensor([2]), "spelling": words}
+    assert model(words, **letters).shape == (2, 1, 2)
     with pytest.raises(ValueError, match="reads characters"):
-        model(torch.zeros(2, 1, dtype=torch.long))
+        model(words, **{**letters, missing: None})
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -47,6 +47,20 @@ def test_first_and_second_derivatives(steps, backwards):
         assert check(lambda *leaves: linear_recurrence(*leaves, backwards), numbers(steps), fast_mode=True)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("wide", [0, 1, 2])
+def test_the_widest_dtype_is_computed_in(wide, backwards):
+    given = [part.detach().float() for part in numbers(9)]
+    given[wide] = given[wide].double() / 3  # exact in no float32
+    results = []
+    for leaves in (given, [part.double() for part in given]):
+        leaves = [part.requires_grad_() for part in leaves]
+        output = linear_recurrence(*leaves, backwards)
+        results.append([output, torch.autograd.grad(output.pow(3).sum(), leaves)[wide]])
+    for ours, double in zip(*results, strict=True):
+        torch.testing.assert_close(ours, double, atol=1e-14, rtol=1e-13)
+
+
 @pytest.mark.parametrize("z", [0.0, 1e-30, 1.0])
 def test_fully_closed_or_open_gates_give_no_nan(z):
     gates = torch.full((2000, 1, 1), z, requires_grad=True)

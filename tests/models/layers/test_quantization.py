@@ -128,6 +128,11 @@ def test_cells_without_int8_weights_are_refused_and_left_unchanged(name, cell):
     assert repr(task.model) == before
 
 
+def test_torchs_own_layers_are_refused():
+    with pytest.raises(UsageError, match=r"^GRU is torch's own layer: make it with `recurrent_layer`$"):
+        quantize(nn.Sequential(nn.Linear(2, 3), nn.GRU(3, 4)))
+
+
 def test_quantizing_twice_is_refused():
     task = int8("sentiment")
     with pytest.raises(UsageError, match="int8 already"):

@@ -238,6 +238,36 @@ def test_padding_changes_nothing_in_bfloat16(cell, bidirectional, depth):
         torch.testing.assert_close(part[:, :1].float(), alone_part.float(), atol=2e-2, rtol=0)
 
 
+@pytest.mark.parametrize("lengths", [None, [3, 6, 1]], ids=["even", "packed"])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_kernels_that_are_wrong_under_autocast_run_without(cell, lengths, monkeypatch):
+    monkeypatch.setattr(recurrent, "autocast_is_right", lambda device: False)
+    if lengths:
+        run_packed(monkeypatch)
+    layer, _ = make(cell, True, 2)
+    batch = torch.randn(6, 3, 5).bfloat16()
+    start = tuple(torch.randn_like(part).bfloat16() for part in layer.initial_state(3, batch))
+    expected, expected_final = layer(batch.float(), tuple(part.float() for part in start), lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, final = layer(batch, start, lengths)
+    torch.testing.assert_close(output, expected, atol=1e-6, rtol=0)
+    for part, expected_part in zip(final, expected_final, strict=True):
+        torch.testing.assert_close(part, expected_part, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_with_masks_even_sequences_are_run_by_layers_with_cudnn_too(cell):
+    layer = recurrent_layer(cell, 5, 7, 2, 0.5, locked=True)
+    batch = torch.randn(6, 3, 5)
+    start = tuple(torch.randn_like(part) for part in layer.initial_state(3, batch))
+    results = []
+    for way in (layer._run_cudnn, layer._run_layers):
+        torch.manual_seed(1)
+        output, final = way(batch, start, None, True)
+        results.append([output, *final])
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
 def test_dropout_between_layers_acts_in_training_only():
     layer = recurrent_layer("gru", 4, 4, 2, 0.9)
     batch, lengths = torch.randn(5, 2, 4), [5, 3]
