@@ -8,13 +8,14 @@ depending on the hook from which the checkpoint was saved; the counts are stored
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning.callbacks import Callback, EarlyStopping, GradientAccumulationScheduler
+from torch import Tensor
+from torch.distributed.tensor import DTensor
 from typing_extensions import override
 
 from nlp_rnn.data.batching import EpochSampler
@@ -37,7 +38,6 @@ class ResumeState(Callback):
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
-        self._logged_rows = 0
         self._before_validation: dict[str, Any] = {}
         """The random states, for a validation that is interrupted begins anew."""
 
@@ -66,22 +66,22 @@ class ResumeState(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self._loaded = checkpoint.get(KEY, {})
-        self._logged_rows = self._loaded.get("logged_rows", sys.maxsize)
         if not self._loaded:
             log.warning("the checkpoint holds no random states: training goes on, but not exactly as before")
-
-    @override
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            return
         for logger in trainer.loggers:
             if isinstance(logger, MetricsLog):
-                logger.cut(self._logged_rows)
-        if not self._loaded:
-            return
+                logger.cut(self._loaded["logged_rows"])
         # Lightning does not store that it was to stop; with more patience it goes on.
         stoppers = [
             callback for callback in cast(Any, trainer).callbacks if isinstance(callback, EarlyStopping)
         ]
-        is_out_of_patience = any(stopper.wait_count >= stopper.patience for stopper in stoppers)
+        states = checkpoint["callbacks"]
+        is_out_of_patience = any(
+            states[stopper.state_key]["wait_count"] >= stopper.patience
+            for stopper in stoppers
+            if stopper.state_key in states
+        )
         trainer.should_stop = self._loaded["should_stop"] and is_out_of_patience
 
     @override
@@ -102,7 +102,7 @@ class ResumeState(Callback):
             pl_module.load_epoch_state(state["task"])
         for name, parameter in pl_module.named_parameters():
             if name in state["gradients"]:
-                parameter.grad = state["gradients"][name].to(parameter.device)
+                parameter.grad = _part_like(parameter, state["gradients"][name].to(parameter.device))
         if trainer.global_rank < len(processes):  # else it would draw what another device does
             set_random_states(state["random"], pl_module.device)
 
@@ -135,11 +135,24 @@ class ResumeState(Callback):
         validation = trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict()
         state = {
             "task": module.epoch_state() if isinstance(module, Task) else {},
-            "gradients": {name: weight.grad for name, weight in parameters if weight.grad is not None},
+            "gradients": {name: _part(weight.grad) for name, weight in parameters if weight.grad is not None},
             "random": self._before_validation if _has_begun(validation) else random_states(module.device),
         }
         on_cpu: dict[str, Any] = move_data_to_device(state, "cpu")
         return on_cpu
+
+
+def _part(tensor: Tensor) -> Tensor:
+    """The part of a tensor that this device holds: all of it, unless it is divided (FSDP2)."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def _part_like(tensor: Tensor, part: Tensor) -> Tensor:
+    """A tensor of which this device holds a part, divided as another tensor is."""
+    if not isinstance(tensor, DTensor):
+        return part
+    shape, stride = tensor.shape, tensor.stride()
+    return DTensor.from_local(part, tensor.device_mesh, tensor.placements, shape=shape, stride=stride)
 
 
 def _gather(state: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 
@@ -23,10 +24,29 @@ import torch.distributed as dist
 from nlp_rnn.cli.main import main
 for environment, arguments in json.loads(sys.argv[1]):
     os.environ.update(environment)
-    main(arguments)
-    dist.destroy_process_group()
+    try:
+        main(arguments)
+    except SystemExit as stopped:
+        if stopped.code != 143:
+            raise
+    if dist.is_initialized():
+        dist.destroy_process_group()
     for name in environment:
         del os.environ[name]
+"""
+INTERRUPTING = """
+import os, signal
+from pytorch_lightning.callbacks import Callback
+
+class SignalAt(Callback):
+    '''Sends SIGTERM to one process of a run before a batch, counted over all epochs.'''
+
+    def __init__(self, batch: int, rank: int):
+        self.place = batch, rank
+
+    def on_train_batch_start(self, trainer, *_):
+        if (trainer.fit_loop.total_batch_idx, trainer.global_rank) == self.place:
+            os.kill(os.getpid(), signal.SIGTERM)
 """
 TWO = ["--trainer.devices", "2", "--trainer.accelerator", "cpu"]
 DDP = ["--trainer.strategy", "ddp", *TWO]
@@ -41,9 +61,9 @@ def free_port():
         return str(listener.getsockname()[1])
 
 
-def torchrun(rank):
+def torchrun(rank, size=2):
     """What torchrun sets in the environment of each process."""
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "GROUP_RANK": 0}
     return place | {"TORCHELASTIC_RUN_ID": "test"}
 
 
@@ -79,6 +99,30 @@ def commands_of(rank, commands):
             for launcher, where, arguments in commands
         ]
     )
+
+
+def placed(commands):
+    """Commands with a place to meet for each: (launcher, environment, arguments)."""
+    return [
+        (launcher, {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}, run)
+        for launcher, run in commands
+    ]
+
+
+def run_all(commands, launchers):
+    """Run commands in a process per launcher; give the standard output of the first."""
+    commands = placed([(None, run) for run in commands])
+    with ExitStack() as running:
+        processes = [
+            running.enter_context(
+                started("-c", RUN_ALL, commands_of(rank, [(launcher, *rest) for _, *rest in commands]))
+            )
+            for rank, launcher in enumerate(launchers)
+        ]
+        ended = [process.communicate(timeout=500) for process in processes]
+    for process, (_, error) in zip(processes, ended, strict=True):
+        assert process.returncode == 0, error
+    return ended[0][0]
 
 
 def wait_for_training(process):
@@ -127,7 +171,7 @@ def curve(run):
 
 def assert_same_curve(run, other):
     (steps, epochs), (other_steps, other_epochs) = curve(run), curve(other)
-    assert len(steps) == 16
+    assert len(steps) >= 14
     assert len(epochs) == 6
     assert steps == pytest.approx(other_steps, rel=2e-3)
     assert epochs == pytest.approx(other_epochs, rel=2e-3)
@@ -159,8 +203,7 @@ def test_two_devices_train_measure_and_answer_as_one(sentiment, tmp_path, capfd)
         (slurm, [*fit, *NODES]),
         (torchrun, [*fit, *DDP, *ENDLESS, "--timeout", "10"]),
     ]
-    wheres = [{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()} for _ in commands]
-    commands = [(launcher, where, run) for (launcher, run), where in zip(commands, wheres, strict=True)]
+    commands = placed(commands)
     with (
         started("-c", RUN_ALL, commands_of(0, commands)) as first,
         started("-c", RUN_ALL, commands_of(1, commands)) as second,
@@ -214,3 +257,67 @@ def test_a_dead_process_ends_the_run_at_once(tmp_path, monkeypatch):
             (child,) = map(int, file.read().split())
         os.kill(child, signal.SIGKILL)
         assert_ends(run, "has ended")
+
+
+@pytest.mark.nightly
+def test_three_devices_train_measure_and_answer_as_one(tmp_path, capfd):
+    """101 rows in steps of 15: some devices get fewer rows than others, and some none."""
+    main(["fit", *settings("sentiment_builtin", tmp_path / "one", 15)])
+    one = tmp_path / "one" / "sentiment_builtin" / "1"
+    arguments = settings("sentiment_builtin", tmp_path / "three", 5)
+    model = ["--ckpt_path", str(one / "model"), "--output"]
+    three = [*DDP, "--trainer.devices", "3"]
+    commands = [
+        ["fit", *arguments, *three],
+        ["test", *arguments, *three, *model[:2]],
+        ["predict", *arguments, *three, *model, str(tmp_path / "answers")],
+    ]
+    out = run_all(commands, [partial(torchrun, size=3)] * 3)
+    run = tmp_path / "three" / "sentiment_builtin" / "1"
+    assert_same_curve(run, one)
+    with (run / "metrics.csv").open() as file:
+        waiting = [float(row["train/imbalance"]) for row in csv.DictReader(file) if row["train/imbalance"]]
+    assert len(waiting) == 2
+    assert all(0 < fraction < 0.2 for fraction in waiting)
+    capfd.readouterr()
+    main(["test", *arguments, *model[:2]])
+    assert json.loads(out) == pytest.approx(json.loads(capfd.readouterr().out), rel=1e-5)
+    answers = [json.loads(line) for line in (tmp_path / "answers").open()]
+    assert [answer["row"] for answer in answers] == list(range(101))
+
+
+@pytest.mark.nightly
+def test_two_interrupted_devices_end_as_undisturbed_ones(tmp_path, monkeypatch):
+    """Each is stopped amid an epoch and amid accumulation, with all that is random turned on."""
+    (tmp_path / "interrupting.py").write_text(INTERRUPTING)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    trust = ["--trust", "interrupting"]
+    random = [
+        "--model.dropout",
+        "0.3",
+        "--model.word_dropout",
+        "0.2",
+        "--trainer.accumulate_grad_batches",
+        "3",
+    ]
+    commands, pairs = [], []
+    for config, strategy, flags, stops in (
+        ("sentiment_builtin", "ddp", DDP, [(6, 1), (19, 0)]),
+        ("sentiment_builtin", "fsdp", FSDP, [(6, 1)]),
+        ("translation_builtin", "ddp", [*DDP, "--model.teacher_forcing", "0.6"], [(6, 0), (19, 1)]),
+    ):
+        whole = tmp_path / strategy
+        commands.append(["fit", *settings(config, whole, 4, *random), *flags])
+        for batch, rank in stops:
+            folder = tmp_path / f"{strategy}-{batch}"
+            stop = ["--trainer.callbacks", "interrupting.SignalAt", "--trainer.callbacks.batch", str(batch)]
+            stop += ["--trainer.callbacks.rank", str(rank)]
+            commands.append(["fit", *trust, *settings(config, folder, 4, *random), *flags, *stop])
+            run = folder / config / "1"
+            commands.append(["fit", "--resume", str(run), *trust, "--trainer.callbacks", "null"])
+            pairs.append((run, whole / config / "1"))
+    run_all(commands, [torchrun, torchrun])
+    for run, whole in pairs:
+        for name in ("metrics.csv", "model/model.safetensors"):
+            assert (run / name).read_bytes() == (whole / name).read_bytes(), (run, name)
+        assert len((run / "config.yaml").read_text().split("--resume")) == 2  # it was interrupted
