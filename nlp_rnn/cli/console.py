@@ -207,6 +207,7 @@ def quiet() -> None:
     for library in ("pytorch_lightning", "lightning_fabric"):
         for module in ("utilities.rank_zero", "utilities.seed", "utilities.distributed", _CONNECTOR):
             logging.getLogger(f"{library}.{module}").setLevel(logging.WARNING)
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # which process is ended
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("POSSIBLE_USER_WARNINGS", "off")
     for message in (

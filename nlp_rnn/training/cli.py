@@ -42,7 +42,7 @@ from nlp_rnn.training.checks import (
     split_trusted,
     trust_only_own_classes,
 )
-from nlp_rnn.training.devices import ending_together, set_timeout
+from nlp_rnn.training.devices import ending_together, recall_progress, set_timeout
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.messages import NOT_VALID, readable, setting_names
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
@@ -303,13 +303,14 @@ class _CLI(LightningCLI):
             print("trainer.fast_dev_run: nothing is saved, so there is no model folder", file=sys.stderr)
             return
         best = self._best_checkpoint.best_model_path
-        path = best or (self.last.path if self.last.is_saved else self.start.checkpoint)
+        path = best or (self.last.path if self.last.path.exists() else self.start.checkpoint)
         if path is None:
             log.warning("no epoch was finished, so there is no model folder")
             return
         logged = self.run_dir / METRICS
         if trainer.is_global_zero and logged.is_file():  # before the validation below adds to it
             learning_curves(logged, self.run_dir / "curves.png")
+        recall_progress(trainer, self.last.path)
         # Without other callbacks: they have seen the end of training, and some would change the model again.
         bar = trainer.progress_bar_callback
         trainer.callbacks = [] if bar is None else [bar]

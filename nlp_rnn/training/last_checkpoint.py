@@ -22,6 +22,7 @@ from pytorch_lightning.callbacks import Callback, WeightAveraging
 from typing_extensions import override
 
 from nlp_rnn.errors import Interrupted
+from nlp_rnn.training.devices import check_same_start, is_spawned
 from nlp_rnn.training.late_number import LateNumber
 from nlp_rnn.training.signals import SIGNALS, StopRequest
 
@@ -43,8 +44,6 @@ class LastCheckpoint(Callback):
 
     def __init__(self, path: Path, minutes: float) -> None:
         self.path = path
-        self.is_saved = False
-        """Whether it has been written."""
         self._seconds = 60 * minutes
         self._saved_at = 0.0
         self._saved_step = 0
@@ -54,6 +53,9 @@ class LastCheckpoint(Callback):
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.path = trainer.strategy.broadcast(self.path)  # the first process alone knows the run directory
+        if stage == "fit":
+            self._request = StopRequest()  # in the process that trains, which may have been spawned
+            check_same_start(trainer)
 
     @override
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -128,11 +130,10 @@ class LastCheckpoint(Callback):
         if not cast(Any, trainer).fast_dev_run:
             with _trained_weights(trainer):
                 trainer.save_checkpoint(self.path, weights_only=False)
-            self.is_saved = True
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     def _leave(self, trainer: pl.Trainer, number: int) -> None:
-        if not trainer.is_global_zero:  # the first process says it
+        if not trainer.is_global_zero or is_spawned(trainer):  # another process says it
             sys.exit(128 + number)
         raise Interrupted(number)
 

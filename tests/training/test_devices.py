@@ -9,11 +9,12 @@ import pytest
 import torch
 import torch.distributed as dist
 from pytorch_lightning import LightningModule, Trainer
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from nlp_rnn.data.processor import Processor
-from nlp_rnn.errors import RunError
-from nlp_rnn.training.devices import SeedEachDevice, ending_together, set_timeout
+from nlp_rnn.errors import Interrupted, RunError, UsageError
+from nlp_rnn.training import devices
+from nlp_rnn.training.devices import SeedEachDevice, check_same_start, ending_together, set_timeout
 
 TINY = [
     *("--data.corpus.max_examples", "120", "--data.batching.size", "20"),
@@ -80,10 +81,87 @@ def test_other_errors_stay_as_they_are(trainer):
         raise RuntimeError("shapes differ")
 
 
-def test_the_error_of_a_spawned_process_is_its_last_line(trainer):
-    traceback = "\n\n-- Process 1 terminated with the following error:\nTraceback ...\nOSError: disk full\n"
-    with pytest.raises(RunError, match=r"^process 1: OSError: disk full$"), ending_together(trainer):
+@pytest.mark.parametrize(
+    ("last_line", "error", "message"),
+    [
+        ("OSError: disk full", RunError, "process 1: OSError: disk full"),
+        ("nlp_rnn.errors.UsageError: row 3: no label", UsageError, "row 3: no label"),
+        ("nlp_rnn.errors.RunError: step 3: NaN", RunError, "step 3: NaN"),
+        (
+            "RuntimeError: [/gloo/unbound_buffer.cc:129] Timed out waiting 9000ms",
+            RunError,
+            "process 1 of 2: another process has not answered for 9 s (--timeout), or is cut off; "
+            "resume from the last checkpoint",
+        ),
+    ],
+)
+def test_the_error_of_a_spawned_process_is_its_last_line(last_line, error, message, trainer):
+    set_timeout(trainer, 9)
+    traceback = f"\n\n-- Process 1 terminated with the following error:\nTraceback ...\n{last_line}\n"
+    with pytest.raises(error) as raised, ending_together(trainer):
         raise ProcessRaisedException(traceback, 1, 123)
+    assert (type(raised.value), str(raised.value)) == (error, message)
+
+
+def test_a_spawned_process_that_a_signal_stopped_stops_the_run(trainer):
+    with pytest.raises(Interrupted) as stopped, ending_together(trainer):
+        raise ProcessExitedException("process 1 terminated with exit code 143", 1, 123, 143)
+    assert stopped.value.number == signal.SIGTERM
+
+
+def test_a_spawned_process_that_was_killed_is_one_line(trainer):
+    with (
+        pytest.raises(RunError, match=r"^process 1 of 2 has ended: signal SIGKILL$"),
+        ending_together(trainer),
+    ):
+        raise ProcessExitedException("process 1 terminated with signal SIGKILL", 1, 123, -9, "SIGKILL")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_signal_is_passed_on_to_spawned_processes_which_are_waited_for(again):
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp_spawn", logger=False)
+    launcher = trainer.strategy.launcher
+    done = []
+
+    def wait(_):
+        done.append("waited")
+        if again:
+            raise Interrupted(signal.SIGINT)
+
+    launcher.procs = [type("Process", (), {"join": wait})()]
+    launcher.kill = done.append
+    with pytest.raises(Interrupted), ending_together(trainer):
+        raise Interrupted(signal.SIGINT)
+    assert done == [signal.SIGINT, "waited", *([signal.SIGKILL] if again else [])]
+
+
+@pytest.mark.parametrize(
+    ("error", "starter", "killed"),
+    [("gloo: Timed out", True, True), ("gloo: Timed out", False, False), ("gloo: reset", True, False)],
+)
+def test_the_process_that_has_started_this_one_is_killed_if_it_hangs(error, starter, killed, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")  # as its children have it
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
+    monkeypatch.setenv("NLP_RNN_STARTER", "123" if starter else "")
+    monkeypatch.setattr(devices, "_GRACE_SECONDS", 0)
+    monkeypatch.setattr("os.getppid", lambda: 123)
+    sent = []
+    monkeypatch.setattr("os.kill", lambda *arguments: sent.append(arguments))
+    with pytest.raises(RunError), ending_together(trainer):
+        raise RuntimeError(error)
+    assert sent == ([(123, signal.SIGKILL)] if killed else [])
+
+
+@pytest.mark.parametrize("path", [None, "other/runs/name/2/checkpoints/last.ckpt"])
+def test_processes_start_from_one_checkpoint(path, trainer, monkeypatch):
+    monkeypatch.setattr(trainer.strategy, "broadcast", lambda _: "2/checkpoints/last.ckpt")
+    monkeypatch.setattr(trainer.strategy, "reduce_boolean_decision", lambda decision: decision)
+    trainer.ckpt_path = path
+    if path:
+        check_same_start(trainer)
+        return
+    with pytest.raises(UsageError, match="process 0 starts from no checkpoint, but not all others do"):
+        check_same_start(trainer)
 
 
 class Dying:

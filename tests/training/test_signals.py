@@ -89,11 +89,31 @@ def to_second(process, number):
     os.kill(second, number)
 
 
+@pytest.fixture(scope="module")
+def whole_of_two(tmp_path_factory):
+    """The folder of the runs of an undisturbed training on two devices."""
+    runs = tmp_path_factory.mktemp("two")
+    assert start(*FIT, *DDP, "--runs", str(runs)).wait(100) == 0
+    return runs
+
+
 @pytest.mark.nightly
-def test_two_processes_stop_together_and_end_like_undisturbed_ones(tmp_path):
-    assert start(*FIT, *DDP, "--runs", str(tmp_path / "whole")).wait(100) == 0
-    code, line = interrupt(tmp_path, signal.SIGTERM, *DDP, send=to_second)
+@pytest.mark.parametrize(
+    ("strategy", "name", "send"),
+    [("ddp", "SIGTERM", to_second), ("ddp", "SIGINT", os.kill), ("ddp_spawn", "SIGTERM", os.kill)],
+)
+def test_two_processes_stop_together_and_end_like_undisturbed_ones(
+    whole_of_two, tmp_path, strategy, name, send
+):
+    number = signal.Signals[name]
+    code, line = interrupt(tmp_path, number, *DDP, "--trainer.strategy", strategy, send=send)
     go_on = f"nlp-rnn fit --resume {tmp_path / 'run' / '1'}"
-    assert (code, line) == (143, f"nlp-rnn: stopped by SIGTERM; saved; go on with: {go_on}")
+    assert (code, line) == (128 + number, f"nlp-rnn: stopped by {name}; saved; go on with: {go_on}")
+    folder = tmp_path / "run" / "1" / "checkpoints"
+    last, previous = (
+        read_checkpoint(folder / f"{which}.ckpt")["global_step"] for which in ("last", "previous")
+    )
+    end = read_checkpoint(whole_of_two / "run" / "1" / "checkpoints" / "last.ckpt")["global_step"]
+    assert last - previous != end / 15  # saved at the signal, not only after the epoch
     assert start(*go_on.split()[1:]).wait(100) == 0
-    assert result(tmp_path) == result(tmp_path / "whole")
+    assert result(tmp_path) == result(whole_of_two)
