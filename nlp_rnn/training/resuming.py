@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -76,6 +77,8 @@ def find_start(config: Any, name: str) -> Start:
             run = newest_run(folder, with_checkpoint=True)
             if run is None:
                 log.warning("--ckpt_path last: no run in %s was saved; a new one begins", folder)
+        elif run is None and int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
+            log.warning("torchrun starts this again, from the beginning: --ckpt_path last would go on")
     if run is None or not has_checkpoint(run):
         if run is not None:
             log.warning("%s: nothing was saved, so training begins anew", run)

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from nlp_rnn import from_pretrained
 from nlp_rnn.storage.checkpoint import read_checkpoint, write_checkpoint
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
+from nlp_rnn.training.resuming import Start, find_start
 
 CONFIG = "conf/sentiment_builtin.yaml"
 TINY = [
@@ -68,6 +70,15 @@ def test_a_run_from_a_checkpoint_that_was_stopped_starts_from_it_or_goes_on(
     code, _, error = run("fit", "--resume", str(run_dir))
     assert code == 0, error
     assert steps(run_dir) == expected
+
+
+def test_a_restart_by_torchrun_that_begins_anew_says_so(tmp_path, monkeypatch, caplog):
+    config = SimpleNamespace(resume=None, runs=tmp_path, ckpt_path=None)
+    assert find_start(config, "name") == Start()
+    assert not caplog.text
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert find_start(config, "name") == Start()
+    assert "--ckpt_path last would go on" in caplog.text
 
 
 def test_a_moved_run_keeps_its_best_checkpoint(trained, tmp_path, run):
