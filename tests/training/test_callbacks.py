@@ -73,6 +73,19 @@ def test_of_many_classes_the_most_frequent_are_named(run, tmp_path):
     assert numbers == sorted(numbers, reverse=True)
 
 
+def test_labels_and_paths_of_any_kind_make_short_lines(run, tmp_path):
+    folder = tmp_path / "data\x1b[31m"
+    folder.mkdir()
+    rows = [f"good film,\x1b]0;title\x07{'x' * 3000}{number % 2}" for number in range(40)]
+    (folder / "train.csv").write_text("\n".join(["text,label", *rows]))
+    code, out, error = run(
+        *("fit", *SENTIMENT, "--data.corpus.path", str(folder), "--runs", str(tmp_path / "runs\x1b"))
+    )
+    assert (code, out) == (0, "")
+    assert not {"\x1b", "\x07"} & set(error)
+    assert max(map(len, error.splitlines())) <= 1_000
+
+
 def test_data_without_labels_is_summarized_by_its_rows(run, tmp_path):
     arguments = ["--config", "conf/hello.yaml", "--trainer.max_epochs", "1", "--runs", str(tmp_path)]
     _, _, error = run("fit", *arguments)

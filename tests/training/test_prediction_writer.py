@@ -1,8 +1,12 @@
 """The file of answers that `predict --config` writes."""
 
 import json
+import os
 import resource
+import signal
+import time
 
+import pytest
 from pytorch_lightning import Trainer
 
 from nlp_rnn.tasks import Sentiment
@@ -95,3 +99,19 @@ def test_a_prediction_that_fails_leaves_nothing(trained, tmp_path, run, monkeypa
     assert (code, out) == (1, "")
     assert error.endswith("nlp-rnn: error: RuntimeError: it broke\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("form", ["configuration", "file"])
+def test_a_prediction_that_is_stopped_by_a_signal_leaves_nothing(
+    trained, tmp_path, run, monkeypatch, form, number
+):
+    monkeypatch.setattr(Sentiment, "answer", lambda *_: os.kill(os.getpid(), number) or time.sleep(10))
+    (tmp_path / "in").write_text("good\n")
+    arguments = [str(trained / "model"), str(tmp_path / "in")]
+    if form == "configuration":
+        arguments = ["--config", CONFIG, *TINY, "--ckpt_path", str(trained / "model")]
+    code, out, error = run("predict", *arguments, "--output", str(tmp_path / "answers"))
+    assert (code, out) == (128 + number, "")
+    assert error.endswith(f"nlp-rnn: stopped by {number.name}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
