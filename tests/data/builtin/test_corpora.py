@@ -6,12 +6,23 @@ import numpy as np
 import pytest
 
 from nlp_rnn.data import Corpus, ForecastingData, LanguageModelingData
-from nlp_rnn.data.builtin import corpora
+from nlp_rnn.data.builtin import corpora, sentences
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import Numbers
 from nlp_rnn.errors import UsageError
 
 DIGITS = {"features": Numbers(("features",)), "caption": "caption"}
+
+
+def test_the_sentences_are_columns_of_text_and_of_words():
+    for name, rows in sentences.builtin_splits(0).items():
+        table = EXAMPLES["builtin"]()[name].to_pydict()
+        assert table.keys() == {"de", "en", "text", "tokens", "upos", "label"}
+        assert table["de"] == [" ".join(row.german) for row in rows]
+        assert table["en"] == table["text"] == [" ".join(row.english) for row in rows]
+        assert table["tokens"] == [list(row.english) for row in rows]
+        assert table["upos"] == [list(row.upos) for row in rows]
+        assert table["label"] == [row.sentiment for row in rows]
 
 
 def test_hello_is_one_word():
