@@ -53,6 +53,11 @@ def test_lines_that_are_none(columns, line, message):
     assert message in str(caught.value)
 
 
+def test_an_input_is_a_list_or_an_array():
+    assert all(map(processor().is_input, [[1, 2], (1,), [], np.ones(3)]))
+    assert not any(map(processor().is_input, [1, "1 2", None, {1: 2}]))
+
+
 def test_one_or_several():
     one, two = processor(), processor(("x", "y"))
     assert one.is_single([1.0, 2])

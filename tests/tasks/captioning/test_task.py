@@ -165,6 +165,12 @@ def test_batch_size_order_and_company_change_nothing(cell):
     assert all(map(close, Pipeline(task, 2).iterate(VECTORS), alone))
 
 
+def test_an_input_is_an_array_of_numbers():
+    processor = tiny().processor
+    assert all(map(processor.is_input, [[1, 2.5], (1,), [[1, 2], [3, 4]], np.ones(3), [True]]))
+    assert not any(map(processor.is_input, [1, np.array(2.0), "1 2", ["a"], None, [[1], [2, 3]], [1j]]))
+
+
 def test_one_vector_and_several(ask):
     one, picture = VECTORS[0], np.reshape(VECTORS[0], (2, 3))
     expected = ask(one)

@@ -82,6 +82,12 @@ def test_words_are_separated_by_white_space(make):
     assert rows["tokens"] == [["it", "'s", "fine", "."], ["it 's", ""]]
 
 
+def test_an_input_is_a_text_or_a_list_of_words(make):
+    processor = make().processor
+    assert all(map(processor.is_input, ["it 's", ["it", "'s"], ("it",), []]))
+    assert not any(map(processor.is_input, [3, None, ["it", 3], [["it"]]]))
+
+
 @pytest.mark.parametrize("level", ["bpe", "char"])
 def test_tagging_has_whole_words(level):
     with pytest.raises(UsageError, match=f"must be word for tagging, not {level}"):
