@@ -113,7 +113,7 @@ class Vocabulary:
                 initial_alphabet=alphabet, limit_alphabet=len(alphabet), **_trainer_arguments(settings)
             )
         else:
-            tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIALS[UNK]))
+            tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIALS[UNK]))
             pattern = WORD if settings.level == "word" else CHARACTER
             tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
             trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
@@ -128,7 +128,7 @@ class Vocabulary:
         Raises:
             UsageError: a word has a lone surrogate.
         """
-        tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIALS[UNK]))
+        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIALS[UNK]))
         tokenizer.normalizer = normalizers.Sequence(_normalizers(settings.lowercase))
         normalize = tokenizer.normalizer.normalize_str
         words = (normalize(_check_text(word[:_MAX_WORD])) for sentence in sentences for word in sentence)
