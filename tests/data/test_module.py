@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nlp_rnn.data import Batching, Corpus, Vocabulary, VocabularySettings
+from nlp_rnn.data import Batching, Corpus, SentimentData, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import Rows
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.vocabulary import UNK
@@ -98,6 +98,26 @@ def test_trained_on_train_alone(case, make):
         for ids in data.splits[split][list(range(case.sizes[split]))][case.ids]:
             assert ids[-1] == UNK
             assert UNK not in ids[:-1]
+
+
+def test_the_summary_counts_rows_and_the_labels_that_are_scored(case, make, write):
+    path = write()
+    labels = {
+        "sentiment": "; classes in train: negative: 12, positive: 12",
+        "tagging": "; classes in train: VERB: 45, NOUN: 29",  # and 37 words without a tag
+    }
+    assert make(path).summary() == f"{path}; rows: train 24, validation 7, test 9{labels.get(case.name, '')}"
+
+
+def test_the_summary_names_the_six_most_frequent_labels(tmp_path, cache):
+    counts = {"a": 3, "b": 1005, "c": 2, "d": 2, "e": 2, "f": 2, "g": 1}
+    rows = [f"{label} {at}\t{label}\n" for label, count in counts.items() for at in range(count)]
+    (tmp_path / "train.tsv").write_text("".join(["text\tlabel\n", *rows]))
+    (tmp_path / "val.tsv").write_text("text\tlabel\nx\ta\n")
+    assert SentimentData(Corpus(str(tmp_path))).summary() == (
+        f"{tmp_path}; rows: train 1,017, validation 1; "
+        "classes in train: b: 1,005, a: 3, c: 2, d: 2, e: 2, f: 2, ..."
+    )
 
 
 def test_missing_split(case, make, write):

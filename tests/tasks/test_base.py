@@ -246,6 +246,16 @@ def test_a_loop_without_a_trainer_gets_an_optimizer(make_task):
     }
 
 
+def test_the_summary_has_the_sizes_of_the_model(make_task):
+    task = make_task("sentiment")
+    count = sum(parameter.numel() for parameter in task.model.parameters())
+    assert count > 1000
+    words = len(task.processor.tokens)
+    assert task.summary() == f"Sentiment, {count:,} parameters, tokens vocabulary {words}, classes 2"
+    target = len(make_task("captioning").processor.target)
+    assert make_task("captioning").summary().endswith(f" parameters, target vocabulary {target}")
+
+
 def test_labels_and_foreign_checkpoints_are_checked_too(make_processor, make_task):
     task = make_task("sentiment")
     checkpoint = {"state_dict": task.state_dict()}
