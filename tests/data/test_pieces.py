@@ -76,6 +76,18 @@ def test_a_text_without_a_place_to_cut_is_cut_nevertheless(text, monkeypatch):
     assert not any(part.startswith("\u0301") for part in parts)
 
 
+@pytest.mark.parametrize(
+    ("characters", "starts"),
+    [
+        ("a 한<é\u1100\u115f\u1200", True),  # \u1100 is the first letter of a decomposed syllable
+        ("\u0301\u0903\u20dd\u1160\u1161\u11a8\u11ff", False),  # accents, vowels and finals
+    ],
+)
+def test_what_may_be_joined_to_the_character_before_it_starts_none(characters, starts):
+    assert {pieces.starts_new_character(character) for character in characters} == {starts}
+    assert not pieces.starts_new_character("")
+
+
 @pytest.mark.parametrize("word", ["x", "a b. "], ids=["one word", "many words"])
 def test_memory_does_not_grow_with_the_text(vocabulary, word):
     text = word * (4_000_000 // len(word))
