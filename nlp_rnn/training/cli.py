@@ -48,7 +48,7 @@ from nlp_rnn.training.messages import NOT_VALID, readable, setting_names
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
 from nlp_rnn.training.monitoring import AUTO, check_distinct, check_monitors, choose_modes
 from nlp_rnn.training.nonfinite import NonFiniteGuard
-from nlp_rnn.training.parser import Parser
+from nlp_rnn.training.parser import Parser, whole_numbers_first
 from nlp_rnn.training.prediction_writer import PredictionWriter
 from nlp_rnn.training.resuming import FollowRun, Start, apply_settings, find_start
 from nlp_rnn.training.run_directory import (
@@ -128,6 +128,7 @@ class _CLI(LightningCLI):
             ("--timeout", float | None, None, "Seconds that devices wait for each other, else 1800."),
         ):
             parser.add_argument(flag, type=annotation, default=default, help=text)
+        whole_numbers_first(parser)
 
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS, Action
 from argparse import HelpFormatter as ArgparseFormatter
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from jsonargparse import DefaultHelpFormatter
 from pytorch_lightning.cli import LightningArgumentParser
@@ -68,6 +68,19 @@ class Parser(LightningArgumentParser):
             if ".processor" in action.dest:  # linked from the data, never set
                 action.help = SUPPRESS
         return super().format_help(formatter)
+
+
+def whole_numbers_first(parser: LightningArgumentParser) -> None:
+    """Let settings that may be a whole number or a fraction read "1" as the whole number.
+
+    Of `Optional[Union[int, float]]` Python returns `Union[float, int, None]` if any library asked for that
+    before. Then `limit_train_batches 1`, one batch, would be read as 1.0, all batches.
+    """
+    for action in parser._actions:
+        types = get_args(getattr(action, "_typehint", None))
+        if {int, float} <= set(types):
+            hint = cast(Any, Union)[tuple(sorted(types, key=lambda choice: choice is not int))]
+            cast(Any, action)._typehint = hint
 
 
 def readable_type(hint: Any) -> str:

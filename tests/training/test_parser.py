@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import pytest
 
 from nlp_rnn.settings import Choices, Column, Columns, LayerSize
-from nlp_rnn.training.parser import readable_type
+from nlp_rnn.training.parser import Parser, readable_type, whole_numbers_first
 
 
 def settings_in(text):
@@ -102,3 +102,20 @@ def test_classes_are_found_by_name_in_a_fresh_process():
     command = [sys.executable, "-m", "nlp_rnn", "fit", "--data.help", "LongMemoryData"]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "--data.problem" in found.stdout
+
+
+@pytest.mark.parametrize("hint", [float | int | None, None | float | int, int | float])
+def test_a_whole_number_is_read_as_one_whatever_the_order_of_types(hint):
+    parser = Parser()
+    parser.add_argument("--batches", type=hint, default=None)
+    whole_numbers_first(parser)
+    read = {text: parser.parse_args([f"--batches={text}"]).batches for text in ("1", "1.0", "0.5")}
+    assert {text: type(value) for text, value in read.items()} == {"1": int, "1.0": float, "0.5": float}
+    assert parser.parse_args([]).batches is None
+
+
+def test_the_trainers_limits_tell_one_batch_from_all(run):
+    command = ("fit", "--config", "conf/hello.yaml", "--print_config")
+    for value in ("1", "1.0"):
+        code, out, _ = run(*command, "--trainer.limit_train_batches", value)
+        assert (code, f"limit_train_batches: {value}\n" in out) == (0, True)
