@@ -82,7 +82,8 @@ def check_sums(path: Path) -> None:
         try:
             with zipfile.ZipFile(file) as archive:
                 if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
-                    raise UsageError(f"{path}: refused: compressed, which torch never does")
+                    # Or one altered bit says so: an earlier checkpoint may be good.
+                    raise DamagedCheckpointError(f"{path}: refused: compressed, which torch never does")
                 damaged = archive.testzip()
         except UsageError:
             raise

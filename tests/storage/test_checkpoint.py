@@ -45,6 +45,14 @@ def test_checkpoints_that_torch_wrote_have_checksums_too(tmp_path):
         check_sums(tmp_path / "a.ckpt")
 
 
+def test_a_bit_that_says_compressed_is_damage(path):
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 10] ^= 8  # the compression method of the last part
+    path.write_bytes(content)
+    with pytest.raises(DamagedCheckpointError, match="compressed, which torch never does"):
+        read_checkpoint(path)
+
+
 def test_no_damage_gives_other_values(path):
     content = path.read_bytes()
     chance, refused = random.Random(0), 0
