@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import termios
+from importlib.util import find_spec
 
 import pytest
 import pytorch_lightning as pl
@@ -107,7 +108,10 @@ def test_the_users_choice_wins_over_the_terminal(monkeypatch, enabled, terminal,
     assert type(progress_callback(enabled, None)) is expected
 
 
-@pytest.mark.parametrize("bar", [RichProgressBar, TQDMProgressBar])
+NO_RICH = pytest.mark.skipif(find_spec("rich") is None, reason="rich is not installed")
+
+
+@pytest.mark.parametrize("bar", [pytest.param(RichProgressBar, marks=NO_RICH), TQDMProgressBar])
 def test_a_progress_bar_of_the_user_is_the_only_one(bar):
     assert progress_callback(None, bar()) is None
     assert progress_callback(True, [bar()]) is None
