@@ -7,12 +7,13 @@ import logging
 import os
 import stat
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO
+from typing import Any, BinaryIO, Literal, TextIO, TypeVar
 
 from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_upos
 from nlp_rnn.data.corpus.validation import UNTAGGED
@@ -23,6 +24,9 @@ from nlp_rnn.inference.pipelines import Pipeline, pipeline
 from nlp_rnn.tasks.pretrained import from_pretrained
 
 log = logging.getLogger(__name__)
+
+_READ_BYTES = 65536  # at once: what a pipe of Linux holds
+T = TypeVar("T")
 
 
 def predict(
@@ -64,21 +68,62 @@ def predict(
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
     answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision)
     with collect_warnings(), _open_source(source) as stream, _open_output(output) as file:
-        # Lines typed at a terminal are answered at once, those from a pipe per batch; a file is read ahead.
-        window = 1 if stream.isatty() else None if _is_file(stream) else batch_size
         name = "standard input" if source == "-" else source
-        lines = decoded_lines(stream, name)
+        arriving = _Arriving(stream)
+        lines = decoded_lines(arriving, name)
         if conllu:
-            answers = _tagged_blocks(answerer, lines, name)
+            blocks = conllu_blocks(lines, name)
+            answers = (_tagged_blocks(answerer, chunk) for chunk in arriving.chunks(blocks, answerer))
         else:
-            answers = _answer_lines(answerer, lines, name, as_json, window)
-        for text in answers:
-            file.write(printed(text) if output == "-" else text)
-            if window:
-                file.flush()
+            inputs = _parse_lines(answerer, lines, name)
+            answers = (_answer_lines(answerer, chunk, as_json) for chunk in arriving.chunks(inputs, answerer))
+        for texts in answers:
+            for text in texts:
+                file.write(printed(text) if output == "-" else text)
+            file.flush()
 
 
-def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
+class _Arriving:
+    """The lines of a terminal, a pipe or a file, of which it is known whether the next one is here already.
+
+    Args:
+        stream: the bytes.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lines: deque[bytes] = deque()
+        self._is_file = _is_file(stream)
+
+    def __iter__(self) -> Iterator[bytes]:
+        begun: list[bytes] = []  # the parts of a line whose end is not here yet
+        # At most one read of the system, which returns what has arrived.
+        while data := self._stream.read1(_READ_BYTES):  # type: ignore[attr-defined]
+            *lines, rest = data.split(b"\n")
+            if lines:
+                lines[0] = b"".join([*begun, lines[0]])
+                begun = []
+                self._lines.extend(line + b"\n" for line in lines)
+            if rest:
+                begun.append(rest)
+            while self._lines:
+                yield self._lines.popleft()
+        if begun:
+            yield b"".join(begun)
+
+    def chunks(self, items: Iterator[T], answerer: Pipeline) -> Iterator[list[T]]:
+        """What is read from the lines, in chunks that wait for no further line, and of at most 16 batches."""
+        chunk = []
+        for item in items:
+            chunk.append(item)
+            if len(chunk) == 16 * answerer.batch_size or not (self._is_file or self._lines):
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+
+def decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
     r"""Decode UTF-8 line by line; lines end at "\n" only.
 
     Args:
@@ -106,21 +151,17 @@ def decoded_lines(stream: BinaryIO, name: str) -> Iterator[str]:
         log.warning("%s: kept %d NUL character(s) as text", name, nuls)
 
 
-def _answer_lines(
-    answerer: Pipeline, lines: Iterable[str], name: str, as_json: bool, window: int | None
-) -> Iterator[str]:
-    lines = iter(lines)
-    first = next(lines, "").removeprefix("\ufeff")
-    lines = (line.removesuffix("\n").removesuffix("\r") for line in chain([first] if first else [], lines))
-    inputs = _parse_lines(answerer, lines, name)
-    for answer in answerer.iterate(inputs, window):
+def _answer_lines(answerer: Pipeline, inputs: list[Any], as_json: bool) -> Iterator[str]:
+    for answer in answerer.iterate(inputs):
         if as_json:
             yield json.dumps(answer, ensure_ascii=False) + "\n"
         else:
             yield answerer.task.format_answer(answer).replace("\n", " ") + "\n"
 
 
-def _parse_lines(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterator[Any]:
+def _parse_lines(answerer: Pipeline, lines: Iterator[str], name: str) -> Iterator[Any]:
+    first = next(lines, "").removeprefix("\ufeff")
+    lines = (line.removesuffix("\n").removesuffix("\r") for line in chain([first] if first else [], lines))
     for number, line in enumerate(lines, 1):
         try:
             yield answerer.task.processor.parse(line)
@@ -128,15 +169,13 @@ def _parse_lines(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterato
             raise UsageError(f"{name}, line {number}: {error}") from None
 
 
-def _tagged_blocks(answerer: Pipeline, lines: Iterable[str], name: str) -> Iterator[str]:
-    blocks = conllu_blocks(lines, name)
-    while chunk := list(islice(blocks, 16 * answerer.batch_size)):
-        words = [block_words(block) for block in chunk]
-        for block, sentence, answer in zip(chunk, words, answerer(words), strict=True):
-            # Words beyond the model's maximum length stay untagged.
-            tags = answer[answerer.task.conllu_answer]
-            tags = tags + [UNTAGGED] * (len(sentence) - len(tags))
-            yield replace_upos(block, tags)
+def _tagged_blocks(answerer: Pipeline, blocks: list[str]) -> Iterator[str]:
+    words = [block_words(block) for block in blocks]
+    for block, sentence, answer in zip(blocks, words, answerer(words), strict=True):
+        # Words beyond the model's maximum length stay untagged.
+        tags = answer[answerer.task.conllu_answer]
+        tags = tags + [UNTAGGED] * (len(sentence) - len(tags))
+        yield replace_upos(block, tags)
 
 
 def _is_file(stream: BinaryIO) -> bool:

@@ -335,13 +335,32 @@ class Task(Capabilities, Configured, TunableModule, ABC, Generic[P, B]):
         super().on_load_checkpoint(checkpoint)
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: str | Path) -> Self:  # type: ignore[override]
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: str | torch.device | None = None,
+        hparams_file: None = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+    ) -> Self:
         """Read a Lightning checkpoint that this package wrote; see `nlp_rnn.from_pretrained`.
 
+        Args:
+            checkpoint_path: the .ckpt file.
+            map_location: the device of the model; the CPU if left out.
+            hparams_file: not supported, for a checkpoint holds all settings.
+            strict: only True, for a model is loaded whole or not at all.
+            weights_only: only True, for nothing is unpickled.
+
         Raises:
-            UsageError: it cannot be loaded, or holds a model for another task.
+            UsageError: it cannot be loaded, is for another task, or an argument is not supported.
         """
+        if hparams_file is not None or strict is False or weights_only is False:
+            raise UsageError(
+                "load_from_checkpoint: a checkpoint holds all settings, is loaded whole and never unpickled; "
+                "leave out hparams_file, strict=False and weights_only=False"
+            )
         task = from_pretrained(checkpoint_path)
         if not isinstance(task, cls):
             raise UsageError(f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}")
-        return task
+        return task if map_location is None else task.to(map_location)

@@ -228,22 +228,26 @@ def test_standard_input_and_output(models, monkeypatch, capsysbinary, labels):
         predict(models["sentiment"])
 
 
-def test_lines_typed_at_a_terminal_are_answered_at_once(models, monkeypatch, capsys):
-    """On a terminal an answer comes before the next line is read."""
-
-    class Terminal(io.BytesIO):
-        def isatty(self):
-            return True
-
-        def __next__(self):
+@pytest.mark.parametrize(
+    ("pieces", "expected", "ends"),
+    [
+        ([b"good\n", b"film\n", b"work\n"], [0, 1, 1, 1], 0),  # a terminal gives line by line
+        ([b"good\nfi", b"lm\n", b"work\n" * 200 + b"x"], [0, 1, 1, 200], 1),
+    ],
+)
+def test_what_has_arrived_is_answered_before_more_is_read(
+    models, monkeypatch, capsys, pieces, expected, ends
+):
+    class Slow(io.BytesIO):
+        def read1(self, size):
             counts.append(capsys.readouterr().out.count("\n"))
-            return super().__next__()
+            return pieces.pop(0) if pieces else b""
 
     counts = []
-    stdin = type("Stdin", (), {"buffer": Terminal(b"good\nfilm\nwork\n")})
-    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": Slow()}))
     predict(models["sentiment"])
-    assert counts == [0, 1, 1, 1]
+    assert counts == expected
+    assert capsys.readouterr().out.count("\n") == ends
 
 
 def test_a_full_disk_leaves_the_earlier_output(models, tmp_path):

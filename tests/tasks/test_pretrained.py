@@ -136,3 +136,18 @@ def test_every_task_is_copied_and_pickled(name, make_task, one_batch):
         assert copied.stored() == task.stored()
         assert copied.model.state_dict().keys() == task.model.state_dict().keys()
         assert next(copied.parameters()) is not next(task.parameters())
+
+
+def test_load_from_checkpoint_takes_a_device_and_refuses_what_it_cannot_do(
+    make_task, batches, trainer, tmp_path
+):
+    task = make_task("sentiment")
+    run = trainer(tmp_path, max_steps=1)
+    run.fit(task, batches(task))
+    path = tmp_path / "a.ckpt"
+    run.save_checkpoint(path)
+    assert type(task).load_from_checkpoint(path, map_location="cpu", strict=True).device.type == "cpu"
+    assert type(task).load_from_checkpoint(path, torch.device("meta")).device.type == "meta"
+    for refused in ({"hparams_file": "hparams.yaml"}, {"strict": False}, {"weights_only": False}):
+        with pytest.raises(UsageError, match="leave out hparams_file, strict=False and weights_only=False"):
+            type(task).load_from_checkpoint(path, **refused)
