@@ -24,7 +24,7 @@ from nlp_rnn.tasks.capabilities import Capabilities
 from nlp_rnn.tasks.finders import TunableModule
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
 from nlp_rnn.tasks.metrics import MeanLoss
-from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer
+from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer, total_steps
 from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
 from nlp_rnn.tasks.registry import data_classes
 from nlp_rnn.tasks.sharding import shard
@@ -230,7 +230,7 @@ class Task(Capabilities, Configured, TunableModule, ABC, Generic[P, B]):
         return make_optimizer(
             self.model,
             self.effective_optimization(),
-            lambda: self.trainer.estimated_stepping_batches,
+            lambda: total_steps(self.trainer),
             fused=not self._scales_loss(),
             validates_every=(self._trainer and self._trainer.check_val_every_n_epoch) or 1,
         )

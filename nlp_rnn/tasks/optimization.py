@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import GradientAccumulationScheduler
 from torch import nn
 from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
@@ -84,6 +86,20 @@ def initialize(model: nn.Module, settings: Optimization) -> None:
                     chrono_init_(layer, settings.memory)
                 except ValueError as error:
                     raise UsageError(f"memory {settings.memory}: {error}; leave it at 0") from error
+
+
+def total_steps(trainer: pl.Trainer) -> float:
+    """The number of optimizer steps of a whole run, infinite if it has no limit.
+
+    Lightning's own estimate takes the number of accumulated batches for the same in all epochs.
+    """
+    steps = trainer.estimated_stepping_batches
+    for callback in cast(Any, trainer).callbacks:
+        if isinstance(callback, GradientAccumulationScheduler):
+            accumulated = map(callback.get_accumulate_grad_batches, range(trainer.max_epochs or 0))
+            planned = sum(math.ceil(trainer.num_training_batches / batches) for batches in accumulated)
+            steps = min(steps, planned or steps)
+    return steps
 
 
 def make_optimizer(

@@ -6,7 +6,9 @@ from itertools import pairwise
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import GradientAccumulationScheduler
 
+from nlp_rnn.data import Batching
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks import TASKS, Optimization
 from nlp_rnn.tasks.optimization import make_optimizer
@@ -54,6 +56,33 @@ def test_the_trainer_learns_when_to_move_a_schedule(schedule, options):
     scheduler = made["lr_scheduler"].pop("scheduler")
     assert made["lr_scheduler"] == options
     assert scheduler.optimizer is made["optimizer"]
+
+
+@pytest.mark.parametrize("options", [{}, {"max_steps": 3}])
+def test_a_schedule_is_as_long_as_a_run_that_accumulates_more_and_more(
+    options, make_task, task_rows, trainer, tmp_path
+):
+    task = make_task("sentiment", optimization=Optimization(schedule="one_cycle"))
+    callbacks = [GradientAccumulationScheduler({1: 2})]
+    run = trainer(tmp_path, max_epochs=2, limit_val_batches=0, callbacks=callbacks, **options)
+    loader = task.processor.loader(task_rows(task, 2), Batching(size=3), True)
+    run.fit(task, loader)
+    assert len(loader) > 2
+    assert run.lr_scheduler_configs[0].scheduler.total_steps == run.global_step
+
+
+def test_accumulation_by_a_callback_is_that_of_the_trainer(make_task, task_rows, trainer, tmp_path):
+    weights = []
+    for options in (
+        {"accumulate_grad_batches": 3},
+        {"callbacks": [GradientAccumulationScheduler({0: 3})]},
+    ):
+        pl.seed_everything(1, verbose=False)
+        task = make_task("tagging", optimization=Optimization(schedule="one_cycle"))
+        loader = task.processor.loader(task_rows(task, 2), Batching(size=3), True)
+        trainer(tmp_path, max_epochs=2, limit_val_batches=0, **options).fit(task, loader)
+        weights.append(torch.cat([parameter.flatten() for parameter in task.model.parameters()]))
+    assert weights[0].equal(weights[1])
 
 
 def test_weight_decay_shrinks_weights(make_task, train):
