@@ -75,6 +75,12 @@ def make_parser() -> ArgumentParser:
     parser.add_argument("--repeat", type=int, default=_MIN_ROUNDS, help="number of rounds, at least 5")
     parser.add_argument("--seconds", type=float, default=3.0, help="target length of each turn")
     parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="for all: begin no round after it, and add no contestant after half of it",
+    )
+    parser.add_argument(
         "--batch-size", type=int, help="in training; default: 128 pairs, 64 reviews or 32 sentences"
     )
     parser.add_argument(
@@ -155,6 +161,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         repeat=arguments.repeat,
         quick=quick,
         seconds=arguments.seconds,
+        time_limit=arguments.time_limit,
         batch_size=arguments.batch_size or (8 if quick else _BATCH_SIZE[task]),
         max_examples=arguments.max_examples or (64 if quick else _MAX_EXAMPLES.get(command)),
         model=arguments.model,

@@ -43,7 +43,7 @@ def train(options: Options) -> Report:
         peers, missing = _peers(options, folder)
         results = run_in_turns([*contestants, *peers, *_limits(options, facts)], options)
     limit_rows = [row for row in result_rows(results, None) if row["name"].startswith("limit: square")]
-    limit = max(row["rate"] for row in limit_rows)
+    limit = max((row["rate"] for row in limit_rows), default=None)
     rows = result_rows(results, _TUTORIAL, limit, facts["tokens_a_row"])
     title = f"training, {options.task}, {options.data}, batch {options.batch_size}, {options.device}"
     return Report(title, rows, facts, [*notes, *missing])

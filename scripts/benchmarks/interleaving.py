@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -177,12 +178,18 @@ def run_in_turns(contestants: Sequence[Contestant], options: Options) -> list[Re
     """Start all contestants one after the other, warm them up, then give each a turn in every round.
 
     Each measurement holds what the contestant reported, and `waiting_cpu_s`: the processor time that the
-    waiting contestants used meanwhile, which should be near 0.
+    waiting contestants used meanwhile, which should be near 0. It is printed at once, so that nothing is lost
+    when the benchmark is interrupted.
     """
+    begin = time.monotonic()
+    limit = math.inf if options.time_limit is None else options.time_limit
     running: list[RunningContestant] = []
     results: list[Result] = []
     try:
         for contestant in contestants:
+            if results and time.monotonic() - begin > limit / 2:
+                print(f"left out {contestant.name}: --time-limit", file=sys.stderr)
+                continue
             print(f"preparing {contestant.name}", file=sys.stderr)
             start = time.perf_counter()
             worker = RunningContestant(contestant, options)
@@ -192,6 +199,9 @@ def run_in_turns(contestants: Sequence[Contestant], options: Options) -> list[Re
             first_step = time.perf_counter() - start
             results.append(Result(contestant.name, facts, first_step, _calibrate(worker, options)))
         for number in range(1, options.repeat + 1):
+            if number > 1 and time.monotonic() - begin > limit:
+                print(f"stopped after {number - 1} rounds: --time-limit", file=sys.stderr)
+                break
             print(f"round {number} of {options.repeat}", file=sys.stderr)
             for worker, result in zip(running, results, strict=True):
                 waiting = [other for other in running if other is not worker]
@@ -199,6 +209,7 @@ def run_in_turns(contestants: Sequence[Contestant], options: Options) -> list[Re
                 measurement = worker.request({"go": result.turn})
                 waiting_cpu = sum(other.cpu_seconds() for other in waiting) - before
                 result.measurements.append({**measurement, "waiting_cpu_s": round(waiting_cpu, 2)})
+                print(f"{result.name}: {json.dumps(result.measurements[-1])}", file=sys.stderr)
         for worker, result in zip(running, results, strict=True):
             result.peak = worker.request({"stop": True})
     finally:

@@ -19,6 +19,8 @@ class Options:
         repeat: number of rounds; the medians over the rounds are reported.
         quick: use tiny models and a single process, to check that the programs run; the numbers mean nothing.
         seconds: target length of a contestant's turn.
+        time_limit: seconds after which no round begins; after half of them no contestant is added; None
+            for no limit.
         batch_size: rows per training batch.
         max_examples: largest number of rows per split; None for all.
         model: folder of a trained model.
@@ -34,6 +36,7 @@ class Options:
     repeat: int = 5
     quick: bool = False
     seconds: float = 3.0
+    time_limit: float | None = None
     batch_size: int = 128
     max_examples: int | None = None
     model: str | None = None

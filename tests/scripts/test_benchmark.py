@@ -272,3 +272,21 @@ def test_the_heaviest_batch_comes_first(corpora):
 
 def test_exponents():
     assert scaling.fit_exponent([(1, 3), (2, 12), (4, 48)]) == pytest.approx(2)
+
+
+def test_a_time_limit_ends_a_benchmark_early_and_what_was_measured_is_printed(corpora, capsys):
+    options = make_options(corpora, "tokenize", repeat=3, time_limit=0)
+    arguments = ("tokenization:encode", options, {"method": "split"})
+    (result,) = run_in_turns([make_contestant(name, *arguments) for name in ("one", "two")], options)
+    assert (result.name, len(result.measurements)) == ("one", 1)
+    error = capsys.readouterr().err
+    assert "left out two: --time-limit\n" in error
+    assert "stopped after 1 rounds: --time-limit\n" in error
+    assert 'one: {"' in error
+
+
+def test_the_report_of_training_does_without_contestants_that_were_left_out(corpora, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "_limits", lambda *_: [])
+    report = commands.train(make_options(corpora, time_limit=0))
+    assert [row["name"] for row in report.rows] == [commands._TUTORIAL]
+    assert commands._TUTORIAL in report.table()
