@@ -61,6 +61,25 @@ def test_wrong_fast_matmul_is_not_used(product, monkeypatch):
     torch.testing.assert_close(layer(input), expected, atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("supported", [False, True])
+def test_fast_matmul_is_used_where_it_is_right_and_fast(supported, monkeypatch):
+    shapes = []
+
+    def product(rows, weight):
+        shapes.append((tuple(rows.shape), tuple(weight.shape)))
+        return rows.int() @ weight.int()
+
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: supported, raising=False)
+    monkeypatch.setattr(torch, "_int_mm", product)
+    plain = nn.Linear(64, 8)
+    layer = Int8Linear(plain.weight, plain.bias)
+    shapes.clear()
+    input = torch.rand(3, 64)
+    for answer in (layer(input), layer.bounded(input)):
+        torch.testing.assert_close(answer, plain(input), atol=0.02, rtol=0)
+    assert shapes == [((3, 64), (64, 8))] * 2 * supported
+
+
 def test_embedding_is_off_by_no_more_than_the_rounding():
     plain = nn.Embedding(11, 6)
     plain.weight.data[3] = 0
