@@ -362,5 +362,10 @@ class Task(Capabilities, Configured, TunableModule, ABC, Generic[P, B]):
             )
         task = from_pretrained(checkpoint_path)
         if not isinstance(task, cls):
-            raise UsageError(f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}")
+            hint = "; a class of your own needs a row in nlp_rnn.tasks.registry.ROWS"
+            raise UsageError(
+                f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}"
+                if task.name != cls.name
+                else f"{checkpoint_path} is loaded as {type(task).__name__}, not as {cls.__name__}{hint}"
+            )
         return task if map_location is None else task.to(map_location)

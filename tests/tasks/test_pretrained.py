@@ -151,3 +151,20 @@ def test_load_from_checkpoint_takes_a_device_and_refuses_what_it_cannot_do(
     for refused in ({"hparams_file": "hparams.yaml"}, {"strict": False}, {"weights_only": False}):
         with pytest.raises(UsageError, match="leave out hparams_file, strict=False and weights_only=False"):
             type(task).load_from_checkpoint(path, **refused)
+
+
+def test_a_checkpoint_of_an_unregistered_class_says_what_it_is_loaded_as(
+    make_task, batches, trainer, tmp_path
+):
+    class Own(Sentiment):
+        pass
+
+    task = Own(make_task("sentiment").processor, hidden_dim=12)
+    run = trainer(tmp_path, max_steps=1)
+    run.fit(task, batches(task))
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    assert type(from_pretrained(tmp_path / "a.ckpt")) is Sentiment
+    with pytest.raises(
+        UsageError, match="is loaded as Sentiment, not as Own; a class of your own needs a row"
+    ):
+        Own.load_from_checkpoint(tmp_path / "a.ckpt")
