@@ -49,7 +49,7 @@ class SignalAt(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 """
 TWO = ["--trainer.devices", "2", "--trainer.accelerator", "cpu"]
-DDP = ["--trainer.strategy", "ddp", *TWO]
+DDP = ["--config", "conf/trainer/ddp.yaml", "--trainer.accelerator", "cpu"]
 FSDP = ["--config", "conf/trainer/fsdp.yaml", "--trainer.accelerator", "cpu"]
 NODES = ["--config", "conf/trainer/nodes.yaml", "--trainer.accelerator", "cpu", "--trainer.devices", "1"]
 ENDLESS = ["--trainer.max_epochs", "100000"]
