@@ -75,11 +75,17 @@ def test_splits_in_files_of_their_own(tmp_path):
     assert len(data.load_split("test")) == 6
 
 
-def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(tmp_path, caplog):
+@pytest.mark.parametrize(
+    ("fraction", "following"),
+    [(0.4, [16, 17, 18, 19, 36, 37, 38, 39]), (0.25, [19, 39])],  # of 20 steps: eight, and just a window
+)
+def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(
+    fraction, following, tmp_path, caplog
+):
     path = write(tmp_path / "a.csv", {"value": range(48), "group": ["a"] * 20 + ["b"] * 20 + ["c"] * 8})
     with caplog.at_level(logging.WARNING):
-        splits = ForecastingData(Corpus(path, validation_fraction=0.4), group="group", length=4).load()
-    assert [row["following"][0] for row in splits["validation"]] == [16, 17, 18, 19, 36, 37, 38, 39]
+        splits = ForecastingData(Corpus(path, validation_fraction=fraction), group="group", length=4).load()
+    assert [row["following"][0] for row in splits["validation"]] == following
     assert "1 series shorter than length + horizon = 5 left out" in caplog.text
 
 
