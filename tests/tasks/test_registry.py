@@ -41,6 +41,21 @@ def test_a_task_is_found_by_name_and_alias(name):
         assert task_name(alias.replace("_", "-")) == name
 
 
+def test_the_hubs_names_of_tasks_are_understood():
+    aliases = {
+        "sentiment-analysis": "sentiment",
+        "text-classification": "sentiment",
+        "token-classification": "tagging",
+        "pos-tagging": "tagging",
+        "text2text-generation": "translation",
+        "text-generation": "language_modeling",
+        "image-to-text": "captioning",
+        "time-series-forecasting": "forecasting",
+    }
+    assert {alias: task_name(alias) for alias in aliases} == aliases
+    assert {alias for row in ROWS.values() for alias in row.aliases} == aliases.keys()
+
+
 def test_unregistered_class_is_none():
     assert task_name("parsing") is None
     assert find_class("Parsing") is None
