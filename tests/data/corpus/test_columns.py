@@ -82,6 +82,7 @@ def test_vectors_and_their_texts(tmp_path, suffix):
         ("a.parquet", {"x": [True, False]}, "a.parquet: column 'x' holds bool, not numbers"),
         ("a.npz", {"x": [True, False]}, "a.npz: column 'x' holds bool, not numbers"),
         ("a.parquet", {"y": [1.0]}, "no column 'x' or 'value'; the columns are y"),
+        ("a.csv", {"y": [1.0]}, "a.csv, line 1: no column x or value in the header 'y'"),
     ],
 )
 def test_missing_numbers_are_named(tmp_path, name, content, message):
