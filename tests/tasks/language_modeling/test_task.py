@@ -206,6 +206,19 @@ def test_draws_are_seeded_and_bounded():
     assert written(temperature=5.0, top_k=1) == written(temperature=5.0, top_p=1e-6) == written()
 
 
+@torch.inference_mode()
+def test_a_stream_knows_the_probability_of_what_it_read():
+    task = make()
+    stream = task.start_stream()
+    assert stream.answer["log_prob"] == 0
+    ids: list[int] = []
+    for piece in ("the", "film is"):
+        stream = task.read_stream(piece, stream)
+        ids += task.processor.tokens.encode([piece])[0]
+        assert stream.answer["log_prob"] == pytest.approx(-losses(task, ids).sum().item(), rel=1e-4)
+    assert task.read_stream(" ", stream) is stream
+
+
 def test_sampling_gets_all_settings(monkeypatch):
     settings = SamplingSettings(max_output=7, temperature=2.0, top_k=5, top_p=0.75, seed=3)
     seen = []
