@@ -134,19 +134,19 @@ def check_places(config: Mapping[str, Any]) -> None:
         check_writable(Path(config["resume"]), "--resume")
     else:
         check_writable(Path(config["runs"]), "--runs")
-    places = {
-        "checkpoint.dirpath": config["checkpoint"]["dirpath"],
-        "trainer.default_root_dir": config["trainer"].get("default_root_dir"),
-    }
+    places = [
+        ("checkpoint.dirpath", config["checkpoint"]["dirpath"]),
+        ("trainer.default_root_dir", config["trainer"].get("default_root_dir")),
+    ]
     for setting in ("logger", "callbacks"):
         for item in _classes(config["trainer"].get(setting)):
             arguments = item.get("init_args") or {}
-            places |= {
-                f"trainer.{setting}.{name}": arguments.get(name) for name in ("save_dir", "dirpath", "dir")
-            }
-    for name, place in places.items():
+            places += [
+                (f"trainer.{setting}.{name}", arguments.get(name)) for name in ("save_dir", "dirpath", "dir")
+            ]
+    for name, place in places:
         if place and "://" not in str(place):  # storage on the network has no folders
-            check_writable(Path(place), f"--{name}")
+            check_writable(Path(place).expanduser(), f"--{name}")  # as Lightning reads it
 
 
 # Settings of the trainer with which a fit leaves nothing behind, and what to do instead.
@@ -173,9 +173,8 @@ def check_fit(trainer: Mapping[str, Any], filename: str | None) -> None:
         value = trainer.get(name)
         parts = list(value.values()) if isinstance(value, Mapping) else [value]
         if isinstance(value, str):
-            parts = [
-                int(part) if part.isdecimal() else 1 for part in value.split(":")
-            ]  # 1: Lightning refuses
+            # What is no number is left to Lightning, which refuses it.
+            parts = [int(part) if part.isdecimal() else 1 for part in value.split(":")]
         if value is not None and not any(parts):
             raise UsageError(f"trainer.{name} {value}: nothing would be trained; give more, or leave it out")
     if filename in (Path(LAST).stem, Path(PREVIOUS).stem):

@@ -141,9 +141,8 @@ class EventsLog(TensorBoardLogger):
         with write_errors(folder, folder.absolute()):
             try:
                 yield
-            except (
-                ValueError
-            ) as error:  # Lightning's: "you tried to log 0.5 which is currently not supported"
+            except ValueError as error:
+                # Lightning's "you tried to log 0.5 which is currently not supported", whatever the cause.
                 raise error.__cause__ or error from None
 
 

@@ -66,7 +66,9 @@ def _own(config: Any) -> Iterator[tuple[str, Any]]:
     for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
         owner = locate(callback.class_path) if callback else None
         if isinstance(owner, type) and issubclass(owner, (EarlyStopping, ModelCheckpoint)):
-            yield f"trainer.callbacks: {owner.__name__}.", callback.init_args
+            settings = callback.get("init_args") or {}
+            if "monitor" in settings:  # else a subclass that sets it itself
+                yield f"trainer.callbacks: {owner.__name__}.", settings
 
 
 def _contradiction(where: str, chosen: Any, mode: str, advice: str) -> UsageError:

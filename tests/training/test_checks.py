@@ -1,9 +1,13 @@
 """Checks of a run's settings: before any data is read, and before anything is written."""
 
+import json
 import sys
 
 import pytest
 import torch
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.training.checks import check_places
 
 
 def write(tmp_path, text):
@@ -102,6 +106,25 @@ def test_a_list_in_place_of_settings_is_refused(refusal, tmp_path, group):
 )
 def test_places_that_cannot_be_written_are_found_before_training(refusal, arguments):
     assert f"{arguments[-1]} /proc/none: cannot be written" in refusal(*arguments, "/proc/none")
+
+
+def test_the_place_of_each_callback_is_checked(refusal, tmp_path):
+    own = [
+        {"class_path": "ModelCheckpoint", "init_args": {"dirpath": str(place), "monitor": None}}
+        for place in ("/proc/none", tmp_path)
+    ]
+    said = refusal("--trainer.callbacks", json.dumps([*own, {"class_path": "RichProgressBar"}]))
+    assert "--trainer.callbacks.dirpath /proc/none: cannot be written" in said
+
+
+def test_a_place_in_the_home_folder_is_found(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    trainer = {"default_root_dir": "~/file"}
+    with pytest.raises(UsageError, match=f"^--trainer.default_root_dir {tmp_path}/file: .* is not a folder"):
+        check_places(
+            {"resume": None, "runs": str(tmp_path), "checkpoint": {"dirpath": None}, "trainer": trainer}
+        )
 
 
 @pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
@@ -232,7 +255,10 @@ def package(tmp_path, monkeypatch):
     folder = tmp_path / "packages" / name
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(
-        "from pytorch_lightning.callbacks import Callback\n\n\nclass Own(Callback):\n    pass\n"
+        "from pytorch_lightning.callbacks import Callback, EarlyStopping\n\n\n"
+        "class Own(Callback):\n    pass\n"
+        "\n\nclass Stopping(EarlyStopping):\n"
+        "    def __init__(self):\n        super().__init__('val/accuracy', mode='max')\n"
     )
     monkeypatch.syspath_prepend(str(folder.parent))
     yield name
@@ -244,6 +270,11 @@ def test_a_trusted_package_may_be_named(package, run):
     code, out, error = run("fit", "--trust", package, *arguments, "--print_config")
     assert (code, error) == (0, "")
     assert f"class_path: {package}.Own" in out
+
+
+def test_a_callback_that_sets_its_monitor_itself_is_left_alone(package, refusal):
+    arguments = ["--trainer.callbacks", f"{package}.Stopping", "--checkpoint.monitor", "nope"]
+    assert "checkpoint.monitor: translation has no metric 'nope'" in refusal("--trust", package, *arguments)
 
 
 def test_only_the_command_line_trusts(package, tmp_path, refusal):
