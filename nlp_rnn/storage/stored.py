@@ -109,13 +109,13 @@ def checksums(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[
 
     Args:
         config: the configuration.
-        weights: the tensors by name, as they are stored.
+        weights: the tensors by name, on any device, of the dtypes in which they are stored.
     """
     settings = json.dumps([config["task"], config["settings"], config.get("weights")], sort_keys=True)
     digest = hashlib.sha256()
     for name, value in sorted(weights.items()):
         digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return {"settings": hashlib.sha256(settings.encode()).hexdigest(), "weights": digest.hexdigest()}
 
 

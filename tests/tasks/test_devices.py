@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 from nlp_rnn.models.layers import devices
 from nlp_rnn.models.sampling import sample
 from nlp_rnn.models.search import beam_search, greedy
+from nlp_rnn.storage.stored import checksums
 from nlp_rnn.tasks import TASKS
 
 # Of the devices without kernels it is the only one that torch lets Python stand in for.
@@ -149,6 +150,13 @@ def test_the_stand_in_refuses_what_the_device_refuses(on_device):
             fault()
     with pytest.raises(RuntimeError, match="one device"):
         there + torch.ones(3)
+
+
+def test_checksums_are_of_the_values_wherever_they_are(on_device):
+    config = {"task": "sentiment", "settings": {}}
+    weights = {"a": torch.arange(6.0).view(2, 3).t(), "b": torch.ones((), dtype=torch.bfloat16)}
+    there = {name: value.to(DEVICE) for name, value in weights.items()}
+    assert checksums(config, there) == checksums(config, weights)
 
 
 @pytest.mark.parametrize(("name", "cell"), [*((name, "lstm") for name in TASKS), ("tagging", "mingru")])
