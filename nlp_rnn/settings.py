@@ -17,7 +17,7 @@ from inspect import getattr_static, signature
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 
 
 @dataclass(frozen=True)
@@ -278,6 +278,9 @@ def check_value(hint: Any, value: Any, name: str) -> None:
         fields = vars(value) if is_dataclass(value) and not isinstance(value, type) else value
         if not isinstance(fields, Mapping):
             raise UsageError(f"{name} must be settings ({hint.__name__}), not {_readable(value)}")
+        known = setting_types(hint)
+        if unknown := [key for key in fields if key not in known]:
+            raise UsageError(f"{name} has no setting {_readable(unknown[0])}; it has {join_names(known)}")
         check_settings(hint, fields, f"{name}.")
     elif origin in (list, Sequence) and arguments:
         if not isinstance(value, (list, tuple)):

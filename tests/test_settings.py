@@ -139,6 +139,7 @@ class Derived(Example):
         ({"mode": "z"}, "^mode must be one of x, y, not 'z'$"),
         ({"several": [0.5, 2.0]}, r"^several must be between 0 and 1, not 2\.0$"),
         ({"inner": {"lr": 2.0}}, r"^inner\.lr must be between 0 and 1, not 2\.0$"),
+        ({"inner": {"l": 0.5}}, "^inner has no setting 'l'; it has lr, free$"),
         ({"inner": {"free": math.inf}}, r"^inner\.free must be a finite number, not inf$"),
     ],
 )
