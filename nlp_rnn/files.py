@@ -130,7 +130,7 @@ def check_output(out: Path, flag: str) -> None:
         if out.is_dir():
             raise UsageError(f"{flag} {out}: is a directory; give a file")
         if out.is_file() or not out.exists():
-            check_writable(out.parent, flag)
+            check_writable(Path(os.path.realpath(out)).parent, flag)  # where a link points to
 
 
 @contextmanager

@@ -149,6 +149,16 @@ class TestAtomicWrite:
             check_output(out, "--output")
         assert list(tmp_path.iterdir()) == []
 
+    def test_an_output_is_checked_where_its_link_points_to(self, tmp_path):
+        (tmp_path / "file").touch()
+        link = tmp_path / "link"
+        link.symlink_to("/proc/none/new")
+        with pytest.raises(UsageError, match=r"^--output /proc/none: cannot be written"):
+            check_output(link, "--output")
+        if Path("/proc/self/fd").exists():  # where nobody can make a file
+            with (tmp_path / "file").open("w") as file:
+                check_output(Path(f"/proc/self/fd/{file.fileno()}"), "--output")
+
     def test_an_error_of_another_file_passes_through(self, tmp_path):
         with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "out"):
             (tmp_path / "elsewhere" / "none").read_text()
