@@ -178,6 +178,8 @@ def _exit_at_once(number: int, frame: FrameType | None = None) -> NoReturn:
 
 
 def _report_thread(error: threading.ExceptHookArgs) -> None:
+    if issubclass(error.exc_type, SystemExit):  # ended on purpose
+        return
     if os.environ.get("NLP_RNN_DEBUG"):
         threading.__excepthook__(error)
     name = error.thread.name if error.thread is not None else "a thread"

@@ -25,6 +25,7 @@ from nlp_rnn.tasks.finders import TunableModule
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer, total_steps
+from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
 from nlp_rnn.tasks.registry import data_classes
 from nlp_rnn.tasks.sharding import shard
@@ -353,7 +354,8 @@ class Task(Capabilities, Configured, TunableModule, ABC, Generic[P, B]):
             weights_only: only True, for nothing is unpickled.
 
         Raises:
-            UsageError: it cannot be loaded, is for another task, or an argument is not supported.
+            UsageError: it cannot be loaded, is for another task, an argument is not supported, or there is no
+                such device.
         """
         if hparams_file is not None or strict is False or weights_only is False:
             raise UsageError(
@@ -368,4 +370,4 @@ class Task(Capabilities, Configured, TunableModule, ABC, Generic[P, B]):
                 if task.name != cls.name
                 else f"{checkpoint_path} is loaded as {type(task).__name__}, not as {cls.__name__}{hint}"
             )
-        return task if map_location is None else task.to(map_location)
+        return task if map_location is None else cast(Self, on_device(task, map_location))

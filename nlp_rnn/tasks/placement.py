@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 import torch
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import is_quantized
-from nlp_rnn.tasks.base import Task
+
+if TYPE_CHECKING:
+    from nlp_rnn.tasks.base import Task
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -30,7 +33,7 @@ def on_device(task: Task, device: str | torch.device) -> Task:
         if torch.device(device).type == "meta":
             raise NotImplementedError("it holds shapes, but no numbers")
         return task.to(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).split("\n")[0]
         raise UsageError(f"device {device}: cannot be used here ({reason}); try cpu") from error
 

@@ -68,6 +68,10 @@ def test_the_error_of_a_thread_is_one_line(caplog, monkeypatch):
     thread.start()
     thread.join()
     assert caplog.messages == ["writer ended: ZeroDivisionError: division by zero"]
+    thread = threading.Thread(target=sys.exit)
+    thread.start()
+    thread.join()
+    assert len(caplog.messages) == 1
 
 
 def test_a_parser_exits_with_one_line(capsys):

@@ -147,7 +147,9 @@ def test_load_from_checkpoint_takes_a_device_and_refuses_what_it_cannot_do(
     path = tmp_path / "a.ckpt"
     run.save_checkpoint(path)
     assert type(task).load_from_checkpoint(path, map_location="cpu", strict=True).device.type == "cpu"
-    assert type(task).load_from_checkpoint(path, torch.device("meta")).device.type == "meta"
+    for place, reason in (("nope", "Expected one of cpu"), ("meta", "no numbers"), ({"cuda": "cpu"}, "dict")):
+        with pytest.raises(UsageError, match=f"^device .*: cannot be used here .*{reason}"):
+            type(task).load_from_checkpoint(path, map_location=place)
     for refused in ({"hparams_file": "hparams.yaml"}, {"strict": False}, {"weights_only": False}):
         with pytest.raises(UsageError, match="leave out hparams_file, strict=False and weights_only=False"):
             type(task).load_from_checkpoint(path, **refused)
