@@ -255,10 +255,7 @@ def package(tmp_path, monkeypatch):
     folder = tmp_path / "packages" / name
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(
-        "from pytorch_lightning.callbacks import Callback, EarlyStopping\n\n\n"
-        "class Own(Callback):\n    pass\n"
-        "\n\nclass Stopping(EarlyStopping):\n"
-        "    def __init__(self):\n        super().__init__('val/accuracy', mode='max')\n"
+        "from pytorch_lightning.callbacks import Callback\n\n\nclass Own(Callback):\n    pass\n"
     )
     monkeypatch.syspath_prepend(str(folder.parent))
     yield name
@@ -270,11 +267,6 @@ def test_a_trusted_package_may_be_named(package, run):
     code, out, error = run("fit", "--trust", package, *arguments, "--print_config")
     assert (code, error) == (0, "")
     assert f"class_path: {package}.Own" in out
-
-
-def test_a_callback_that_sets_its_monitor_itself_is_left_alone(package, refusal):
-    arguments = ["--trainer.callbacks", f"{package}.Stopping", "--checkpoint.monitor", "nope"]
-    assert "checkpoint.monitor: translation has no metric 'nope'" in refusal("--trust", package, *arguments)
 
 
 def test_only_the_command_line_trusts(package, tmp_path, refusal):

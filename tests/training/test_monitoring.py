@@ -177,3 +177,15 @@ def test_a_metric_unlike_all_others_gets_no_suggestion(run, tmp_path):
     code, _, error = run("fit", *TINY, "--checkpoint.monitor", "speed", "--runs", str(tmp_path))
     assert code == 2
     assert "sentiment has no metric 'speed'. It has val/loss, " in error
+
+
+def test_a_callback_that_sets_its_monitor_itself_is_left_alone(run, tmp_path, monkeypatch):
+    (tmp_path / "own_stopping.py").write_text(
+        "from pytorch_lightning.callbacks import EarlyStopping\n\n\nclass Own(EarlyStopping):\n"
+        "    def __init__(self, patience: int = 1):\n        super().__init__('val/f1', patience=patience)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = ["--trust", "own_stopping", "--trainer.callbacks", "own_stopping.Own"]
+    code, _, error = run("fit", *TINY, *own, "--checkpoint.monitor", "nope", "--runs", str(tmp_path / "runs"))
+    assert code == 2
+    assert "checkpoint.monitor: sentiment has no metric 'nope'" in error
