@@ -150,7 +150,7 @@ def tagging(bidirectional=True):
 
 
 def translation():
-    processor = TranslationProcessor(vocabulary(), vocabulary(), 100)
+    processor = TranslationProcessor(vocabulary(), vocabulary(), False, 100)
     decoding = BeamSettings(beam=3, n_best=3, max_output=8)
     return Translation(processor, 8, 8, 2, dropout=0.0, cell="toy", decoding=decoding).eval()
 
