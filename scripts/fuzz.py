@@ -15,7 +15,7 @@ import tempfile
 import traceback
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, chdir, suppress
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -42,8 +42,8 @@ with atheris.instrument_imports(include=["nlp_rnn", "conllu", "json", "zipfile"]
     from nlp_rnn.tasks.registry import load_tasks
     from nlp_rnn.tasks.sentiment.data import SentimentProcessor
     from nlp_rnn.tasks.sentiment.task import Sentiment
+    from nlp_rnn.training.arguments import ConfiguredCLI
     from nlp_rnn.training.checks import trust_only_own_classes
-    from nlp_rnn.training.cli import _CLI
 
 TEXTS = {"text": Texts(("text",))}
 LABELED = {"text": ("text",), "label": ("label",)}
@@ -123,12 +123,8 @@ def tokenizer(path: Path) -> None:
     vocabulary.split_stable_prefix("a", "b<br")
 
 
-class ParserOnly(_CLI):
+class ParserOnly(ConfiguredCLI):
     """Reads and checks configurations, and builds and runs nothing."""
-
-    @override
-    def before_instantiate_classes(self) -> None:
-        pass
 
     @override
     def instantiate_classes(self) -> None:
@@ -144,7 +140,7 @@ def parser() -> ParserOnly:
     """Make the parser of `fit`, which takes longer than reading a configuration."""
     trust_only_own_classes()
     load_tasks()
-    return ParserOnly(check_arguments(["fit", "--config", "conf/hello.yaml"]), "", ExitStack())
+    return ParserOnly(check_arguments(["fit", "--config", "conf/hello.yaml"]))
 
 
 def configuration(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The verbs fit, validate, test and predict on a configuration: parse, check, build and run."""
+"""The verbs fit, validate, test and predict on a configuration: build and run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any, cast
 
-import jsonargparse
 import yaml
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from typing_extensions import override
@@ -24,35 +22,23 @@ from typing_extensions import override
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import Interrupted, UsageError, naming_memory, one_line, own_cause
-from nlp_rnn.files import check_output, printing
+from nlp_rnn.files import printing
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
-from nlp_rnn.tasks.registry import TASKS, data_classes, load_tasks
-from nlp_rnn.training import VERBS
+from nlp_rnn.tasks.registry import load_tasks
+from nlp_rnn.training.arguments import ConfiguredCLI
 from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
 from nlp_rnn.training.checkpoint_io import LAST, SafeCheckpointIO
-from nlp_rnn.training.checks import (
-    check_fit,
-    check_pair,
-    check_places,
-    check_run,
-    check_trainer,
-    import_trusted,
-    split_trusted,
-    trust_only_own_classes,
-)
+from nlp_rnn.training.checks import import_trusted, split_trusted, trust_only_own_classes
 from nlp_rnn.training.devices import ending_together, recall_progress, set_timeout
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
-from nlp_rnn.training.messages import NOT_VALID, readable, setting_names
+from nlp_rnn.training.messages import NOT_VALID, readable
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
-from nlp_rnn.training.monitoring import AUTO, check_distinct, check_monitors, choose_modes
-from nlp_rnn.training.nonfinite import NonFiniteGuard
-from nlp_rnn.training.parser import Parser, whole_numbers_first
+from nlp_rnn.training.monitoring import check_distinct, check_monitors, choose_modes
 from nlp_rnn.training.prediction_writer import PredictionWriter
 from nlp_rnn.training.resuming import FollowRun, Start, apply_settings, find_start
 from nlp_rnn.training.run_directory import (
-    check_name,
     has_checkpoint,
     locked,
     new_run_dir,
@@ -63,111 +49,21 @@ from nlp_rnn.training.run_directory import (
 log = logging.getLogger(__name__)
 
 
-class _CLI(LightningCLI):
-    """Links data to model, gives each run a directory, and leaves a model folder after a fit."""
+class _CLI(ConfiguredCLI):
+    """Gives each run a directory, and leaves a model folder after a fit."""
 
     def __init__(self, arguments: list[str], command: str, held: ExitStack) -> None:
         self.command = command
         self.held = held
         """What lasts as long as the run, such as the lock of its directory."""
-        self.arguments = arguments
         self.loaded: Task[Any, Any] | None = None
         """The trained model of `ckpt_path`, for all verbs but fit."""
         self.run_dir: Path | None = None
         self.start = Start()
         self.last: LastCheckpoint
-        settings = {"exit_on_error": False}
-        super().__init__(
-            Task,
-            DataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            parser_class=Parser,
-            parser_kwargs={**settings, **{verb: dict(settings) for verb in self.subcommands()}},
-            seed_everything_default=0,
-            trainer_defaults={"max_epochs": 10, "enable_model_summary": False},
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,  # a task stores what it needs itself
-            args=arguments,
-        )
-
-    # The parser.
-
-    @override
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        # Only the parser of the verb in question is made, which saves time; without a verb, all of them.
-        verbs = self.arguments[:1] if self.arguments[:1] and self.arguments[0] in VERBS else list(VERBS)
-        # Nothing is ever unpickled, so `weights_only` is no setting.
-        return {verb: LightningCLI.subcommands()[verb] | {"weights_only"} for verb in verbs}
-
-    @override
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.link_arguments("data.processor", "model.init_args.processor", apply_on="instantiate")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        parser.add_lightning_class_args(NonFiniteGuard, "training")
-        parser.set_defaults(
-            {
-                "checkpoint.monitor": "val/loss",
-                "checkpoint.mode": AUTO,
-                "checkpoint.filename": "best",
-                "early_stopping.monitor": "val/loss",
-                "early_stopping.mode": AUTO,
-                "early_stopping.patience": 10,
-                "early_stopping.check_finite": False,
-                "early_stopping.strict": False,  # a run may end before its first validation
-            }
-        )
-        for flag, annotation, default, text in (
-            ("--runs", str, "runs", "Folder in which each fit gets a run directory of its own."),
-            ("--name", str | None, None, "Name of the run, else that of its first configuration file."),
-            ("--resume", str | None, None, "Interrupted run that fit goes on with: runs/NAME/NUMBER."),
-            ("--save_minutes", float, 10.0, "How often fit writes a checkpoint within an epoch."),
-            ("--output", str, "predictions.jsonl", "File of answers that the verb predict writes."),
-            ("--timeout", float | None, None, "Seconds that devices wait for each other, else 1800."),
-        ):
-            parser.add_argument(flag, type=annotation, default=default, help=text)
-        whole_numbers_first(parser)
-
-    @override
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        # Nothing is read, built or written before all of it is found to be in order.
-        for verb, verb_parser in self._subcommand_parsers.items():
-            cast(Parser, verb_parser).verb = verb
-        try:
-            self.config = parser.parse_args(args)
-        except jsonargparse.ArgumentError as error:
-            raise UsageError(readable(str(error), self._known_settings(), args)) from error
-        except OverflowError as error:
-            raise UsageError(f"a number in the settings has too many digits ({error})") from error
-        verb = self.config.subcommand
-        config = self.config[verb]
-        check_run(config.as_dict())
-        check_pair(config.model.class_path, config.data.class_path)
-        if verb == "fit":
-            check_fit(config.trainer.as_dict(), config.checkpoint.filename)
-            check_name(self._run_name(config))
-            check_places(config.as_dict())
-        elif not config.ckpt_path:
-            raise UsageError(f"{verb} needs a trained model: --ckpt_path with a .ckpt file or a model folder")
-        if verb == "predict":
-            check_output(Path(config.output), "--output")
-        check_trainer(config.trainer.as_dict())
-
-    def _known_settings(self) -> list[str]:
-        names = [action.dest for parser in self._subcommand_parsers.values() for action in parser._actions]
-        return [
-            *dict.fromkeys(names),
-            *setting_names(TASKS.values(), "model"),
-            *setting_names([module for name in TASKS for module in data_classes(name)], "data"),
-        ]
+        super().__init__(arguments)
 
     # The model, the data and the trainer.
-
-    @override
-    def _parse_ckpt_path(self) -> None:
-        pass  # Lightning would let hyperparameters in the checkpoint override flags silently
 
     @override
     def before_instantiate_classes(self) -> None:
@@ -250,10 +146,6 @@ class _CLI(LightningCLI):
     def _best_checkpoint(self) -> Any:
         """The callback of the best checkpoint; the user may have more of its class."""
         return self._get(self.config_init, "checkpoint")
-
-    def _run_name(self, config: Any) -> str:
-        files = config.get("config") or []
-        return config.name or (Path(str(files[0])).stem if files else "run")
 
     # The run: standard output is for answers, all else goes to standard error.
 

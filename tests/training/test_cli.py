@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from nlp_rnn import from_pretrained
 from nlp_rnn.tasks import Translation
@@ -204,21 +203,6 @@ def test_epochs_without_validation_are_saved(tmp_path, run, epochs, which):
 
     last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["epoch"] == int(epochs) - 1
-
-
-def test_the_printed_configuration_can_be_used_again(tmp_path, run):
-    overlay = tmp_path / "overlay.yaml"
-    overlay.write_text("trainer:\n  precision: bf16-mixed\n  max_epochs: 5\n")
-    stacked = ["fit", "--config", CONFIG, "--config", str(overlay), "--trainer.max_epochs", "7"]
-    code, out, error = run(*stacked, "--model.optimization.lr", "0.25", "--print_config")
-    assert (code, error) == (0, "")
-    printed = yaml.safe_load(out)
-    assert printed["trainer"]["precision"] == "bf16-mixed"  # the overlay, over nothing
-    assert printed["trainer"]["max_epochs"] == 7  # the flag, over both files
-    assert printed["trainer"]["gradient_clip_val"] == 1.0  # the first file
-    assert printed["model"]["init_args"]["optimization"]["lr"] == 0.25
-    (tmp_path / "printed.yaml").write_text(out)
-    assert run("fit", "--config", str(tmp_path / "printed.yaml"), "--print_config")[1] == out
 
 
 def test_settings_that_fit_no_model_are_one_line(tmp_path, run):

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 
 from nlp_rnn.tasks.registry import data_classes
-from nlp_rnn.training import cli as training
+from nlp_rnn.training import arguments as parsing
 from nlp_rnn.training import messages
 
 
@@ -215,14 +215,14 @@ def test_flags_win_over_configurations_wherever_they_stand(run):
 )
 def test_the_parsers_text_has_the_forms_that_are_taken_apart(refusal, monkeypatch, arguments, pattern):
     texts = []
-    monkeypatch.setattr(training, "readable", lambda text, *_: texts.append(text) or "a line")
+    monkeypatch.setattr(parsing, "readable", lambda text, *_: texts.append(text) or "a line")
     refusal(*arguments)
     assert pattern.search(" ".join(texts[0].split()))
 
 
 def test_the_parsers_text_names_what_is_missing(run, monkeypatch):
     texts = []
-    monkeypatch.setattr(training, "readable", lambda text, *_: texts.append(text) or "a line")
+    monkeypatch.setattr(parsing, "readable", lambda text, *_: texts.append(text) or "a line")
     run("fit")
     assert messages._MISSING.search(texts[0])
 
