@@ -96,6 +96,7 @@ def test_an_overlay_goes_over_any_of_them(overlay, capsys):
 @pytest.mark.parametrize("name", CORPORA)
 def test_its_values_are_in_range_and_its_corpus_is_the_hubs_or_built_in(name):
     content = yaml.safe_load((CONF / name).read_text())
-    check_run({**content, "data": {"init_args": {}, **content["data"]}})
+    groups = {name: {} for name in ("trainer", "checkpoint", "early_stopping", "training")}
+    check_run({**groups, **content, "data": {"init_args": {}, **content["data"]}})
     corpus = Corpus(**content["data"].get("init_args", {}).get("corpus", {}))
     assert corpus.path in EXAMPLES or corpus.path.count("/") == 1
