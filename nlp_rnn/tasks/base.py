@@ -21,10 +21,10 @@ from nlp_rnn.settings import Configured, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card
 from nlp_rnn.storage.stored import FORMAT_VERSION
 from nlp_rnn.tasks.capabilities import Capabilities
-from nlp_rnn.tasks.finders import TunableModule
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
 from nlp_rnn.tasks.metrics import MeanLoss
-from nlp_rnn.tasks.optimization import Optimization, initialize, make_optimizer, total_steps
+from nlp_rnn.tasks.optimization import Optimization, initialize
+from nlp_rnn.tasks.optimized_module import OptimizedModule
 from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
 from nlp_rnn.tasks.registry import data_classes
@@ -34,7 +34,7 @@ P = TypeVar("P", bound=Processor, default=Any)
 B = TypeVar("B", bound=Batch, default=Any)
 
 
-class Task(Capabilities, Configured, TunableModule, ABC, Generic[P, B]):
+class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
     """A model, its loss and its metrics, and the processor that turns inputs into its batches.
 
     A new task is a subclass, a DataModule and a row in `nlp_rnn.tasks.registry.ROWS`. The subclass
@@ -225,40 +225,6 @@ class Task(Capabilities, Configured, TunableModule, ABC, Generic[P, B]):
     def predict_step(self, batch: B, batch_idx: int) -> list[dict[str, Any]]:
         answers = self.answer(batch) if len(batch) else []
         return [{"row": row, **answer} for row, answer in zip(batch.rows, answers, strict=True)]
-
-    @override
-    def configure_optimizers(self) -> Any:
-        return make_optimizer(
-            self.model,
-            self.effective_optimization(),
-            lambda: total_steps(self.trainer),
-            fused=not self._scales_loss(),
-            validates_every=(self._trainer and self._trainer.check_val_every_n_epoch) or 1,
-        )
-
-    def _scales_loss(self) -> bool:
-        """Whether the loss is scaled, as float16 needs it."""
-        try:
-            return self.trainer.precision == "16-mixed"
-        except RuntimeError:  # in a loop of the user's own, without a trainer
-            return False
-
-    @override
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        # Lightning refuses to clip for a fused optimizer under mixed precision, even with bfloat16, whose
-        # loss is not scaled. With float16 the optimizer is not fused.
-        if gradient_clip_val and not self._scales_loss():
-            clip = (
-                nn.utils.clip_grad_value_ if gradient_clip_algorithm == "value" else nn.utils.clip_grad_norm_
-            )
-            clip(self.model.parameters(), gradient_clip_val)
-        else:
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     # What is stored: plain values and tensors, so that reading needs no pickle.
 

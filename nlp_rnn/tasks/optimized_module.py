@@ -1,17 +1,19 @@
-"""Lightning's finders of a learning rate and of a batch size: what they find is what training uses."""
+"""How a task is optimized: optimizer, schedule, clipping, and what Lightning's finders set."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+import torch
 from pytorch_lightning.callbacks import BatchSizeFinder, LearningRateFinder
 from pytorch_lightning.utilities.parsing import lightning_getattr, lightning_setattr
+from torch import nn
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.guards import GuardedModule
-from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.optimization import Optimization, make_optimizer, total_steps
 
 _FINDERS = ((BatchSizeFinder, "batch_size"), (LearningRateFinder, "lr"))
 """The callbacks, and the attributes that they set."""
@@ -19,13 +21,13 @@ _KEY = "found"
 """Where a checkpoint holds the values of the attributes that were found."""
 
 
-class TunableModule(GuardedModule):
-    """A LightningModule whose learning rate and batch size Lightning's finders set.
+class OptimizedModule(GuardedModule):
+    """A LightningModule whose optimizer and schedule are made from its settings.
 
-    Lightning keeps the schedule that was made before the search, for another learning rate and another number
-    of steps. Here the search has no schedule, and optimizer and schedule are made anew behind it. Where
-    training resumes, a search would lose the states of the checkpoint, so there is none: the checkpoint has
-    what was found.
+    Lightning's finders may set its learning rate and batch size. Lightning keeps the schedule that was made
+    before the search, for another learning rate and another number of steps. Here the search has no schedule,
+    and optimizer and schedule are made anew behind it. Where training resumes, a search would lose the states
+    of the checkpoint, so there is none: the checkpoint has what was found.
     """
 
     optimization: Optimization
@@ -33,6 +35,48 @@ class TunableModule(GuardedModule):
     """The names of the attributes that this run finds, or found before it was resumed."""
     _searches = False
     """Whether they are yet to be found."""
+
+    @override
+    def configure_optimizers(self) -> Any:
+        return make_optimizer(
+            self.model,
+            self._effective_optimization(),
+            lambda: total_steps(self.trainer),
+            fused=not self._scales_loss(),
+            validates_every=(self._trainer and self._trainer.check_val_every_n_epoch) or 1,
+        )
+
+    def _scales_loss(self) -> bool:
+        """Whether the loss is scaled, as float16 needs it."""
+        try:
+            return self.trainer.precision == "16-mixed"
+        except RuntimeError:  # in a loop of the user's own, without a trainer
+            return False
+
+    @override
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # Lightning refuses to clip for a fused optimizer under mixed precision, even with bfloat16, whose
+        # loss is not scaled. With float16 the optimizer is not fused.
+        if gradient_clip_val and not self._scales_loss():
+            clip = (
+                nn.utils.clip_grad_value_ if gradient_clip_algorithm == "value" else nn.utils.clip_grad_norm_
+            )
+            clip(self.model.parameters(), gradient_clip_val)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def _effective_optimization(self) -> Optimization:
+        """The settings, without a schedule during a search."""
+        if not self._searches:
+            return self.optimization
+        return replace(self.optimization, schedule="constant", warmup=0.0)
+
+    # Lightning's finders.
 
     @property
     def lr(self) -> float:
@@ -45,12 +89,6 @@ class TunableModule(GuardedModule):
 
     def reset_sums(self) -> None:
         """Forget all that was summed up over batches, such as metrics."""
-
-    def effective_optimization(self) -> Optimization:
-        """The settings of the optimizer; without a schedule during a search."""
-        if not self._searches:
-            return self.optimization
-        return replace(self.optimization, schedule="constant", warmup=0.0)
 
     @override
     def setup(self, stage: str) -> None:
@@ -92,8 +130,8 @@ class TunableModule(GuardedModule):
         for name in self._found:
             if name not in found:
                 raise UsageError(
-                    f"trainer.callbacks: the checkpoint has no {name} that was found, and is none to search "
-                    "from: leave the finder out"
+                    f"trainer.callbacks: the checkpoint has no {name} that was found, and a resumed run "
+                    "does not search: leave the finder out"
                 )
             lightning_setattr(self, name, found[name])
         trainer: Any = self.trainer

@@ -1,8 +1,11 @@
-"""Lightning's finders: training uses what they find, and nothing of the search is left."""
+"""Gradients are clipped in every precision; training uses what Lightning's finders find."""
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import BatchSizeFinder, LearningRateFinder
+from pytorch_lightning.plugins.precision import MixedPrecision
+from torch.nn import functional as F
 
 from nlp_rnn import from_pretrained
 from nlp_rnn.errors import UsageError
@@ -94,3 +97,54 @@ def test_the_schedule_plateau_counts_validations(make_task, batches, trainer, tm
     run.fit(task, batches(task), batches(task))
     (config,) = run.lr_scheduler_configs
     assert config.scheduler.last_epoch == 2
+
+
+PRECISIONS = {
+    "32-true": lambda: {"precision": "32-true"},
+    "bf16-mixed": lambda: {"precision": "bf16-mixed"},
+    # Lightning offers it on GPUs only.
+    "16-mixed": lambda: {
+        "plugins": MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=1024.0))
+    },
+}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+def test_gradients_are_clipped_in_every_precision(
+    algorithm, precision, tmp_path, batches, make_task, trainer
+):
+    """One step of gradient descent moves the weights by as much as the gradients are."""
+    moved = {}
+    for clip in (None, 1e-3):
+        torch.manual_seed(0)
+        task = make_task("tagging", optimization=Optimization(optimizer="sgd", lr=1.0))
+        before = {name: value.clone() for name, value in task.model.state_dict().items()}
+        run = trainer(
+            tmp_path,
+            max_steps=1,
+            **PRECISIONS[precision](),
+            gradient_clip_val=clip,
+            gradient_clip_algorithm=algorithm,
+        )
+        run.fit(task, batches(task))
+        assert run.optimizers[0].defaults["fused"] == (precision != "16-mixed")
+        moved[clip] = torch.cat(
+            [(value - before[name]).flatten() for name, value in task.model.state_dict().items()]
+        )
+    if algorithm == "norm":
+        assert moved[None].norm() > 0.1
+        assert moved[1e-3].norm().item() == pytest.approx(1e-3, rel=0.01)
+        assert F.cosine_similarity(moved[None], moved[1e-3], dim=0) > 0.999
+    else:
+        assert moved[None].abs().max() > 0.01
+        assert moved[1e-3].abs().max().item() == pytest.approx(1e-3, rel=0.01)
+        assert torch.equal(moved[None].sign(), moved[1e-3].sign())
+
+
+def test_a_loop_without_a_trainer_gets_an_optimizer(make_task):
+    task = make_task("sentiment")
+    optimizer = task.configure_optimizers()["optimizer"]
+    assert {id(p) for group in optimizer.param_groups for p in group["params"]} == {
+        id(p) for p in task.model.parameters()
+    }
