@@ -91,15 +91,30 @@ def initialize(model: nn.Module, settings: Optimization) -> None:
 def total_steps(trainer: pl.Trainer) -> float:
     """The number of optimizer steps of a whole run, infinite if it has no limit.
 
-    Lightning's own estimate takes the number of accumulated batches for the same in all epochs.
+    Lightning's own estimate takes the number of accumulated batches for the same in all epochs. It also does
+    not know that a resumed run has made more steps than it would make with its present settings, because its
+    batches were smaller or its devices fewer.
     """
     steps = trainer.estimated_stepping_batches
-    for callback in cast(Any, trainer).callbacks:
-        if isinstance(callback, GradientAccumulationScheduler):
-            accumulated = map(callback.get_accumulate_grad_batches, range(trainer.max_epochs or 0))
-            planned = sum(math.ceil(trainer.num_training_batches / batches) for batches in accumulated)
-            steps = min(steps, planned or steps)
-    return steps
+    batches = trainer.num_training_batches
+    if not math.isfinite(batches):
+        return steps
+
+    def accumulated(epoch: int) -> int:
+        for callback in cast(Any, trainer).callbacks:
+            if isinstance(callback, GradientAccumulationScheduler):
+                return callback.get_accumulate_grad_batches(epoch)
+        return trainer.accumulate_grad_batches
+
+    def planned(epochs: int) -> int:
+        return sum(math.ceil(batches / accumulated(epoch)) for epoch in range(epochs))
+
+    epoch, done = trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.completed
+    expected = planned(epoch) + done // accumulated(epoch) if done < batches else planned(epoch + 1)
+    more = max(0, trainer.global_step - expected)
+    limit = trainer.max_steps if trainer.max_steps >= 0 else math.inf
+    epochs = trainer.max_epochs or 0
+    return min(limit, planned(epochs) + more) if epochs > 0 else steps
 
 
 def make_optimizer(

@@ -55,6 +55,7 @@ class ResumeState(Callback):
             "metrics": move_data_to_device(dict(trainer.callback_metrics), "cpu"),
             "should_stop": trainer.should_stop,
             "logged_rows": next((log.rows for log in trainer.loggers if isinstance(log, MetricsLog)), 0),
+            "batches": trainer.num_training_batches,
             "next_step": loop._batches_that_stepped + ends_batch,
             # Where it resumes, Lightning's loop counts the end of a batch, even if that is counted already.
             "counted": not ends_batch,
@@ -96,6 +97,8 @@ class ResumeState(Callback):
                 len(processes),
                 trainer.world_size,
             )
+        else:
+            self._check_batches(trainer)
         state = processes[trainer.global_rank % len(processes)]
         _start_loader(trainer)
         if isinstance(pl_module, Task):
@@ -127,6 +130,16 @@ class ResumeState(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # In an epoch that was resumed, Lightning would leave out the schedule `plateau`, for want of metrics.
         trainer.fit_loop._restarting = False
+
+    def _check_batches(self, trainer: pl.Trainer) -> None:
+        """Warn if the epoch that goes on now has other batches than before."""
+        before, now = self._loaded.get("batches"), trainer.num_training_batches
+        if before not in (None, now) and trainer.fit_loop.epoch_loop.batch_progress.current.completed:
+            log.warning(
+                "this epoch had %s batches before and has %s now: what is left of it may repeat or miss rows",
+                before,
+                now,
+            )
 
     def _process_state(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
         """What belongs to this process alone."""
