@@ -37,7 +37,7 @@ from nlp_rnn.training.messages import NOT_VALID, readable
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
 from nlp_rnn.training.monitoring import check_distinct, check_monitors, choose_modes
 from nlp_rnn.training.prediction_writer import PredictionWriter
-from nlp_rnn.training.resuming import FollowRun, Start, apply_settings, find_start
+from nlp_rnn.training.resuming import FollowRun, SaveConfig, Start, apply_settings, find_start
 from nlp_rnn.training.run_directory import (
     has_checkpoint,
     locked,
@@ -61,7 +61,11 @@ class _CLI(ConfiguredCLI):
         self.run_dir: Path | None = None
         self.start = Start()
         self.last: LastCheckpoint
-        super().__init__(arguments)
+        try:
+            super().__init__(arguments)
+        except Interrupted as stop:
+            message = self._how_to_go_on() if arguments[0] == "fit" else stop.message
+            raise Interrupted(stop.number, message) from None
 
     # The model, the data and the trainer.
 
@@ -158,10 +162,6 @@ class _CLI(ConfiguredCLI):
             if "val_check_interval" not in str(error):  # which depends on the number of batches
                 raise
             raise UsageError(f"trainer.{str(error).replace('`', '').strip()}") from error
-        except Interrupted as stop:
-            if subcommand == "fit":
-                raise Interrupted(stop.number, self._how_to_go_on()) from None
-            raise
         if subcommand in ("validate", "test") and self.trainer.is_global_zero:
             values = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
             metrics = {name: value if math.isfinite(value) else None for name, value in values.items()}
@@ -186,7 +186,10 @@ class _CLI(ConfiguredCLI):
         self.config.fit.resume = None
         dumped = self._parser("fit").dump(self.config.fit, skip_none=False)
         content = yaml.safe_dump(yaml.safe_load(dumped), sort_keys=False, allow_unicode=True)
-        save_config(self.run_dir, self.command, content)
+        if self.start.checkpoint is None:
+            save_config(self.run_dir, self.command, content)
+        else:
+            cast(Any, self.trainer).callbacks.append(SaveConfig(self.run_dir, self.command, content))
 
     def after_fit(self) -> None:
         """Plot the learning curves, and write the model folder of the best checkpoint, else of the last."""
@@ -221,10 +224,10 @@ class _CLI(ConfiguredCLI):
             _say(f"model folder: {folder}")
 
     def _how_to_go_on(self) -> str:
-        assert self.run_dir is not None
-        if not has_checkpoint(self.run_dir):
-            return "nothing has been trained yet, so nothing is saved"
-        return f"saved; go on with: {shlex.join(['nlp-rnn', 'fit', '--resume', str(self.run_dir)])}"
+        run = self.run_dir or self.start.run_dir
+        if run is None or not has_checkpoint(run):
+            return "training had not begun, so there is nothing to save"
+        return f"saved; go on with: {shlex.join(['nlp-rnn', 'fit', '--resume', str(run)])}"
 
     def after_predict(self) -> None:
         """Say where the answers are."""
@@ -248,10 +251,6 @@ def run(arguments: list[str], command: str) -> None:
     with fast_matmul(), ExitStack() as held:
         try:
             _CLI(arguments, command, held)
-        except Interrupted as stop:
-            if arguments[0] == "fit" and not stop.message:  # while data was prepared
-                raise Interrupted(stop.number, "nothing has been trained yet, so nothing is saved") from None
-            raise
         except ValueError as error:
             if NOT_VALID not in str(error) or own_cause(error) is not None:
                 raise

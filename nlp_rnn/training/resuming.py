@@ -23,7 +23,7 @@ from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.training.checkpoints import good_or_newest, newest_good
 from nlp_rnn.training.checks import callback_names
 from nlp_rnn.training.resume_state import KEY
-from nlp_rnn.training.run_directory import has_checkpoint, newest_run
+from nlp_rnn.training.run_directory import has_checkpoint, newest_run, save_config
 
 log = logging.getLogger(__name__)
 
@@ -254,3 +254,25 @@ class ReapplySettings(Callback):
                 rates = scheduler.get_lr()
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate
+
+
+class SaveConfig(Callback):
+    """Writes the settings of a resumed run once training goes on with them.
+
+    Until then they may be refused, and the run has to stay as it was. It must be the last of the callbacks.
+
+    Args:
+        run_dir: the run directory.
+        command: the command.
+        settings: YAML.
+    """
+
+    def __init__(self, run_dir: Path, command: str, settings: str) -> None:
+        self._run_dir = run_dir
+        self._command = command
+        self._settings = settings
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            save_config(self._run_dir, self._command, self._settings)

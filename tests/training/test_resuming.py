@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from nlp_rnn import from_pretrained
+from nlp_rnn.data import Corpus
+from nlp_rnn.errors import Interrupted
 from nlp_rnn.storage.checkpoint import read_checkpoint, write_checkpoint
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
@@ -173,6 +175,31 @@ def test_a_damaged_checkpoint_is_passed_over(trained, tmp_path, run, caplog):
     assert "passed over: last.ckpt: refused: damaged" in said[0]
 
 
+def test_a_refused_run_is_left_as_it_was(trained, tmp_path, run):
+    run_dir = tmp_path / "1"
+    shutil.copytree(trained, run_dir)
+    for settings in (["--data.vocabulary.min_frequency", "5"], ["--model.optimization.optimizer", "nadam"]):
+        code, _, error = run("fit", "--resume", str(run_dir), "--trainer.max_epochs", "3", *settings)
+        assert code == 2, error
+        names = ("config.yaml", "metrics.csv", "checkpoints/last.ckpt")
+        assert [(run_dir / n).read_bytes() for n in names] == [(trained / n).read_bytes() for n in names]
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_signal_while_data_is_prepared_says_what_there_is(trained, tmp_path, run, monkeypatch, resumes):
+    def interrupt(*_):
+        raise Interrupted(signal.SIGTERM)
+
+    shutil.copytree(trained, tmp_path / "1")
+    monkeypatch.setattr(Corpus, "cache_key", interrupt)
+    resume = ["--resume", str(tmp_path / "1"), "--trainer.max_epochs", "3"]
+    code, _, error = run("fit", *(resume if resumes else ["--config", CONFIG, "--runs", str(tmp_path)]))
+    assert code == 143
+    go_on = f"saved; go on with: nlp-rnn fit --resume {tmp_path / '1'}"
+    nothing = "training had not begun, so there is nothing to save"
+    assert error.splitlines()[-1] == f"nlp-rnn: stopped by SIGTERM; {go_on if resumes else nothing}"
+
+
 class _StopOnce:
     """A step of a task that sends SIGTERM to this process, the given time that it is called in a fit."""
 
@@ -189,6 +216,34 @@ class _StopOnce:
             return self.step(task, *arguments)
 
         return step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "call", "second", "made", "planned"),
+    # An epoch has 8 batches of 20 rows, or 3 of 40, or 3 times two of 20.
+    [
+        (["--data.batching.size=40"], 0, ["--data.batching.size=20"], 3 + 3 + 8, 8 + 8 + 8),
+        ([], 0, ["--data.batching.size=40"], 8 + 8 + 3, 8 + 8 + 3),
+        ([], 0, ["--trainer.accumulate_grad_batches=2"], 8 + 8 + 3, 8 + 8 + 3),
+        ([], 10, ["--data.batching.size=40"], 8 + 2 + 1 + 3, 8 + 2 + 1 + 3),
+        ([], 13, ["--data.batching.size=40"], 8 + 5 + 3, 8 + 5 + 3),
+    ],
+)
+def test_a_schedule_ends_with_a_resumed_run_whose_batches_have_changed(
+    tmp_path, run, monkeypatch, caplog, first, call, second, made, planned
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "training_step", _StopOnce(Task.training_step, call))
+        code = run("fit", "--config", CONFIG, *TINY, "--runs", str(tmp_path), *first)[0]
+    assert code == (143 if call else 0)
+    run_dir = tmp_path / "sentiment_builtin" / "1"
+    code, _, error = run("fit", "--resume", str(run_dir), "--trainer.max_epochs", "3", *second)
+    assert code == 0, error
+    saved = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")
+    assert saved["global_step"] == made
+    assert saved["lr_schedulers"][0]["total_steps"] == planned
+    assert ("had 8 batches before and has 3 now" in caplog.text) == bool(call)
 
 
 CALLBACKS = ["--trainer.callbacks"]
