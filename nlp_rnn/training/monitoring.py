@@ -99,7 +99,10 @@ def check_monitors(task: Task[Any, Any], config: Any) -> None:
     """
     known = logged_metrics(task)
     for where, chosen in _own(config):
-        if chosen.monitor in known and chosen.mode != (mode := better(type(task), chosen.monitor)):
+        # A subclass may have no such argument, and set it itself.
+        if chosen.monitor in known and (mode := better(type(task), chosen.monitor)) != chosen.get(
+            "mode", mode
+        ):
             raise _contradiction(where, chosen, mode, f"set mode: {mode}")
     others = [(where, chosen) for where, chosen in _own(config) if str(chosen.monitor).startswith("val/")]
     for where, chosen in [*((f"{group}.", config[group]) for group in MONITORS), *others]:

@@ -179,13 +179,23 @@ def test_a_metric_unlike_all_others_gets_no_suggestion(run, tmp_path):
     assert "sentiment has no metric 'speed'. It has val/loss, " in error
 
 
-def test_a_callback_that_sets_its_monitor_itself_is_left_alone(run, tmp_path, monkeypatch):
-    (tmp_path / "own_stopping.py").write_text(
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        ("patience: int = 1", "'val/f1', patience=patience"),
+        ("monitor: str = 'val/f1'", "monitor, mode='max'"),
+    ],
+)
+def test_a_callback_that_sets_its_monitor_or_mode_itself_is_left_alone(
+    run, tmp_path, monkeypatch, arguments, settings
+):
+    name = "own_" + arguments.partition(":")[0]
+    (tmp_path / f"{name}.py").write_text(
         "from pytorch_lightning.callbacks import EarlyStopping\n\n\nclass Own(EarlyStopping):\n"
-        "    def __init__(self, patience: int = 1):\n        super().__init__('val/f1', patience=patience)\n"
+        f"    def __init__(self, {arguments}):\n        super().__init__({settings})\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    own = ["--trust", "own_stopping", "--trainer.callbacks", "own_stopping.Own"]
+    own = ["--trust", name, "--trainer.callbacks", f"{name}.Own"]
     code, _, error = run("fit", *TINY, *own, "--checkpoint.monitor", "nope", "--runs", str(tmp_path / "runs"))
     assert code == 2
     assert "checkpoint.monitor: sentiment has no metric 'nope'" in error
