@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from nlp_rnn.training.signals import SIGNALS
 
 # What gloo says, which has no exceptions of its own; tests/training/test_devices.py has such messages.
 _GLOO = ("gloo", "pair closure")
+_TIMEOUT = re.compile("timed? ?out", re.IGNORECASE)
 
 _STARTER = "NLP_RNN_STARTER"
 """The environment variable that tells processes by which one they were started."""
@@ -141,7 +143,7 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def _is_timeout(error: object) -> bool:
-    return "time" in str(error).lower()
+    return _TIMEOUT.search(str(error)) is not None
 
 
 def _lost(trainer: Trainer, rank: int, error: object) -> RunError:

@@ -61,6 +61,7 @@ def test_each_device_draws_its_own_and_the_first_as_one_device_does(trainer, mon
         ("[/gloo/gloo/transport/tcp/pair.cc:537] Read error: Connection reset by peer", "ended"),
         (dist.DistNetworkError("The client socket has timed out after 4000ms"), "not answered for 9 s"),
         (dist.DistBackendError("NCCL error: remote process exited"), "ended"),
+        (dist.DistBackendError("NCCL error: a call of the CUDA runtime failed"), "ended"),
     ],
 )
 def test_a_lost_process_is_one_line_and_the_started_ones_are_killed(error, reason, trainer):
