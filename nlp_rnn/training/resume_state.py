@@ -160,10 +160,15 @@ def _part(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def _part_like(tensor: Tensor, part: Tensor) -> Tensor:
-    """A tensor of which this device holds a part, divided as another tensor is."""
+def _part_like(tensor: Tensor, part: Tensor) -> Tensor | None:
+    """A tensor of which this device holds a part, divided as another tensor is.
+
+    None if the part is that of another number of devices.
+    """
     if not isinstance(tensor, DTensor):
         return part
+    if part.shape != tensor.to_local().shape:
+        return None
     shape, stride = tensor.shape, tensor.stride()
     return DTensor.from_local(part, tensor.device_mesh, tensor.placements, shape=shape, stride=stride)
 
