@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import textwrap
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
             return
         quiet()
         _check_verb(arguments)
+        _check_working_directory()
         if _takes_configuration(arguments):
             _run_configuration(arguments)
         else:
@@ -147,6 +149,14 @@ def _check_verb(arguments: list[str]) -> None:
         raise UsageError(f"no verb: give one of {known}, or --help")
     if not arguments[0].startswith("-") and arguments[0] not in VERBS:
         raise UsageError(f"no verb {arguments[0]!r}: choose from {known}")
+
+
+def _check_working_directory() -> None:
+    """Raise UsageError if the working directory was deleted: torch's libraries abort there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UsageError("the working directory has been deleted; change to another one") from error
 
 
 if __name__ == "__main__":

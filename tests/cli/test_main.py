@@ -291,3 +291,10 @@ def test_generate_imports_a_trusted_package_too(run, own_model):
         "--trust 'a b': give the name of an installed package"
         in run("generate", str(folder), "--trust", "a b")[2]
     )
+
+
+def test_a_deleted_working_directory_is_named(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    message = "nlp-rnn: error: the working directory has been deleted; change to another one\n"
+    assert run("predict", "/model") == (2, "", message)
