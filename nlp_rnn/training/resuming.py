@@ -85,18 +85,18 @@ def find_start(config: Any, name: str) -> Start:
         if config.ckpt_path in (None, "last"):
             return Start(run)
         path, checkpoint = check_resume(Path(config.ckpt_path), config)
-        if epochs := epochs_if_finished(checkpoint, config):
+        if limits := limits_reached(checkpoint, config):
             raise UsageError(
-                f"--ckpt_path {path}: trained for {epochs} epochs already; set trainer.max_epochs higher"
+                f"--ckpt_path {path}: trained for {_epochs(checkpoint)} epochs already; set {limits} higher"
             )
         return Start(run, path, checkpoint.get(KEY, {}))
     good = newest_good(run / "checkpoints")
     path, checkpoint = check_resume(good.path, config)
-    epochs = epochs_if_finished(checkpoint, config)
-    if epochs and (run / "model").is_dir():
+    limits = limits_reached(checkpoint, config)
+    if limits and (run / "model").is_dir():
         raise UsageError(
-            f"{run} is finished: trained for {epochs} epochs, its model is {run / 'model'}; to train on, set "
-            "trainer.max_epochs higher"
+            f"{run} is finished: trained for {_epochs(checkpoint)} epochs, its model is {run / 'model'}; "
+            f"to train on, set {limits} higher"
         )
     print(one_line(f"resuming from {good.reason}"), file=sys.stderr)
     return Start(run, path, checkpoint.get(KEY, {}))
@@ -138,19 +138,29 @@ def check_resume(path: Path, config: Any) -> tuple[Path, dict[str, Any]]:
     return path, read_checkpoint(path)
 
 
-def epochs_if_finished(checkpoint: Mapping[str, Any], config: Any) -> int:
-    """The number of epochs of a checkpoint, if that is all that the configuration asks for, else 0."""
-    epochs = int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+def limits_reached(checkpoint: Mapping[str, Any], config: Any) -> str:
+    """The settings that ended the run of a checkpoint, with `and` between them; empty if it can go on."""
     trainer, stopping = config.trainer, config.early_stopping
-    finished = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epochs
-    finished |= 0 <= trainer.max_steps <= checkpoint["global_step"]
+    limits = []
+    if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= _epochs(checkpoint):
+        limits.append("trainer.max_epochs")
+    if 0 <= trainer.max_steps <= checkpoint["global_step"]:
+        limits.append("trainer.max_steps")
     if checkpoint.get(KEY, {}).get("should_stop"):
         ours = EarlyStopping(stopping.monitor, mode=stopping.mode).state_key
         for name, state in checkpoint["callbacks"].items():
-            if name.startswith("EarlyStopping"):
-                patience = stopping.patience if name == ours else state["patience"]
-                finished |= state["wait_count"] >= patience
-    return epochs if finished else 0
+            if name == ours and state["wait_count"] >= stopping.patience:
+                limits.append("early_stopping.patience")
+            elif (
+                name != ours and name.startswith("EarlyStopping") and state["wait_count"] >= state["patience"]
+            ):
+                limits.append("the patience of your own EarlyStopping")
+    return " and ".join(limits)
+
+
+def _epochs(checkpoint: Mapping[str, Any]) -> int:
+    """The number of epochs that a checkpoint was trained for."""
+    return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
 
 
 def differences(

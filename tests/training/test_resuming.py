@@ -299,6 +299,32 @@ def test_a_run_that_is_stopped_ends_as_it_would_have(tmp_path, run, monkeypatch,
         assert [name for name, value in weights[0].items() if not value.equal(weights[1][name])] == []
 
 
+@pytest.mark.parametrize(
+    ("options", "limits"),
+    [
+        (["--trainer.max_epochs", "2"], "trainer.max_epochs"),
+        (["--trainer.max_epochs", "9", "--trainer.max_steps", "16"], "trainer.max_steps"),
+        (["--trainer.max_epochs", "9", "--early_stopping.patience", "1"], "early_stopping.patience"),
+        (
+            ["--trainer.max_epochs", "2", "--early_stopping.patience", "1"],
+            "trainer.max_epochs and early_stopping.patience",
+        ),
+    ],
+)
+def test_a_finished_run_names_the_settings_that_ended_it(trained, tmp_path, run, options, limits):
+    shutil.copytree(trained, tmp_path / "1")
+    last = tmp_path / "1" / "checkpoints" / "last.ckpt"
+    checkpoint = read_checkpoint(last)
+    if "--early_stopping.patience" in options:
+        checkpoint["resume_state"]["should_stop"] = True
+        name = next(name for name in checkpoint["callbacks"] if name.startswith("EarlyStopping"))
+        checkpoint["callbacks"][name]["wait_count"] = 1
+    write_checkpoint(checkpoint, last)
+    code, _, error = run("fit", "--resume", str(tmp_path / "1"), *options)
+    assert code == 2
+    assert one_line(error).endswith(f"to train on, set {limits} higher\n")
+
+
 def test_a_run_that_the_users_own_early_stopping_ended_is_finished(tmp_path, run):
     stopping = ["EarlyStopping", "--trainer.callbacks.monitor", "train/loss_epoch"]
     stopping += ["--trainer.callbacks.patience", "0", "--trainer.callbacks.min_delta", "9"]
@@ -309,3 +335,4 @@ def test_a_run_that_the_users_own_early_stopping_ended_is_finished(tmp_path, run
     code, _, error = run("fit", "--resume", str(tmp_path / "sentiment_builtin" / "1"))
     assert code == 2
     assert "is finished: trained for 2 epochs" in one_line(error)
+    assert error.endswith("set the patience of your own EarlyStopping higher\n")
