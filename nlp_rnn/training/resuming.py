@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
@@ -146,6 +146,9 @@ def limits_reached(checkpoint: Mapping[str, Any], config: Any) -> str:
         limits.append("trainer.max_epochs")
     if 0 <= trainer.max_steps <= checkpoint["global_step"]:
         limits.append("trainer.max_steps")
+    elapsed = checkpoint["callbacks"].get(Timer().state_key, {"time_elapsed": {}})["time_elapsed"]
+    if trainer.max_time and elapsed.get("train", 0.0) >= Timer(trainer.max_time).time_remaining():
+        limits.append("trainer.max_time")
     if checkpoint.get(KEY, {}).get("should_stop"):
         ours = EarlyStopping(stopping.monitor, mode=stopping.mode).state_key
         for name, state in checkpoint["callbacks"].items():

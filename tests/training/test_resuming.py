@@ -304,6 +304,7 @@ def test_a_run_that_is_stopped_ends_as_it_would_have(tmp_path, run, monkeypatch,
     [
         (["--trainer.max_epochs", "2"], "trainer.max_epochs"),
         (["--trainer.max_epochs", "9", "--trainer.max_steps", "16"], "trainer.max_steps"),
+        (["--trainer.max_epochs", "9", "--trainer.max_time", "00:00:00:07"], "trainer.max_time"),
         (["--trainer.max_epochs", "9", "--early_stopping.patience", "1"], "early_stopping.patience"),
         (
             ["--trainer.max_epochs", "2", "--early_stopping.patience", "1"],
@@ -315,6 +316,7 @@ def test_a_finished_run_names_the_settings_that_ended_it(trained, tmp_path, run,
     shutil.copytree(trained, tmp_path / "1")
     last = tmp_path / "1" / "checkpoints" / "last.ckpt"
     checkpoint = read_checkpoint(last)
+    checkpoint["callbacks"]["Timer"] = {"time_elapsed": {"train": 7.0}}
     if "--early_stopping.patience" in options:
         checkpoint["resume_state"]["should_stop"] = True
         name = next(name for name in checkpoint["callbacks"] if name.startswith("EarlyStopping"))
