@@ -102,3 +102,11 @@ def test_locked_dropout_has_one_mask_for_all_steps():
     embedded = locked.dropout(torch.ones(8, 2, 6))
     assert torch.equal(embedded, embedded[:1].expand_as(embedded))
     assert {0.0, 2.0} == set(embedded.unique().tolist())
+
+
+def test_tied_embeddings_start_small_and_spread():
+    torch.manual_seed(0)
+    weight = LanguageModel(500, 20, 20, 1, 0.0, tie_weights=True).embedding.weight.detach()
+    assert weight.abs().max() <= 0.1
+    assert abs(weight.mean()) < 0.005
+    assert weight.std() == pytest.approx(0.2 / 12**0.5, rel=0.05)  # of a uniform distribution

@@ -162,3 +162,9 @@ def test_what_would_record_the_lengths_of_one_batch_is_refused(cell):
             record()
     with pytest.raises(Exception, match="data-dependent"):  # torch's own refusal
         torch.export.export(layer, inputs)
+
+
+def test_a_list_of_tensors_is_a_state_too(call):
+    run, tensors = call
+    input, state = torch.randn(5, 3, 4), [torch.randn(2, 3, 6) for _ in range(tensors)]
+    assert torch.equal(run(input, state)[0], run(input, tuple(state))[0])

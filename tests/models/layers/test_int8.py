@@ -116,3 +116,9 @@ def test_loaded_weights_are_used():
     layer.load_state_dict(source.state_dict())
     assert torch.equal(layer(input), source(input))
     assert torch.equal(layer.bounded(input), source.bounded(input))
+
+
+def test_all_that_a_linear_layer_computes_with_moves_with_it():
+    layer = Int8Linear(torch.randn(4, 3), None)
+    assert set(dict(layer.named_buffers())) >= {"base", "_bounded_scale", "_zero_point_offset"}
+    assert not {name for name in layer.state_dict() if name.startswith("_")}

@@ -84,3 +84,20 @@ def test_second_derivatives_are_refused():
     output, _, _ = lstm_layer(torch.randn(2, 2), torch.zeros(1, 3), torch.zeros(1, 3), weights, [1, 1], False)
     with pytest.raises(RuntimeError, match="no second derivative here; run the LSTM without autocast"):
         torch.autograd.grad(output.float().sum(), weights, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("hidden_size", "trains", "used"), [(512, True, True), (512, False, False), (16, True, False)]
+)
+def test_wide_layers_train_with_this_kernel_in_bfloat16(hidden_size, trains, used, monkeypatch):
+    calls = []
+
+    def recorded(*args, **options):
+        calls.append(args)
+        return lstm_layer(*args, **options)
+
+    monkeypatch.setattr(recurrent, "lstm_layer", recorded)
+    layer = recurrent_layer("lstm", 4, hidden_size, 1, 0.0, False)
+    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(trains):
+        layer(torch.randn(2, 3, 4))
+    assert bool(calls) == used
