@@ -143,3 +143,10 @@ def test_features_are_the_input_of_the_output_layer():
         ours = model.decoder.fc_out(features[:end, row])
         torch.testing.assert_close(ours, logits[:end, row], atol=1e-6, rtol=0)
         assert not features[end:, row].any()
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_without_a_token_after_the_first_nothing_is_sampled(length):
+    model = make_decisive()
+    source, target = torch.randint(4, 9, (5, 2)), torch.full((length, 2), 2)
+    assert torch.equal(model(source, target, teacher_forcing=0.0), model(source, target))

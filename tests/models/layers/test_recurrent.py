@@ -390,3 +390,12 @@ def test_options_print_and_leave_the_keys_as_they_are(cell):
 def test_weight_dropout_outside_0_to_1_is_refused(value):
     with pytest.raises(ValueError, match="between 0 and 1"):
         LSTM(5, 7, weight_dropout=value)
+
+
+def test_weight_dropout_of_1_leaves_no_recurrent_weight():
+    layer = LSTM(5, 7, weight_dropout=1.0)
+    steps = torch.randn(2, 3, 5)
+    with torch.no_grad():
+        dropped = layer(steps)[0]
+        layer.weight_hh_l0.zero_()
+        torch.testing.assert_close(dropped, layer.eval()(steps)[0])
