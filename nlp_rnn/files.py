@@ -65,24 +65,22 @@ def read_bytes(path: str | Path) -> bytes:
         return file.read()
 
 
-def read_lines(path: str | Path) -> list[str]:
-    """Read the lines of a UTF-8 text file, without their line ends.
+def decode_lines(data: bytes, name: str, encoding: str = "utf-8") -> list[str]:
+    """Decode text into lines, without their line ends.
 
     NUL characters are kept; one warning counts them.
 
+    Args:
+        data: the text; a byte-order mark is removed.
+        name: what messages call the text.
+        encoding: the name of an encoding that Python knows.
+
     Raises:
-        UsageError: the path is not a readable file, or the text is not UTF-8 (with line and byte offset).
+        UnicodeDecodeError: the text is in another encoding.
     """
-    data = read_bytes(path)
-    try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(
-            f"{path}, line {line}: invalid UTF-8 at byte offset {error.start} of the file; convert the file"
-        ) from None
+    text = data.decode(encoding).removeprefix("\ufeff")
     if nuls := text.count("\0"):
-        log.warning("%s: kept %d NUL character(s) as text", path, nuls)
+        log.warning("%s: kept %d NUL character(s) as text", name, nuls)
     if not text:
         return []
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from functools import wraps
 from inspect import getattr_static, signature
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from nlp_rnn.errors import UsageError, join_names
 
@@ -98,6 +98,17 @@ class Settings:
             object.__setattr__(self, name, _as_python(value))  # the dataclass is frozen
         check_settings(type(self), vars(self))
 
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """The settings that a value stands for, such as a mapping.
+
+        Raises:
+            UsageError: it stands for none.
+        """
+        if not isinstance(value, Mapping):
+            raise UsageError(f"give {cls.__name__}, or a mapping of its settings, not {_readable(value)}")
+        return cls(**value)
+
 
 class Configured:
     """Base of classes whose constructor arguments are their settings.
@@ -151,11 +162,14 @@ def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[.
         bound.arguments.update({name: _as_python(value) for name, value in bound.arguments.items()})
         _, *names = bound.arguments
         values = {name: bound.arguments[name] for name in names if name not in self.not_settings}
+        for name, hint in setting_types(owner).items():  # a mapping, or the like, stands for the dataclass
+            inner, value = nested_settings(hint), values.get(name)
+            if inner is None or value is None or is_dataclass(value):
+                continue
+            if isinstance(value, Mapping):
+                check_value(hint, value, name)
+            values[name] = bound.arguments[name] = inner.of(value) if issubclass(inner, Settings) else value
         check_settings(owner, values)
-        for name, hint in setting_types(owner).items():  # a mapping stands for the dataclass
-            inner = nested_settings(hint)
-            if inner is not None and isinstance(values.get(name), Mapping):
-                values[name] = bound.arguments[name] = inner(**values[name])
         arguments = vars(self).setdefault("_arguments", {})
         arguments[owner] = {name: plain(value) for name, value in values.items()}
         init(*bound.args, **bound.kwargs)

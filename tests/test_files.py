@@ -3,90 +3,16 @@ import os
 import sys
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import RunError, UsageError
-from nlp_rnn.files import atomic_write, check_output, check_writable, printed, read_lines
-
-COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
+from nlp_rnn.files import atomic_write, check_output, check_writable, printed
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
     return path
-
-
-def rows(table: pa.Table) -> list[tuple[str, ...]]:
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("content", "lines"),
-    [
-        pytest.param("", [], id="empty file"),
-        pytest.param("\n", [""], id="one empty line"),
-        pytest.param("a\nb", ["a", "b"], id="no end of line at the end"),
-        pytest.param("\ufeffa\nb\n", ["a", "b"], id="byte-order mark"),
-        pytest.param("a\r\n\r\nb\r\n", ["a", "", "b"], id="CRLF"),
-        pytest.param("a\rb\u2028c\x85d\x0ce\nf\n", ["a\rb\u2028c\x85d\x0ce", "f"], id="other separators"),
-        pytest.param("x" * 1_000_000 + "\ny\n", ["x" * 1_000_000, "y"], id="a line of 1 MB"),
-    ],
-)
-def test_read_lines(tmp_path, content, lines):
-    assert read_lines(write(tmp_path, "text", content)) == lines
-
-
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n\ufeff", codec="utf-8"))))
-def test_read_lines_gives_back_any_lines(tmp_path_factory, lines):
-    folder = tmp_path_factory.mktemp("lines")
-    for end in ("\n", "\r\n"):
-        assert read_lines(write(folder, "text", "".join(line + end for line in lines))) == lines
-
-
-def test_nul_is_text_and_counted_once(tmp_path, caplog):
-    path = write(tmp_path, "a.tsv", "a\0b\t1\n\0\t0\n")
-    assert rows(read_table(path, COLUMNS)) == [("a\0b", "1"), ("\0", "0")]
-    assert [record.message for record in caplog.records] == [
-        f"{path}: kept 2 NUL character(s) as text",
-        f"{path}: no header, so its columns are read as text, label, and 'a\\x00b', '1' as the first row",
-    ]
-
-
-@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.conllu"])
-def test_invalid_utf8_names_file_line_and_offset(tmp_path, name):
-    path = write(tmp_path, name, b"\xef\xbb\xbfgut\t1\nsch\xf6n\t1\n")
-    with pytest.raises(UsageError, match=r"a\.\w+, line 2: invalid UTF-8 at byte offset 12 "):
-        read_table(path, COLUMNS)
-
-
-class TestRow18PathsThatAreNoFiles:
-    def test_directory(self, tmp_path):
-        with pytest.raises(UsageError, match="is a directory"):
-            read_lines(tmp_path)
-
-    def test_fifo(self, tmp_path):
-        os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(UsageError, match="pipe: is not a regular file"):
-            read_lines(tmp_path / "pipe")
-
-    def test_missing(self, tmp_path):
-        with pytest.raises(UsageError, match="nothing: no such file"):
-            read_lines(tmp_path / "nothing")
-
-    def test_unreadable(self, tmp_path, monkeypatch):
-        path = write(tmp_path, "secret", "x")
-
-        def refuse(self, *_):  # permissions do not stop root, who may run this test
-            raise PermissionError(13, "Permission denied")
-
-        monkeypatch.setattr(Path, "open", refuse)
-        with pytest.raises(UsageError, match=r"secret: cannot be read \(Permission denied\)"):
-            read_lines(path)
 
 
 class TestAtomicWrite:

@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=COLUMN",
         help="columns of the corpus, such as source=de target=en, or text=review",
     )
+    parser.add_argument(
+        "--file-columns",
+        nargs="+",
+        metavar="COLUMN",
+        help="the columns of a file that has no header, in their order",
+    )
+    parser.add_argument("--encoding", default="utf-8", help="encoding of text files; default: utf-8")
     parser.add_argument("--batch-size", type=int, default=256, help="rows per batch; default: 256")
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
     add_device_arguments(parser)

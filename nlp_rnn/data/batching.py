@@ -160,6 +160,10 @@ class Rows(Dataset[dict[str, list[Any]]]):
     def __len__(self) -> int:
         return self._length
 
+    def values(self, name: str) -> np.ndarray:
+        """Return the items of all lists in a column, one after another."""
+        return self._lists[name][0]
+
     def lengths(self, name: str) -> np.ndarray:
         """Return the lengths [N] of the lists in a column."""
         return np.diff(self._lists[name][1])

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
 
 IGNORED = -100
 """The label id that losses and metrics skip."""
+
+
+_BOOLEANS = {"0": "false", "1": "true", "false": "0", "true": "1"}
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Sort labels: numbers by their value, then all others as text; each once."""
+
+    def key(label: str) -> tuple[bool, float, str]:
+        try:
+            number = float(label)
+        except ValueError:
+            number = math.nan
+        return math.isnan(number), 0.0 if math.isnan(number) else number, label
+
+    return sorted(set(labels), key=key)
 
 
 class UnknownLabelError(UsageError):
@@ -46,6 +63,7 @@ class LabelEncoder:
     Args:
         labels: the labels in the order of their ids.
         aliases: second names of the labels, in the same order. A name that is also a label means that label.
+            0 and false, and 1 and true, mean each other where only one of the two is a label.
         ignored: a label that is not scored: its id is `IGNORED`.
     """
 
@@ -54,6 +72,9 @@ class LabelEncoder:
     ) -> None:
         self.labels = labels
         self._ids = {name: id for names in (aliases, labels) for id, name in enumerate(names)}
+        for name, other in _BOOLEANS.items():
+            if other in labels:
+                self._ids.setdefault(name, self._ids[other])
         if ignored is not None:
             self._ids[ignored] = IGNORED
 

@@ -9,29 +9,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from nlp_rnn.data.batching import IGNORED, Batching, Rows
+from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor, collect_warnings
+from nlp_rnn.data.report import recorded_warnings, repeat_warnings, summarize, warn_of_unknown
 from nlp_rnn.data.types import Dataset, DatasetDict
-from nlp_rnn.errors import UsageError, printable
-from nlp_rnn.settings import Configured
+from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import Configured, column_settings, plain
 
 log = logging.getLogger(__name__)
 
 # Part of every cache key: increase it when the encoded form of a corpus changes.
-_ENCODING_VERSION = 3
+_ENCODING_VERSION = 4
 
 _ROWS_PER_PART = 1000  # encoded at once
 
@@ -56,6 +58,16 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         super().__init__()
         self.batching = batching
         self._attached: P | None = None
+
+    @override
+    @classmethod
+    def from_datasets(cls, *_: Any, **__: Any) -> Self:
+        """Refuse what Lightning offers: its datasets would not be encoded.
+
+        Raises:
+            UsageError: always; the message says what to do.
+        """
+        raise UsageError(f"give the data itself: {cls.__name__}(data), with a table, rows or splits of these")
 
     @property
     def batch_size(self) -> int:
@@ -138,7 +150,16 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         state = self._attached.state() if self._attached is not None else None
         settings = [repr(self.processor_settings), state]
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.cache_key()])
-        folder = cached_folder(hashlib.sha256(key.encode()).hexdigest()[:32], self._build)
+        built = []
+
+        def build(folder: Path) -> None:
+            built.append(folder)
+            with recorded_warnings(folder / "warnings.json"):
+                self._build(folder)
+
+        folder = cached_folder(hashlib.sha256(key.encode()).hexdigest()[:32], build)
+        if not built and getattr(rank_zero_only, "rank", 0) == 0:
+            repeat_warnings(folder / "warnings.json")
         processor = self._attached
         if processor is None:
             state = json.loads((folder / "processor.json").read_text(encoding="utf-8"))
@@ -158,20 +179,12 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             table = encode(split, processor)
             with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
                 file.write_table(table)
+            if name != "train":
+                warn_of_unknown(name, Rows(table), processor)
 
     def summary(self) -> str:
-        """The number of rows per split and, where rows have labels, how often each occurs in train."""
-        sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in self.splits.items())
-        text = f"{self.description}; rows: {sizes}"
-        labels = self.processor.settings().get("labels", [])
-        column = next((name for name in self.processor.features if name.startswith("label_id")), None)
-        if column is None or not labels:
-            return text
-        train = self.splits["train"]
-        ids = np.hstack(train[list(range(len(train)))][column])
-        counts = np.bincount(ids[ids != IGNORED], minlength=len(labels))
-        shown = [f"{printable(labels[i]):.40}: {counts[i]:,}" for i in np.argsort(-counts, kind="stable")[:6]]
-        return f"{text}; classes in train: {', '.join(shown)}{', ...' if len(labels) > 6 else ''}"
+        """What the data is, see `summarize`."""
+        return f"{self.description}; {summarize(self.splits, self.processor)}"
 
     def _rows(self, split: str) -> Rows:
         if split not in self.splits:
@@ -262,13 +275,20 @@ class CorpusData(DataModule[P]):
         """Return the names that each canonical column may have in the corpus, in order of preference."""
 
     @property
+    def _names_columns(self) -> bool:
+        """Whether a column has another name than the default: then no file is read without its names."""
+        owner = self.settings_owner()
+        defaults = signature(owner).parameters
+        return any(self.settings[name] != plain(defaults[name].default) for name in column_settings(owner))
+
+    @property
     @override
     def description(self) -> str:
         return self.corpus.path
 
     @override
     def load(self) -> DatasetDict:
-        return self.corpus.load(self.columns(), self.labels)
+        return self.corpus.load(self.columns(), self.labels, not self._names_columns)
 
     def load_split(self, split: str) -> Dataset:
         """Load one split alone, for evaluation, whatever other splits the corpus has or lacks.
@@ -276,7 +296,7 @@ class CorpusData(DataModule[P]):
         Raises:
             UsageError: the split is missing or cannot be read.
         """
-        return self.corpus.load_split(self.columns(), split, self.labels)
+        return self.corpus.load_split(self.columns(), split, self.labels, not self._names_columns)
 
     @override
     def cache_key(self) -> str:

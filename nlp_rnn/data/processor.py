@@ -49,6 +49,9 @@ class Processor(ABC):
     texts: ClassVar[tuple[str, ...]] = ()
     """The columns of text that `collate` needs besides `features`, where the data has them."""
 
+    unknown_remedy: ClassVar[str] = "set vocabulary.level to char or bpe, or lower vocabulary.min_frequency"
+    """What a warning about many unknown tokens advises."""
+
     def __post_init__(self) -> None:
         check_settings(type(self), self.settings())
 

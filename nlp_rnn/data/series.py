@@ -19,7 +19,7 @@ from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import Numbers
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.splits import SPLITS
-from nlp_rnn.data.corpus.validation import Split, check_labels, validate_rows
+from nlp_rnn.data.corpus.validation import Split, check_labels, normalize_labels, validate_rows
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset, DatasetDict
@@ -125,13 +125,20 @@ class SeriesData(CorpusData[P]):
     def load_split(self, split: str) -> Dataset:
         from datasets import Dataset
 
-        raw = self.corpus.table(self.columns(), split)
-        return Dataset(self.table(self._series[split] if raw is None else self._split_series(raw)))
+        raw = self.corpus.table(self.columns(), split, guess=not self._names_columns)
+        if raw is None:  # validation, to be split off train
+            return Dataset(self.table(self._series[split]))
+        return Dataset(self.table(self._split_series(self._normalized(raw))))
+
+    def _normalized(self, split: Split) -> Split:
+        where, table = split
+        return where, normalize_labels(table, self.labels_column or None)
 
     @cached_property
     def _series(self) -> dict[str, list[Series]]:
         """The series of each split."""
-        raw = self.corpus.tables(self.columns())
+        tables = self.corpus.tables(self.columns(), guess=not self._names_columns)
+        raw = {name: self._normalized(split) for name, split in tables.items()}
         splits = {name: self._split_series(split) for name, split in raw.items()}
         if self.labels_column:
             check_labels(raw, self.labels_column)
@@ -168,7 +175,7 @@ class SeriesData(CorpusData[P]):
                 raise UsageError(
                     f"{where}: column {name!r} holds lists; give each number a column of its own"
                 )
-        table = validate_rows(where, table, labels=self.numbers[0])  # keeps every row
+        table = validate_rows(where, table, None, keep_all=True)
         if self.corpus.max_examples is not None:
             table = table.slice(0, self.corpus.max_examples)
         if len(table) == 0:

@@ -4,7 +4,7 @@ import datasets
 import pytest
 
 from nlp_rnn.data import Vocabulary, VocabularySettings
-from nlp_rnn.data.labels import IGNORED, LabelEncoder, UnknownLabelError
+from nlp_rnn.data.labels import IGNORED, LabelEncoder, UnknownLabelError, sort_labels
 from nlp_rnn.data.module import encode
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
@@ -44,3 +44,27 @@ def test_the_row_is_counted_from_the_start_of_the_split():
     rows = {"text": ["a film"] * 1500, "label": [*["0"] * 1234, "mixed", *["1"] * 265]}
     with pytest.raises(UsageError, match="row 1235 of the rows kept: unknown label 'mixed'"):
         encode(datasets.Dataset.from_dict(rows), processor)
+
+
+def test_labels_are_sorted_as_numbers_before_text():
+    assert sort_labels(["10", "b", "-1", "2", "a", "2", "0.5", "nan"]) == [
+        "-1",
+        "0.5",
+        "2",
+        "10",
+        "a",
+        "b",
+        "nan",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "ids"),
+    [
+        (["0", "1"], ["true", "false", "1"], [1, 0, 1]),
+        (["false", "true"], ["1", "0", "true"], [1, 0, 1]),
+        (["0", "false"], ["0", "false"], [0, 1]),
+    ],
+)
+def test_booleans_and_the_numbers_0_and_1_mean_each_other(labels, given, ids):
+    assert LabelEncoder(labels).encode(given) == ids

@@ -106,7 +106,10 @@ def test_the_summary_counts_rows_and_the_labels_that_are_scored(case, make, writ
         "sentiment": "; classes in train: negative: 12, positive: 12",
         "tagging": "; classes in train: VERB: 45, NOUN: 29",  # and 37 words without a tag
     }
-    assert make(path).summary() == f"{path}; rows: train 24, validation 7, test 9{labels.get(case.name, '')}"
+    assert make(path).summary() == (
+        f"{path}; rows: train 24, validation 7, test 9{labels.get(case.name, '')}"
+        "; unknown tokens: train 0.0%, validation 20.0%, test 16.7%"
+    )
 
 
 def test_the_summary_names_the_six_most_frequent_labels(tmp_path, cache):
@@ -116,7 +119,8 @@ def test_the_summary_names_the_six_most_frequent_labels(tmp_path, cache):
     (tmp_path / "val.tsv").write_text("text\tlabel\nx\ta\n")
     assert SentimentData(Corpus(str(tmp_path))).summary() == (
         f"{tmp_path}; rows: train 1,017, validation 1; "
-        "classes in train: b: 1,005, a: 3, c: 2, d: 2, e: 2, f: 2, ..."
+        "classes in train: b: 1,005, a: 3, c: 2, d: 2, e: 2, f: 2, ...; "
+        "unknown tokens: train 49.3%, validation 100.0%"
     )
 
 

@@ -58,7 +58,8 @@ def test_the_summary_is_printed_once_at_the_start(run, tmp_path):
     assert re.fullmatch(r"model: Sentiment, [\d,]+ parameters, tokens vocabulary [\d,]+, classes 2", model)
     assert re.fullmatch(
         r"data: builtin; rows: train 60, validation 60, test 60; "
-        r"classes in train: (negative|positive): \d+, (negative|positive): \d+",
+        r"classes in train: (negative|positive): \d+, (negative|positive): \d+; "
+        r"unknown tokens: train 14\.2%, validation 25\.8%, test 30\.3%",
         data,
     )
     assert error.count("model: ") == error.count("data: ") == 1
@@ -67,7 +68,7 @@ def test_the_summary_is_printed_once_at_the_start(run, tmp_path):
 def test_of_many_classes_the_most_frequent_are_named(run, tmp_path):
     arguments = ["--config", "conf/tagging_builtin.yaml", "--data.corpus.max_examples", "60"]
     _, _, error = run("fit", *arguments, "--trainer.max_epochs", "1", "--runs", str(tmp_path))
-    counts = error.partition("classes in train: ")[2].splitlines()[0]
+    counts = error.partition("classes in train: ")[2].partition(";")[0]
     assert counts.endswith(", ...")
     numbers = [int(number.replace(",", "")) for number in re.findall(r" ([\d,]*\d)", counts)]
     assert len(numbers) == 6
@@ -165,7 +166,8 @@ def screen(text):
 
 @pytest.mark.slow
 def test_on_a_terminal_nothing_is_left_of_the_bar(tmp_path):
-    written = on_terminal("fit", *SENTIMENT, "--runs", str(tmp_path))
+    characters = ("--data.vocabulary.level", "char")  # of which none is unknown
+    written = on_terminal("fit", *SENTIMENT, *characters, "--runs", str(tmp_path))
     assert "it/s" in written
     shown = screen(written)
     assert [line.partition(":")[0] for line in shown if line] == [

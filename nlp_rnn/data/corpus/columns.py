@@ -1,5 +1,6 @@
 """Selects columns of a table and converts them to text, numbers, or lists of these."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,11 +36,40 @@ def by_canonical_name(columns: Columns) -> Columns:
     return {name: type(names)((name,)) for name, names in columns.items()}
 
 
-def match_columns(available: Sequence[str], columns: Columns, where: str) -> dict[str, str]:
-    """Find the column that each canonical name stands for.
+def matching_columns(available: Sequence[str], columns: Columns) -> dict[str, str]:
+    """Find the columns that canonical names stand for, as far as they exist.
+
+    Names are compared as they are, then without regard to case, white space around them and the two ways in
+    which Unicode writes some letters.
 
     Args:
         available: the columns that exist. A nested column `translation.de` also matches `de`.
+        columns: canonical name -> names to accept.
+
+    Returns:
+        Canonical name -> existing column.
+    """
+    by_name = {name.rpartition(".")[2]: name for name in reversed(available)}
+    by_name |= {name: name for name in available}
+    by_key = {_key(name): name for name in reversed(available)}
+    matches = {}
+    for canonical, accepted in columns.items():
+        existing = [by_name[name] for name in accepted if name in by_name]
+        existing += [by_key[_key(name)] for name in accepted if _key(name) in by_key]
+        if existing:
+            matches[canonical] = existing[0]
+    return matches
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def match_columns(available: Sequence[str], columns: Columns, where: str) -> dict[str, str]:
+    """Find the column that each canonical name stands for, as `matching_columns` does.
+
+    Args:
+        available: the columns that exist.
         columns: canonical name -> names to accept.
         where: what messages call the table.
 
@@ -49,15 +79,11 @@ def match_columns(available: Sequence[str], columns: Columns, where: str) -> dic
     Raises:
         UsageError: a column is missing.
     """
-    by_name = {name.rpartition(".")[2]: name for name in reversed(available)}
-    by_name |= {name: name for name in available}
-    matches = {}
+    matches = matching_columns(available, columns)
     for canonical, accepted in columns.items():
-        existing = [by_name[name] for name in accepted if name in by_name]
-        if not existing:
+        if canonical not in matches:
             wanted = " or ".join(map(repr, accepted))
             raise UsageError(f"{where}: no column {wanted}; the columns are {join_names(available)}")
-        matches[canonical] = existing[0]
     return matches
 
 
@@ -68,8 +94,8 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
     joined. Blank text becomes null, and so does a row with an inner list that is null.
 
     All else becomes text: class labels their names (-1 becomes null), integers and integral floats their
-    digits, booleans "0" and "1"; null stays null. The fields of a struct such as `translation: {de, en}`
-    are columns.
+    digits, booleans "true" and "false"; null stays null. Text where lists of words are wanted is split at
+    white space. The fields of a struct such as `translation: {de, en}` are columns.
 
     Args:
         table: any table.
@@ -97,7 +123,9 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
                     _check_equal_lengths(selected[name], f"column {column!r}", where)
             else:
                 _check_text_type(values.type, columns[name], f"column {column!r}", where)
-                selected[name] = _as_text(values, class_names.get(column))
+                text = _as_text(values, class_names.get(column))
+                is_split = isinstance(columns[name], Words) and not _is_any_list(text.type)
+                selected[name] = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text)) if is_split else text
         except pa.ArrowException:
             expected = "numbers" if is_numeric else "text or labels"
             raise UsageError(f"{where}: column {column!r} holds {values.type}, not {expected}") from None
@@ -160,10 +188,9 @@ def _check_text_type(arrow_type: pa.DataType, names: tuple[str, ...], column: st
     """Raise UsageError unless a column holds lists or no lists, as the type of its names requires."""
     if not _is_any_list(arrow_type):
         if isinstance(names, Words):
-            raise UsageError(
-                f"{where}: {column} holds {arrow_type}, not lists of words; "
-                "give JSON lines or Parquet with lists, or CoNLL-U"
-            )
+            if pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type):
+                return  # which is split at white space
+            raise UsageError(f"{where}: {column} holds {arrow_type}, not words; give lists of text")
     elif not isinstance(names, (Words, Texts)):
         raise UsageError(f"{where}: {column} holds lists, not text or labels; give one per row")
     elif _is_any_list(arrow_type.value_type):
@@ -205,6 +232,4 @@ def _as_text(values: pa.Array, class_names: list[str] | None) -> pa.Array:
         values = pc.if_else(pc.is_nan(values), None, values)
         if pc.all(pc.equal(values, pc.round(values))).as_py() is not False:
             values = values.cast(pa.int64())
-    elif pa.types.is_boolean(arrow_type):
-        values = values.cast(pa.int8())
     return values.cast(pa.string())

@@ -1,51 +1,69 @@
 """CoNLL-U files: read sentences for training, and tag a file without changing anything else in it."""
 
-import logging
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import conllu
+import pyarrow as pa
 
+from nlp_rnn.data.corpus.text import read_lines
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import read_lines, shorten
-
-log = logging.getLogger(__name__)
+from nlp_rnn.files import shorten
 
 _WORD_ID = re.compile(r"[0-9]{1,9}")
-_OTHER_ID = re.compile(r"[0-9]{1,9}[-.][0-9]{1,9}")  # a multiword token 3-4 or an empty node 3.1
-_FIELDS = ("id", "form", "lemma", "upos")
+_OTHER_ID = re.compile(r"([0-9]{1,9})([-.])([0-9]{1,9})")  # a multiword token 3-4 or an empty node 3.1
+_FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+# The first line of CoNLL-U Plus, whose files have other columns.
+_PLUS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
 
 
-def read_conllu(path: str | Path) -> list[tuple[list[str], list[str]]]:
-    """Read the sentences of a CoNLL-U file.
+def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
+    """Read the sentences of a CoNLL-U file, or of one of CoNLL-U Plus.
+
+    Args:
+        path: the file, which may be compressed.
+        encoding: its encoding.
 
     Returns:
-        (forms, UPOS tags) per sentence, with one entry per syntactic word; multiword tokens and empty nodes
-        are left out. A word without a tag has the tag "_"; one warning counts such words.
+        One row per sentence, and a column per field, such as tokens, lemma, upos, xpos and feats; each is a
+        list with one text per syntactic word. Multiword tokens and empty nodes are left out.
 
     Raises:
-        UsageError: the file cannot be read, or a line is malformed; the message has the line number.
+        UsageError: the file cannot be read, or a line is malformed (with its number); or the treebank
+            withholds its text.
     """
-    sentences: list[tuple[list[str], list[str]]] = []
-    untagged = 0
-    for block in conllu_blocks((line + "\n" for line in read_lines(path)), str(path)):
-        lines = [line for line in block.split("\n") if _columns(line)]
-        if not lines:  # only comments
-            continue
-        try:
-            parsed = conllu.parse_token_and_metadata("\n".join(lines), fields=_FIELDS)
-        except conllu.exceptions.ParseException as error:
-            raise UsageError(f"{path}, sentence {len(sentences) + 1}: {error}") from None
-        words = [token for token in parsed if isinstance(token["id"], int)]
-        sentences.append(([word["form"] for word in words], [word["upos"] for word in words]))
-        untagged += sum(word["upos"] == "_" for word in words)
-    if untagged:
-        log.warning("%s: %d word(s) without a UPOS tag are left out of scoring", path, untagged)
-    return sentences
+    path = Path(path)
+    lines = read_lines(path, encoding)
+    plus = _PLUS.match(lines[0].removeprefix("\ufeff")) if lines else None
+    fields = tuple(name.strip().lower() for name in plus[1].split()) if plus else _FIELDS
+    if "form" not in fields:
+        raise UsageError(f"{path}, line 1: global.columns has no FORM; found {', '.join(fields)}")
+    sentences = []
+    for block in conllu_blocks((line + "\n" for line in lines), str(path), fields):
+        tokens = [columns for line in block.split("\n") if (columns := _columns(line))]
+        words = [columns for columns in tokens if fields[0] != "id" or _is_word(columns)]
+        if words:
+            sentences.append(words)
+    form = fields.index("form")
+    num_words = sum(map(len, sentences))
+    withheld = sum(word[form] == "_" for words in sentences for word in words)
+    if withheld > num_words / 2:
+        raise UsageError(
+            f"{path}: {withheld:,} of {num_words:,} words are _, for the treebank withholds its text; "
+            "its README says how to fill it in"
+        )
+    table = {
+        "tokens" if name == "form" else name: [[word[place] or "_" for word in words] for words in sentences]
+        for place, name in enumerate(fields)
+    }
+    return pa.table(table, schema=pa.schema([(name, pa.list_(pa.string())) for name in table]))
 
 
-def conllu_blocks(lines: Iterable[str], name: str = "input") -> Iterator[str]:
+def conllu_blocks(
+    lines: Iterable[str], name: str = "input", fields: Sequence[str] = _FIELDS
+) -> Iterator[str]:
     r"""Split CoNLL-U text into blocks of one sentence, with its comments and the blank lines after it.
 
     Nothing is lost: `"".join(conllu_blocks(lines)) == "".join(lines)`.
@@ -53,9 +71,10 @@ def conllu_blocks(lines: Iterable[str], name: str = "input") -> Iterator[str]:
     Args:
         lines: lines with their ends, such as a text stream opened with encoding="utf-8", newline="\n".
         name: what messages call the input.
+        fields: the names of the columns.
 
     Raises:
-        UsageError: a token line has no valid ID or not ten columns; the message has the line number.
+        UsageError: a token line has no valid ID or another number of columns; the message has its number.
     """
     block: list[str] = []
     blank_before = False
@@ -67,7 +86,7 @@ def conllu_blocks(lines: Iterable[str], name: str = "input") -> Iterator[str]:
         block.append(line)
         blank_before = blank
         if columns := _columns(line):
-            _check_columns(columns, f"{name}, line {number}")
+            _check_columns(columns, f"{name}, line {number}", fields)
     if block:
         yield "".join(block)
 
@@ -105,12 +124,13 @@ def _is_word(columns: list[str]) -> bool:
     return bool(columns) and _WORD_ID.fullmatch(columns[0]) is not None
 
 
-def _check_columns(columns: list[str], where: str) -> None:
-    if len(columns) != 10:
-        raise UsageError(f"{where}: 10 columns separated by tabs expected, {len(columns)} found")
-    if not (_WORD_ID.fullmatch(columns[0]) or _OTHER_ID.fullmatch(columns[0])):
-        raise UsageError(f"{where}: {shorten(columns[0])} is not a word ID such as 3, 3-4 or 3.1")
+def _check_columns(columns: list[str], where: str, fields: Sequence[str]) -> None:
+    if len(columns) != len(fields):
+        raise UsageError(f"{where}: {len(fields)} columns separated by tabs expected, {len(columns)} found")
     if not all(columns[:4]):
         raise UsageError(f"{where}: an empty column; write _ for no value")
-    if any("  " in column for column in columns[:4]):  # the conllu package would split there
-        raise UsageError(f"{where}: two spaces in a row inside a column; use one")
+    if fields[0] != "id" or _WORD_ID.fullmatch(columns[0]):
+        return
+    other = _OTHER_ID.fullmatch(columns[0])
+    if other is None or (other[2] == "-" and int(other[1]) >= int(other[3])):
+        raise UsageError(f"{where}: {shorten(columns[0])} is not a word ID such as 3, 3-4 or 3.1")

@@ -1,6 +1,8 @@
-"""Datasets from the Hugging Face hub or its local cache."""
+"""Datasets from the Hugging Face hub or its local cache, or saved in a folder."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from nlp_rnn.data.types import DatasetDict
 from nlp_rnn.errors import UsageError
@@ -34,6 +36,26 @@ def load_hub_dataset(path: str, config: str | None = None, revision: str | None 
         raise UsageError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:500]}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = offline
+
+
+def is_saved(folder: Path) -> bool:
+    """Return whether a folder holds a dataset as `save_to_disk` writes it."""
+    return (folder / "dataset_dict.json").is_file() or (folder / "dataset_info.json").is_file()
+
+
+def load_saved(folder: Path) -> DatasetDict:
+    """Load all splits of a dataset that `save_to_disk` wrote; one without splits is the train split.
+
+    Raises:
+        UsageError: the folder is damaged.
+    """
+    import datasets
+
+    try:
+        dataset = datasets.load_from_disk(str(folder))
+    except Exception as error:  # many libraries raise errors of many types here
+        raise UsageError(f"{folder}: cannot be loaded: {' '.join(str(error).split())[:500]}") from error
+    return dataset if isinstance(dataset, datasets.DatasetDict) else datasets.DatasetDict(train=dataset)
 
 
 def hub_is_reachable() -> bool:

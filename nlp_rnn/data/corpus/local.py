@@ -1,73 +1,168 @@
-"""Corpora in local files: one table, or the sides of parallel text."""
+"""Corpora in local files: tables, whole or in parts; the sides of parallel text; a text per file."""
 
 from __future__ import annotations
 
+import logging
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
 
 from nlp_rnn.data.corpus.columns import Columns
-from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES, read_table
+from nlp_rnn.data.corpus.layout import Layout
+from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES, is_table, read_table
+from nlp_rnn.data.corpus.text import data_stem, data_suffix, decompressed_name, read_lines
 from nlp_rnn.data.corpus.validation import Split
-from nlp_rnn.errors import UsageError
-from nlp_rnn.files import read_errors, read_lines
+from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.files import read_errors
+
+log = logging.getLogger(__name__)
+
+_PART = re.compile(r"(?P<name>.+)-(?P<number>\d{4,5})-of-(?P<count>\d{4,5})(-[0-9a-f]{16})?")
+_UNLABELED = ("unsup", "unlabeled", "unlabelled")
 
 
-def find_files(folder: Path, columns: Columns) -> dict[str, list[Path]]:
-    """Find the data files of a folder.
+def find_files(folder: Path, columns: Columns, one_label: bool = False) -> dict[str, list[Path]]:
+    """Find the data of a folder.
 
     Args:
-        folder: contains tables (train.csv), or text files whose extensions are column names (train.de).
+        folder: contains tables (train.csv), also in parts (train-00000-of-00002.parquet); text files whose
+            extensions are column names (train.de, train.de.txt); or a folder per split with tables, or with
+            a folder of text files per label (train/positive/1.txt).
         columns: canonical name -> names to accept in the data.
+        one_label: whether each row has one label, which may be the name of its folder.
 
     Returns:
-        The files by name without extension: the sides of parallel text are together.
+        Files, or one folder with a folder per label, by name of the split: the parts of a table and the
+        sides of parallel text are together.
 
     Raises:
-        UsageError: the folder has no data files.
+        UsageError: the folder has no data.
     """
-    extensions = {name for names in columns.values() for name in names}
     files: dict[str, list[Path]] = {}
-    with read_errors(folder):
-        candidates = sorted(folder.iterdir())
-    for file in candidates:
-        is_data = file.suffix.lower() in TABLE_SUFFIXES or file.suffix[1:] in extensions
-        if is_data and not file.name.startswith("."):
-            files.setdefault(file.stem, []).append(file)
+    entries = list(_entries(folder))
+    for path in entries:
+        if name := _split_name(path, columns):
+            files.setdefault(name, []).append(path)
+    if files:
+        return files
+    folders = [path for path in entries if path.is_dir()]
+    if one_label and any(map(_has_texts, folders)):
+        return {"train": [folder]}
+    for path in folders:
+        tables = [file for file in _entries(path) if file.is_file() and is_table(file, columns)]
+        if tables:
+            files[path.name] = tables
+        elif one_label and any(_has_texts(inner) for inner in _entries(path) if inner.is_dir()):
+            files[path.name] = [path]
     if not files:
-        endings = ", ".join(f".{name}" for name in sorted(extensions))
+        endings = ", ".join(f".{name}" for names in columns.values() for name in names)
+        found = f"; found {join_names(path.name for path in entries)}" if entries else ""
         raise UsageError(
-            f"{folder}: nothing to read: give tables ({', '.join(TABLE_SUFFIXES)}), or text in files "
-            f"that end in the name of a column: {endings}"
+            f"{folder}: nothing to read: give tables ({', '.join(TABLE_SUFFIXES)}), or text in files that "
+            f"end in the name of a column: {endings}{found}"
         )
     return files
 
 
-def read_files(files: list[Path], columns: Columns) -> Split:
+def read_files(files: list[Path], columns: Columns, layout: Layout) -> Split:
     """Read one split.
 
     Args:
-        files: one table, or one text file per column with one text per line.
+        files: as `find_files` gives them.
         columns: canonical name -> names to accept in the data.
+        layout: how files are to be read.
 
     Raises:
         UsageError: the files cannot be read, or do not fit together.
     """
-    tables = [file for file in files if file.suffix.lower() in TABLE_SUFFIXES]
-    if len(tables) > 1:
-        raise UsageError(f"{tables[0]}: {tables[1].name} is in the same folder; keep one of the two")
+    if files[0].is_dir() and _split_name(files[0], columns) is None:
+        return str(files[0]), _texts_by_label(files[0], layout)
+    tables = [file for file in files if is_table(file, columns)]
     if tables:
-        return str(tables[0]), read_table(tables[0], columns)
+        _check_parts(tables)
+        parts = [read_table(file, columns, layout) for file in tables]
+        where = str(tables[0]) if len(tables) == 1 else f"{tables[0].parent} ({len(tables)} parts)"
+        return where, pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+    return _read_sides(files, columns, layout)
+
+
+def content_files(files: list[Path]) -> Iterator[tuple[str, Path]]:
+    """The files that hold a split, in a fixed order, each with the label that is the name of its folder."""
+    for path in files:
+        if path.is_dir():
+            yield from ((file.parent.name, file) for file in sorted(path.glob("*/*")) if file.is_file())
+        else:
+            yield "", path
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    with read_errors(folder):
+        return iter(sorted(path for path in folder.iterdir() if not path.name.startswith(".")))
+
+
+def _split_name(file: Path, columns: Columns) -> str | None:
+    """The name of the split that a file belongs to; None if it is no data."""
+    if is_table(file, columns):
+        part = _PART.fullmatch(data_stem(file))
+        return part["name"] if part else data_stem(file)
+    side = _side(file, columns)
+    return None if side is None else side[0]
+
+
+def _side(file: Path, columns: Columns) -> tuple[str, str] | None:
+    """The split, and the column whose texts a file holds: train and `de` of train.de and train.de.txt.
+
+    None for a file that is no side of parallel text.
+    """
+    extensions = {name for names in columns.values() for name in names}
+    name = decompressed_name(file)
+    inner = Path(name.stem)
+    if name.suffix.lower() == ".txt" and inner.suffix[1:] in extensions:
+        name = inner
+    return (name.stem, name.suffix[1:]) if name.suffix[1:] in extensions else None
+
+
+def _check_parts(tables: list[Path]) -> None:
+    """Raise UsageError unless several tables are the parts of one; warn if parts are missing."""
+    parts = [part for file in tables if (part := _PART.fullmatch(data_stem(file)))]
+    if len(parts) == len(tables):
+        count = max(int(part["count"]) for part in parts)
+        if len(parts) != count:
+            log.warning("%s: %d of %d parts are there", tables[0], len(parts), count)
+        return
+    same_format = len(set(map(data_suffix, tables))) == 1 and len(set(map(data_stem, tables))) == len(tables)
+    if len(tables) > 1 and not same_format:  # else the tables in the folder of a split
+        raise UsageError(f"{tables[0]}: {tables[1].name} is in the same folder; keep one of the two")
+
+
+def _has_texts(folder: Path) -> bool:
+    return any(file.suffix == ".txt" for file in _entries(folder))
+
+
+def _texts_by_label(folder: Path, layout: Layout) -> pa.Table:
+    """Each text is a file; the name of its folder is its label."""
+    texts, labels = [], []
+    for inner in _entries(folder):
+        if not inner.is_dir() or inner.name in _UNLABELED:
+            continue
+        for file in _entries(inner):
+            texts.append("\n".join(read_lines(file, layout.encoding)))
+            labels.append(inner.name)
+    return pa.table({"text": pa.array(texts, pa.string()), "label": pa.array(labels, pa.string())})
+
+
+def _read_sides(files: list[Path], columns: Columns, layout: Layout) -> Split:
+    """Parallel text: one file per column, with one text per line."""
+    extensions = {file: side[1] for file in files if (side := _side(file, columns)) is not None}
     sides = {}
     for name, accepted in columns.items():
-        matches = [file for extension in accepted for file in files if file.suffix[1:] == extension]
+        matches = [file for extension in accepted for file in files if extensions.get(file) == extension]
         if not matches:
-            wanted = " or ".join(f"{files[0].stem}.{extension}" for extension in accepted)
-            raise UsageError(
-                f"{files[0]}: not one of the formats {', '.join(TABLE_SUFFIXES)}; as one side of "
-                f"parallel text it needs a folder that also holds {wanted}"
-            )
-        sides[name] = (matches[0], read_lines(matches[0]))
+            raise UsageError(_unreadable(files[0], accepted))
+        sides[name] = (matches[0], read_lines(matches[0], layout.encoding))
     if len({len(lines) for _, lines in sides.values()}) > 1:
         counts = ", ".join(f"{file.name} {len(lines)}" for file, lines in sides.values())
         raise UsageError(
@@ -75,3 +170,14 @@ def read_files(files: list[Path], columns: Columns) -> Split:
         )
     where = " and ".join(str(file) for file, _ in sides.values())
     return where, pa.table({name: pa.array(lines, pa.string()) for name, (_, lines) in sides.items()})
+
+
+def _unreadable(file: Path, accepted: tuple[str, ...]) -> str:
+    suffix = data_suffix(file)
+    similar = get_close_matches(suffix, TABLE_SUFFIXES, 1)
+    hint = f"; did you mean {similar[0]}?" if similar else ""
+    wanted = " or ".join(f"{data_stem(file)}.{extension}" for extension in accepted)
+    return (
+        f"{file}: {suffix or 'no ending'} is not one of the formats {', '.join(TABLE_SUFFIXES)}{hint}; "
+        f"as one side of parallel text it needs a folder that also holds {wanted}"
+    )

@@ -19,6 +19,11 @@ _NAMES = {
     "validation": (("validation", "valid", "val", "dev"), r"(validation|valid|val|dev)(?![a-z])"),
     "test": (("test",), r"test"),
 }
+# Rarer names, which count where there are no others.
+_RARE = {
+    "validation": r"(^|[-_.])(devel|development|eval|evaluation)(?![a-z])",
+    "test": r"(^|[-_.])devtest(?![a-z])",
+}
 
 
 def choose_splits(
@@ -45,6 +50,8 @@ def choose_splits(
         exact, pattern = _NAMES[split]
         free = [candidate for candidate in names if candidate not in requested.values()]
         matches = [candidate for candidate in free if re.search(rf"(^|[-_.]){pattern}", candidate.lower())]
+        if not matches and split in _RARE:
+            matches = [candidate for candidate in free if re.search(_RARE[split], candidate.lower())]
         matches = [candidate for candidate in matches if candidate.lower() in exact] or matches
         if name is not None:
             matches = [name] if name in names else []

@@ -1,8 +1,11 @@
-"""Validation of rows: null values, blank columns, lists of unequal length, unknown labels."""
+"""Validation of rows: missing values, lists of unequal length, spellings of labels, unknown labels."""
 
 from __future__ import annotations
 
 import logging
+import math
+import re
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +19,8 @@ log = logging.getLogger(__name__)
 
 Split = tuple[str, pa.Table]
 """What messages call a split, and its rows with canonical columns."""
+
+_FEW_ROWS = 10  # with which each row may well have a label of its own
 
 UNTAGGED = "_"
 """The UPOS tag of a word without a tag in CoNLL-U. It is not a label."""
@@ -38,46 +43,102 @@ def has_hidden_labels(name: str, split: Split, labels: str | None) -> bool:
     return True
 
 
-def validate_rows(where: str, table: pa.Table, labels: str | None) -> pa.Table:
-    """Check rows, and drop those with a blank column unless they have one label each.
+# A number with a decimal point or an exponent, and without leading zeros, which codes have.
+_DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+_BOOLEANS = ("true", "false")
+
+
+def normalize_labels(table: pa.Table, labels: str | None) -> pa.Table:
+    """Give equal labels one spelling, whatever the format that they come from.
+
+    White space around them is removed, letters are composed (NFC), integral numbers are written without
+    decimals (1.0 becomes 1), booleans as true and false. In lists, -100 becomes `UNTAGGED`.
+
+    Args:
+        table: rows with canonical columns.
+        labels: column of labels, if there is one.
+    """
+    if labels is None:
+        return table
+    values = table.column(labels).combine_chunks()
+    items = pc.list_flatten(values) if is_list(table, labels) else values
+    encoded = items.dictionary_encode()
+    spellings = [_spelling(label) for label in encoded.dictionary.to_pylist()]
+    if is_list(table, labels):
+        spellings = [UNTAGGED if label == "-100" else label for label in spellings]
+    if spellings == encoded.dictionary.to_pylist():
+        return table
+    normalized = pa.array(spellings, pa.string()).take(encoded.indices)
+    if is_list(table, labels):
+        normalized = pa.ListArray.from_arrays(values.offsets, normalized, mask=values.is_null())
+    return table.set_column(table.column_names.index(labels), labels, normalized)
+
+
+def _spelling(label: str) -> str:
+    label = unicodedata.normalize("NFC", label).strip()
+    if label.lower() in _BOOLEANS:
+        return label.lower()
+    if _DECIMAL.fullmatch(label) and math.isfinite(number := float(label)):
+        return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)
+    return label
+
+
+def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: bool = False) -> pa.Table:
+    """Check rows, and leave out those without text, words or a label; one warning counts them.
 
     Args:
         where: what messages call the table.
         table: rows with canonical columns.
         labels: column of labels, if there is one.
+        keep_all: for series, which must not have gaps: text without a value is an error too, and blank text
+            is kept.
 
     Raises:
-        UsageError: a value is null, or a row's lists differ in length.
+        UsageError: a number, or one item of a list, has no value; or a row's lists differ in
+            length.
     """
     sizes, lists = {}, {}
     for name in table.column_names:
         values = table.column(name).combine_chunks()
-        missing = values.is_null().to_numpy(zero_copy_only=False)
+        is_numeric = pa.types.is_floating(getattr(values.type, "value_type", values.type))
+        missing = values.is_null().to_numpy(zero_copy_only=False) & (is_numeric or keep_all)
         if is_list(table, name):
             is_null = pc.list_flatten(values).is_null()
             missing[pc.list_parent_indices(values).filter(is_null).to_numpy()] = True
-            sizes[name] = lists[name] = pc.list_value_length(values)
-        elif pa.types.is_floating(values.type):
-            sizes[name] = pa.array(np.ones(len(values)))
+            lists[name] = pc.fill_null(pc.list_value_length(values), 0)
+            sizes[name] = lists[name].to_numpy()
+        elif is_numeric:
+            sizes[name] = np.ones(len(values), np.int64)
         else:
-            sizes[name] = pc.utf8_length(pc.utf8_trim_whitespace(values))
+            sizes[name] = pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0).to_numpy()
         if missing.any():
             raise UsageError(
                 f"{where}, row {missing.argmax() + 1}: column {name!r} holds no value (null); fill it in"
             )
+    complete = np.all([size > 0 for size in sizes.values()], axis=0)
     first, *others = lists or [""]
     for name in others:
-        differs = pc.not_equal(lists[first], lists[name]).to_numpy(zero_copy_only=False)
+        differs = pc.not_equal(lists[first], lists[name]).to_numpy(zero_copy_only=False) & complete
         if differs.any():
             row = int(differs.argmax())
             counts = f"{lists[first][row]} {first} but {lists[name][row]} {name}"
             raise UsageError(f"{where}, row {row + 1}: {counts}; give the same number of both")
-    if labels is not None and not is_list(table, labels):
+    _count_untagged(where, table, labels)
+    if keep_all or complete.all():
         return table
-    complete = np.all([size.to_numpy() > 0 for size in sizes.values()], axis=0)
-    if not complete.all():
-        log.warning("%s: dropped %d row(s) in which a column is empty", where, (~complete).sum())
+    counts = ", ".join(f"{name} in {(size == 0).sum():,}" for name, size in sizes.items() if not size.all())
+    log.warning(
+        "%s: left out %d of %d row(s) with an empty column: %s",
+        where, (~complete).sum(), len(complete), counts,
+    )  # fmt: skip
     return table.filter(pa.array(complete))
+
+
+def _count_untagged(where: str, table: pa.Table, labels: str | None) -> None:
+    if labels is not None and is_list(table, labels):
+        items = pc.list_flatten(table.column(labels).combine_chunks())
+        if untagged := pc.sum(pc.equal(items, UNTAGGED)).as_py():
+            log.warning("%s: %d word(s) without a tag (_ or -100) are left out of scoring", where, untagged)
 
 
 def check_labels(splits: Mapping[str, Split], labels: str) -> None:
@@ -95,6 +156,11 @@ def check_labels(splits: Mapping[str, Split], labels: str) -> None:
     if len(known) < 2:
         only = shorten(next(iter(known), UNTAGGED))
         raise UsageError(f"{where}: every {labels} in train is {only}; give two or more")
+    if not is_list(train, labels) and len(known) > max(_FEW_ROWS, train.num_rows / 2):
+        log.warning(
+            "%s: %d different labels in %d rows of train, which are hardly labels: is %s the right column?",
+            where, len(known), train.num_rows, labels,
+        )  # fmt: skip
     for where, table in splits.values():  # train has its own labels
         codes, names, rows = encode_labels(table, labels)
         for code, label in enumerate(names):

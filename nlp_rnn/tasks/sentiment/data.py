@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.labels import LabelEncoder
+from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.types import Dataset
@@ -107,7 +107,7 @@ class SentimentData(CorpusData[SentimentProcessor]):
 
     @override
     def make_processor(self, train: Dataset) -> SentimentProcessor:
-        classes = sorted(set(train["label"]))
+        classes = sort_labels(train["label"])
         names = list(self.label_names or (["negative", "positive"] if classes == ["0", "1"] else classes))
         if len(names) != len(classes):
             raise UsageError(

@@ -50,6 +50,7 @@ class TaggingProcessor(Processor):
         "label_ids": pa.list_(pa.int32()),
     }
     length_columns = ("word_ids",)
+    unknown_remedy = "set characters to true, so that their letters tell, or lower vocabulary.min_frequency"
 
     words: Vocabulary
     labels: list[str]

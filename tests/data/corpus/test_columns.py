@@ -199,7 +199,7 @@ def test_numpy_files_that_are_none(tmp_path, content, message):
     [
         (("x",), [["a", "b"]], "column 'x' holds lists, not text or labels; give one per row"),
         (("x",), [[1, 2]], "column 'x' holds lists, not text or labels"),
-        (Words(("x",)), ["a b"], "column 'x' holds string, not lists of words; give JSON lines or Parquet"),
+        (Words(("x",)), [1, 2], "column 'x' holds int64, not words; give lists of text"),
         (Words(("x",)), [[["a"], ["b"]]], "column 'x' holds lists of lists, not lists of words"),
         (Texts(("x",)), [[["a"], ["b"]]], "column 'x' holds lists of lists, not lists of words"),
     ],

@@ -65,14 +65,18 @@ def test_hub_labels_become_names_and_a_hidden_test_split_is_dropped(hub, caplog)
     }
     assert sizes(splits) == {"train": 3, "validation": 1}
     assert [r.message for r in caplog.records] == [
-        "dataset stanfordnlp/sst2, split test: dropped, its labels are all missing or -1"
+        "dataset stanfordnlp/sst2: not used: unsupervised (used are train, validation, test)",
+        "dataset stanfordnlp/sst2, split test: dropped, its labels are all missing or -1",
     ]
 
 
-def test_a_single_missing_label_is_an_error(hub):
-    hub(DatasetDict(train=hub_split([0, 1, -1])))
-    with pytest.raises(UsageError, match="dataset a/b, split train, row 3: column 'label' holds no value"):
-        Corpus("a/b").load(SENTIMENT, "label")
+def test_rows_with_a_missing_label_are_left_out_and_counted(hub, caplog):
+    hub(DatasetDict(train=hub_split([0, 1, -1] * 5)))
+    splits = Corpus("a/b").load(SENTIMENT, "label")
+    assert sizes(splits) == {"train": 9, "validation": 1}
+    assert caplog.messages[0] == (
+        "dataset a/b, split train: left out 5 of 15 row(s) with an empty column: label in 5"
+    )
 
 
 def test_hub_translations_nested_or_not(hub):

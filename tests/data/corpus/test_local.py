@@ -1,5 +1,6 @@
 """Splits in local files: found by name, as tables or as the sides of parallel text."""
 
+import gzip
 from pathlib import Path
 
 import datasets
@@ -8,6 +9,7 @@ from datasets import DatasetDict
 
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.layout import DETECTED
 from nlp_rnn.errors import UsageError
 
 SENTIMENT = {"text": ("text", "sentence", "document"), "label": "label"}
@@ -36,11 +38,10 @@ def sizes(splits: DatasetDict) -> dict[str, int]:
 )
 def test_splits_of_a_folder(folder, names, expected):
     path = folder(dict.fromkeys(names, ""))
-    found = Corpus(path)._split_files(Path(path), {"text": ("text",)})
+    corpus, columns = Corpus(path), {"text": ("text",)}
+    found = corpus._choose_splits(corpus._source(), columns, DETECTED)
     wanted = zip(("train", "validation", "test"), expected.split(), strict=True)
-    assert {split: [f.stem for f in files] for split, files in found.items()} == {
-        split: [stem] for split, stem in wanted if stem != "-"
-    }
+    assert found == {split: stem for split, stem in wanted if stem != "-"}
 
 
 @pytest.mark.parametrize(
@@ -142,13 +143,133 @@ def test_pairs_with_an_empty_side_are_dropped_and_counted(folder, caplog):
     path = folder({"train.de": de, "train.en": en, "val.de": "v\n", "val.en": "V\n"})
     assert Corpus(path).load(PAIRS)["train"].to_dict() == {"source": ["a", "e"], "target": ["A", "E"]}
     assert [r.message.partition(": ")[2] for r in caplog.records] == [
-        "dropped 3 row(s) in which a column is empty"
+        "left out 3 of 5 row(s) with an empty column: source in 2, target in 2"
     ]
 
 
-def test_labeled_rows_stay_however_blank(folder, caplog):
-    path = folder({"train.tsv": "\t1\n \t0\na\t1\n", "dev.tsv": "b\t1\n\t0\n"})
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tsv", "text\tlabel\n\t1\n \t0\na\t1\nb\t0\nc\t\nd\t  \n"),
+        ("csv", 'text,label\n"",1\n" ",0\na,1\nb,0\nc,\nd,"  "\n'),
+        (
+            "jsonl",
+            '{"text": null, "label": 1}\n{"text": " ", "label": 0}\n{"text": "a", "label": 1}\n'
+            '{"text": "b", "label": 0}\n{"text": "c", "label": null}\n{"text": "d", "label": null}\n',
+        ),
+    ],
+)
+def test_missing_texts_and_labels_are_left_out_and_counted_in_every_format(folder, caplog, name, content):
+    path = folder({f"train.{name}": content, f"dev.{name}": content})
     splits = Corpus(path).load(SENTIMENT, "label")
-    assert splits["train"]["text"][:] == ["", " ", "a"]
-    assert splits["validation"]["text"][:] == ["b", ""]
-    assert not any("dropped" in record.message for record in caplog.records)
+    for split in splits.values():
+        assert split.to_dict() == {"text": ["a", "b"], "label": ["1", "0"]}
+    messages = [record.message.partition(": ")[2] for record in caplog.records]
+    assert messages.count("left out 4 of 6 row(s) with an empty column: text in 2, label in 2") == 2
+
+
+def test_parts_of_a_split_are_one(folder, caplog):
+    table = "text,label\n"
+    path = folder(
+        {
+            "train-00001-of-00002.csv": table + "c,1\nd,0\n",
+            "train-00000-of-00002.csv": table + "a,1\nb,0\n",
+            "dev.csv": table + "e,1\nf,0\n",
+        }
+    )
+    splits = Corpus(path).load(SENTIMENT, "label")
+    assert splits["train"]["text"][:] == ["a", "b", "c", "d"]
+    (Path(path) / "train-00000-of-00002.csv").unlink()
+    assert Corpus(path).load(SENTIMENT, "label")["train"]["text"][:] == ["c", "d"]
+    assert f"{path}/train-00001-of-00002.csv: 1 of 2 parts are there" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (("train.csv", "eval.csv"), {"train": 4, "validation": 4}),
+        (("train.csv", "devel.csv", "devtest.csv"), {"train": 4, "validation": 4, "test": 4}),
+        (("train.csv", "dev.csv", "devtest.csv", "test.csv"), {"train": 4, "validation": 4, "test": 4}),
+    ],
+)
+def test_rarer_names_of_splits(folder, files, expected):
+    path = folder(dict.fromkeys(files, "text,label\na,1\nb,0\nc,1\nd,0\n"))
+    assert sizes(Corpus(path).load(SENTIMENT, "label")) == expected
+
+
+def test_files_that_are_not_used_are_named(folder, caplog):
+    content = "text,label\na,1\nb,0\nc,1\nd,0\n"
+    path = folder({"train.csv": content, "dev.csv": content, "more.csv": content})
+    Corpus(path).load(SENTIMENT, "label")
+    assert f"{path}: not used: more (used are train, dev)" in caplog.messages
+
+
+@pytest.mark.parametrize("split", ["dev.csv", "test.csv"])
+def test_an_evaluation_split_that_cannot_be_used_does_not_stop_training(folder, caplog, split):
+    path = folder({"train.csv": "text,label\n" + "a,1\nb,0\n" * 20, split: "id,text\n1,a\n"})
+    assert set(Corpus(path).load(SENTIMENT, "label")) == {"train", "validation"}
+    assert any("split is left out: " in message and split in message for message in caplog.messages)
+    name = {"dev.csv": "validation", "test.csv": "test"}[split]
+    with pytest.raises(UsageError, match="no column 'label'"):
+        Corpus(path).load_split(SENTIMENT, name, "label")
+    with pytest.raises(UsageError, match="no column 'label'"):
+        Corpus(path, **{f"{name}_split": split.removesuffix(".csv")}).load(SENTIMENT, "label")
+
+
+@pytest.mark.parametrize("compressed", ["", ".gz"])
+def test_sides_of_parallel_text_that_end_in_txt(tmp_path, compressed):
+    for name, content in (("train.de.txt", "a\nb\n" * 9), ("train.en.txt", "A\nB\n" * 9)):
+        data = content.encode()
+        (tmp_path / (name + compressed)).write_bytes(gzip.compress(data) if compressed else data)
+    splits = Corpus(str(tmp_path), validation_fraction=0.5).load(PAIRS)
+    assert set(splits["train"]["target"]) == {"A", "B"}
+
+
+@pytest.mark.parametrize("with_splits", [True, False])
+def test_a_folder_of_texts_per_label(tmp_path, with_splits):
+    for split in ("train", "test") if with_splits else (".",):
+        for label, text in (("neg", "bad\nfilm"), ("pos", "good"), ("unsup", "?")):
+            (tmp_path / split / label).mkdir(parents=True)
+            for number in range(4):
+                (tmp_path / split / label / f"{number}_1.txt").write_text(f"{text} {number}\n")
+    splits = Corpus(str(tmp_path), validation_fraction=0.25).load(SENTIMENT, "label")
+    assert sizes(splits) == {"train": 6, "validation": 2} | ({"test": 8} if with_splits else {})
+    assert {(row["text"].split()[0], row["label"]) for row in splits["train"]} == {
+        ("bad", "neg"),
+        ("good", "pos"),
+    }
+    key = Corpus(str(tmp_path)).cache_key(SENTIMENT, "label")
+    file = next(tmp_path.rglob("3_1.txt"))
+    file.rename(file.parent.parent / ("pos" if file.parent.name == "neg" else "neg") / "9_1.txt")
+    assert key != Corpus(str(tmp_path)).cache_key(SENTIMENT, "label")
+
+
+def test_a_folder_per_split(tmp_path):
+    for split in ("train", "validation"):
+        (tmp_path / split).mkdir()
+        for part in "ab":
+            (tmp_path / split / f"{part}.jsonl").write_text(
+                f'{{"text": "{part}", "label": 1}}\n{{"text": "x", "label": 0}}\n'
+            )
+    splits = Corpus(str(tmp_path)).load(SENTIMENT, "label")
+    assert splits["train"]["text"][:] == ["a", "x", "b", "x"]
+
+
+@pytest.mark.parametrize("with_splits", [True, False])
+def test_datasets_that_were_saved(tmp_path, with_splits):
+    rows = datasets.Dataset.from_dict({"text": ["a", "b"] * 5, "label": [0, 1] * 5})
+    (DatasetDict(train=rows, test=rows) if with_splits else rows).save_to_disk(str(tmp_path / "saved"))
+    splits = Corpus(str(tmp_path / "saved")).load(SENTIMENT, "label")
+    assert sizes(splits) == {"train": 9, "validation": 1} | ({"test": 10} if with_splits else {})
+    assert len(Corpus(str(tmp_path / "saved")).cache_key(SENTIMENT, "label")) == 64
+    (tmp_path / "saved" / ("dataset_dict.json" if with_splits else "state.json")).write_text("{")
+    with pytest.raises(UsageError, match="saved: cannot be loaded"):
+        Corpus(str(tmp_path / "saved")).load(SENTIMENT, "label")
+
+
+def test_an_unknown_ending_names_a_similar_one(folder):
+    path = folder({"reviews.cvs": "a,1\n"})
+    with pytest.raises(
+        UsageError, match=r"reviews\.cvs: \.cvs is not one of the formats .*; did you mean \.csv\?"
+    ):
+        Corpus(f"{path}/reviews.cvs").load(SENTIMENT, "label")

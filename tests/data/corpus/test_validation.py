@@ -1,9 +1,11 @@
 """What is wrong with rows is refused with its row, and what is dropped is counted."""
 
+import pyarrow as pa
 import pytest
 
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.validation import normalize_labels
 from nlp_rnn.errors import UsageError
 
 SENTIMENT = {"text": ("text", "sentence", "document"), "label": "label"}
@@ -41,11 +43,6 @@ def tsv(first: int, last: int, labels: str = "01") -> str:
             {"train.tsv": tsv(0, 4), "test.tsv": ""}, "test.tsv: no rows for the test", id="empty test"
         ),
         pytest.param(
-            {"train.jsonl": '{"text": "a", "label": 1}\n{"text": null, "label": 0}\n'},
-            r"train.jsonl, row 2: column 'text' holds no value",
-            id="null",
-        ),
-        pytest.param(
             {"train.tsv": tsv(0, 2)}, "2 rows are too few to sample a validation split from", id="too few"
         ),
     ],
@@ -61,7 +58,6 @@ def test_bad_labeled_data_is_refused(folder, files, message):
     [
         ('{"tokens": ["a", "b"], "upos": ["X"]}', "row 2: 2 tokens but 1 upos; give the same number of both"),
         ('{"tokens": ["a", null], "upos": ["X", "X"]}', "row 2: column 'tokens' holds no value"),
-        ('{"tokens": null, "upos": ["X"]}', "row 2: column 'tokens' holds no value"),
     ],
 )
 def test_bad_tagged_data_is_refused(folder, line, message):
@@ -118,7 +114,7 @@ def test_untagged_words_are_no_label(folder, caplog):
     splits = Corpus(path).load(TAGS, "upos")
     assert splits["validation"].to_dict() == {"tokens": [["c"], ["d"]], "upos": [["_"], ["X"]]}
     assert [r.message for r in caplog.records] == [
-        f"{path}/dev.conllu: 1 word(s) without a UPOS tag are left out of scoring"
+        f"{path}/dev.conllu: 1 word(s) without a tag (_ or -100) are left out of scoring"
     ]
 
 
@@ -135,3 +131,25 @@ def test_long_labels_and_many_labels_are_shortened(folder):
     with pytest.raises(UsageError, match=r"label 'y{30}…' is never seen in train; known: 00000") as error:
         Corpus(path).load(SENTIMENT, "label")
     assert len(str(error.value).replace(path, "")) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["1", "1 ", " 1"], ["1", "1", "1"]),
+        (["1.0", "-0.0", "2.50", "1e2"], ["1", "0", "2.5", "100"]),
+        (["007", "1.0.0", "1,5", "nan", "+1"], ["007", "1.0.0", "1,5", "nan", "1"]),
+        (["True", "FALSE", "true"], ["true", "false", "true"]),
+        (["\u1107\u116e\u110c\u1165\u11bc", "부정"], ["부정", "부정"]),
+        (["-100", "x"], ["-100", "x"]),
+        ([None, "a "], [None, "a"]),
+    ],
+)
+def test_labels_have_one_spelling(labels, expected):
+    table = normalize_labels(pa.table({"text": ["x"] * len(labels), "label": labels}), "label")
+    assert table["label"].to_pylist() == expected
+
+
+def test_tags_have_one_spelling_and_minus_100_is_not_scored():
+    table = pa.table({"upos": [["1.0", "-100"], None, ["X "]]})
+    assert normalize_labels(table, "upos")["upos"].to_pylist() == [["1", "_"], None, ["X"]]

@@ -115,7 +115,7 @@ def test_remaining_train_rows_may_be_too_short(tmp_path):
         ({"x": [1, "nan", 3, 4] * 9}, {}, "a.csv, row 2: column 'x' holds 'nan', not a number"),
         ({"x": [1, 2, 3, "four"] * 9}, {}, "a.csv, row 4: column 'x' holds 'four', not a number"),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "z")}, "no column 'z'; the columns are x"),
-        ({"x": [1, 2] * 9}, {"inputs": ("z",)}, "no column z in the header 'x' (a file without"),
+        ({"x": [1, 2] * 9}, {"inputs": ("z",)}, "no column z in the header 'x' (commas between)"),
         ({"x": range(20)}, {"length": 9}, "rows 15 to 20: 6 steps, too few"),
         (
             {"x": range(20)},

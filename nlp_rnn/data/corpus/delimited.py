@@ -1,0 +1,226 @@
+"""Reads tables whose fields are separated by commas, tabs, semicolons or bars."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import pyarrow as pa
+
+from nlp_rnn.data.corpus.columns import Columns, Numbers, match_columns, matching_columns
+from nlp_rnn.data.corpus.layout import Layout
+from nlp_rnn.data.corpus.numbers import NUMBER
+from nlp_rnn.data.corpus.text import data_suffix, read_lines
+from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.files import shorten
+
+log = logging.getLogger(__name__)
+
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+_MANY_LABELS = 0.25  # different labels per row, from which on a column is hardly one of labels
+_FEW_ROWS = 10  # with which many rows may well have a label of their own
+
+
+@dataclass(frozen=True)
+class _Dialect:
+    separator: str
+    quoted: bool
+    """Whether quotes enclose fields, as in CSV; else they are ordinary text."""
+    spaced: bool = False
+    """Whether a space follows each separator."""
+
+
+def read_delimited(path: Path, columns: Columns, layout: Layout) -> pa.Table:
+    """Read columns of a .csv or .tsv file as text.
+
+    Fields of CSV may be quoted (RFC 4180); those of TSV are if all fields of the header are. The separator is
+    that of the file's ending, unless the header shows another one.
+
+    Args:
+        path: the file.
+        columns: canonical name -> names to accept in the header.
+        layout: how the file is to be read.
+
+    Returns:
+        A table with the canonical columns.
+
+    Raises:
+        UsageError: the file is malformed (with the line) or lacks a column (with the columns that it has).
+    """
+    lines = read_lines(path, layout.encoding)
+    first = next((line for line in lines if line.strip()), "")
+    dialect = _detect(first, data_suffix(path), columns, layout)
+    rows = list(_csv_rows(path, lines, dialect) if dialect.quoted else _split_rows(lines, dialect))
+    return _table(path, columns, rows, dialect, layout)
+
+
+def _detect(first: str, suffix: str, columns: Columns, layout: Layout) -> _Dialect:
+    """The dialect in which the first line has the most of the wanted columns; else the one of the ending."""
+    natural = "\t" if suffix == ".tsv" else ","
+
+    def score(dialect: _Dialect) -> tuple[int, bool]:
+        fields = _header(first, dialect)
+        if layout.columns is not None:
+            return int(len(fields) == len(layout.columns)), False
+        known = len(matching_columns(fields, columns))
+        return known, known == 0 and len(fields) == len(columns)
+
+    dialects = [_dialect(first, separator, natural) for separator in dict.fromkeys([natural, *_SEPARATORS])]
+    return max(dialects, key=score)  # the first of equals
+
+
+def _dialect(first: str, separator: str, natural: str) -> _Dialect:
+    fields = first.split(separator)
+    quoted = separator != "\t" or natural == ","
+    if not quoted:  # TSV: its quotes are text, unless each field has a pair
+        quoted = all(re.fullmatch(r'".*"', field.strip()) for field in fields)
+    spaced = separator in ",;|" and len(fields) > 1 and all(field[:1] == " " for field in fields[1:])
+    return _Dialect(separator, quoted, spaced)
+
+
+def _header(line: str, dialect: _Dialect) -> list[str]:
+    if not dialect.quoted:
+        return line.split(dialect.separator)
+    try:
+        rows = csv.reader([line], delimiter=dialect.separator, skipinitialspace=dialect.spaced)
+        return next(rows, [""])
+    except csv.Error:
+        return line.split(dialect.separator)
+
+
+def _split_rows(lines: list[str], dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
+    return ((number, line.split(dialect.separator)) for number, line in enumerate(lines, 1))
+
+
+# The csv module treats a bare "\r" as the end of a row. It is replaced by a lone surrogate, which decoded
+# text cannot contain, and restored afterwards.
+_HIDDEN_RETURN = "\ud800"
+
+
+def _csv_rows(path: Path, lines: list[str], dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
+    """(line number at which the row starts, fields) of each row."""
+    limit = csv.field_size_limit(sum(map(len, lines)) + len(lines) + 1)  # 128 KiB otherwise
+    start = 1
+    spanning: list[int] = []  # the lines at which rows start whose cells span lines
+    try:
+        reader = csv.reader(
+            (f"{line}\n".replace("\r", _HIDDEN_RETURN) for line in lines),
+            delimiter=dialect.separator,
+            skipinitialspace=dialect.spaced,
+            strict=True,
+        )
+        for fields in reader:
+            yield start, [field.replace(_HIDDEN_RETURN, "\r") for field in fields]
+            spanning += [start] * sum("\n" in field for field in fields)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise UsageError(
+            f"{path}, line {start}: not CSV ({error}); quote a field that holds quotes"
+        ) from None
+    finally:
+        csv.field_size_limit(limit)
+    if spanning:
+        log.warning(
+            "%s: %d cell(s) span several lines, the first in line %d; if that is not meant, look for a stray "
+            "quote there",
+            path, len(spanning), spanning[0],
+        )  # fmt: skip
+
+
+def _table(
+    path: Path,
+    columns: Columns,
+    numbered_rows: Iterable[tuple[int, list[str]]],
+    dialect: _Dialect,
+    layout: Layout,
+) -> pa.Table:
+    """The wanted columns under their canonical names, as text."""
+    rows = [(number, fields or [""]) for number, fields in numbered_rows]
+    content = [index for index, (_, fields) in enumerate(rows) if fields != [""]]
+    if not content:
+        return pa.table({name: pa.array([], pa.string()) for name in columns})
+    number, first = rows[content[0]]
+    guessed = False
+    if layout.columns is not None:
+        places = _stated_places(f"{path}, line {number}", columns, first, layout.columns)
+        rows = rows[content[0] + (tuple(map(str.strip, first)) == layout.columns) :]
+    elif matching_columns(first, columns):
+        matches = match_columns(first, columns, f"{path}, line {number}")
+        places = {name: first.index(column) for name, column in matches.items()}
+        rows = rows[content[0] + 1 :]
+    elif layout.may_guess and len(first) == len(columns) and not _is_header(first, columns):
+        places = {name: place for place, name in enumerate(columns)}
+        guessed = True
+    else:
+        wanted = ", ".join(" or ".join(names) for names in columns.values())
+        raise UsageError(
+            f"{path}, line {number}: no column {wanted} in the header {join_names(map(shorten, first))} "
+            f"({_SEPARATORS[dialect.separator]} between); name the columns, or state those of a file without "
+            "a header, in their order, by corpus.columns"
+        )
+    if len(first) > 1:  # in a single column an empty line is an empty text
+        rows = [row for row in rows if row[1] != [""]]
+    for number, fields in rows:
+        if len(fields) != len(first):
+            raise UsageError(
+                f"{path}, line {number}: {len(first)} fields expected ({join_names(map(shorten, first))}), "
+                f"{len(fields)} found"
+            )
+    table = pa.table(
+        {name: pa.array([fields[place] for _, fields in rows], pa.string()) for name, place in places.items()}
+    )
+    if guessed:
+        _check_guess(path, table, first, layout.labels)
+    return table
+
+
+def _stated_places(
+    where: str, columns: Columns, first: Sequence[str], stated: Sequence[str]
+) -> dict[str, int]:
+    if len(first) != len(stated):
+        raise UsageError(
+            f"{where}: {len(stated)} fields expected ({join_names(stated)}, as corpus.columns says), "
+            f"{len(first)} found: {join_names(map(shorten, first))}"
+        )
+    matches = match_columns(stated, columns, f"{where}, columns as corpus.columns says")
+    return {name: stated.index(column) for name, column in matches.items()}
+
+
+def _check_guess(path: Path, table: pa.Table, first: Sequence[str], labels: str | None) -> None:
+    """Say that a file is read as one without a header; refuse labels that can hardly be labels."""
+    names = ", ".join(table.column_names)
+    state = f"state the columns in their order, for example corpus.columns [{names}]"
+    if labels is not None and table.num_rows >= _FEW_ROWS:
+        counts = Counter(table[labels].to_pylist())
+        if len(counts) >= _MANY_LABELS * table.num_rows:
+            raise UsageError(
+                f"{path}: no header, and read as {names} it has {len(counts):,} different labels in "
+                f"{table.num_rows:,} rows; {state}"
+            )
+        if counts[table[labels][0].as_py()] == 1 < min(sorted(counts.values())[1:], default=1):
+            raise UsageError(
+                f"{path}: the first row, {join_names(map(shorten, first))}, looks like a header of other "
+                f"columns than {names}: name the columns, or {state}"
+            )
+    log.warning(
+        "%s: no header, so its columns are read as %s, and %s as the first row; if that is wrong, %s",
+        path, names, join_names(map(shorten, first)), state,
+    )  # fmt: skip
+
+
+def _is_header(first: list[str], columns: Columns) -> bool:
+    """Whether a row without any of the wanted names is still a header: of other, or misspelled, columns."""
+    cells = [field.strip() for field in first]
+    for cell, names in zip(cells, columns.values(), strict=True):
+        if isinstance(names, Numbers) and cell and not NUMBER.fullmatch(cell):
+            return True
+    if not all(re.fullmatch(r"[^\W\d]\w*", cell) for cell in cells):  # one word each
+        return False
+    wanted = [name.lower() for names in columns.values() for name in names if len(name) > 3]
+    return any(get_close_matches(cell.lower(), wanted, 1, 0.8) for cell in cells)

@@ -1,0 +1,213 @@
+"""Reads tables from JSON: one object per line, or one document in the shapes that are common."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from nlp_rnn.data.corpus.columns import Columns, Numbers, Words, match_columns, matching_columns
+from nlp_rnn.data.corpus.layout import Layout
+from nlp_rnn.data.corpus.text import data_suffix, read_lines
+from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.files import shorten
+
+_SHAPES = "give one object per line, an array of objects, or an object of columns"
+
+
+def read_json(path: Path, columns: Columns, layout: Layout) -> pa.Table:
+    """Read columns of a .json or .jsonl file.
+
+    A .jsonl file has one object per line. A .json file may be so too, or one document: an array of objects,
+    an object of columns, such as pandas writes, or an object with such an array in one of its fields.
+
+    Args:
+        path: the file.
+        columns: canonical name -> names to accept.
+        layout: how the file is to be read.
+
+    Returns:
+        A table with the canonical columns, with JSON's types.
+
+    Raises:
+        UsageError: the file is malformed (with line or row) or lacks a column (with the columns there are).
+    """
+    lines = read_lines(path, layout.encoding)
+    document = _document(lines) if data_suffix(path) == ".json" else None
+    if document is not None:
+        records = _records(path, document, columns)
+    else:
+        records = (
+            (f"{path}, line {number}", _parse(path, number, line))
+            for number, line in enumerate(lines, 1)
+            if line.strip()
+        )
+    return _table(path, columns, records)
+
+
+def _document(lines: list[str]) -> Any:
+    """The document that the whole file is; None if it is one per line."""
+    content = [line for line in lines if line.strip()]
+    if len(content) > 1 and content[0].lstrip().startswith("{"):
+        try:
+            json.loads(content[0])
+        except (ValueError, RecursionError):
+            pass  # the first line of a document that is laid out over several
+        else:
+            return None
+    try:
+        return json.loads("\n".join(lines))
+    except (ValueError, RecursionError):
+        return None  # the error will name a line
+
+
+def _parse(path: Path, number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}, line {number}: not JSON ({error}); {_SHAPES}") from None
+
+
+def _records(path: Path, document: Any, columns: Columns) -> Iterable[tuple[str, Any]]:
+    """What messages call each record, and the record."""
+    if isinstance(document, dict):
+        document = _rows_of_object(path, document, columns)
+    if not isinstance(document, list):
+        raise UsageError(f"{path}: {shorten(json.dumps(document))} is no table; {_SHAPES}")
+    return ((f"{path}, row {number}", record) for number, record in enumerate(document, 1))
+
+
+def _rows_of_object(path: Path, document: dict[str, Any], columns: Columns) -> Any:
+    """The rows of an object of columns, of rows by number, of names and rows, or with rows in a field."""
+    values = list(document.values())
+    found = matching_columns(list(document), columns)
+    if len(found) == len(columns):
+        cells = [document[column] for column in found.values()]
+        if all(isinstance(cell, dict) for cell in cells):  # pandas.DataFrame.to_json()
+            return [{name: document[name].get(index) for name in found.values()} for index in _indices(cells)]
+        if all(_is_column(document[found[name]], names) for name, names in columns.items()):
+            return _transpose(path, {name: document[name] for name in found.values()})
+        return [document]  # one row
+    names, rows = document.get("columns"), document.get("data")
+    if isinstance(names, list) and isinstance(rows, list):  # orient="split"
+        return [dict(zip(map(str, names), row, strict=False)) for row in rows if isinstance(row, list)]
+    if values and all(isinstance(value, dict) for value in values):  # orient="index"
+        return values
+    tables = {name: value for name, value in document.items() if _holds_rows(value, columns)}
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    listed = f"fields {join_names(tables)} hold rows; keep one" if tables else _SHAPES
+    raise UsageError(
+        f"{path}: an object with the fields {join_names(map(shorten, document))}, but no table; {listed}"
+    )
+
+
+def _indices(cells: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(index for cell in cells for index in cell))
+
+
+def _is_column(value: Any, names: tuple[str, ...]) -> bool:
+    """Whether a value is a column of values, not a single one: a row of words or numbers is a list too."""
+    if not isinstance(value, list):
+        return False
+    return not isinstance(names, (Words, Numbers)) or all(isinstance(item, list) for item in value)
+
+
+def _transpose(path: Path, table: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    if len({len(values) for values in table.values()}) > 1:
+        counts = ", ".join(f"{name} {len(values)}" for name, values in table.items())
+        raise UsageError(f"{path}: columns of unequal length, in rows {counts}")
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+
+def _holds_rows(value: Any, columns: Columns) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and isinstance(value[0], dict)
+        and bool(matching_columns(list(_flat(value[0])), columns))
+    )
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with the fields of the objects in it as fields of its own."""
+    nested = {k: v for value in record.values() if isinstance(value, dict) for k, v in value.items()}
+    return nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
+
+
+def _table(path: Path, columns: Columns, records: Iterable[tuple[str, Any]]) -> pa.Table:
+    rows: list[dict[str, Any]] = []
+    places: list[str] = []  # of the rows
+    matches: dict[str, str] = {}
+    for where, record in records:
+        if not isinstance(record, dict):
+            raise UsageError(f"{where}: a JSON object expected, found {shorten(json.dumps(record))}")
+        record = _flat(record)
+        if not matches or not record.keys() >= set(matches.values()):
+            matches = match_columns(list(record), columns, where)
+        rows.append({name: record[column] for name, column in matches.items()})
+        places.append(where)
+    arrays = {}
+    for name, names in columns.items():
+        values = [row[name] for row in rows]
+        is_numeric = isinstance(names, Numbers)
+        with_booleans = [row for row, value in enumerate(values, 1) if is_numeric and _has_boolean(value)]
+        if with_booleans:
+            raise UsageError(
+                f"{path}, row {with_booleans[0]}: column {name!r} holds true or false; write 1 or 0"
+            )
+        try:
+            arrays[name] = _from_json(values, is_numeric) if rows else pa.array([], pa.string())
+        except UnicodeEncodeError:
+            where = next(place for place, value in zip(places, values, strict=True) if not _is_text(value))
+            raise UsageError(
+                f"{where}, column {name!r}: half of a surrogate pair (\\ud800 to \\udfff), "
+                "which is no character; write both halves"
+            ) from None
+        except (pa.ArrowException, OverflowError) as error:  # mixed types
+            texts = [row for row, value in enumerate(values, 1) if isinstance(value, str)]
+            row = f", row {texts[0]}" if texts and is_numeric else ""
+            raise UsageError(f"{path}{row}, column {name!r}: {' '.join(str(error).split())}") from None
+    return pa.table(arrays)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all texts in a value can be written as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _from_json(values: list[Any], is_numeric: bool) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        if not is_numeric:
+            raise
+        return pa.array(_as_floats(values))  # integers of more than 64 bits, or of more than 53 beside floats
+
+
+def _has_boolean(value: Any) -> bool:
+    """Whether a value is true or false, or a list that contains one at any depth."""
+    if not isinstance(value, list):
+        return isinstance(value, bool)
+    types = set(map(type, value))
+    return bool in types or (list in types and any(map(_has_boolean, value)))
+
+
+def _as_floats(value: Any) -> Any:
+    """A value, or the items of nested lists, with integers as floats."""
+    if isinstance(value, list):
+        return [_as_floats(item) for item in value]
+    if not isinstance(value, int):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

@@ -1,0 +1,106 @@
+"""Corpora that a program holds: tables of several libraries, rows, columns, or splits of these."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import pyarrow as pa
+
+from nlp_rnn.errors import UsageError, one_line
+
+_KINDS = (
+    "a path, a hub id, a table (of pandas, polars, datasets or Arrow), a list of rows, a dict of columns, "
+    "or a dict of these by split"
+)
+
+
+class InMemory(str):
+    """The splits of a corpus that a program holds, in the place of a path; as text, what they are called.
+
+    Args:
+        data: one table, which is used whole: a DataFrame, a `datasets.Dataset`, an Arrow table, a list of
+            dicts, or a dict of columns. Or a dict of tables by split, such as a `DatasetDict`.
+
+    Raises:
+        UsageError: it is something else, or a column holds values of several types.
+    """
+
+    has_splits: bool
+    """Whether the data names its splits; else it is one table."""
+    tables: dict[str, pa.Table]
+    """The tables by the data's own names of the splits."""
+
+    def __new__(cls, data: Any) -> Self:
+        """Convert the data."""
+        has_splits = isinstance(data, Mapping) and bool(data) and all(map(_is_table, data.values()))
+        if has_splits:
+            tables = {str(name): _table(table) for name, table in data.items()}
+            sizes = ", ".join(f"{name} {table.num_rows:,}" for name, table in tables.items())
+        else:
+            tables = {"train": _table(data)}
+            sizes = f"{tables['train'].num_rows:,} rows"
+        self = super().__new__(cls, f"data in memory ({sizes})")
+        self.has_splits, self.tables = has_splits, tables
+        return self
+
+    def fingerprint(self, split: str) -> str:
+        """Return a SHA-256 hash (hex) of the content of a split."""
+        table, sink = self.tables[split], pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        return hashlib.sha256(memoryview(sink.getvalue())).hexdigest()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # it is never changed
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is a whole table, not a column."""
+    if isinstance(value, Mapping):
+        return True
+    if _is_rows(value) and value:
+        return True
+    return hasattr(value, "with_format") or hasattr(value, "column_names") or hasattr(value, "columns")
+
+
+def _table(data: Any) -> pa.Table:
+    if isinstance(data, pa.Table):
+        return data
+    if hasattr(data, "with_format") and hasattr(data, "features"):  # of datasets
+        if not hasattr(data, "__len__"):
+            raise UsageError("a streamed dataset is not read yet: load it without streaming")
+        return data.with_format("arrow")[:]
+    if hasattr(data, "iloc"):  # pandas
+        try:
+            return pa.Table.from_pandas(data, preserve_index=False)
+        except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
+            raise UsageError(f"data in memory: {one_line(error)}") from None
+    if hasattr(data, "to_arrow"):  # polars
+        return data.to_arrow()
+    if isinstance(data, Mapping):
+        return _from_columns({name: list(values) for name, values in data.items()})
+    if _is_rows(data):
+        names = dict.fromkeys(name for row in data for name in row)
+        return _from_columns({name: [row.get(name) for row in data] for name in names})
+    raise UsageError(f"data must be {_KINDS}, not {type(data).__name__}")
+
+
+def _is_rows(data: Any) -> bool:
+    is_list = isinstance(data, Sequence) and not isinstance(data, str)
+    return is_list and all(isinstance(row, Mapping) for row in data)
+
+
+def _from_columns(columns: Mapping[Any, list[Any]]) -> pa.Table:
+    arrays = {}
+    for name, values in columns.items():
+        try:
+            arrays[str(name)] = pa.array(values)
+        except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError) as error:
+            reason = f"{one_line(error)}; give values of one type"
+            raise UsageError(f"data in memory, column {str(name)!r}: {reason}") from None
+    if len({len(values) for values in arrays.values()}) > 1:
+        counts = ", ".join(f"{name} {len(values)}" for name, values in arrays.items())
+        raise UsageError(f"data in memory: columns of unequal length, in rows {counts}")
+    return pa.table(arrays)

@@ -1,0 +1,95 @@
+"""What is said about data before training: sizes, classes, unknown tokens, and the warnings of reading it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from typing_extensions import override
+
+from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.vocabulary import UNK
+from nlp_rnn.errors import printable
+
+log = logging.getLogger(__name__)
+
+_MAX_UNKNOWN = 0.2
+_SHOWN_CLASSES = 6
+
+
+def summarize(splits: Mapping[str, Rows], processor: Processor) -> str:
+    """Rows per split; how often each class occurs in train; the fraction of tokens that are unknown.
+
+    Args:
+        splits: the encoded rows.
+        processor: what they were encoded with.
+    """
+    parts = [f"rows: {', '.join(f'{name} {len(rows):,}' for name, rows in splits.items())}"]
+    labels = processor.settings().get("labels", [])
+    column = next((name for name in processor.features if name.startswith("label_id")), None)
+    if column is not None and labels:
+        train = splits["train"]
+        ids = np.hstack(train[list(range(len(train)))][column])
+        counts = np.bincount(ids[ids != IGNORED], minlength=len(labels))
+        order = np.argsort(-counts, kind="stable")[:_SHOWN_CLASSES]
+        shown = [f"{printable(labels[i]):.40}: {counts[i]:,}" for i in order]
+        more = ", ..." if len(labels) > _SHOWN_CLASSES else ""
+        parts.append(f"classes in train: {', '.join(shown)}{more}")
+    unknown = {
+        name: max(unknown_fractions(rows, processor).values(), default=0.0) for name, rows in splits.items()
+    }
+    if any(unknown.values()):
+        shown = [f"{name} {fraction:.1%}" for name, fraction in unknown.items()]
+        parts.append(f"unknown tokens: {', '.join(shown)}")
+    return "; ".join(parts)
+
+
+def unknown_fractions(rows: Rows, processor: Processor) -> dict[str, float]:
+    """The fraction of the tokens in each column of ids that the vocabulary lacks."""
+    columns = [name for name in processor.length_columns if processor.features[name] == pa.list_(pa.int32())]
+    values = {name: rows.values(name) for name in columns}
+    return {name: float((ids == UNK).mean()) if len(ids) else 0.0 for name, ids in values.items()}
+
+
+def warn_of_unknown(split: str, rows: Rows, processor: Processor) -> None:
+    """Warn if a split has so many unknown tokens that a model can hardly work."""
+    for name, fraction in unknown_fractions(rows, processor).items():
+        if fraction > _MAX_UNKNOWN:
+            log.warning(
+                "%.0f %% of the tokens of %s (%s) are unknown; %s",
+                100 * fraction, split, name.removesuffix("_ids"), processor.unknown_remedy,
+            )  # fmt: skip
+
+
+class _Recorder(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextmanager
+def recorded_warnings(file: Path) -> Iterator[None]:
+    """Store the warnings of this package, so that they can be repeated where its work is not."""
+    recorder, logger = _Recorder(), logging.getLogger("nlp_rnn")
+    logger.addHandler(recorder)
+    try:
+        yield
+    finally:
+        logger.removeHandler(recorder)
+    file.write_text(json.dumps(recorder.messages), encoding="utf-8")
+
+
+def repeat_warnings(file: Path) -> None:
+    """Log the warnings that were stored in a file."""
+    for message in json.loads(file.read_text(encoding="utf-8")):
+        log.warning("%s", message)

@@ -1,0 +1,108 @@
+"""Separators, quotes and headers are recognized; columns that are stated are never guessed."""
+
+import logging
+
+import pytest
+
+from nlp_rnn.data.corpus.layout import Layout
+from nlp_rnn.data.corpus.tables import read_table
+from nlp_rnn.errors import UsageError
+
+COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
+ROWS = {"text": ["good", 'so "so", bad'], "label": ["1", "0"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", 'text,label\ngood,1\n"so ""so"", bad",0\n'),
+        ("a.csv", 'text;label\ngood;1\n"so ""so"", bad";0\n'),
+        ("a.csv", 'text;label\ngood;1\nso "so", bad;0\n'),
+        ("a.csv", 'text\tlabel\ngood\t1\n"so ""so"", bad"\t0\n'),
+        ("a.csv", 'text|label\ngood|1\n"so ""so"", bad"|0\n'),
+        ("a.csv", 'text, label\ngood, 1\n"so ""so"", bad", 0\n'),
+        ("a.csv", ' text , label\ngood,1\n"so ""so"", bad",0\n'),
+        ("a.csv", 'Text,LABEL\ngood,1\n"so ""so"", bad",0\n'),
+        ("a.csv", 'id;text;label\n1,5;good;1\n2,5;"so ""so"", bad";0\n'),
+        ("a.tsv", 'text\tlabel\ngood\t1\nso "so", bad\t0\n'),
+        ("a.tsv", '"text"\t"label"\n"good"\t"1"\n"so ""so"", bad"\t"0"\n'),
+        ("a.tsv", '"text"\t"label"\n"good"\t1\n"so ""so"", bad"\t0\n'),
+        ("a.tsv", 'text,label\ngood,1\n"so ""so"", bad",0\n'),
+    ],
+)
+def test_separators_and_quotes_are_recognized(folder, name, content, caplog):
+    table = read_table(f"{folder({name: content})}/{name}", COLUMNS)
+    assert table.to_pydict() == ROWS
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tsv", '1\tx\tgood\n0\ty\tso "so", bad\n'),
+        ("a.tsv", 'label\tid\ttext\n1\tx\tgood\n0\ty\tso "so", bad\n'),
+        ("a.csv", '1,x,good\n0,y,"so ""so"", bad"\n'),
+        ("a.csv", '1;x;good\n0;y;"so ""so"", bad"\n'),
+    ],
+)
+def test_columns_of_a_file_without_a_header_can_be_stated(folder, name, content, caplog):
+    layout = Layout(columns=("label", "id", "text"))
+    table = read_table(f"{folder({name: content})}/{name}", COLUMNS, layout)
+    assert table.to_pydict() == ROWS
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            ("label", "text"),
+            "a.tsv, line 1: 2 fields expected (label, text, as corpus.columns says), 3 found",
+        ),
+        (("label", "id", "x"), "no column 'text' or 'sentence'; the columns are label, id, x"),
+    ],
+)
+def test_stated_columns_that_do_not_fit_are_refused(folder, columns, message):
+    path = folder({"a.tsv": "1\tx\tgood\n0\ty\tbad\n"})
+    with pytest.raises(UsageError) as error:
+        read_table(f"{path}/a.tsv", COLUMNS, Layout(columns=columns))
+    assert message in str(error.value)
+
+
+def lines(rows):
+    return "".join(f"{text}\t{label}\n" for text, label in rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "layout", "message"),
+    [
+        (
+            lines((f"text {i}", i % 2) for i in range(40)),
+            Layout(may_guess=False),
+            "no column text or sentence, label in the header 'text 0', '0' (tabs between); name the columns",
+        ),
+        (
+            lines((i % 2, f"text {i}") for i in range(40)),
+            Layout(labels="label"),
+            "no header, and read as text, label it has 40 different labels in 40 rows; state the columns",
+        ),
+        (
+            "content\trating\n" + lines((f"text {i}", i % 2) for i in range(40)),
+            Layout(labels="label"),
+            "the first row, 'content', 'rating', looks like a header of other columns than text, label",
+        ),
+    ],
+)
+def test_a_file_without_the_wanted_header_is_not_guessed_wrongly(folder, content, layout, message):
+    path = folder({"a.tsv": content})
+    with pytest.raises(UsageError) as error:
+        read_table(f"{path}/a.tsv", COLUMNS, layout)
+    assert message in str(error.value)
+
+
+def test_a_guess_is_said(folder, caplog):
+    caplog.set_level(logging.WARNING)
+    path = folder({"a.tsv": lines((f"text {i}", i % 2) for i in range(40))})
+    table = read_table(f"{path}/a.tsv", COLUMNS, Layout(labels="label"))
+    assert table["label"].to_pylist() == ["0", "1"] * 20
+    assert "no header, so its columns are read as text, label" in caplog.text

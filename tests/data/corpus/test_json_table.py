@@ -1,0 +1,79 @@
+"""Every shape in which JSON holds a table is read alike."""
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from nlp_rnn.data.corpus.columns import Words
+from nlp_rnn.data.corpus.tables import read_table
+from nlp_rnn.errors import UsageError
+
+COLUMNS = {"text": ("text",), "label": ("label",)}
+RECORDS = [{"text": "good", "label": 1, "id": 5}, {"text": "b\nad", "label": 0, "id": 6}]
+COLUMN_LISTS = {name: [record[name] for record in RECORDS] for name in RECORDS[0]}
+SHAPES = {
+    "lines": "".join(json.dumps(record) + "\n" for record in RECORDS),
+    "array": json.dumps(RECORDS),
+    "indented": json.dumps(RECORDS, indent=2),
+    "columns": json.dumps({name: dict(enumerate(values)) for name, values in COLUMN_LISTS.items()}),
+    "lists": json.dumps(COLUMN_LISTS, indent=1),
+    "split": json.dumps(
+        {"columns": list(COLUMN_LISTS), "index": [0, 1], "data": [list(r.values()) for r in RECORDS]}
+    ),
+    "index": json.dumps(dict(enumerate(RECORDS))),
+    "field": json.dumps({"version": 1, "notes": ["x"], "data": RECORDS}, indent=4),
+    "nested": json.dumps([{"id": 1, "content": record} for record in RECORDS]),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes(folder, shape):
+    path = folder({"a.json": SHAPES[shape]})
+    assert read_table(f"{path}/a.json", COLUMNS).to_pydict() == {
+        "text": ["good", "b\nad"],
+        "label": ["1", "0"],
+    }
+
+
+TAGS = {"tokens": Words(("tokens",)), "upos": Words(("upos",))}
+SENTENCES = [{"tokens": ["a", "b"], "upos": ["X", "Y"]}, {"tokens": ["c"], "upos": ["X"]}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "".join(json.dumps(row) + "\n" for row in SENTENCES),
+        json.dumps(SENTENCES, indent=1),
+        json.dumps({name: [row[name] for row in SENTENCES] for name in TAGS}),
+    ],
+)
+def test_lists_of_words(folder, content):
+    table = read_table(f"{folder({'a.json': content})}/a.json", TAGS)
+    assert table.to_pylist() == SENTENCES
+
+
+def test_one_line_with_lists_is_one_row_of_words(folder):
+    table = read_table(f"{folder({'a.json': json.dumps(SENTENCES[0])})}/a.json", TAGS)
+    assert table == pa.Table.from_pylist(SENTENCES[:1], schema=table.schema)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"a": 1, "b": "x"}', "an object with the fields 'a', 'b', but no table; give one object per line"),
+        ('{"text": ["a", "b"], "label": [1]}', "columns of unequal length, in rows text 2, label 1"),
+        ('{"x": [{"text": "a"}], "y": [{"text": "b"}]}', "fields x, y hold rows; keep one"),
+        ("[1, 2]", "row 1: a JSON object expected, found '1'"),
+        ('[{"text": "a"}]', "row 1: no column 'label'; the columns are text"),
+        ('"text"', "is no table; give one object per line"),
+        ('[{"text": "a"', "line 1: not JSON"),
+        ("{" + ", ".join(f'"column {i}": [1]' for i in range(9_000)) + "}", "8,980 more"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_one_line(folder, content, message):
+    path = folder({"a.json": content})
+    with pytest.raises(UsageError) as error:
+        read_table(f"{path}/a.json", COLUMNS)
+    assert message in str(error.value)
+    assert len(str(error.value).replace(path, "")) < 1_000
