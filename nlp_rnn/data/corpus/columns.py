@@ -31,6 +31,10 @@ class Vectors(Numbers):
     """The names of a column whose rows are lists of numbers, all of one length."""
 
 
+# What Python and NumPy print for a list of texts.
+_PRINTED_LIST = r"""(?s)^\s*\[\s*['"].*['"]\s*\]\s*$"""
+
+
 def by_canonical_name(columns: Columns) -> Columns:
     """Return the columns to select from a table that already has the canonical names."""
     return {name: type(names)((name,)) for name, names in columns.items()}
@@ -49,19 +53,27 @@ def matching_columns(available: Sequence[str], columns: Columns) -> dict[str, st
     Returns:
         Canonical name -> existing column.
     """
-    by_name = {name.rpartition(".")[2]: name for name in reversed(available)}
-    by_name |= {name: name for name in available}
-    by_key = {_key(name): name for name in reversed(available)}
-    matches = {}
+    candidates = _candidates(available, columns)
+    return {canonical: names[0] for canonical, names in candidates.items() if names}
+
+
+def _candidates(available: Sequence[str], columns: Columns) -> dict[str, list[str]]:
+    """Canonical name -> the existing columns that answer to it equally well."""
+    by_rank: list[dict[str, list[str]]] = [{}, {}, {}]
+    for name in available:
+        for by_name, key in zip(by_rank, (name, name.rpartition(".")[2], column_key(name)), strict=True):
+            by_name.setdefault(key, []).append(name)
+    as_is, nested, by_key = by_rank
+    candidates = {}
     for canonical, accepted in columns.items():
-        existing = [by_name[name] for name in accepted if name in by_name]
-        existing += [by_key[_key(name)] for name in accepted if _key(name) in by_key]
-        if existing:
-            matches[canonical] = existing[0]
-    return matches
+        found = [as_is.get(name) or nested.get(name, []) for name in accepted]
+        found += [by_key.get(column_key(name), []) for name in accepted]
+        candidates[canonical] = next(filter(None, found), [])
+    return candidates
 
 
-def _key(name: str) -> str:
+def column_key(name: str) -> str:
+    """Return what names of columns are compared by, where they are not the same text."""
     return unicodedata.normalize("NFC", name).strip().casefold()
 
 
@@ -77,14 +89,17 @@ def match_columns(available: Sequence[str], columns: Columns, where: str) -> dic
         Canonical name -> existing column.
 
     Raises:
-        UsageError: a column is missing.
+        UsageError: a column is missing, or several answer to its name.
     """
-    matches = matching_columns(available, columns)
+    candidates = _candidates(available, columns)
     for canonical, accepted in columns.items():
-        if canonical not in matches:
+        if len(candidates[canonical]) > 1:
+            found = join_names(map(repr, candidates[canonical]))
+            raise UsageError(f"{where}: several columns could be {canonical!r}: {found}; rename all but one")
+        if not candidates[canonical]:
             wanted = " or ".join(map(repr, accepted))
             raise UsageError(f"{where}: no column {wanted}; the columns are {join_names(available)}")
-    return matches
+    return {canonical: names[0] for canonical, names in candidates.items()}
 
 
 def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
@@ -125,6 +140,12 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
                 _check_text_type(values.type, columns[name], f"column {column!r}", where)
                 text = _as_text(values, class_names.get(column))
                 is_split = isinstance(columns[name], Words) and not _is_any_list(text.type)
+                if is_split and len(text) and pc.all(pc.match_substring_regex(text, _PRINTED_LIST)).as_py():
+                    raise UsageError(
+                        f"{where}: column {column!r} holds lists printed as text, such as "
+                        f"{shorten(text.drop_null()[0].as_py())}; save it as JSON or Parquet, or as words "
+                        "with spaces between them"
+                    )
                 selected[name] = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text)) if is_split else text
         except pa.ArrowException:
             expected = "numbers" if is_numeric else "text or labels"

@@ -121,9 +121,12 @@ class Corpus(Settings):
         }
         raw = {name: split for name, split in raw.items() if not has_hidden_labels(name, split, labels)}
         tables = {name: validate_rows(where, table, labels) for name, (where, table) in raw.items()}
-        for name, table in tables.items():
-            if table.num_rows == 0:
-                raise UsageError(f"{raw[name][0]}: no rows for the {name} split; give data with content")
+        for name in [name for name, table in tables.items() if table.num_rows == 0]:
+            message = f"{raw[name][0]}: no rows for the {name} split; give data with content"
+            if self._is_needed(name):
+                raise UsageError(message)
+            log.warning("the %s split is left out: %s", name, message)
+            del tables[name]
         if labels is not None:
             check_labels({name: (raw[name][0], table) for name, table in tables.items()}, labels)
         if not self._source().is_bundled:
@@ -218,7 +221,7 @@ class Corpus(Settings):
                 splits[split] = source.read(name, accepted, layout)
             except UsageError as error:
                 # One that nobody asked for, such as a test split without labels, need not stop training.
-                if split == "train" or only is not None or self._split_names()[split] is not None:
+                if self._is_needed(split) or only is not None:
                     raise
                 log.warning("the %s split is left out: %s", split, error)
         return splits
@@ -267,6 +270,10 @@ class Corpus(Settings):
     def _layout(self, labels: str | None, guess: bool) -> Layout:
         columns = None if self.columns is None else tuple(self.columns)
         return Layout(columns, self.encoding, guess, labels)
+
+    def _is_needed(self, split: str) -> bool:
+        """Whether nothing can be done without a split: train, and those that the user named."""
+        return split == "train" or self._split_names()[split] is not None
 
     def _split_names(self) -> dict[str, str | None]:
         """The names of the splits, as far as the user set them."""

@@ -7,13 +7,13 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
 
-from nlp_rnn.data.corpus.columns import Columns, Numbers, match_columns, matching_columns
+from nlp_rnn.data.corpus.columns import Columns, Numbers, column_key, match_columns, matching_columns
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.numbers import NUMBER
 from nlp_rnn.data.corpus.text import data_suffix, read_lines
@@ -23,6 +23,8 @@ from nlp_rnn.files import shorten
 log = logging.getLogger(__name__)
 
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+_EXCEL_SEPARATOR = re.compile(r'"?sep=."?[,;\t|]*', re.IGNORECASE)  # a first line that is no row
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _MANY_LABELS = 0.25  # different labels per row, from which on a column is hardly one of labels
 _FEW_ROWS = 10  # with which many rows may well have a label of their own
 
@@ -54,8 +56,12 @@ def read_delimited(path: Path, columns: Columns, layout: Layout) -> pa.Table:
         UsageError: the file is malformed (with the line) or lacks a column (with the columns that it has).
     """
     lines = read_lines(path, layout.encoding)
+    if lines and _EXCEL_SEPARATOR.fullmatch(lines[0]):
+        lines[0] = ""  # so that the lines keep their numbers
     first = next((line for line in lines if line.strip()), "")
     dialect = _detect(first, data_suffix(path), columns, layout)
+    if not dialect.quoted and _has_quoted_fields(lines, dialect.separator):
+        dialect = replace(dialect, quoted=True)
     rows = list(_csv_rows(path, lines, dialect) if dialect.quoted else _split_rows(lines, dialect))
     return _table(path, columns, rows, dialect, layout)
 
@@ -73,6 +79,12 @@ def _detect(first: str, suffix: str, columns: Columns, layout: Layout) -> _Diale
 
     dialects = [_dialect(first, separator, natural) for separator in dict.fromkeys([natural, *_SEPARATORS])]
     return max(dialects, key=score)  # the first of equals
+
+
+def _has_quoted_fields(lines: list[str], separator: str) -> bool:
+    """Whether a file encloses in quotes just those fields that hold quotes, as most programs write it."""
+    fields = [field for line in lines if '"' in line for field in line.split(separator) if '"' in field]
+    return any('""' in field[1:-1] for field in fields) and all(map(_QUOTED.fullmatch, fields))
 
 
 def _dialect(first: str, separator: str, natural: str) -> _Dialect:
@@ -146,10 +158,11 @@ def _table(
     if not content:
         return pa.table({name: pa.array([], pa.string()) for name in columns})
     number, first = rows[content[0]]
-    guessed = False
+    guessed = has_header = False
     if layout.columns is not None:
         places = _stated_places(f"{path}, line {number}", columns, first, layout.columns)
-        rows = rows[content[0] + (tuple(map(str.strip, first)) == layout.columns) :]
+        has_header = tuple(map(column_key, first)) == tuple(map(column_key, layout.columns))
+        rows = rows[content[0] + has_header :]
     elif matching_columns(first, columns):
         matches = match_columns(first, columns, f"{path}, line {number}")
         places = {name: first.index(column) for name, column in matches.items()}
@@ -166,10 +179,10 @@ def _table(
         )
     if len(first) > 1:  # in a single column an empty line is an empty text
         rows = [row for row in rows if row[1] != [""]]
-    for number, fields in rows:
+    for line, fields in rows:
         if len(fields) != len(first):
             raise UsageError(
-                f"{path}, line {number}: {len(first)} fields expected ({join_names(map(shorten, first))}), "
+                f"{path}, line {line}: {len(first)} fields expected ({join_names(map(shorten, first))}), "
                 f"{len(fields)} found"
             )
     table = pa.table(
@@ -177,6 +190,11 @@ def _table(
     )
     if guessed:
         _check_guess(path, table, first, layout.labels)
+    elif layout.columns is not None and not has_header and _has_label_of_its_own(table, layout.labels):
+        log.warning(
+            "%s, line %d: the first row, %s, looks like a header; if it is one, remove it",
+            path, number, join_names(map(shorten, first)),
+        )  # fmt: skip
     return table
 
 
@@ -203,7 +221,7 @@ def _check_guess(path: Path, table: pa.Table, first: Sequence[str], labels: str 
                 f"{path}: no header, and read as {names} it has {len(counts):,} different labels in "
                 f"{table.num_rows:,} rows; {state}"
             )
-        if counts[table[labels][0].as_py()] == 1 < min(sorted(counts.values())[1:], default=1):
+        if _has_label_of_its_own(table, labels):
             raise UsageError(
                 f"{path}: the first row, {join_names(map(shorten, first))}, looks like a header of other "
                 f"columns than {names}: name the columns, or {state}"
@@ -212,6 +230,14 @@ def _check_guess(path: Path, table: pa.Table, first: Sequence[str], labels: str 
         "%s: no header, so its columns are read as %s, and %s as the first row; if that is wrong, %s",
         path, names, join_names(map(shorten, first)), state,
     )  # fmt: skip
+
+
+def _has_label_of_its_own(table: pa.Table, labels: str | None) -> bool:
+    """Whether the first row has a label that no other has, while all others occur several times."""
+    if labels is None or not table.num_rows:
+        return False
+    counts = Counter(table[labels].to_pylist())
+    return counts[table[labels][0].as_py()] == 1 < min(sorted(counts.values())[1:], default=1)
 
 
 def _is_header(first: list[str], columns: Columns) -> bool:

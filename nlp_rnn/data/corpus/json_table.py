@@ -94,7 +94,8 @@ def _rows_of_object(path: Path, document: dict[str, Any], columns: Columns) -> A
         return [document]  # one row
     names, rows = document.get("columns"), document.get("data")
     if isinstance(names, list) and isinstance(rows, list):  # orient="split"
-        return [dict(zip(map(str, names), row, strict=False)) for row in rows if isinstance(row, list)]
+        names = list(map(str, names))
+        return [dict(zip(names, row, strict=False)) if isinstance(row, list) else row for row in rows]
     if values and all(isinstance(value, dict) for value in values):  # orient="index"
         return values
     tables = {name: value for name, value in document.items() if _holds_rows(value, columns)}
@@ -142,19 +143,28 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 def _table(path: Path, columns: Columns, records: Iterable[tuple[str, Any]]) -> pa.Table:
     rows: list[dict[str, Any]] = []
     places: list[str] = []  # of the rows
-    matches: dict[str, str] = {}
+    known: dict[tuple[str, ...], tuple[str, dict[str, str]]] = {}  # by fields: the first record, its columns
     for where, record in records:
         if not isinstance(record, dict):
             raise UsageError(f"{where}: a JSON object expected, found {shorten(json.dumps(record))}")
         record = _flat(record)
-        if not matches or not record.keys() >= set(matches.values()):
-            matches = match_columns(list(record), columns, where)
-        rows.append({name: record[column] for name, column in matches.items()})
+        fields = tuple(record)
+        if fields not in known:
+            present = {name: columns[name] for name in matching_columns(fields, columns)}
+            known[fields] = where, match_columns(fields, present, where)
+        rows.append({name: record[column] for name, column in known[fields][1].items()})
         places.append(where)
+    whole = {field for fields, (_, found) in known.items() if len(found) == len(columns) for field in fields}
+    for fields, (where, found) in known.items():
+        # A field that is left out is a missing value; a record with other fields may mean another one by it.
+        if len(found) < len(columns) and not (whole and whole.issuperset(fields)):
+            match_columns(fields, columns, where)
     arrays = {}
     for name, names in columns.items():
-        values = [row[name] for row in rows]
+        values = [row.get(name) for row in rows]
         is_numeric = isinstance(names, Numbers)
+        if not is_numeric:
+            values = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
         with_booleans = [row for row, value in enumerate(values, 1) if is_numeric and _has_boolean(value)]
         if with_booleans:
             raise UsageError(

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from nlp_rnn.data.corpus.columns import Columns
 from nlp_rnn.data.corpus.layout import Layout
+from nlp_rnn.data.corpus.splits import named_split
 from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES, is_table, read_table
-from nlp_rnn.data.corpus.text import data_stem, data_suffix, decompressed_name, read_lines
+from nlp_rnn.data.corpus.text import ARCHIVES, data_stem, data_suffix, decompressed_name, read_lines
 from nlp_rnn.data.corpus.validation import Split
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import read_errors
@@ -21,6 +22,7 @@ from nlp_rnn.files import read_errors
 log = logging.getLogger(__name__)
 
 _PART = re.compile(r"(?P<name>.+)-(?P<number>\d{4,5})-of-(?P<count>\d{4,5})(-[0-9a-f]{16})?")
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _UNLABELED = ("unsup", "unlabeled", "unlabelled")
 
 
@@ -49,14 +51,17 @@ def find_files(folder: Path, columns: Columns, one_label: bool = False) -> dict[
     if files:
         return files
     folders = [path for path in entries if path.is_dir()]
-    if one_label and any(map(_has_texts, folders)):
-        return {"train": [folder]}
     for path in folders:
         tables = [file for file in _entries(path) if file.is_file() and is_table(file, columns)]
         if tables:
             files[path.name] = tables
-        elif one_label and any(_has_texts(inner) for inner in _entries(path) if inner.is_dir()):
+        elif one_label and any(map(_has_texts, _entries(path))):
             files[path.name] = [path]
+    if not files and one_label and any(map(_has_texts, folders)):
+        return {"train": [folder]}
+    inner = folders[0] if len(folders) == 1 else None
+    if inner and named_split(inner.name) is None and (not files or _splits_among(files[inner.name])):
+        return find_files(inner, columns, one_label)  # data/train.csv
     if not files:
         endings = ", ".join(f".{name}" for names in columns.values() for name in names)
         found = f"; found {join_names(path.name for path in entries)}" if entries else ""
@@ -81,6 +86,11 @@ def read_files(files: list[Path], columns: Columns, layout: Layout) -> Split:
     if files[0].is_dir() and _split_name(files[0], columns) is None:
         return str(files[0]), _texts_by_label(files[0], layout)
     tables = [file for file in files if is_table(file, columns)]
+    # A treebank's raw text may lie beside it.
+    tables = [file for file in tables if data_suffix(file) != ".txt"] or tables
+    sides = [file for file in files if not is_table(file, columns)]
+    if tables and sides:
+        raise UsageError(f"{tables[0]}: {sides[0].name} is in the same folder; keep one of the two")
     if tables:
         _check_parts(tables)
         parts = [read_table(file, columns, layout) for file in tables]
@@ -128,18 +138,30 @@ def _side(file: Path, columns: Columns) -> tuple[str, str] | None:
 def _check_parts(tables: list[Path]) -> None:
     """Raise UsageError unless several tables are the parts of one; warn if parts are missing."""
     parts = [part for file in tables if (part := _PART.fullmatch(data_stem(file)))]
-    if len(parts) == len(tables):
-        count = max(int(part["count"]) for part in parts)
-        if len(parts) != count:
-            log.warning("%s: %d of %d parts are there", tables[0], len(parts), count)
-        return
+    counts = {int(part["count"]) for part in parts}
+    if len(splits := _splits_among(tables)) > 1:
+        raise UsageError(
+            f"{tables[0].parent}: holds the splits {join_names(sorted(splits))}, not the parts of one; "
+            "give this folder as the corpus"
+        )
     same_format = len(set(map(data_suffix, tables))) == 1 and len(set(map(data_stem, tables))) == len(tables)
-    if len(tables) > 1 and not same_format:  # else the tables in the folder of a split
+    if len(tables) > 1 and not (same_format and len(parts) in (0, len(tables)) and len(counts) <= 1):
         raise UsageError(f"{tables[0]}: {tables[1].name} is in the same folder; keep one of the two")
+    if parts and len(parts) != max(counts):
+        log.warning("%s: %d of %d parts are there", tables[0], len(parts), max(counts))
+
+
+def _splits_among(tables: list[Path]) -> set[str]:
+    """The splits that the names of tables say that they are."""
+    return {split for file in tables if (split := named_split(data_stem(file))) is not None}
 
 
 def _has_texts(folder: Path) -> bool:
-    return any(file.suffix == ".txt" for file in _entries(folder))
+    return folder.is_dir() and any(map(_is_text, _entries(folder)))
+
+
+def _is_text(file: Path) -> bool:
+    return data_suffix(file) == ".txt" and file.is_file()
 
 
 def _texts_by_label(folder: Path, layout: Layout) -> pa.Table:
@@ -148,7 +170,9 @@ def _texts_by_label(folder: Path, layout: Layout) -> pa.Table:
     for inner in _entries(folder):
         if not inner.is_dir() or inner.name in _UNLABELED:
             continue
-        for file in _entries(inner):
+        if others := [file for file in _entries(inner) if not _is_text(file)]:
+            log.warning("%s: not used: %s", inner, join_names(file.name for file in others))
+        for file in filter(_is_text, _entries(inner)):
             texts.append("\n".join(read_lines(file, layout.encoding)))
             labels.append(inner.name)
     return pa.table({"text": pa.array(texts, pa.string()), "label": pa.array(labels, pa.string())})
@@ -162,6 +186,8 @@ def _read_sides(files: list[Path], columns: Columns, layout: Layout) -> Split:
         matches = [file for extension in accepted for file in files if extensions.get(file) == extension]
         if not matches:
             raise UsageError(_unreadable(files[0], accepted))
+        if len(matches) > 1 and extensions[matches[0]] == extensions[matches[1]]:
+            raise UsageError(f"{matches[0]}: {matches[1].name} is in the same folder; keep one of the two")
         sides[name] = (matches[0], read_lines(matches[0], layout.encoding))
     if len({len(lines) for _, lines in sides.values()}) > 1:
         counts = ", ".join(f"{file.name} {len(lines)}" for file, lines in sides.values())
@@ -174,6 +200,10 @@ def _read_sides(files: list[Path], columns: Columns, layout: Layout) -> Split:
 
 def _unreadable(file: Path, accepted: tuple[str, ...]) -> str:
     suffix = data_suffix(file)
+    if file.suffix.lower() in ARCHIVES:
+        return f"{file}: an archive of files; unpack it, and give the file or folder in it"
+    if suffix in _SPREADSHEETS:
+        return f"{file}: a spreadsheet; save it as CSV (UTF-8)"
     similar = get_close_matches(suffix, TABLE_SUFFIXES, 1)
     hint = f"; did you mean {similar[0]}?" if similar else ""
     wanted = " or ".join(f"{data_stem(file)}.{extension}" for extension in accepted)

@@ -34,15 +34,17 @@ class InMemory(str):
 
     def __new__(cls, data: Any) -> Self:
         """Convert the data."""
-        has_splits = isinstance(data, Mapping) and bool(data) and all(map(_is_table, data.values()))
+        tables = list(data.values()) if isinstance(data, Mapping) else []
+        full = [value for value in tables if not (isinstance(value, list) and not value)]
+        has_splits = bool(full) and all(map(_is_table, full))
         if has_splits:
-            tables = {str(name): _table(table) for name, table in data.items()}
-            sizes = ", ".join(f"{name} {table.num_rows:,}" for name, table in tables.items())
+            by_split = {str(name): _table(table) for name, table in data.items()}
+            sizes = ", ".join(f"{name} {table.num_rows:,}" for name, table in by_split.items())
         else:
-            tables = {"train": _table(data)}
-            sizes = f"{tables['train'].num_rows:,} rows"
+            by_split = {"train": _table(data)}
+            sizes = f"{by_split['train'].num_rows:,} rows"
         self = super().__new__(cls, f"data in memory ({sizes})")
-        self.has_splits, self.tables = has_splits, tables
+        self.has_splits, self.tables = has_splits, by_split
         return self
 
     def fingerprint(self, split: str) -> str:
@@ -72,14 +74,22 @@ def _table(data: Any) -> pa.Table:
         if not hasattr(data, "__len__"):
             raise UsageError("a streamed dataset is not read yet: load it without streaming")
         return data.with_format("arrow")[:]
-    if hasattr(data, "iloc"):  # pandas
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
         try:
             return pa.Table.from_pandas(data, preserve_index=False)
-        except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
             raise UsageError(f"data in memory: {one_line(error)}") from None
     if hasattr(data, "to_arrow"):  # polars
         return data.to_arrow()
     if isinstance(data, Mapping):
+        single = [name for name, values in data.items() if isinstance(values, str) or not _is_many(values)]
+        if single:
+            raise UsageError(
+                f"data in memory, column {str(single[0])!r}: {type(data[single[0]]).__name__} is no list of "
+                "values; give one"
+            )
         return _from_columns({name: list(values) for name, values in data.items()})
     if _is_rows(data):
         names = dict.fromkeys(name for row in data for name in row)
@@ -87,16 +97,25 @@ def _table(data: Any) -> pa.Table:
     raise UsageError(f"data must be {_KINDS}, not {type(data).__name__}")
 
 
+def _is_many(values: Any) -> bool:
+    return hasattr(values, "__len__") and hasattr(values, "__getitem__")
+
+
 def _is_rows(data: Any) -> bool:
     is_list = isinstance(data, Sequence) and not isinstance(data, str)
     return is_list and all(isinstance(row, Mapping) for row in data)
+
+
+def _is_nan(value: Any) -> bool:
+    """Whether a value is the NaN that stands for a missing one; beside text, Arrow refuses it."""
+    return isinstance(value, float) and value != value
 
 
 def _from_columns(columns: Mapping[Any, list[Any]]) -> pa.Table:
     arrays = {}
     for name, values in columns.items():
         try:
-            arrays[str(name)] = pa.array(values)
+            arrays[str(name)] = pa.array([None if _is_nan(value) else value for value in values])
         except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError) as error:
             reason = f"{one_line(error)}; give values of one type"
             raise UsageError(f"data in memory, column {str(name)!r}: {reason}") from None

@@ -26,6 +26,11 @@ _RARE = {
 }
 
 
+def named_split(name: str) -> str | None:
+    """Return the split that a name stands for by itself; None if it is not one of the usual names."""
+    return next((split for split in SPLITS if re.search(rf"(^|[-_.]){_NAMES[split][1]}", name.lower())), None)
+
+
 def choose_splits(
     names: Sequence[str], requested: Mapping[str, str | None], where: str, only: str | None = None
 ) -> dict[str, str]:

@@ -14,7 +14,7 @@ from nlp_rnn.data.corpus.delimited import read_delimited
 from nlp_rnn.data.corpus.json_table import read_json
 from nlp_rnn.data.corpus.layout import DETECTED, Layout
 from nlp_rnn.data.corpus.text import data_suffix, read_data
-from nlp_rnn.data.corpus.word_lines import WORD_LINE_SUFFIXES, read_word_lines
+from nlp_rnn.data.corpus.word_lines import WORD_LINE_SUFFIXES, is_word_lines, read_word_lines
 from nlp_rnn.errors import UsageError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".npz", ".conllu", *WORD_LINE_SUFFIXES)
@@ -47,6 +47,8 @@ def read_table(path: str | Path, columns: Columns, layout: Layout = DETECTED) ->
     path = Path(path)
     suffix = data_suffix(path)
     canonical = by_canonical_name(columns)
+    if suffix == ".tsv" and is_word_lines(path, columns, layout):
+        return select_columns(read_word_lines(path, columns, layout), columns, str(path))
     if suffix in (".csv", ".tsv"):
         return select_columns(read_delimited(path, columns, layout), canonical, str(path))
     if suffix in (".jsonl", ".json"):

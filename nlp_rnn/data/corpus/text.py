@@ -22,7 +22,7 @@ _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".xz": lzma.decompress,
     ".zst": lambda data: pa.CompressedInputStream(pa.BufferReader(data), "zstd").read(),
 }
-_ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
+ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
 # Other endings of a format, as users write them.
 _SAME_FORMAT = {".ndjson": ".jsonl", ".conllup": ".conllu", ".pq": ".parquet", ".tab": ".tsv"}
 _COMMON = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r"]
@@ -54,7 +54,7 @@ def read_data(path: Path) -> bytes:
         UsageError: the file cannot be read, is an archive, or is damaged.
     """
     suffix = path.suffix.lower()
-    if suffix in _ARCHIVES:
+    if suffix in ARCHIVES:
         raise UsageError(f"{path}: an archive of files; unpack it, and give the file or folder in it")
     data = read_bytes(path)
     if suffix not in _DECOMPRESS:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_rnn.data import Corpus
-from nlp_rnn.data.corpus.columns import Numbers, Texts, Words
+from nlp_rnn.data.corpus.columns import Numbers, Words, select_columns
 from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import UsageError
 
@@ -220,3 +220,31 @@ def test_texts_may_be_lists(tmp_path, value):
 def test_a_column_without_a_name(names):
     with pytest.raises(UsageError, match="no column is named for x; name one"):
         Corpus("hello").load({"x": names})
+
+
+@pytest.mark.parametrize(
+    ("available", "found"),
+    [
+        (["text", "x", "text"], "'text', 'text'"),
+        (["Text", " TEXT"], "'Text', ' TEXT'"),
+        (["a.text", "b.text"], "'a.text', 'b.text'"),
+    ],
+)
+def test_columns_that_could_be_the_same_are_refused(available, found):
+    table = pa.table([["a"]] * len(available), names=available)
+    with pytest.raises(UsageError) as error:
+        select_columns(table, {"text": ("text",)}, "a.parquet")
+    assert f"a.parquet: several columns could be 'text': {found}; rename" in str(error.value)
+
+
+def test_a_column_of_just_the_name_comes_before_similar_ones():
+    table = pa.table([["a"], ["b"], ["c"]], names=["Text", "x.text", "text"])
+    assert select_columns(table, {"text": ("text",)}, "a").to_pydict() == {"text": ["c"]}
+
+
+@pytest.mark.parametrize("text", ["['the', 'dog']", '["the", "dog"]', "['the' 'dog']"])
+def test_printed_lists_are_not_split_into_words(text):
+    with pytest.raises(UsageError, match=r"holds lists printed as text, such as .*; save it as JSON"):
+        select_columns(pa.table({"tokens": [text]}), {"tokens": Words(("tokens",))}, "a.csv")
+    kept = select_columns(pa.table({"tokens": ["[ a ]", text]}), {"tokens": Words(("tokens",))}, "a.csv")
+    assert kept["tokens"][0].as_py() == ["[", "a", "]"]

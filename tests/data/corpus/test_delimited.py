@@ -28,6 +28,9 @@ ROWS = {"text": ["good", 'so "so", bad'], "label": ["1", "0"]}
         ("a.tsv", '"text"\t"label"\n"good"\t"1"\n"so ""so"", bad"\t"0"\n'),
         ("a.tsv", '"text"\t"label"\n"good"\t1\n"so ""so"", bad"\t0\n'),
         ("a.tsv", 'text,label\ngood,1\n"so ""so"", bad",0\n'),
+        ("a.tsv", 'text\tlabel\ngood\t1\n"so ""so"", bad"\t0\n'),
+        ("a.csv", 'sep=;\r\ntext;label\r\ngood;1\r\nso "so", bad;0\r\n'),
+        ("a.csv", '"sep=,"\ntext,label\ngood,1\n"so ""so"", bad",0\n'),
     ],
 )
 def test_separators_and_quotes_are_recognized(folder, name, content, caplog):
@@ -106,3 +109,24 @@ def test_a_guess_is_said(folder, caplog):
     table = read_table(f"{path}/a.tsv", COLUMNS, Layout(labels="label"))
     assert table["label"].to_pylist() == ["0", "1"] * 20
     assert "no header, so its columns are read as text, label" in caplog.text
+
+
+@pytest.mark.parametrize("quotes", ['"good" film', '"good', 'a ""b"" c', '"good"'])
+def test_quotes_that_do_not_enclose_fields_are_text(folder, quotes):
+    path = folder({"a.tsv": f"text\tlabel\n{quotes}\t1\n"})
+    assert read_table(f"{path}/a.tsv", COLUMNS)["text"].to_pylist() == [quotes]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "warning"),
+    [
+        ("Label, TEXT", 30, ""),
+        ("v1,v2", 31, "a.csv, line 1: the first row, 'v1', 'v2', looks like a header; if it is one, remove"),
+    ],
+)
+def test_a_header_of_a_file_whose_columns_are_stated(folder, header, rows, warning, caplog):
+    path = folder({"a.csv": f"{header}\n" + "".join(f"{i % 2},text {i}\n" for i in range(30))})
+    table = read_table(f"{path}/a.csv", COLUMNS, Layout(columns=("label", "text"), labels="label"))
+    assert table.num_rows == rows
+    assert warning in caplog.text
+    assert bool(warning) == bool(caplog.text)

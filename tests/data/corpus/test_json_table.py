@@ -77,3 +77,20 @@ def test_what_is_no_table_is_refused_in_one_line(folder, content, message):
         read_table(f"{path}/a.json", COLUMNS)
     assert message in str(error.value)
     assert len(str(error.value).replace(path, "")) < 1_000
+
+
+@pytest.mark.parametrize(
+    "missing", ['{"text": "c"}', '{"text": "c", "label": null}', '{"text": "c", "label": NaN}']
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_missing_values(folder, missing, first):
+    lines = ['{"text": "a", "label": "1"}', missing]
+    path = folder({"a.jsonl": "\n".join(reversed(lines) if first else lines)})
+    labels = read_table(f"{path}/a.jsonl", COLUMNS)["label"].to_pylist()
+    assert labels == ([None, "1"] if first else ["1", None])
+
+
+def test_no_row_of_names_and_rows_is_lost(folder):
+    path = folder({"a.json": '{"columns": ["text", "label"], "data": [["a", 0], "x"]}'})
+    with pytest.raises(UsageError, match="row 2: a JSON object expected, found '\"x\"'"):
+        read_table(f"{path}/a.json", COLUMNS)

@@ -273,3 +273,69 @@ def test_an_unknown_ending_names_a_similar_one(folder):
         UsageError, match=r"reviews\.cvs: \.cvs is not one of the formats .*; did you mean \.csv\?"
     ):
         Corpus(f"{path}/reviews.cvs").load(SENTIMENT, "label")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("README.md", "data/train.tsv", "data/test.tsv"),
+        ("README.md", "data/train-00000-of-00001.tsv", "data/test-00000-of-00001.tsv"),
+    ],
+)
+def test_splits_in_a_folder_of_the_folder(files, tmp_path):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(tsv(0, 20))
+    splits = Corpus(str(tmp_path)).load(SENTIMENT, "label")
+    assert sizes(splits) == {"train": 18, "validation": 2, "test": 20}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("train-00000-of-00001.tsv", "train.tsv"), "train.tsv is in the same folder; keep one of the two"),
+        (("train-00000-of-00001.tsv", "train-00000-of-00002.tsv"), "is in the same folder"),
+        (("a/train.tsv", "a/test.tsv", "b/train.tsv"), "holds the splits test, train, not the parts of one"),
+    ],
+)
+def test_files_that_are_not_the_parts_of_one_split(names, message, tmp_path):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(tsv(0, 20))
+    with pytest.raises(UsageError, match=message):
+        Corpus(str(tmp_path), train_split="a" if "/" in names[0] else None).load(SENTIMENT, "label")
+
+
+@pytest.mark.parametrize("other", ["train.de.txt", "train.de.gz", "train.tsv"])
+def test_two_files_of_one_side_are_refused(folder, other):
+    path = Path(folder({"train.de": "a\n", "train.en": "b\n"}))
+    (path / other).write_bytes(gzip.compress(b"x\n") if other.endswith("gz") else b"x\ty\n")
+    with pytest.raises(UsageError, match="is in the same folder; keep one of the two"):
+        Corpus(str(path)).load(PAIRS)
+
+
+def test_the_raw_text_beside_a_treebank_is_not_read(folder):
+    words = "\n\n".join("1\ta\ta\tX\t_\t_\t0\troot\t_\t_\n2\tb\tb\tY\t_\t_\t1\tdep\t_\t_" for _ in range(9))
+    path = folder({"x-ud-train.conllu": words + "\n\n", "x-ud-train.txt": "a b a b\n"})
+    assert sizes(Corpus(path).load(TAGS, "upos")) == {"train": 8, "validation": 1}
+
+
+def test_texts_by_label_among_other_files(tmp_path, caplog):
+    for split in ("train", "test"):
+        for label in ("pos", "neg"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for i in range(3):
+                (tmp_path / split / label / f"{i}.txt").write_text(f"{label} {i} {split}")
+        (tmp_path / split / "urls_pos.txt").write_text("http://\n")
+        (tmp_path / split / "pos" / "Thumbs.db").write_bytes(b"\xff")
+    splits = Corpus(str(tmp_path)).load(SENTIMENT, "label")
+    assert sizes(splits) == {"train": 5, "validation": 1, "test": 6}
+    assert f"{tmp_path}/train/pos: not used: Thumbs.db" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("a.csv.zip", "an archive of files; unpack it"), ("a.xlsx", "save it as CSV")]
+)
+def test_other_containers_of_tables_are_named(folder, name, message):
+    with pytest.raises(UsageError, match=message):
+        Corpus(folder({name: "x"}) + f"/{name}").load(SENTIMENT, "label")

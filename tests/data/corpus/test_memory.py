@@ -72,6 +72,10 @@ def test_missing_values_of_pandas_are_missing(caplog):
             "data in memory: .*Conversion failed for column text",
         ),
         ([{"text": "\ud800", "label": 1}], "data in memory, column 'text': .*surrogates"),
+        (pd.Series(["a"]), "data must be a path, .*, not Series"),
+        (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "Duplicate column names"),
+        ({"text": 5, "label": [1]}, "column 'text': int is no list of values"),
+        ({"text": "ab", "label": [1, 2]}, "column 'text': str is no list of values"),
         ({"text": ["a"], "label": [1, 2]}, "columns of unequal length, in rows text 1, label 2"),
         ({"text": ["a", "b"], "label": [1, "x"]}, "column 'label': .*; give values of one type"),
         (datasets.Dataset.from_list(ROWS).to_iterable_dataset(), "a streamed dataset is not read yet"),
@@ -100,3 +104,15 @@ def test_the_data_is_never_copied():
     corpus = Corpus(ROWS)
     assert Corpus(corpus.path, seed=1).path is corpus.path
     assert isinstance(corpus.path, InMemory)
+
+
+def test_nan_is_a_missing_label(caplog):
+    rows = [{"text": f"text {i}", "label": (float("nan"), "a", "b")[i % 3]} for i in range(30)]
+    splits = Corpus(rows).load(SENTIMENT, "label")
+    assert set(splits["train"]["label"]) == {"a", "b"}
+    assert "left out 10 of 30 row(s) with an empty column: label in 10" in caplog.text
+
+
+def test_an_empty_list_is_a_split_without_rows(caplog):
+    assert set(Corpus({"train": ROWS, "test": []}).load(SENTIMENT, "label")) == {"train", "validation"}
+    assert "the test split is left out" in caplog.text

@@ -40,9 +40,6 @@ def tsv(first: int, last: int, labels: str = "01") -> str:
         pytest.param({"train.tsv": "text\tlabel\n"}, r"train.tsv: no rows", id="header alone"),
         pytest.param({"train.tsv": tsv(0, 9, "1")}, r"every label in train is '1'; give two", id="one class"),
         pytest.param(
-            {"train.tsv": tsv(0, 4), "test.tsv": ""}, "test.tsv: no rows for the test", id="empty test"
-        ),
-        pytest.param(
             {"train.tsv": tsv(0, 2)}, "2 rows are too few to sample a validation split from", id="too few"
         ),
     ],
@@ -153,3 +150,12 @@ def test_labels_have_one_spelling(labels, expected):
 def test_tags_have_one_spelling_and_minus_100_is_not_scored():
     table = pa.table({"upos": [["1.0", "-100"], None, ["X "]]})
     assert normalize_labels(table, "upos")["upos"].to_pylist() == [["1", "_"], None, ["X"]]
+
+
+@pytest.mark.parametrize("test", ["", "text\tlabel\n", "a\t\nb\t\n"], ids=["empty", "header", "no labels"])
+def test_an_evaluation_split_without_rows_is_left_out_unless_it_is_named(folder, test, caplog):
+    path = folder({"train.tsv": tsv(0, 10), "test.tsv": test})
+    assert set(Corpus(path).load(SENTIMENT, "label")) == {"train", "validation"}
+    assert "the test split is left out: " in caplog.text
+    with pytest.raises(UsageError, match=r"test\.tsv: no rows for the test split"):
+        Corpus(path, test_split="test").load(SENTIMENT, "label")

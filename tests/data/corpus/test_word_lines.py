@@ -69,3 +69,24 @@ def test_texts_of_a_table_are_split_at_white_space(folder):
     path = folder({"a.tsv": "tokens\tupos\na  b\tX Y\n c \tX\n"})
     table = read_table(f"{path}/a.tsv", wanted("upos"))
     assert table.to_pydict() == {"tokens": [["a", "b"], ["c"]], "upos": [["X", "Y"], ["X"]]}
+
+
+@pytest.mark.parametrize("header", ["", "tokens\tupos\n\n"])
+def test_a_tsv_with_blank_lines_between_sentences_has_one_word_per_line(folder, header):
+    path = folder({"a.tsv": f"{header}a\tX\nb\tY\n\nc\tX\n"})
+    table = read_table(f"{path}/a.tsv", wanted("upos"))
+    assert table.to_pydict() == {"tokens": [["a", "b"], ["c"]], "upos": [["X", "Y"], ["X"]]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1\tAnna\tB-PER\tO\n2\tcame\tO\tO\n\n1\tBo\tO\tO\n", "the first column numbers the words"),
+        ("\n\n".join(f"X{i % 3}\tword{i}" for i in range(30)), "it has more tags than words; state"),
+    ],
+)
+def test_other_columns_than_the_usual_ones_are_refused(folder, content, message):
+    path = folder({"a.conll": content})
+    with pytest.raises(UsageError) as error:
+        read_table(f"{path}/a.conll", wanted("ner"))
+    assert message in str(error.value)
