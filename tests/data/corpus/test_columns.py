@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_rnn.data import Corpus
-from nlp_rnn.data.corpus.columns import Numbers, Words, select_columns
+from nlp_rnn.data.corpus.columns import Numbers, Texts, Words, select_columns
 from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import UsageError
 
