@@ -179,11 +179,12 @@ def _table(
         )
     if len(first) > 1:  # in a single column an empty line is an empty text
         rows = [row for row in rows if row[1] != [""]]
+    remedy = f"; quote fields that hold {_SEPARATORS[dialect.separator]}" if dialect.quoted else ""
     for line, fields in rows:
         if len(fields) != len(first):
             raise UsageError(
                 f"{path}, line {line}: {len(first)} fields expected ({join_names(map(shorten, first))}), "
-                f"{len(fields)} found"
+                f"{len(fields)} found{remedy}"
             )
     table = pa.table(
         {name: pa.array([fields[place] for _, fields in rows], pa.string()) for name, place in places.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import logging
 import lzma
 import shlex
 import zlib
@@ -15,6 +16,8 @@ import pyarrow as pa
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import decode_lines, read_bytes
+
+log = logging.getLogger(__name__)
 
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
@@ -28,7 +31,12 @@ _SAME_FORMAT = {".ndjson": ".jsonl", ".conllup": ".conllu", ".pq": ".parquet", "
 _COMMON = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r"]
 _COMMON += ["cp949", "gb18030", "big5", "cp932", "euc_jp"]
 # Marks at the start of a file that tell its encoding.
-_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def decompressed_name(path: Path) -> Path:
@@ -70,7 +78,7 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
 
     Args:
         path: the file.
-        encoding: used unless the file begins with the byte-order mark of UTF-16 or UTF-32.
+        encoding: used unless the file begins with the byte-order mark of UTF-8, UTF-16 or UTF-32.
 
     Raises:
         UsageError: the file cannot be read, or its text is in another encoding; the message names a likely
@@ -79,11 +87,14 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     data = read_data(path)
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), encoding)
     try:
-        return decode_lines(data, str(path), encoding)
-    except LookupError:
-        raise UsageError(
-            f"corpus.encoding: there is no encoding {encoding!r}; give one such as cp1252"
-        ) from None
+        lines = decode_lines(data, str(path), encoding)
+        if not codecs.lookup(encoding).name.startswith("utf") and not data.isascii() and _is_utf8(data):
+            log.warning(
+                "%s: read as %s, as corpus.encoding says, but its bytes are valid UTF-8; if letters look "
+                "wrong, leave corpus.encoding out",
+                path, encoding,
+            )  # fmt: skip
+        return lines
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         likely = likely_encoding(data)
@@ -98,6 +109,18 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         raise UsageError(
             f"{path}, line {line}: invalid {label} at byte offset {error.start} of the file; {remedy}"
         ) from None
+    except (LookupError, ValueError):
+        raise UsageError(
+            f"corpus.encoding: there is no encoding {encoding!r}; give one such as cp1252"
+        ) from None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def likely_encoding(data: bytes) -> str | None:

@@ -44,7 +44,10 @@ def has_hidden_labels(name: str, split: Split, labels: str | None) -> bool:
 
 
 # A number with a decimal point or an exponent, and without leading zeros, which codes have.
-_DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+_DECIMAL = re.compile(r"[+-]?(?=\.?[0-9])(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+_INTEGER = re.compile(
+    r"([+-]?(0|[1-9][0-9]{,300}))(\.0*)?"
+)  # of any size, such as ids, which floats would round
 _BOOLEANS = ("true", "false")
 
 
@@ -78,6 +81,8 @@ def _spelling(label: str) -> str:
     label = unicodedata.normalize("NFC", label).strip()
     if label.lower() in _BOOLEANS:
         return label.lower()
+    if integer := _INTEGER.fullmatch(label):
+        return str(int(integer[1]))
     if _DECIMAL.fullmatch(label) and math.isfinite(number := float(label)):
         return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)
     return label

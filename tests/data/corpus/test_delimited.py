@@ -130,3 +130,9 @@ def test_a_header_of_a_file_whose_columns_are_stated(folder, header, rows, warni
     assert table.num_rows == rows
     assert warning in caplog.text
     assert bool(warning) == bool(caplog.text)
+
+
+def test_a_row_with_separators_in_a_field_is_told_how_to_write_them(folder):
+    path = folder({"a.csv": "text,label\ngood, really,1\n"})
+    with pytest.raises(UsageError, match=r"line 2: 2 fields .*, 3 found; quote fields that hold commas"):
+        read_table(f"{path}/a.csv", COLUMNS)

@@ -156,3 +156,24 @@ def test_an_encoding_that_does_not_exist_is_refused(tmp_path):
     path = write(tmp_path, "a.csv", CONTENT)
     with pytest.raises(UsageError, match=r"corpus\.encoding: there is no encoding 'utf-9'"):
         read_table(path, COLUMNS, Layout(encoding="utf-9"))
+
+
+@pytest.mark.parametrize("encoding", ["a\0b", "undefined", "base64"])
+def test_what_is_no_encoding_of_text_is_refused(tmp_path, encoding):
+    (tmp_path / "a.csv").write_text("text,label\n")
+    with pytest.raises(UsageError, match=r"corpus\.encoding: there is no encoding"):
+        read_lines(tmp_path / "a.csv", encoding)
+
+
+@pytest.mark.parametrize(
+    ("content", "lines", "warns"),
+    [
+        ("\ufeffé", ["é"], False),  # its byte-order mark says that it is UTF-8
+        ("é", ["Ã©"], True),
+        ("e", ["e"], False),
+    ],
+)
+def test_utf8_that_is_read_in_another_encoding_is_told(tmp_path, content, lines, warns, caplog):
+    (tmp_path / "a.txt").write_text(content, encoding="utf-8")
+    assert read_lines(tmp_path / "a.txt", "cp1252") == lines
+    assert ("its bytes are valid UTF-8" in caplog.text) == warns
