@@ -98,13 +98,12 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         likely = likely_encoding(data)
-        name = shlex.quote(str(path))
-        remedy = (
-            f"it looks like {likely}: set corpus.encoding to {likely}, or convert it: "
-            f"iconv -f {likely} -t utf-8 {name} > utf8{''.join(path.suffixes[-1:])}"
-            if likely
-            else "convert it to UTF-8, or set corpus.encoding"
-        )
+        remedy = "convert it to UTF-8, or set corpus.encoding"
+        if likely:
+            remedy = f"it looks like {likely}: set corpus.encoding to {likely}"
+            if path.suffix.lower() not in _DECOMPRESS:
+                command = f"iconv -f {likely} -t utf-8 {shlex.quote(str(path))} > utf8{path.suffix}"
+                remedy += f", or convert it: {command}"
         label = "UTF-8" if encoding == "utf-8" else encoding
         raise UsageError(
             f"{path}, line {line}: invalid {label} at byte offset {error.start} of the file; {remedy}"

@@ -152,6 +152,12 @@ def test_a_likely_encoding_is_named_and_can_be_set(tmp_path, encoding, text):
     assert rows(read_table(path, COLUMNS, Layout(encoding=encoding)))[0][0].startswith(text[:9])
 
 
+def test_a_compressed_file_is_not_converted_as_it_is(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress("text,label\nschön und größer,1\n".encode("cp1252")))
+    with pytest.raises(UsageError, match=r"set corpus\.encoding to cp\d+$"):
+        read_table(tmp_path / "a.csv.gz", COLUMNS)
+
+
 def test_an_encoding_that_does_not_exist_is_refused(tmp_path):
     path = write(tmp_path, "a.csv", CONTENT)
     with pytest.raises(UsageError, match=r"corpus\.encoding: there is no encoding 'utf-9'"):
