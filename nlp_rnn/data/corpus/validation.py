@@ -45,9 +45,8 @@ def has_hidden_labels(name: str, split: Split, labels: str | None) -> bool:
 
 # A number with a decimal point or an exponent, and without leading zeros, which codes have.
 _DECIMAL = re.compile(r"[+-]?(?=\.?[0-9])(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
-_INTEGER = re.compile(
-    r"([+-]?(0|[1-9][0-9]{,300}))(\.0*)?"
-)  # of any size, such as ids, which floats would round
+# Integers may have more digits than a float holds, as ids do.
+_INTEGER = re.compile(r"([+-]?(0|[1-9][0-9]{,300}))(\.0*)?")
 _BOOLEANS = ("true", "false")
 
 
