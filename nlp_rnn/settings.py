@@ -99,14 +99,17 @@ class Settings:
         check_settings(type(self), vars(self))
 
     @classmethod
-    def of(cls, value: Any) -> Self:
+    def of(cls, value: Any, name: str) -> Self:
         """The settings that a value stands for, such as a mapping.
+
+        Args:
+            value: what was given in place of the settings.
+            name: the name of the setting in messages.
 
         Raises:
             UsageError: it stands for none.
         """
-        if not isinstance(value, Mapping):
-            raise UsageError(f"give {cls.__name__}, or a mapping of its settings, not {_readable(value)}")
+        check_value(cls, value, name)
         return cls(**value)
 
 
@@ -166,9 +169,8 @@ def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[.
             inner, value = nested_settings(hint), values.get(name)
             if inner is None or value is None or is_dataclass(value):
                 continue
-            if isinstance(value, Mapping):
-                check_value(hint, value, name)
-            values[name] = bound.arguments[name] = inner.of(value) if issubclass(inner, Settings) else value
+            if issubclass(inner, Settings):
+                values[name] = bound.arguments[name] = inner.of(value, name)
         check_settings(owner, values)
         arguments = vars(self).setdefault("_arguments", {})
         arguments[owner] = {name: plain(value) for name, value in values.items()}

@@ -32,7 +32,7 @@ from nlp_rnn.settings import Range, Seed, Settings
 
 log = logging.getLogger(__name__)
 
-_READING_VERSION = 3  # part of every cache key: increase it when the same files give other rows than before
+_READING_VERSION = 4  # part of every cache key: increase it when the same files give other rows than before
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class Corpus(Settings):
 
     @override
     @classmethod
-    def of(cls, value: Any) -> Self:
+    def of(cls, value: Any, name: str) -> Self:
         """The corpus that a value stands for: its settings as a mapping, a path, or the data itself."""
         names = {field.name for field in dataclasses.fields(cls)}
-        if isinstance(value, Mapping) and value and names >= set(value):
-            return cls(**value)
+        if isinstance(value, Mapping) and (isinstance(value.get("path"), str) or names >= set(value)):
+            return super().of(value, name)
         return cls(value)
 
     def load(

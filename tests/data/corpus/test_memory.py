@@ -91,7 +91,15 @@ def test_data_modules_take_data_paths_and_settings(tmp_path: Path):
     datasets.Dataset.from_list(ROWS).to_json(path)
     states = [
         SentimentData(corpus).processor.state()
-        for corpus in (pd.DataFrame(ROWS), ROWS, path, str(path), {"path": str(path)}, Corpus(path))
+        for corpus in (
+            pd.DataFrame(ROWS),
+            ROWS,
+            path,
+            str(path),
+            {"path": str(path)},
+            Corpus(path),
+            {"train": ROWS},
+        )
     ]
     assert all(state == states[0] for state in states)
     sentences = [{"tokens": ["a", "b"], "upos": ["X", "Y"]}] * 10
