@@ -12,6 +12,9 @@ IGNORED = -100
 """The label id that losses and metrics skip."""
 
 
+UNSEEN = -101
+"""The label id of a label that the model does not know: whatever it predicts is an error."""
+
 _BOOLEANS = {"0": "false", "1": "true", "false": "0", "true": "1"}
 
 
@@ -65,12 +68,18 @@ class LabelEncoder:
         aliases: second names of the labels, in the same order. A name that is also a label means that label.
             0 and false, and 1 and true, mean each other where only one of the two is a label.
         ignored: a label that is not scored: its id is `IGNORED`.
+        takes_unseen: whether unknown labels get the id `UNSEEN`, rather than be refused.
     """
 
     def __init__(
-        self, labels: Sequence[str], aliases: Sequence[str] = (), ignored: str | None = None
+        self,
+        labels: Sequence[str],
+        aliases: Sequence[str] = (),
+        ignored: str | None = None,
+        takes_unseen: bool = False,
     ) -> None:
         self.labels = labels
+        self.takes_unseen = takes_unseen
         self._ids = {name: id for names in (aliases, labels) for id, name in enumerate(names)}
         for name, other in _BOOLEANS.items():
             if other in labels:
@@ -94,6 +103,9 @@ class LabelEncoder:
         """
         encoded = []
         for row, labels in enumerate(rows):
+            if self.takes_unseen:
+                encoded.append([self._ids.get(label, UNSEEN) for label in labels])
+                continue
             try:
                 encoded.append([self._ids[label] for label in labels])
             except KeyError as error:

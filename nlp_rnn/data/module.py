@@ -25,7 +25,7 @@ from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor, collect_warnings
-from nlp_rnn.data.report import recorded_warnings, repeat_warnings, summarize, warn_of_unknown
+from nlp_rnn.data.report import check_seen, recorded_warnings, repeat_warnings, summarize, warn_of_unknown
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Configured, column_settings, plain
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # Part of every cache key: increase it when the encoded form of a corpus changes.
 _ENCODING_VERSION = 4
+
+_MAX_UNSEEN = 0.5  # of the labels of a split; with more, it is hardly the right column
 
 _ROWS_PER_PART = 1000  # encoded at once
 
@@ -206,7 +208,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
 
     @override
     def train_dataloader(self) -> DataLoader[dict[str, list[Any]]]:
-        return self._loader(self._rows("train"), self.processor, shuffle=True)
+        rows = self._rows("train")
+        if "label_ids" in self.processor.features:
+            check_seen(rows, self.processor, 0.0)
+        return self._loader(rows, self.processor, shuffle=True)
 
     @override
     def val_dataloader(self) -> DataLoader[dict[str, list[Any]]]:
@@ -330,4 +335,6 @@ def encode(rows: Dataset, processor: Processor) -> pa.Table:
     for name in processor.texts:
         if name in columns.column_names:
             table = table.append_column(name, columns[name])
+    if "label_ids" in schema.names:
+        check_seen(Rows(table), processor, _MAX_UNSEEN)
     return table

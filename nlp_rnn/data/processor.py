@@ -207,26 +207,37 @@ def hash_state(state: Mapping[str, Any]) -> str:
 
 @dataclass
 class CollectedWarnings:
-    """Counts of truncated sequences and unknown tokens, for one warning each."""
+    """Counts of truncated sequences, unknown tokens and unknown labels, for one warning each."""
 
     truncated: Counter[tuple[str, int]] = field(default_factory=Counter)
     """Number of sequences, by what they are called and their maximum length."""
     unknown: Counter[str] = field(default_factory=Counter)
     """Number of times that each unknown token occurs."""
+    unseen: Counter[str] = field(default_factory=Counter)
+    """Number of times that each label occurs that the model does not know."""
 
     def log(self) -> None:
         """Log the warnings."""
         for (name, max_length), count in self.truncated.items():
             logger.warning("%d %s cut to the maximum length of %d tokens", count, name, max_length)
         if self.unknown:
-            examples = ", ".join(f"{token!r:.20}" for token in list(self.unknown)[:_MAX_EXAMPLES])
-            more = ", ..." if len(self.unknown) > _MAX_EXAMPLES else ""
             logger.warning(
-                "%d token(s) not in the model's vocabulary: %s%s", self.unknown.total(), examples, more
-            )
+                "%d token(s) not in the model's vocabulary: %s",
+                self.unknown.total(), _examples(self.unknown),
+            )  # fmt: skip
+        if self.unseen:
+            logger.warning(
+                "%d label(s) that the model does not know count as errors: %s",
+                self.unseen.total(), _examples(self.unseen),
+            )  # fmt: skip
 
 
-_MAX_EXAMPLES = 5  # unknown tokens named in a warning
+def _examples(counts: Counter[str]) -> str:
+    shown = ", ".join(f"{token!r:.20}" for token in list(counts)[:_MAX_EXAMPLES])
+    return f"{shown}{', ...' if len(counts) > _MAX_EXAMPLES else ''}"
+
+
+_MAX_EXAMPLES = 5  # unknown tokens or labels named in a warning
 _collected: ContextVar[CollectedWarnings | None] = ContextVar("_collected", default=None)
 
 
@@ -250,6 +261,12 @@ def warn_unknown(tokens: Iterable[str]) -> None:
     """Warn of tokens that the vocabulary lacks; `collect_warnings` joins the warnings of several calls."""
     with collect_warnings() as collected:
         collected.unknown.update(tokens)
+
+
+def warn_unseen(labels: Iterable[str]) -> None:
+    """Warn of labels that the model does not know; `collect_warnings` joins the warnings of several calls."""
+    with collect_warnings() as collected:
+        collected.unseen.update(labels)
 
 
 @contextmanager

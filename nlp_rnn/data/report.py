@@ -13,9 +13,10 @@ import pyarrow as pa
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.vocabulary import UNK
-from nlp_rnn.errors import printable
+from nlp_rnn.errors import UsageError, join_names, printable
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def summarize(splits: Mapping[str, Rows], processor: Processor) -> str:
     if column is not None and labels:
         train = splits["train"]
         ids = np.hstack(train[list(range(len(train)))][column])
-        counts = np.bincount(ids[ids != IGNORED], minlength=len(labels))
+        counts = np.bincount(ids[ids >= 0], minlength=len(labels))
         order = np.argsort(-counts, kind="stable")[:_SHOWN_CLASSES]
         shown = [f"{printable(labels[i]):.40}: {counts[i]:,}" for i in order]
         more = ", ..." if len(labels) > _SHOWN_CLASSES else ""
@@ -65,6 +66,27 @@ def warn_of_unknown(split: str, rows: Rows, processor: Processor) -> None:
                 "%.0f %% of the tokens of %s (%s) are unknown; %s",
                 100 * fraction, split, name.removesuffix("_ids"), processor.unknown_remedy,
             )  # fmt: skip
+
+
+def check_seen(rows: Rows, processor: Processor, allowed: float) -> None:
+    """Refuse rows of which too many labels are unknown to the model.
+
+    Args:
+        rows: encoded rows.
+        processor: what they were encoded with.
+        allowed: the fraction that may be unknown.
+
+    Raises:
+        UsageError: more are.
+    """
+    ids = rows.values("label_ids")
+    unseen, scored = int((ids == UNSEEN).sum()), int((ids != IGNORED).sum())
+    if unseen > allowed * scored:
+        known = join_names(processor.settings()["labels"])
+        raise UsageError(
+            f"{unseen:,} of {scored:,} labels are not among those of the model ({known}): name the right "
+            "column, or train a new model"
+        )
 
 
 class _Recorder(logging.Handler):

@@ -189,10 +189,13 @@ def class_tables(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def class_metrics(matrix: Tensor, labels: Sequence[str]) -> dict[str, float]:
-    """Accuracy, macro F1 and the F1 of each class from a confusion matrix [C, C]."""
+    """Accuracy, macro F1 and the F1 of each class from a confusion matrix [C, C].
+
+    Classes behind those that have labels count, but are not named.
+    """
     report = class_report(matrix)
     by_class = {
-        f"f1_{printable(label)}": value for label, value in zip(labels, report.f1.tolist(), strict=True)
+        f"f1_{printable(label)}": value for label, value in zip(labels, report.f1.tolist(), strict=False)
     }
     return {"accuracy": report.accuracy, "f1": report.macro_f1, **by_class}
 

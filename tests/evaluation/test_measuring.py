@@ -211,8 +211,23 @@ def test_unknown_labels_are_refused(tasks, tmp_path):
     ):
         evaluate(tasks["sentiment"], Corpus(str(tmp_path / "test.tsv")))
     (tmp_path / "test.conllu").write_text("1\tgood\t_\tADV\t_\t_\t_\t_\t_\t_\n\n")
-    with pytest.raises(UsageError, match="unknown label 'ADV'; known: ADJ, NOUN, VERB, X"):
+    with pytest.raises(UsageError, match=r"1 of 1 labels are not among those of the model \(ADJ, NOUN"):
         evaluate(tasks["tagging"], Corpus(str(tmp_path / "test.conllu")))
+
+
+def test_a_tag_that_the_model_does_not_know_counts_as_an_error(tasks, tmp_path, caplog):
+    task = tasks["tagging"]
+    words = ["good", "bad", "film", "dull"]
+    predicted = pipeline("tagging", task)([words])[0]["tags"]
+    tags = [*predicted[:3], "ADV"]  # all right, but for the one that cannot be
+    (tmp_path / "test.jsonl").write_text(json.dumps({"tokens": words, "upos": tags}) + "\n")
+    results = evaluate(task, Corpus(str(tmp_path / "test.jsonl"))).results
+    assert results["accuracy"] == 0.75
+    assert results["labels"][-1] == "(unknown tag)"
+    assert sum(map(sum, results["confusion"])) == 4
+    assert results["confusion"][-1][task.labels.index(predicted[3])] == 1
+    assert math.isfinite(results["loss"])
+    assert "1 label(s) that the model does not know count as errors: 'ADV'" in caplog.text
 
 
 def strict(text):

@@ -16,9 +16,9 @@ from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.validation import UNTAGGED
-from nlp_rnn.data.labels import LabelEncoder
+from nlp_rnn.data.labels import UNSEEN, LabelEncoder
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, truncate
+from nlp_rnn.data.processor import Processor, truncate, warn_unseen
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
@@ -87,7 +87,11 @@ class TaggingProcessor(Processor):
             ]
             ids["letter_counts"] = [[len(spellings[word]) for word in words] for words in sentences]
         if "upos" in rows:
-            label_ids = LabelEncoder(self.labels, ignored=UNTAGGED).encode_lists(rows["upos"])
+            encoder = LabelEncoder(self.labels, ignored=UNTAGGED, takes_unseen=True)
+            label_ids = encoder.encode_lists(rows["upos"])
+            if any(UNSEEN in ids for ids in label_ids):
+                known = {*self.labels, UNTAGGED}
+                warn_unseen(tag for tags in rows["upos"] for tag in tags if tag not in known)
             ids["label_ids"] = [tags[: self.max_length] for tags in label_ids]
         return ids
 

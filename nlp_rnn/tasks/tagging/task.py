@@ -12,6 +12,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import Tagger
@@ -29,6 +30,9 @@ from nlp_rnn.tasks.metrics import MeanLoss, class_report
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.transfer import initialize_encoder
+
+UNKNOWN_TAG = "(unknown tag)"
+"""What tables call all tags of the data that the model does not know."""
 
 
 class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
@@ -97,7 +101,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
-        matrices = {name: MulticlassConfusionMatrix(len(self.labels)) for name in ("known", "unknown")}
+        # One more class: the tags that the model does not know.
+        matrices = {name: MulticlassConfusionMatrix(len(self.labels) + 1) for name in ("known", "unknown")}
         return {"loss": MeanLoss(), **matrices}
 
     @override
@@ -119,9 +124,12 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         scored = batch.labels != IGNORED
         logits = self.logits(batch)[scored].float()  # [words, tags]
         labels, known = batch.labels[scored], (batch.words > UNK)[scored]
-        metrics["loss"].update(F.cross_entropy(logits, labels, reduction="sum"), len(labels))
-        metrics["known"].update(logits[known], labels[known])
-        metrics["unknown"].update(logits[~known], labels[~known])
+        seen = labels != UNSEEN
+        loss = F.cross_entropy(logits, labels.masked_fill(~seen, IGNORED), reduction="sum")
+        metrics["loss"].update(loss, seen.sum())
+        predicted, labels = logits.argmax(-1), labels.masked_fill(~seen, len(self.labels))
+        metrics["known"].update(predicted[known], labels[known])
+        metrics["unknown"].update(predicted[~known], labels[~known])
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -137,7 +145,10 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
         words = {"known_words": int(known.sum()), "unknown_words": int(unknown.sum())}
-        return words | class_tables(known + unknown, self.labels)
+        matrix, labels = known + unknown, [*self.labels, UNKNOWN_TAG]
+        if not matrix[-1].any():
+            matrix, labels = matrix[:-1, :-1], self.labels
+        return words | class_tables(matrix, labels)
 
     @override
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import pytest
 
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
 from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
@@ -45,8 +46,23 @@ def test_untagged_words_are_read_and_not_scored(make):
 def test_a_tag_that_the_model_lacks(make):
     processor = make().processor
     other = datasets.Dataset.from_dict({"tokens": [["quick"]], "upos": [["X"]]})
-    with pytest.raises(UsageError, match="unknown label 'X'; known: NOUN, VERB"):
+    with pytest.raises(UsageError, match=r"1 of 1 labels are not among those of the model \(NOUN, VERB\)"):
         encode(other, processor)
+
+
+def test_tags_that_only_an_evaluation_split_has_do_not_stop_training(caplog):
+    train = [{"tokens": ["a", "b"], "upos": ["X", "Y"]}] * 10
+    other = [{"tokens": ["a", "b", "c"], "upos": ["X", "Z", "_"]}]
+    data = TaggingData({"train": train, "validation": other})
+    assert data.processor.labels == ["X", "Y"]
+    batch = next(iter(data.val_dataloader()))
+    assert batch.labels.t().tolist() == [[0, UNSEEN, IGNORED]]
+    assert "1 label(s) that the model does not know count as errors: 'Z'" in caplog.text
+    later = TaggingData({"train": [*train, *other], "validation": other})
+    later.attach_processor(data.processor)
+    _ = later.val_dataloader()
+    with pytest.raises(UsageError, match="1 of 22 labels are not among those of the model"):
+        later.train_dataloader()
 
 
 @pytest.mark.parametrize("characters", [True, False])
