@@ -113,7 +113,7 @@ def check_writable(folder: Path, flag: str) -> None:
 
 
 def check_output(out: Path, flag: str) -> None:
-    """Check that the file `out` can be written. Nothing is left beside it.
+    """Check that the file `out` can be written. No temporary file is left.
 
     Args:
         out: the output file, which may be a device or a pipe.

@@ -144,7 +144,7 @@ def parser() -> ParserOnly:
 
 
 def configuration(path: Path) -> None:
-    """Read a configuration of `fit`; the folders that it names are looked for beside it."""
+    """Read a configuration of `fit`; the folders that it names are relative to its own."""
     with chdir(path.parent):
         parser().parse_arguments(parser().parser, check_arguments(["fit", f"--config={path}"]))
 

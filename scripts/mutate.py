@@ -219,7 +219,7 @@ def run_tests(
 
     Args:
         arguments: For pytest.
-        folder: Copy of the checkout; output goes to a file beside it.
+        folder: Copy of the checkout; output goes to a file next to it.
         limit: Seconds for one test.
         selection: The tests to run, if not all.
         record: Write to a file beside the folder which tests execute which lines, and the modules imported.

@@ -1,4 +1,4 @@
-"""What is said about data before training: sizes, classes, unknown tokens, and the warnings of reading it."""
+"""The summary of data before training: sizes, classes, unknown tokens, and warnings."""
 
 from __future__ import annotations
 

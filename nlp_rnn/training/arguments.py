@@ -77,7 +77,7 @@ class ConfiguredCLI(LightningCLI):
         for flag, annotation, default, text in (
             ("--runs", str, "runs", "Folder in which each fit gets a run directory of its own."),
             ("--name", str | None, None, "Name of the run, else that of its first configuration file."),
-            ("--resume", str | None, None, "Interrupted run that fit goes on with: runs/NAME/NUMBER."),
+            ("--resume", str | None, None, "Interrupted run to resume: runs/NAME/NUMBER."),
             ("--save_minutes", float, 10.0, "How often fit writes a checkpoint within an epoch."),
             ("--output", str, "predictions.jsonl", "File of answers that the verb predict writes."),
             ("--timeout", float | None, None, "Seconds that devices wait for each other, else 1800."),

@@ -95,7 +95,7 @@ class _Writer(ExperimentWriter):
                 raise csv.Error("a row has more cells than the header")
         except (UnicodeDecodeError, csv.Error) as error:
             raise UsageError(
-                f"{self.metrics_file_path}: damaged ({error}); rename it, and the run goes on with a new one"
+                f"{self.metrics_file_path}: damaged ({error}); rename it, and the run starts a new one"
             ) from error
         return names, rows
 

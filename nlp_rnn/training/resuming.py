@@ -270,7 +270,7 @@ class ReapplySettings(Callback):
 
 
 class SaveConfig(Callback):
-    """Writes the settings of a resumed run once training goes on with them.
+    """Writes the settings of a resumed run once training has begun with them.
 
     Until then they may be refused, and the run has to stay as it was. It must be the last of the callbacks.
 

@@ -1,4 +1,4 @@
-"""What is said of data before training, at the first start and at every later one."""
+"""The summary and the warnings that are printed before training, the first time and from the cache."""
 
 import pytest
 

@@ -86,7 +86,7 @@ def read_files(files: list[Path], columns: Columns, layout: Layout) -> Split:
     if files[0].is_dir() and _split_name(files[0], columns) is None:
         return str(files[0]), _texts_by_label(files[0], layout)
     tables = [file for file in files if is_table(file, columns)]
-    # A treebank's raw text may lie beside it.
+    # The folder of a treebank may also hold its raw text.
     tables = [file for file in tables if data_suffix(file) != ".txt"] or tables
     sides = [file for file in files if not is_table(file, columns)]
     if tables and sides:

@@ -1,4 +1,4 @@
-"""Reads sentences of one word per line with its tags beside it, as those of CoNLL-2003."""
+"""Reads sentences from files with one word and its tags per line, such as those of CoNLL-2003."""
 
 from __future__ import annotations
 
