@@ -339,3 +339,15 @@ def test_texts_by_label_among_other_files(tmp_path, caplog):
 def test_other_containers_of_tables_are_named(folder, name, message):
     with pytest.raises(UsageError, match=message):
         Corpus(folder({name: "x"}) + f"/{name}").load(SENTIMENT, "label")
+
+
+def test_a_whole_file_is_read_as_its_columns_and_encoding_say(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_bytes("1\tschön\n0\tschlecht\n".encode("cp1252"))
+    corpus = Corpus(str(path), columns=["label", "text"], encoding="cp1252")
+    assert corpus.load_split(SENTIMENT, "test", "label").to_dict() == {
+        "text": ["schön", "schlecht"],
+        "label": ["1", "0"],
+    }
+    with pytest.raises(UsageError, match="no column text"):
+        Corpus(str(path), encoding="cp1252").load_split(SENTIMENT, "test", "label", guess=False)
