@@ -148,6 +148,13 @@ class Configured:
         owners: dict[type, dict[str, Any]] = vars(self)["_arguments"]
         return {name: value for owner in owners for name, value in self._current(owner).items()}
 
+    @property
+    def column_arguments(self) -> dict[str, Any]:
+        """Those of all arguments that name columns."""
+        owners: dict[type, dict[str, Any]] = vars(self)["_arguments"]
+        names = [name for owner in owners for name in column_settings(owner)]
+        return {name: self.all_arguments[name] for name in names}
+
     def _current(self, owner: type) -> dict[str, Any]:
         arguments: dict[type, dict[str, Any]] = vars(self)["_arguments"]
         recorded = arguments[next(base for base in owner.__mro__ if base in arguments)]  # it may inherit it

@@ -31,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=COLUMN",
-        help="columns of the corpus, such as source=de target=en, or text=review",
+        help="columns of the corpus, such as text=review label=stars; default: as trained",
     )
     parser.add_argument(
         "--file-columns",
         nargs="+",
         metavar="COLUMN",
-        help="the columns of a file that has no header, in their order",
+        help="the columns of a file that has no header, in their order; default: as trained",
     )
-    parser.add_argument("--encoding", default="utf-8", help="encoding of text files; default: utf-8")
+    parser.add_argument("--encoding", help="encoding of text files; default: as trained, else UTF-8")
     parser.add_argument("--batch-size", type=int, default=256, help="rows per batch; default: 256")
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
     add_device_arguments(parser)
@@ -69,6 +69,8 @@ def run(options: argparse.Namespace) -> None:
             config=options.config_name,
             revision=options.revision,
             max_examples=options.max_examples,
+            columns=options.file_columns,
+            encoding=options.encoding,
         ),
         split=options.split,
         columns=dict(pair.split("=", 1) for pair in options.columns),

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
-from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor, collect_warnings
@@ -110,6 +110,11 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         """The settings, besides the rows, that the processor depends on."""
         arguments = self.all_arguments
         return {name: v for name, v in arguments.items() if name not in ("corpus", "batching")}
+
+    @property
+    def data_columns(self) -> dict[str, Any]:
+        """The settings that a model needs to find its columns again, as plain values, see `Task`."""
+        return self.column_arguments
 
     def check(self, processor: P) -> None:
         """Check that a trained model's processor can encode these rows, whatever their columns are called.
@@ -285,6 +290,13 @@ class CorpusData(DataModule[P]):
         owner = self.settings_owner()
         defaults = signature(owner).parameters
         return any(self.settings[name] != plain(defaults[name].default) for name in column_settings(owner))
+
+    @property
+    @override
+    def data_columns(self) -> dict[str, Any]:
+        stated = {name: getattr(self.corpus, name) for name in REMEMBERED}
+        corpus = {name: plain(value) for name, value in stated.items() if value is not None}
+        return super().data_columns | ({"corpus": corpus} if corpus else {})
 
     @property
     @override

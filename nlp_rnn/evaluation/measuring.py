@@ -13,10 +13,12 @@ from nlp_rnn.cpu import fast_matmul
 from nlp_rnn.data import Batching, Corpus
 from nlp_rnn.data.batching import BatchSize, Rows
 from nlp_rnn.data.builtin.corpora import EXAMPLES
+from nlp_rnn.data.corpus.columns import MissingColumnError
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.module import encode
-from nlp_rnn.errors import UsageError
+from nlp_rnn.data.types import Dataset
+from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.evaluation.report import Report, standard_json
 from nlp_rnn.plots.figure import save
 from nlp_rnn.settings import check_value, column_settings
@@ -44,8 +46,9 @@ def evaluate(
         model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task.
         corpus: where the rows come from; they are encoded with the model's vocabulary.
         split: train, validation or test, or the corpus's own name of a split.
-        columns: names of the columns, where they differ from the defaults: arguments of the task's
-            DataModule, such as {"source": "de", "target": "en"}.
+        columns: names of the columns, where they differ from those that the model was trained with: arguments
+            of the task's DataModule, such as {"source": "de", "target": "en"}. Columns and encoding that were
+            stated for its files are the model's too, unless the corpus states its own.
         batch_size: maximum number of rows per batch; the results do not depend on it.
         beam: width of the beam, for tasks that generate text; the width set in training if left out.
         device: where to compute.
@@ -68,21 +71,9 @@ def evaluate(
     task = model if isinstance(model, Task) else from_pretrained(model)
     if beam is not None:
         task = task.with_decoding(beam)
-    data_class: Any = task.data_classes()[0]
-    column_names = column_settings(data_class)
-    for name in columns or ():
-        if name not in column_names:
-            raise UsageError(
-                f"a {task.name} corpus has no column {name!r}; its columns are {', '.join(column_names)}"
-            )
     if split not in SPLITS and corpus.path not in EXAMPLES:
         corpus, split = replace(corpus, test_split=split), "test"
-    data = data_class(corpus, **{**task.processor.data_settings(), **(columns or {})})
-    data.check(task.processor)
-    try:
-        rows = Rows(encode(data.load_split(split), task.processor))
-    except UnknownLabelError as error:
-        raise UsageError(f"{corpus.path}, {error}") from None
+    rows = _read(task, corpus, split, columns or {})
     task = in_precision(on_device(task, device), precision).eval()
     metrics = task.metrics("test")
     for metric in metrics.values():
@@ -104,3 +95,43 @@ def evaluate(
         for name, figure in task.plots(report).items():
             save(figure, plots / f"{name}.png")
     return Report(standard_json(report))
+
+
+def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) -> Rows:
+    """The rows of a split, encoded; their columns are called as in training, unless they are named."""
+    data_class: Any = task.data_classes()[0]
+    column_names = column_settings(data_class)
+    for name in columns:
+        if name not in column_names:
+            raise UsageError(
+                f"a {task.name} corpus has no column {name!r}; its columns are {', '.join(column_names)}"
+            )
+    remembered = {name: value for name, value in task.data_columns.items() if name not in columns}
+    stated = remembered.pop("corpus", {})
+    stated = {name: value for name, value in stated.items() if getattr(corpus, name) is None}
+
+    def read(names: Mapping[str, Any]) -> Dataset:
+        arguments = {**task.processor.data_settings(), **names, **columns}
+        data = data_class(replace(corpus, **stated), **arguments)
+        data.check(task.processor)
+        return data.load_split(split)
+
+    try:
+        try:
+            rows = read(remembered)
+        except MissingColumnError as error:
+            if corpus.path in EXAMPLES:  # whose columns are known
+                rows = read({})
+            else:
+                raise UsageError(f"{error}; {_trained_with(remembered)}") from None
+        return Rows(encode(rows, task.processor))
+    except UnknownLabelError as error:
+        raise UsageError(f"{corpus.path}, {error}") from None
+
+
+def _trained_with(columns: Mapping[str, Any]) -> str:
+    """What to do where a column is missing."""
+    named = {name: value if isinstance(value, str) else ",".join(value) for name, value in columns.items()}
+    names = join_names(f"{name}={value}" for name, value in named.items() if value)
+    remedy = "name the columns with --columns NAME=COLUMN"
+    return f"the model was trained with {names}; if they have other names here, {remedy}" if names else remedy

@@ -70,6 +70,9 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
         self.processor = processor
         self.model = model
         self.optimization = optimization
+        self.data_columns: dict[str, Any] = {}
+        """The names of the columns that it was trained on, as arguments of the DataModule. `corpus` holds the
+        columns and the encoding that were stated for files, if any. Empty if not known."""
         self.train_loss = MeanLoss()
         self._step = GlobalStep()
         self._workload = Workload()
@@ -149,6 +152,9 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
     @override
     def setup(self, stage: str) -> None:
         super().setup(stage)
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and isinstance(datamodule, DataModule):
+            self.data_columns = datamodule.data_columns
         if stage == "fit" and self.trainer.checkpoint_callbacks:
             check_storable(self, self.model.state_dict())  # else found out after an epoch
 
@@ -237,6 +243,7 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
             "processor": self.processor.state(),
             "fingerprint": self.processor.fingerprint,
             **({"weights": INT8} if is_quantized(self.model) else {}),
+            **({"data_columns": self.data_columns} if self.data_columns else {}),
         }
 
     @classmethod

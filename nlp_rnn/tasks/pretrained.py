@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
 from nlp_rnn.data.processor import Processor
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.files import shorten
 from nlp_rnn.models.layers.quantization import INT8, quantize
+from nlp_rnn.settings import check_settings, column_settings
 from nlp_rnn.storage.reading import read_model
 from nlp_rnn.storage.stored import (
     StoredModel,
@@ -139,6 +142,7 @@ def _build(stored: StoredModel) -> Task:
     try:
         processor = task_class.processor_class.from_state(stored.config["processor"])
         expected = _expected_weights(task_class, processor, stored.config)
+        data_columns = _data_columns(task_class, stored.config.get("data_columns", {}))
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
@@ -148,7 +152,29 @@ def _build(stored: StoredModel) -> Task:
     check_checksums(stored)
     task = _untrained(task_class, processor, stored.config)
     task.model.load_state_dict(stored.weights)
+    task.data_columns = data_columns
     return task.eval()
+
+
+def _data_columns(task_class: type[Task], stored: Any) -> dict[str, Any]:
+    """The columns that a model remembers, of which a folder from a stranger may hold anything.
+
+    Raises:
+        UsageError: they are none of this task.
+    """
+    if not isinstance(stored, dict) or not isinstance(stored.get("corpus", {}), dict):
+        raise UsageError("data_columns must be names of columns; delete them, and name the columns yourself")
+    names, corpus = dict(stored), stored.get("corpus", {})
+    names.pop("corpus", None)
+    data_class = task_class.data_classes()[0]
+    for values, known in ((names, column_settings(data_class)), (corpus, REMEMBERED)):
+        if unknown := [str(name) for name in values if name not in known]:
+            raise UsageError(
+                f"data_columns: {shorten(unknown[0])} is none of {join_names(known)}: upgrade nlp_rnn"
+            )
+    check_settings(data_class, names, "data_columns.")
+    check_settings(Corpus, corpus, "data_columns.corpus.")
+    return stored
 
 
 def _expected_weights(

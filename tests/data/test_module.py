@@ -259,3 +259,25 @@ def test_encoded_splits_hold_what_batches_need_and_no_more(case, make):
     inputs = encode(split.remove_columns(targets[case.name]), data.processor)
     assert set(inputs.column_names) < made
     assert data.processor.collate(Rows(inputs)[[0, 1]]).labels is None
+
+
+class _Reviews(SentimentData):
+    """Has a constructor of its own."""
+
+    def __init__(self, path):
+        super().__init__(Corpus(path, encoding="cp1252"), text="review")
+
+
+def test_data_tells_the_names_of_its_columns(make, case):
+    names = {
+        "translation": {"source": "de", "target": "en"},
+        "sentiment": {"text": ["text", "sentence", "document", "review"], "label": "label"},
+        "tagging": {"tokens": "tokens", "tags": "upos"},
+        "language_modeling": {"text": ["text", "txt", "sentence", "document", "review"]},
+    }
+    assert make().data_columns == names[case.name]
+    assert _Reviews("a.csv").data_columns == {
+        "text": "review",
+        "label": "label",
+        "corpus": {"encoding": "cp1252"},
+    }

@@ -1,5 +1,6 @@
 """What an evaluation reports equals what scikit-learn and sacreBLEU compute from the answers alone."""
 
+import copy
 import json
 import math
 import os
@@ -175,6 +176,58 @@ def test_columns_of_other_names(tasks, corpora, rows, tmp_path, name, columns, h
     assert figures == evaluate(tasks[name], Corpus(corpora[name])).results | {"data": str(path)}
 
 
+def remembering(task, **columns):
+    task = copy.copy(task)
+    task.data_columns = columns
+    return task
+
+
+def test_columns_are_those_of_the_training_unless_named(tasks, rows, tmp_path):
+    pairs = list(zip(rows["sentence"], rows["label"], strict=True))
+    whole = evaluate(tasks["sentiment"], Corpus({"text": rows["sentence"], "label": rows["label"]})).results
+    task = remembering(tasks["sentiment"], text="review", label="stars")
+    for name, content, columns in (
+        ("a.tsv", "stars\treview\ttext\tlabel\n" + "".join(f"{b}\t{a}\tno\t9\n" for a, b in pairs), {}),
+        ("b.tsv", "text\tstars\n" + "".join(f"{a}\t{b}\n" for a, b in pairs), {"text": "text"}),
+    ):
+        (tmp_path / name).write_text(content)
+        corpus = Corpus(tmp_path / name)
+        assert evaluate(task, corpus, columns=columns).results == whole | {"data": corpus.path}
+    with pytest.raises(
+        UsageError,
+        match=r"b\.tsv, line 1: no column 'review'; the columns are text, stars; the model was trained with "
+        r"text=review, label=stars; if they have other names here, name the columns with --columns NAME=COL",
+    ):
+        evaluate(task, corpus)
+    # A corpus of the package, whose columns are known, is measured under its own names if it lacks these.
+    bundled = Corpus(max_examples=20)
+    assert evaluate(task, bundled).results == evaluate(tasks["sentiment"], bundled).results
+
+
+def test_a_bundled_corpus_is_read_in_the_direction_of_the_training(tasks):
+    corpus = Corpus(max_examples=20)
+    task = remembering(tasks["translation"], source="en", target="de")
+    backwards = evaluate(tasks["translation"], corpus, columns={"source": "en", "target": "de"}).results
+    assert evaluate(task, corpus).results == backwards != evaluate(tasks["translation"], corpus).results
+
+
+def test_files_without_a_header_are_read_as_in_training(tasks, rows, tmp_path, run):
+    path = tmp_path / "a.csv"
+    lines = [f"{b},schön {a}\n" for a, b in zip(rows["sentence"], rows["label"], strict=True)]
+    path.write_bytes("".join(lines).encode("cp1252"))
+    columns = ["label", "text"]
+    named = evaluate(tasks["sentiment"], Corpus(path, columns=columns, encoding="cp1252")).results
+    task = remembering(tasks["sentiment"], corpus={"columns": columns, "encoding": "cp1252"})
+    assert evaluate(task, Corpus(path)).results == named
+    folder = save_pretrained(tasks["sentiment"], tmp_path / "model")
+    options = ("--file-columns", *columns, "--encoding", "cp1252")
+    assert close(json.loads(run("evaluate", str(folder), "--data", str(path), *options)[1]), named)
+    path.write_bytes("".join(lines).encode())
+    assert evaluate(task, Corpus(path, encoding="utf-8")).results == named
+    with pytest.raises(UsageError, match="3 fields expected"):
+        evaluate(task, Corpus(path, columns=["label", "text", "id"]))
+
+
 def test_built_in_and_max_examples(tasks):
     figures = evaluate(tasks["translation"], Corpus(max_examples=20), split="validation").results
     assert (figures["data"], figures["split"], figures["rows"]) == ("builtin", "validation", 20)
@@ -188,7 +241,11 @@ FAULTS = [
     ),
     ("tagging", {"columns": {"batching": "x"}}, "no column 'batching'; its columns are tokens, tags"),
     ("translation", {"columns": {"text": "x"}}, "no column 'text'; its columns are source, target"),
-    ("sentiment", {"columns": {"text": "review"}}, "no column 'review'; the columns are text, label"),
+    (
+        "sentiment",
+        {"columns": {"text": "review"}},
+        "no column 'review'; the columns are text, label; name the columns with --columns NAME=COLUMN",
+    ),
     ("sentiment", {"beam": 2}, "beam and n_best are for tasks that generate text, which sentiment is not"),
     ("translation", {"beam": 0}, "beam must be between 1"),
     ("sentiment", {"batch_size": 0}, "size must be between 1"),

@@ -1,11 +1,14 @@
 """Saving and loading tasks, and continuing from their checkpoints."""
 
 import copy
+import json
 import pickle
+import re
 
 import pytest
 import torch
 
+from nlp_rnn.data import Corpus, SentimentData
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import TASKS, Optimization, Sentiment
@@ -170,3 +173,45 @@ def test_a_checkpoint_of_an_unregistered_class_says_what_it_is_loaded_as(
         UsageError, match="is loaded as Sentiment, not as Own; a class of your own needs a row"
     ):
         Own.load_from_checkpoint(tmp_path / "a.ckpt")
+
+
+STATED = {"columns": ["stars", "review"], "encoding": "cp1252"}
+COLUMNS = {"text": "review", "label": "stars", "corpus": STATED}
+
+
+def test_the_columns_of_the_training_data_are_stored(make_task, trainer, tmp_path):
+    file = tmp_path / "reviews.csv"
+    file.write_bytes("".join(f"{n % 2},schön {n % 2}\n" for n in range(20)).encode("cp1252"))
+    corpus = Corpus(str(file), **STATED)
+    data = SentimentData(corpus, text="review", label="stars")
+    task = Sentiment(data.processor, hidden_dim=12)
+    assert task.data_columns == {}
+    run = trainer(tmp_path, max_steps=1)
+    run.fit(task, data)
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    for path in (tmp_path / "a.ckpt", save_pretrained(task, tmp_path / "model")):
+        assert from_pretrained(path).data_columns == COLUMNS
+    assert save_pretrained(from_pretrained(tmp_path / "model"), tmp_path / "again")
+    assert from_pretrained(tmp_path / "again").data_columns == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("text", "data_columns must be names of columns"),
+        ({"corpus": ["a"]}, "data_columns must be names of columns"),
+        ({"max_length": 3}, "'max_length' is none of text, label"),
+        ({"corpus": {"path": "/etc/passwd"}}, "'path' is none of columns, encoding"),
+        ({"label": 3}, "data_columns.label must be text, not 3"),
+        ({"text": [["a"]]}, "data_columns.text must be"),
+        ({"corpus": {"columns": "text"}}, "data_columns.corpus.columns must be"),
+        ({"corpus": {"encoding": 8}}, "data_columns.corpus.encoding must be text"),
+    ],
+)
+def test_columns_in_a_folder_of_a_stranger_are_checked(make_task, tmp_path, columns, message):
+    folder = save_pretrained(make_task("sentiment"), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    assert "data_columns" not in config  # as in folders of earlier versions
+    (folder / "config.json").write_text(json.dumps({**config, "data_columns": columns}))
+    with pytest.raises(UsageError, match=f"config.json: .*{re.escape(message)}"):
+        from_pretrained(folder)

@@ -31,6 +31,10 @@ class Vectors(Numbers):
     """The names of a column whose rows are lists of numbers, all of one length."""
 
 
+class MissingColumnError(UsageError):
+    """Data does not have a column that is wanted."""
+
+
 # What Python and NumPy print for a list of texts.
 _PRINTED_LIST = r"""(?s)^\s*\[\s*['"].*['"]\s*\]\s*$"""
 
@@ -98,7 +102,7 @@ def match_columns(available: Sequence[str], columns: Columns, where: str) -> dic
             raise UsageError(f"{where}: several columns could be {canonical!r}: {found}; rename all but one")
         if not candidates[canonical]:
             wanted = " or ".join(map(repr, accepted))
-            raise UsageError(f"{where}: no column {wanted}; the columns are {join_names(available)}")
+            raise MissingColumnError(f"{where}: no column {wanted}; the columns are {join_names(available)}")
     return {canonical: names[0] for canonical, names in candidates.items()}
 
 

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 _READING_VERSION = 4  # part of every cache key: increase it when the same files give other rows than before
 
+REMEMBERED = ("columns", "encoding")
+"""The settings of a corpus that a model remembers beside the names of its columns, where they are set."""
+
 
 @dataclass(frozen=True)
 class Corpus(Settings):
@@ -55,7 +58,7 @@ class Corpus(Settings):
         max_examples: maximum number of rows per split, sampled at random; they keep their order.
         seed: seed of both samplings; the bundled corpora themselves do not depend on it.
         columns: names of the columns of local files that have no header, in their order.
-        encoding: encoding of local text files.
+        encoding: encoding of local text files; UTF-8 if left out.
     """
 
     path: str = "builtin"
@@ -68,7 +71,7 @@ class Corpus(Settings):
     max_examples: Annotated[int, Range(1, 10**12)] | None = None
     seed: Seed = 0
     columns: Sequence[str] | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         path: Any = os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path
@@ -269,7 +272,8 @@ class Corpus(Settings):
 
     def _layout(self, labels: str | None, guess: bool) -> Layout:
         columns = None if self.columns is None else tuple(self.columns)
-        return Layout(columns, self.encoding, guess, labels)
+        encoding = "utf-8" if self.encoding is None else self.encoding
+        return Layout(columns, encoding, guess, labels)
 
     def _is_needed(self, split: str) -> bool:
         """Whether nothing can be done without a split: train, and those that the user named."""

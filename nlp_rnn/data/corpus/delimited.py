@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from nlp_rnn.data.corpus.columns import Columns, Numbers, column_key, match_columns, matching_columns
+from nlp_rnn.data.corpus.columns import (
+    Columns,
+    MissingColumnError,
+    Numbers,
+    column_key,
+    match_columns,
+    matching_columns,
+)
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.numbers import NUMBER
 from nlp_rnn.data.corpus.text import data_suffix, read_lines
@@ -161,7 +168,7 @@ def _table(
     guessed = has_header = False
     if layout.columns is not None:
         places = _stated_places(f"{path}, line {number}", columns, first, layout.columns)
-        has_header = tuple(map(column_key, first)) == tuple(map(column_key, layout.columns))
+        has_header = _is_stated(f"{path}, line {number}", first, layout.columns)
         rows = rows[content[0] + has_header :]
     elif matching_columns(first, columns):
         matches = match_columns(first, columns, f"{path}, line {number}")
@@ -172,7 +179,7 @@ def _table(
         guessed = True
     else:
         wanted = ", ".join(" or ".join(names) for names in columns.values())
-        raise UsageError(
+        raise MissingColumnError(
             f"{path}, line {number}: no column {wanted} in the header {join_names(map(shorten, first))} "
             f"({_SEPARATORS[dialect.separator]} between); name the columns, or state those of a file without "
             "a header, in their order, by corpus.columns"
@@ -209,6 +216,17 @@ def _stated_places(
         )
     matches = match_columns(stated, columns, f"{where}, columns as corpus.columns says")
     return {name: stated.index(column) for name, column in matches.items()}
+
+
+def _is_stated(where: str, first: Sequence[str], stated: Sequence[str]) -> bool:
+    """Whether a first row is a header: the stated columns, which it must then have in their order."""
+    in_file, in_order = list(map(column_key, first)), list(map(column_key, stated))
+    if in_file != in_order and sorted(in_file) == sorted(in_order):
+        raise UsageError(
+            f"{where}: the header has the columns in another order, {join_names(map(shorten, first))}, than "
+            f"corpus.columns says, {join_names(stated)}; state the order of the file"
+        )
+    return in_file == in_order
 
 
 def _check_guess(path: Path, table: pa.Table, first: Sequence[str], labels: str | None) -> None:

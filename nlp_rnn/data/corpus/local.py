@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from nlp_rnn.data.corpus.columns import Columns
+from nlp_rnn.data.corpus.columns import Columns, MissingColumnError
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.splits import named_split
 from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES, is_table, read_table
@@ -65,7 +65,7 @@ def find_files(folder: Path, columns: Columns, one_label: bool = False) -> dict[
     if not files:
         endings = ", ".join(f".{name}" for names in columns.values() for name in names)
         found = f"; found {join_names(path.name for path in entries)}" if entries else ""
-        raise UsageError(
+        raise MissingColumnError(
             f"{folder}: nothing to read: give tables ({', '.join(TABLE_SUFFIXES)}), or text in files that "
             f"end in the name of a column: {endings}{found}"
         )

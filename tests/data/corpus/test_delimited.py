@@ -136,3 +136,14 @@ def test_a_row_with_separators_in_a_field_is_told_how_to_write_them(folder):
     path = folder({"a.csv": "text,label\ngood, really,1\n"})
     with pytest.raises(UsageError, match=r"line 2: 2 fields .*, 3 found; quote fields that hold commas"):
         read_table(f"{path}/a.csv", COLUMNS)
+
+
+def test_a_header_in_another_order_than_stated_is_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("de,EN \neins,one\n")
+    names = {"source": ("de",), "target": ("en",)}
+    assert read_table(path, names, Layout(("de", "en")))["source"].to_pylist() == ["eins"]
+    with pytest.raises(
+        UsageError, match=r"a\.csv, line 1: the header has the columns in another order, 'de'"
+    ):
+        read_table(path, names, Layout(("en", "de")))
