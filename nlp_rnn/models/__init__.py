@@ -8,6 +8,7 @@ from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 from nlp_rnn.models.tagger import SeriesTagger, Tagger
+from nlp_rnn.models.translator import make_seq2seq
 
 __all__ = [
     "CELLS",
@@ -20,6 +21,7 @@ __all__ = [
     "Seq2Seq",
     "SeriesTagger",
     "Tagger",
+    "make_seq2seq",
 ]
 
 use_one_thread_after_fork()

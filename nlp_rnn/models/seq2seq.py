@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from typing_extensions import override
 
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import cell_name, recurrent_layer
 from nlp_rnn.models.layers.dropout import Dropout
 from nlp_rnn.models.layers.embedding import Embedding
+
+_TIED_INIT_RANGE = 0.1  # initialization of tied weights as in Merity et al. (2018)
 
 
 class Encoder(nn.Module):
@@ -42,11 +46,27 @@ class Encoder(nn.Module):
         self.embedding = Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
         self.dropout = Dropout(dropout)
+        self._embedding_owner: tuple[Decoder, ...] = ()  # in a tuple it is no part of this module
+
+    def share_embedding(self, decoder: Decoder) -> None:
+        """Use the decoder's embedding in place of an own one."""
+        del self.embedding
+        self._embedding_owner = (decoder,)
+
+    def embed(self, source: Tensor) -> Tensor:
+        """[S, B] int64 ids -> [S, B, E], after dropout."""
+        embedding = self._embedding_owner[0].embedding if self._embedding_owner else self.embedding
+        embedded: Tensor = self.dropout(embedding(source))
+        return embedded
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> State:
         """[S, B] int64 ids, [B] lengths (all S if left out) -> state, tensors of [num_layers, B, H]."""
-        state: State = self.rnn(self.dropout(self.embedding(source)), lengths=lengths)[1]
+        state: State = self.rnn(self.embed(source), lengths=lengths)[1]
         return state
+
+    @override
+    def extra_repr(self) -> str:
+        return "embedding=decoder.embedding" if self._embedding_owner else ""
 
 
 class Decoder(nn.Module):
@@ -59,10 +79,15 @@ class Decoder(nn.Module):
         num_layers: number of recurrent layers.
         dropout: probability of dropout on embeddings, between layers and before the output layer.
         cell: a name in `CELLS`.
+        tie_weights: share one weight matrix between the embedding and the output layer (Press & Wolf 2017).
+            The output layer then has only a bias of its own.
 
     Raises:
-        ValueError: unknown cell.
+        ValueError: unknown cell; or tied weights with different embedding and hidden sizes.
     """
+
+    reads_context = False
+    """Whether each step reads a context vector [H] beside the embedding."""
 
     def __init__(
         self,
@@ -72,20 +97,46 @@ class Decoder(nn.Module):
         num_layers: int,
         dropout: float,
         cell: str = "lstm",
+        tie_weights: bool = False,
     ) -> None:
         super().__init__()
+        if tie_weights and embedding_dim != hidden_dim:
+            raise ValueError(
+                f"tied weights need embedding_dim and hidden_dim to be equal, not {embedding_dim} and "
+                f"{hidden_dim}"
+            )
         self.embedding = Embedding(vocab_size, embedding_dim)
-        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
-        self.fc_out = nn.Linear(hidden_dim, vocab_size)
+        input_dim = embedding_dim + (hidden_dim if self.reads_context else 0)
+        self.rnn = recurrent_layer(cell, input_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
+        self.fc_out: nn.Linear | None = None
+        if tie_weights:
+            nn.init.uniform_(self.embedding.weight, -_TIED_INIT_RANGE, _TIED_INIT_RANGE)
+            self.bias = nn.Parameter(torch.zeros(vocab_size))
+        else:
+            self.fc_out = nn.Linear(hidden_dim, vocab_size)
         self.dropout = Dropout(dropout)
 
     def forward(self, target: Tensor, state: State) -> tuple[Tensor, State]:
         """Run all steps in one call: [T, B] int64 ids -> logits [T, B, vocab_size] and the final state."""
         features, state = self._features_and_state(target, state)
-        return self.fc_out(features), state
+        return self.logits(features), state
+
+    @property
+    def output(self) -> tuple[Tensor, Tensor]:
+        """The output layer's weight [vocab_size, H] and bias [vocab_size]."""
+        if self.fc_out is not None:
+            return self.fc_out.weight, self.fc_out.bias
+        return self.embedding.weight, self.bias
+
+    def logits(self, features: Tensor) -> Tensor:
+        """The output layer: [..., H] -> [..., vocab_size]."""
+        if self.fc_out is None:
+            return F.linear(features, *self.output)
+        logits: Tensor = self.fc_out(features)
+        return logits
 
     def features(self, target: Tensor, state: State, lengths: Tensor | None = None) -> Tensor:
-        """The input of `fc_out`: [T, B] int64 ids -> [T, B, H], zero behind each of `lengths` [B]."""
+        """The input of `logits`: [T, B] int64 ids -> [T, B, H], zero behind each of `lengths` [B]."""
         features: Tensor = self.dropout(
             self.rnn.outputs(self.dropout(self.embedding(target)), state, lengths)
         )
@@ -94,7 +145,7 @@ class Decoder(nn.Module):
     def greedy_token(self, target: Tensor, state: State) -> tuple[Tensor, State]:
         """The most probable token after the last of `target` [T, B], as [B] int64 ids, and the new state."""
         features, state = self._features_and_state(target, state)
-        return self.fc_out(features[-1]).argmax(-1), state
+        return self.logits(features[-1]).argmax(-1), state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one token per sequence: [B] int64 ids -> logits [B, vocab_size] and the new state."""
@@ -104,6 +155,10 @@ class Decoder(nn.Module):
     def _features_and_state(self, target: Tensor, state: State) -> tuple[Tensor, State]:
         output, state = self.rnn(self.dropout(self.embedding(target)), state)  # [T, B, H]
         return self.dropout(output), state
+
+    @override
+    def extra_repr(self) -> str:
+        return "" if self.fc_out is not None else "fc_out=embedding"
 
 
 class Seq2Seq(nn.Module):

@@ -52,6 +52,7 @@ MODELS = {
     "translation": LAYERS
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 512, "num_layers": 2, "dropout": 0.5}
+    | {"tie_embeddings": "none", "context": False, "attention": "none"}
     | {"teacher_forcing": 1.0, "decoding": BeamSettings()},
     "language_modeling": LAYERS
     | SMOOTHING
@@ -76,7 +77,7 @@ DATA = {
     | {"max_length": 512, "max_word_length": 32},
     "TranslationData": TEXTS
     | {"source": "de", "target": "en", "batching": Batching(size=128), "reverse_source": False}
-    | {"max_length": 100},
+    | {"max_length": 100, "shared_vocabulary": False},
     "LanguageModelingData": TEXTS
     | {"text": ("text", "txt", "sentence", "document", "review"), "batching": Batching(size=64)}
     | {"window": None, "max_length": 256},

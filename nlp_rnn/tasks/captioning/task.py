@@ -97,9 +97,8 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
         assert batch.labels is not None
         assert batch.target_lengths is not None
         features = self.model.features(vectors, target, batch.target_lengths)
-        output = self.model.decoder.fc_out
         return token_loss(
-            (output.weight, output.bias), features, batch.labels, batch.target_lengths, label_smoothing
+            self.model.decoder.output, features, batch.labels, batch.target_lengths, label_smoothing
         )
 
     @override

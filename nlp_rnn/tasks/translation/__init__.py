@@ -1,4 +1,4 @@
-"""Translation: sentence to sentence, without attention."""
+"""Translation: sentence to sentence."""
 
 from nlp_rnn.tasks.translation.data import TranslationData
 from nlp_rnn.tasks.translation.task import Translation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -82,6 +83,7 @@ class TranslationData(CorpusData[TranslationProcessor]):
         batching: how pairs are batched.
         reverse_source: read source sentences from end to start.
         max_length: maximum number of tokens per sentence; the rest is cut off.
+        shared_vocabulary: make one vocabulary from the sentences of both languages.
     """
 
     processor_class = TranslationProcessor
@@ -95,12 +97,14 @@ class TranslationData(CorpusData[TranslationProcessor]):
         batching: Batching = Batching(size=128),
         reverse_source: bool = False,
         max_length: MaxLength = 100,
+        shared_vocabulary: bool = False,
     ) -> None:
         super().__init__(corpus, batching)
         self.languages = {"source": source, "target": target}
         self.vocabulary = vocabulary
         self.reverse_source = reverse_source
         self.max_length = max_length
+        self.shared_vocabulary = shared_vocabulary
 
     @override
     def columns(self) -> Mapping[str, str]:
@@ -108,9 +112,8 @@ class TranslationData(CorpusData[TranslationProcessor]):
 
     @override
     def make_processor(self, train: Dataset) -> TranslationProcessor:
-        return TranslationProcessor(
-            Vocabulary.train(train["source"], self.vocabulary),
-            Vocabulary.train(train["target"], self.vocabulary),
-            self.reverse_source,
-            self.max_length,
-        )
+        if self.shared_vocabulary:
+            source = target = Vocabulary.train(chain(train["source"], train["target"]), self.vocabulary)
+        else:
+            source, target = (Vocabulary.train(train[side], self.vocabulary) for side in ("source", "target"))
+        return TranslationProcessor(source, target, self.reverse_source, self.max_length)

@@ -1,4 +1,4 @@
-"""Translation: sentence to sentence, by an encoder-decoder without attention (Sutskever et al. 2014)."""
+"""Translation: sentence to sentence, by an encoder-decoder (Sutskever et al. 2014)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, UNK
+from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.cells import CellName
-from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
+from nlp_rnn.models.seq2seq import Seq2Seq
+from nlp_rnn.models.translator import AttentionName, Tied, make_seq2seq
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
@@ -49,6 +51,10 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         num_layers: number of recurrent layers of the encoder, and of the decoder.
         dropout: on embeddings, between layers and before the output layer.
         cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        tie_embeddings: share one weight between the decoder's embedding and output layer (decoder), and the
+            encoder's embedding too (all, with data.shared_vocabulary); needs embedding_dim = hidden_dim.
+        context: feed the encoder's final state to the decoder at each step (Cho et al. 2014).
+        attention: look at all source words at each step: none, bahdanau (2015) or luong (2015).
         teacher_forcing: probability that the decoder reads the true token, not its own prediction, in
             training (scheduled sampling, Bengio et al. 2015).
         label_smoothing: fraction of probability spread over all words in the training loss.
@@ -70,14 +76,32 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         num_layers: NumLayers = 2,
         dropout: DropProbability = 0.5,
         cell: CellName = "lstm",
+        tie_embeddings: Tied = "none",
+        context: bool = False,
+        attention: AttentionName = "none",
         teacher_forcing: Annotated[float, Range(0, 1)] = 1.0,
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
         decoding: BeamSettings = BeamSettings(),
         optimization: Optimization = Optimization(),
     ) -> None:
-        sizes = (embedding_dim, hidden_dim, num_layers, dropout, cell)
-        model = Seq2Seq(Encoder(len(processor.source), *sizes), Decoder(len(processor.target), *sizes))
+        if tie_embeddings == "all" and processor.source.fingerprint != processor.target.fingerprint:
+            raise UsageError(
+                "tie_embeddings all needs one vocabulary for both languages: set data.shared_vocabulary to "
+                "true, or tie_embeddings to decoder"
+            )
+        model = make_seq2seq(
+            len(processor.source),
+            len(processor.target),
+            embedding_dim,
+            hidden_dim,
+            num_layers,
+            dropout,
+            cell,
+            tie_embeddings=tie_embeddings,
+            context=context,
+            attention=attention,
+        )
         super().__init__(processor, model, optimization, decoding)
         self.model: Seq2Seq
         self.teacher_forcing = teacher_forcing
@@ -105,9 +129,8 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         features = self.model.features(
             batch.source, target, batch.lengths, batch.target_lengths, teacher_forcing
         )
-        output = self.model.decoder.fc_out
         return token_loss(
-            (output.weight, output.bias), features, batch.labels, batch.target_lengths, label_smoothing
+            self.model.decoder.output, features, batch.labels, batch.target_lengths, label_smoothing
         )
 
     @override

@@ -6,7 +6,7 @@ import torch
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
-from nlp_rnn.tasks.translation.data import TranslationData
+from nlp_rnn.tasks.translation.data import TranslationData, TranslationProcessor
 
 
 @pytest.fixture
@@ -56,3 +56,12 @@ def test_an_empty_target_still_ends(make):
     assert batch.target.t().tolist() == [[BOS, PAD], [BOS, quick]]
     assert batch.labels.t().tolist() == [[EOS, IGNORED], [quick, EOS]]
     assert batch.lengths.tolist() == [1, 0]
+
+
+def test_a_shared_vocabulary_knows_the_words_of_either_language():
+    rows = [{"de": "ein hund", "en": "a dog"}] * 20
+    settings = {"vocabulary": VocabularySettings(min_frequency=1), "shared_vocabulary": True}
+    processor = TranslationData(rows, **settings).processor
+    assert processor.source.tokens()[4:] == processor.target.tokens()[4:] == ["a", "dog", "ein", "hund"]
+    assert processor.encode(processor.rows(["a hund"]))["source_ids"] == [[4, 7]]
+    assert TranslationProcessor.from_state(processor.state()).fingerprint == processor.fingerprint

@@ -1,0 +1,73 @@
+"""The variants of the sequence-to-sequence model, and the one place that chooses among them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.models.attention import AttentiveEncoder, BahdanauDecoder, LuongDecoder
+from nlp_rnn.models.context import ContextDecoder, ContextEncoder
+from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
+from nlp_rnn.settings import Choices
+
+ATTENTIONS: dict[str, tuple[type[Encoder], type[Decoder]]] = {
+    "none": (Encoder, Decoder),
+    "bahdanau": (AttentiveEncoder, BahdanauDecoder),
+    "luong": (AttentiveEncoder, LuongDecoder),
+}
+"""The classes of encoder and decoder by the name of the attention. To add one, give it a row."""
+
+AttentionName = Annotated[str, Choices(ATTENTIONS)]
+"""A setting that names an attention."""
+
+Tied = Literal["none", "decoder", "all"]
+"""Which matrices are one: none; the decoder's embedding and output layer; or the encoder's embedding too."""
+
+
+def make_seq2seq(
+    source_size: int,
+    target_size: int,
+    embedding_dim: int,
+    hidden_dim: int,
+    num_layers: int,
+    dropout: float,
+    cell: str = "lstm",
+    *,
+    tie_embeddings: Tied = "none",
+    context: bool = False,
+    attention: str = "none",
+) -> Seq2Seq:
+    """Make a sequence-to-sequence model; without the last three arguments, the plain one.
+
+    Args:
+        source_size: number of source ids.
+        target_size: number of target ids.
+        embedding_dim: size of both embeddings.
+        hidden_dim: H, the hidden size of the recurrent layers.
+        num_layers: number of recurrent layers of the encoder, and of the decoder.
+        dropout: probability of dropout.
+        cell: a name in `CELLS`.
+        tie_embeddings: which weights are shared, see `Tied`; `all` needs the same ids on both sides.
+        context: whether the decoder reads the encoder's final state at each step.
+        attention: a name in `ATTENTIONS`.
+
+    Raises:
+        UsageError: the settings do not fit together.
+        ValueError: unknown cell.
+    """
+    if context and attention != "none":
+        raise UsageError(
+            f"context and attention {attention} exclude each other: attention has a context of its own"
+        )
+    if tie_embeddings != "none" and embedding_dim != hidden_dim:
+        raise UsageError(
+            f"tie_embeddings {tie_embeddings} needs embedding_dim and hidden_dim to be equal, not "
+            f"{embedding_dim} and {hidden_dim}"
+        )
+    encoder_class, decoder_class = (ContextEncoder, ContextDecoder) if context else ATTENTIONS[attention]
+    sizes = (embedding_dim, hidden_dim, num_layers, dropout, cell)
+    encoder = encoder_class(source_size, *sizes)
+    decoder = decoder_class(target_size, *sizes, tie_weights=tie_embeddings != "none")
+    if tie_embeddings == "all":
+        encoder.share_embedding(decoder)
+    return Seq2Seq(encoder, decoder)
