@@ -73,6 +73,11 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "runs/sentiment_builtin/latest/model small_model",
         "nlp_rnn.cli.quantize",
     ),
+    "vectors": Verb(
+        "write a model's embedding as word vectors, in the format of word2vec",
+        "runs/sentiment_builtin/latest/model vectors.txt",
+        "nlp_rnn.cli.vectors",
+    ),
     "long-memory": Verb(
         "train several cells on a problem that needs long memory, and compare them",
         "--length 100 --cells rnn gru lstm --output memory",

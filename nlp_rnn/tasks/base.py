@@ -23,7 +23,7 @@ from nlp_rnn.storage.stored import FORMAT_VERSION
 from nlp_rnn.tasks.capabilities import Capabilities
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
 from nlp_rnn.tasks.metrics import MeanLoss
-from nlp_rnn.tasks.optimization import Optimization, initialize
+from nlp_rnn.tasks.optimization import Optimization, freeze, initialize
 from nlp_rnn.tasks.optimized_module import OptimizedModule
 from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
@@ -63,7 +63,7 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
     """The results of `compute_metrics` that are better when lower; all others are when higher."""
     conllu_answer: ClassVar[str | None] = None
     """The key of an answer that holds the UPOS tags of a CoNLL-U file; None where there are none."""
-    not_settings = frozenset({"processor", "init_encoder"})
+    not_settings = frozenset({"processor", "init_encoder", "vectors"})
 
     def __init__(self, processor: P, model: nn.Module, optimization: Optimization) -> None:
         super().__init__()
@@ -80,6 +80,7 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
             {f"{stage}_metrics": nn.ModuleDict(self.make_metrics()) for stage in ("val", "test")}
         )
         initialize(model, optimization)
+        freeze(model, optimization)
 
     @override
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nlp_rnn.errors import UsageError
@@ -66,6 +66,14 @@ class Capabilities:
             UsageError: there is none.
         """
         raise UsageError(f"holds a model for {self.name}, not for language_modeling")
+
+    def row_names(self) -> dict[str, Sequence[str]]:
+        """What the rows of some of the model's weights stand for.
+
+        Returns:
+            Name of a parameter of the model -> a token or label per row of it.
+        """
+        return {}
 
     def apply_settings(self, settings: Mapping[str, Any]) -> None:
         """Replace those settings that may change after training, such as how to decode.

@@ -128,6 +128,11 @@ class TextClassificationTask(ClassificationTask[P, B]):
         return str(answer["label"])
 
     @override
+    def row_names(self) -> dict[str, Sequence[str]]:
+        tokens = cast(TextProcessor, self.processor).tokens.tokens()
+        return {"embedding.weight": tokens, "fc_out.weight": self.labels, "fc_out.bias": self.labels}
+
+    @override
     def probe(self) -> Probe:
         return Probe("tokens", lambda model, batch: model(batch.tokens, batch.lengths)[None], "running")
 

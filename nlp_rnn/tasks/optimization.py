@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -14,7 +14,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.models.layers.initialization import chrono_init_
 from nlp_rnn.settings import Range, Settings
@@ -45,6 +45,8 @@ class Optimization(Settings):
         init: torch for torch's default initialization, or uniform in ±0.08 (Sutskever et al. 2014).
         memory: longest dependency, in time steps, for which gate biases are initialized (chrono
             initialization, Tallec & Ollivier 2018); 0 for the default biases.
+        freeze: parts of the model that are not trained, as its printout names them, such as embedding, rnn or
+            encoder.embedding.
 
     Raises:
         UsageError: a value is out of range, or warmup is set with schedule plateau.
@@ -59,6 +61,7 @@ class Optimization(Settings):
     patience: Annotated[int, Range(0, 1_000_000)] = 1
     init: Literal["torch", "uniform"] = "torch"
     memory: Annotated[int, Range(0, 1_000_000_000)] = 0
+    freeze: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,6 +89,27 @@ def initialize(model: nn.Module, settings: Optimization) -> None:
                     chrono_init_(layer, settings.memory)
                 except ValueError as error:
                     raise UsageError(f"memory {settings.memory}: {error}; leave it at 0") from error
+
+
+def freeze(model: nn.Module, settings: Optimization) -> None:
+    """Mark the weights of a model that are not trained.
+
+    Raises:
+        UsageError: the model has no such part, or there is nothing left to train.
+    """
+    for part in settings.freeze:
+        frozen = [
+            parameter for name, parameter in model.named_parameters() if f"{name}.".startswith(f"{part}.")
+        ]
+        if not frozen:
+            parts = [name for name, module in model.named_modules() if name and list(module.parameters())]
+            raise UsageError(
+                f"optimization.freeze: the model has no part {part!r}; it has {join_names(parts)}"
+            )
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(f"optimization.freeze: {join_names(settings.freeze)} leave nothing to train")
 
 
 def total_steps(trainer: pl.Trainer) -> float:
@@ -144,7 +168,8 @@ def make_optimizer(
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9
     fused = fused and not any(isinstance(p, DTensor) for p in model.parameters())  # SGD has no such kernel
-    optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), fused=fused, **options)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = OPTIMIZERS[settings.optimizer](trained, fused=fused, **options)
     if settings.schedule == "plateau":
         plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
         config = {"scheduler": plateau, "monitor": "val/loss", "frequency": validates_every}

@@ -1,7 +1,8 @@
-"""Initializing a model with the weights of a trained language model (Dai & Le 2015)."""
+"""Initializing a model with a trained language model (Dai & Le 2015), or with word vectors."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 
@@ -9,12 +10,17 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from nlp_rnn.data.vocabulary import UNK, Vocabulary
+from nlp_rnn.data.vocabulary import PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.models.layers.cells import cell_name
 from nlp_rnn.models.layers.quantization import is_quantized
+from nlp_rnn.storage.vectors import find_vectors
 from nlp_rnn.tasks.pretrained import from_pretrained
+
+log = logging.getLogger(__name__)
+
+_FEW_FOUND = 0.2  # of the tokens; with fewer, they are hardly vectors of such tokens
 
 
 @torch.no_grad()
@@ -77,6 +83,43 @@ def initialize_encoder(
         f"{where}: copied {known:,} of {len(tokens):,} token embeddings ({known / len(tokens):.1%}) and "
         f"{copied} of {sum(map(len, layers.values()))} recurrent tensors"
     )
+
+
+@torch.no_grad()
+def initialize_embedding(path: str, vocabulary: Vocabulary, embedding: nn.Embedding) -> None:
+    """Copy word vectors into an embedding, and print how many were found.
+
+    The unknown token gets the mean of the vectors. The rows of other tokens are drawn from a normal
+    distribution with the mean and standard deviation of the vectors in each dimension. The row of the padding
+    token stays as it is.
+
+    Args:
+        path: as for `find_vectors`.
+        vocabulary: of the embedding.
+        embedding: of tokens, changed in place.
+
+    Raises:
+        UsageError: the vectors cannot be read, have another size, or none is of a token.
+    """
+    tokens = vocabulary.tokens()
+    vectors = find_vectors(path, tokens, embedding.embedding_dim)
+    found = torch.from_numpy(vectors.is_found)
+    if not found.any():
+        raise UsageError(f"vectors {path}: none of the {len(tokens):,} tokens is among its words")
+    matrix = torch.from_numpy(vectors.matrix)
+    std, mean = torch.std_mean(matrix[found], dim=0, correction=0)
+    # With a seed of its own, so that all other weights do not depend on it.
+    drawn = torch.randn(matrix.shape, generator=torch.Generator().manual_seed(0))
+    drawn[UNK] = 0
+    matrix = torch.where(found[:, None], matrix, mean + std * drawn)
+    embedding.weight[PAD + 1 :] = matrix[PAD + 1 :].to(embedding.weight)
+    _print_once(f"vectors {path}: {vectors.report()}")
+    if found.float().mean() < _FEW_FOUND:
+        log.warning(
+            "vectors %s: few tokens were found; vectors of words are for vocabulary.level word, and for the "
+            "language of the data",
+            path,
+        )
 
 
 @rank_zero_only

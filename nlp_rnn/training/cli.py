@@ -75,8 +75,9 @@ class _CLI(ConfiguredCLI):
         choose_modes(cast(type[Task], locate(config.model.class_path)), config)
         if self.subcommand == "fit":
             self.start = find_start(config, self._run_name(config))
-            if self.start.checkpoint and config.model.init_args.get("init_encoder"):
-                config.model.init_args.init_encoder = None  # the checkpoint has the weights trained from it
+            for name in ("init_encoder", "vectors"):
+                if self.start.checkpoint and config.model.init_args.get(name):
+                    config.model.init_args[name] = None  # the checkpoint has the weights trained from it
         elif config.ckpt_path:
             self.loaded = from_pretrained(config.ckpt_path)
             config.ckpt_path = None

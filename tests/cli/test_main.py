@@ -166,6 +166,7 @@ runpy.run_module("nlp_rnn", run_name="__main__")
         ["generate", ""],
         ["inspect", "MODEL", "text", "--output", ""],
         ["quantize", "MODEL", ""],
+        ["vectors", "MODEL", ""],
         ["long-memory", "--output", ""],
         ["fit", "--config", CONFIG, "--name", ""],
         ["fit", "--config", CONFIG, "--runs="],
@@ -265,6 +266,7 @@ def own_model(tmp_path, monkeypatch):
         ("predict", "MODEL", "TEXT"),
         ("inspect", "MODEL", "a film", "--output", "OUT"),
         ("quantize", "MODEL", "OUT"),
+        ("vectors", "MODEL", "OUT"),
     ],
 )
 def test_a_model_of_a_packages_own_task_is_read_where_the_package_is_trusted(run, tmp_path, own_model, verb):

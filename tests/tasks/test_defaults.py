@@ -43,12 +43,12 @@ MODELS = {
     "sentiment": LAYERS
     | SMOOTHING
     | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.5}
-    | {"bidirectional": True, "pooling": "last", "init_encoder": None},
+    | {"bidirectional": True, "pooling": "last", "init_encoder": None, "vectors": None},
     "tagging": LAYERS
     | SMOOTHING
     | {"embedding_dim": 100, "hidden_dim": 200, "num_layers": 1, "dropout": 0.5}
     | {"bidirectional": True, "character_embedding_dim": 32, "character_hidden_dim": 64}
-    | {"init_encoder": None},
+    | {"init_encoder": None, "vectors": None},
     "translation": LAYERS
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 512, "num_layers": 2, "dropout": 0.5}
@@ -57,7 +57,8 @@ MODELS = {
     "language_modeling": LAYERS
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 256, "num_layers": 1, "dropout": 0.2}
-    | {"tie_weights": False, "locked": False, "weight_dropout": 0.0, "decoding": BeamSettings()},
+    | {"tie_weights": False, "locked": False, "weight_dropout": 0.0, "decoding": BeamSettings()}
+    | {"vectors": None},
     "captioning": LAYERS
     | SMOOTHING
     | {"embedding_dim": 64, "hidden_dim": 256, "num_layers": 1, "dropout": 0.2}

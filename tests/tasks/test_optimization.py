@@ -12,6 +12,7 @@ from nlp_rnn.data import Batching
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks import TASKS, Optimization
 from nlp_rnn.tasks.optimization import make_optimizer
+from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 
 WRITES = ("translation", "captioning", "language_modeling")
 TEXT = ("sentiment", "tagging", *WRITES)  # the tasks that read or write words
@@ -93,6 +94,39 @@ def test_weight_decay_shrinks_weights(make_task, train):
         train(task, 20)
         norms[decay] = task.model.embedding.weight.norm().item()
     assert norms[1.0] < 0.7 * norms[0.0]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("part", ["embedding", "rnn", "word_encoder.rnn", "fc_out.bias"])
+def test_frozen_parts_stay_as_they_are(part, optimizer, make_task, train):
+    options = Optimization(optimizer=optimizer, lr=0.1, weight_decay=0.5, freeze=[part])
+    task = make_task("tagging", optimization=options)
+    before = {name: weight.clone() for name, weight in task.model.named_parameters()}
+    train(task, 3)
+    for name, weight in task.model.named_parameters():
+        assert torch.equal(weight, before[name]) == f"{name}.".startswith(f"{part}.")
+    assert any(torch.equal(weight, before[name]) for name, weight in task.model.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (["embeddings"], "no part 'embeddings'; it has embedding, word_encoder, word_encoder.embedding, "),
+        (["emb"], "no part 'emb'"),
+        ([""], "no part ''"),
+        (["embedding", "word_encoder", "rnn", "fc_out"], "fc_out leave nothing to train"),
+    ],
+)
+def test_parts_that_cannot_be_frozen(parts, message, make_task):
+    with pytest.raises(UsageError, match=message):
+        make_task("tagging", optimization=Optimization(freeze=parts))
+
+
+def test_frozen_models_load(make_task, tmp_path):
+    task = make_task("sentiment", optimization=Optimization(freeze=["embedding"]))
+    loaded = from_pretrained(save_pretrained(task, tmp_path / "model"))
+    assert loaded.optimization.freeze == ["embedding"]
+    assert not loaded.model.embedding.weight.requires_grad
 
 
 @pytest.mark.parametrize("name", TASKS)

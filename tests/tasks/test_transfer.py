@@ -11,7 +11,7 @@ from nlp_rnn.data.vocabulary import SPECIALS, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.layers.quantization import quantize
-from nlp_rnn.tasks import LanguageModeling, Sentiment, Tagging
+from nlp_rnn.tasks import TASKS, LanguageModeling, Sentiment, Tagging
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
@@ -145,6 +145,56 @@ def test_models_other_than_language_models_are_refused(tmp_path):
         sentiment(str(save_pretrained(task, tmp_path / "int8")))
     with pytest.raises(UsageError, match=r"init_encoder: .*no such model folder"):
         sentiment(str(tmp_path / "nowhere"))
+
+
+def vector_file(folder, words, size=6):
+    path = folder / "vectors.txt"
+    lines = (f"{word} {' '.join(str(number + place) for place in range(size))}" for number, word in words)
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def make_with_vectors(name, path):
+    torch.manual_seed(0)
+    words = [text.split() for text in OTHER]
+    processor, sizes = {
+        "sentiment": (SentimentProcessor(vocabulary(OTHER), ["0", "1"], ["bad", "good"]), (6, 7)),
+        "tagging": (TaggingProcessor(Vocabulary.train_on_words(words, EVERY), ["NOUN", "VERB"]), (6, 7)),
+        "language_modeling": (LanguageModelingProcessor(vocabulary(OTHER)), (6, 6)),
+    }[name]
+    tie = {"tie_weights": True} if name == "language_modeling" else {}
+    return TASKS[name](processor, *sizes, vectors=path, **tie)
+
+
+@pytest.mark.parametrize("name", ["sentiment", "tagging", "language_modeling"])
+def test_embedding_is_initialized_with_vectors(name, tmp_path, capsys):
+    path = vector_file(tmp_path, [(1.0, "Good"), (3.0, "work"), (9.0, "unused")])
+    plain, task = make_with_vectors(name, None), make_with_vectors(name, path)
+    assert capsys.readouterr().err == (
+        f"vectors {path}: 2 of 10 tokens found (20.0%: 1 as written, 1 in lower case)\n"
+    )
+    tokens = next(iter(task.processor.vocabularies().values())).tokens()
+    weight, before = task.model.embedding.weight, plain.model.embedding.weight
+    steps = torch.arange(6.0)
+    assert torch.equal(weight[tokens.index("good")], 1 + steps)
+    assert torch.equal(weight[tokens.index("work")], 3 + steps)
+    assert torch.equal(weight[UNK], 2 + steps)  # their mean
+    assert torch.equal(weight[0], before[0])
+    others = [row for row, token in enumerate(tokens) if token not in ("good", "work") and row > UNK]
+    assert len(weight[others].unique()) == len(others) * 6
+    assert (weight[others] - 2 - steps).abs().max() < 5  # their standard deviation is 1
+    for own, other in zip(task.model.parameters(), plain.model.parameters(), strict=True):
+        assert torch.equal(own, other) == (own is not weight)
+    assert "vectors" not in task.stored()["settings"]
+
+
+def test_vectors_of_another_size_or_language_are_refused(tmp_path, caplog):
+    with pytest.raises(UsageError, match=r"have 5 dimensions, the embedding has 6: set model.embedding_dim"):
+        make_with_vectors("sentiment", vector_file(tmp_path, [(1.0, "good")], size=5))
+    with pytest.raises(UsageError, match="none of the 10 tokens is among its words"):
+        make_with_vectors("sentiment", vector_file(tmp_path, [(1.0, "gut")]))
+    make_with_vectors("sentiment", vector_file(tmp_path, [(1.0, "good")]))
+    assert "few tokens were found; vectors of words are for vocabulary.level word" in caplog.text
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -121,6 +121,11 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         return super().compute_metrics(metrics) | {"exact": metrics["exact"].compute().item()}
+
+    @override
+    def row_names(self) -> dict[str, Sequence[str]]:
+        parts = ("embedding.weight", "fc_out.weight", "fc_out.bias")
+        return dict.fromkeys([f"decoder.{part}" for part in parts], self.processor.target.tokens())
 
     @override
     def answer(self, batch: CaptioningBatch) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from nlp_rnn.tasks.language_modeling.data import LanguageModelingBatch, Language
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.transfer import initialize_embedding
 
 NEVER_GENERATED = (PAD, UNK, BOS)
 """Ids of the tokens that a continuation never contains."""
@@ -51,6 +52,8 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         label_smoothing: fraction of probability spread over all tokens in the training loss.
         word_dropout: fraction of input tokens replaced by the unknown token in training.
         decoding: how answers continue a text.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
+            stored, and not needed after training.
         optimization: initialization, optimizer and schedule.
     """
 
@@ -74,6 +77,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
         decoding: BeamSettings = BeamSettings(),
+        vectors: str | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
         model = LanguageModel(
@@ -91,6 +95,8 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         self.model: LanguageModel
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
+        if vectors is not None:
+            initialize_embedding(vectors, processor.tokens, model.embedding)
         # Of continuous text: the state at the end of the last window, in training and in evaluation.
         self._carried: dict[str, State] = {}
 
@@ -182,6 +188,11 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
             continuation | prediction
             for continuation, prediction in zip(continuations, predictions, strict=True)
         ]
+
+    @override
+    def row_names(self) -> dict[str, Sequence[str]]:
+        output = ("bias",) if self.model.fc_out is None else ("fc_out.weight", "fc_out.bias")
+        return dict.fromkeys(("embedding.weight", *output), self.processor.tokens.tokens())
 
     @override
     def probe(self) -> Probe:

@@ -8,7 +8,7 @@ from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.classification import TextClassificationTask
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.sentiment.data import SentimentBatch, SentimentProcessor
-from nlp_rnn.tasks.transfer import initialize_encoder
+from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
 
 
 class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
@@ -27,6 +27,8 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         word_dropout: fraction of tokens replaced by the unknown token in training.
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied where their shapes match; not stored, and not needed after training.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
+            stored, and not needed after training.
         optimization: initialization, optimizer and schedule.
     """
 
@@ -47,6 +49,7 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
         init_encoder: str | None = None,
+        vectors: str | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
         model = Classifier(
@@ -65,3 +68,5 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         self.word_dropout = word_dropout
         if init_encoder is not None:
             initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
+        if vectors is not None:
+            initialize_embedding(vectors, processor.tokens, model.embedding)

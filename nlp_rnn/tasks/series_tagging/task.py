@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -66,6 +67,10 @@ class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatc
     def loss(self, batch: SeriesTaggingBatch) -> Tensor:
         assert batch.labels is not None
         return label_loss(self.logits(batch), batch.labels, self.label_smoothing)
+
+    @override
+    def row_names(self) -> dict[str, Sequence[str]]:
+        return dict.fromkeys(("fc_out.weight", "fc_out.bias"), self.labels)
 
     @override
     def answer(self, batch: SeriesTaggingBatch) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from nlp_rnn.tasks.losses import drop_words, label_loss
 from nlp_rnn.tasks.metrics import MeanLoss, class_report
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
-from nlp_rnn.tasks.transfer import initialize_encoder
+from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
 
 UNKNOWN_TAG = "(unknown tag)"
 """What tables call all tags of the data that the model does not know."""
@@ -55,6 +55,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         word_dropout: fraction of words replaced by the unknown word in training; their characters remain.
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied where their shapes match; not stored, and not needed after training.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
+            stored, and not needed after training.
         optimization: initialization, optimizer and schedule.
     """
 
@@ -77,6 +79,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
         init_encoder: str | None = None,
+        vectors: str | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
         model = Tagger(
@@ -98,6 +101,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         self.word_dropout = word_dropout
         if init_encoder is not None:
             initialize_encoder(init_encoder, processor.words, model.embedding, model.rnn)
+        if vectors is not None:
+            initialize_embedding(vectors, processor.words, model.embedding)
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
@@ -154,6 +159,15 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
         """Per sentence the `tags`, up to the maximum length, and their probabilities `scores`."""
         return step_answers(self.logits(batch), batch.lengths, self.labels, "tags")
+
+    @override
+    def row_names(self) -> dict[str, Sequence[str]]:
+        characters = self.processor.characters
+        letters = {} if characters is None else {"word_encoder.embedding.weight": characters.tokens()}
+        words = self.processor.words.tokens()
+        return {"embedding.weight": words, **letters} | dict.fromkeys(
+            ("fc_out.weight", "fc_out.bias"), self.labels
+        )
 
     @override
     def probe(self) -> Probe:

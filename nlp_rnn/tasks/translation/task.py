@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
@@ -166,6 +166,12 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             [entry[key] for entry in by_length] for key in ("source_tokens", "bleu", "sentences")
         )
         return {"bleu_by_length": bleu_by_length_figure(names, scores, counts)} if by_length else {}
+
+    @override
+    def row_names(self) -> dict[str, Sequence[str]]:
+        parts = ("embedding.weight", "fc_out.weight", "fc_out.bias")
+        target = dict.fromkeys([f"decoder.{part}" for part in parts], self.processor.target.tokens())
+        return {"encoder.embedding.weight": self.processor.source.tokens(), **target}
 
     @override
     def probe(self) -> Probe:
