@@ -45,8 +45,8 @@ class Optimization(Settings):
         init: torch for torch's default initialization, or uniform in ±0.08 (Sutskever et al. 2014).
         memory: longest dependency, in time steps, for which gate biases are initialized (chrono
             initialization, Tallec & Ollivier 2018); 0 for the default biases.
-        freeze: parts of the model that are not trained, as its printout names them, such as embedding, rnn or
-            encoder.embedding.
+        freeze: part of the model that is not trained, as its printout names it, such as embedding, rnn or
+            encoder.embedding; or a list of parts.
 
     Raises:
         UsageError: a value is out of range, or warmup is set with schedule plateau.
@@ -61,7 +61,7 @@ class Optimization(Settings):
     patience: Annotated[int, Range(0, 1_000_000)] = 1
     init: Literal["torch", "uniform"] = "torch"
     memory: Annotated[int, Range(0, 1_000_000_000)] = 0
-    freeze: Sequence[str] = ()
+    freeze: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,7 +97,8 @@ def freeze(model: nn.Module, settings: Optimization) -> None:
     Raises:
         UsageError: the model has no such part, or there is nothing left to train.
     """
-    for part in settings.freeze:
+    parts = [settings.freeze] if isinstance(settings.freeze, str) else settings.freeze
+    for part in parts:
         frozen = [
             parameter for name, parameter in model.named_parameters() if f"{name}.".startswith(f"{part}.")
         ]
@@ -108,8 +109,8 @@ def freeze(model: nn.Module, settings: Optimization) -> None:
             )
         for parameter in frozen:
             parameter.requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UsageError(f"optimization.freeze: {join_names(settings.freeze)} leave nothing to train")
+    if parts and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(f"optimization.freeze: {join_names(parts)} leave nothing to train")
 
 
 def total_steps(trainer: pl.Trainer) -> float:
