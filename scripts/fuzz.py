@@ -35,7 +35,7 @@ with atheris.instrument_imports(include=["nlp_rnn", "conllu", "json", "zipfile"]
     from nlp_rnn.cli.configs import check_arguments, find_config
     from nlp_rnn.data import Corpus, Vocabulary, VocabularySettings
     from nlp_rnn.data.corpus.columns import Numbers, Texts, Vectors, Words
-    from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_upos
+    from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_tags
     from nlp_rnn.data.corpus.numbers import parse_numbers
     from nlp_rnn.errors import UsageError
     from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
@@ -91,9 +91,9 @@ def tagged(path: Path) -> None:
     for block in blocks:
         tags = [columns[3] for line in block.split("\n") if (columns := line.split("\t"))[0].isdigit()]
         words = block_words(block)
-        assert len(replace_upos(block, ["X"] * len(words)).split("\t")) == len(block.split("\t"))
+        assert len(replace_tags(block, {"upos": ["X"] * len(words)}).split("\t")) == len(block.split("\t"))
         if len(tags) == len(words):
-            assert replace_upos(block, tags) == block
+            assert replace_tags(block, {"upos": tags}) == block
 
 
 def numpy_arrays(path: Path) -> None:

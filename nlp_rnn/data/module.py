@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import pyarrow as pa
 import pytorch_lightning as pl
@@ -273,7 +273,7 @@ class CorpusData(DataModule[P]):
         batching: how rows are batched.
     """
 
-    labels: ClassVar[str | None] = None
+    labels: str | None = None
     """The canonical column of labels, if the task has one."""
 
     def __init__(self, corpus: Corpus, batching: Batching) -> None:

@@ -8,14 +8,20 @@ import os
 import stat
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO, TypeVar
 
-from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_upos
+from nlp_rnn.data.corpus.conllu import (
+    block_words,
+    check_field,
+    conllu_blocks,
+    conllu_fields,
+    replace_tags,
+)
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.errors import UsageError
@@ -48,7 +54,7 @@ def predict(
         source: a file, or - for standard input: one input per line, or CoNLL-U.
         output: a file, which appears when it is complete, or - for standard output.
         as_json: write one JSON object per line, with scores, rather than the bare answer.
-        conllu: read and write CoNLL-U; only the UPOS column is changed.
+        conllu: read and write CoNLL-U; only the columns that the model predicts are changed.
         beam: width of the beam, for tasks that generate text; the width set in training if left out.
         n_best: answers per input, at most `beam`; more than one needs `as_json`.
         batch_size: maximum number of inputs per batch.
@@ -64,7 +70,7 @@ def predict(
     if n_best > 1 and not as_json:
         raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
     task = from_pretrained(model)
-    if conllu and task.conllu_answer is None:
+    if conllu and not task.conllu_columns:
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
     answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision)
     with collect_warnings(), _open_source(source) as stream, _open_output(output) as file:
@@ -72,8 +78,12 @@ def predict(
         arriving = _Arriving(stream)
         lines = decoded_lines(arriving, name)
         if conllu:
-            blocks = conllu_blocks(lines, name)
-            answers = (_tagged_blocks(answerer, chunk) for chunk in arriving.chunks(blocks, answerer))
+            first = next(lines, "")
+            fields = conllu_fields(first, name)
+            for column in task.conllu_columns:
+                check_field(column, fields, name)
+            blocks = conllu_blocks(chain([first] if first else [], lines), name, fields)
+            answers = (_tagged_blocks(answerer, chunk, fields) for chunk in arriving.chunks(blocks, answerer))
         else:
             inputs = _parse_lines(answerer, lines, name)
             answers = (_answer_lines(answerer, chunk, as_json) for chunk in arriving.chunks(inputs, answerer))
@@ -169,13 +179,13 @@ def _parse_lines(answerer: Pipeline, lines: Iterator[str], name: str) -> Iterato
             raise UsageError(f"{name}, line {number}: {error}") from None
 
 
-def _tagged_blocks(answerer: Pipeline, blocks: list[str]) -> Iterator[str]:
-    words = [block_words(block) for block in blocks]
+def _tagged_blocks(answerer: Pipeline, blocks: list[str], fields: Sequence[str]) -> Iterator[str]:
+    words = [block_words(block, fields) for block in blocks]
     for block, sentence, answer in zip(blocks, words, answerer(words), strict=True):
+        tags = {column: answer[key] for column, key in answerer.task.conllu_columns.items()}
         # Words beyond the model's maximum length stay untagged.
-        tags = answer[answerer.task.conllu_answer]
-        tags = tags + [UNTAGGED] * (len(sentence) - len(tags))
-        yield replace_upos(block, tags)
+        whole = {column: row + [UNTAGGED] * (len(sentence) - len(row)) for column, row in tags.items()}
+        yield replace_tags(block, whole, fields)
 
 
 def _is_file(stream: BinaryIO) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Self, cast
 
 import torch
@@ -42,7 +43,7 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
     - must define `name`, `processor_class`, `example`, `progress_bar_metrics`, `loss`, `make_metrics`,
       `update_metrics`, `compute_metrics`, `report_tables`, `answer` and `format_answer`, unless it inherits
       them (from `ClassificationTask`, `TextClassificationTask`, `GenerationTask` or `ReferencedTask`);
-    - may define what `Capabilities` has, `num_targets`, `lower_is_better` and `conllu_answer`;
+    - may define what `Capabilities` has, `num_targets`, `lower_is_better` and `conllu_columns`;
     - has a constructor whose arguments, less those named in `not_settings`, are its settings: checked
       against their annotations, recorded in `settings`, and stored beside the weights.
 
@@ -61,8 +62,8 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
     """The metrics that the progress bar shows beside the loss."""
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss"})
     """The results of `compute_metrics` that are better when lower; all others are when higher."""
-    conllu_answer: ClassVar[str | None] = None
-    """The key of an answer that holds the UPOS tags of a CoNLL-U file; None where there are none."""
+    conllu_columns: Mapping[str, str] = MappingProxyType({})
+    """The columns of CoNLL-U files that the task predicts, and the keys of an answer that hold their tags."""
     not_settings = frozenset({"processor", "init_encoder", "vectors"})
 
     def __init__(self, processor: P, model: nn.Module, optimization: Optimization) -> None:

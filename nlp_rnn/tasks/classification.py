@@ -22,7 +22,7 @@ from nlp_rnn.plots.confusion import confusion_matrix_figure
 from nlp_rnn.tasks.base import B, P, Task
 from nlp_rnn.tasks.interface import Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words, label_loss
-from nlp_rnn.tasks.metrics import MeanLoss, class_report
+from nlp_rnn.tasks.metrics import ClassReport, MeanLoss, class_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,7 +79,7 @@ class ClassificationTask(Task[P, B]):
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        by_label = class_metrics(metrics["confusion"].compute(), self.labels)
+        by_label = class_metrics(class_report(metrics["confusion"].compute()), self.labels)
         return {"loss": metrics["loss"].compute().item(), **by_label}
 
     @override
@@ -183,22 +183,28 @@ def step_answers(logits: Tensor, lengths: Tensor, labels: Sequence[str], name: s
 
 def class_tables(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:
     """The tables of a report from a confusion matrix [C, C]: scores per class, and the matrix itself."""
-    report = class_report(matrix)
+    return {
+        "classes": class_rows(class_report(matrix), labels),
+        "labels": list(labels),
+        "confusion": matrix.tolist(),
+    }
+
+
+def class_rows(report: ClassReport, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a table with the scores of each class; classes behind those with labels are left out."""
     columns = (report.precision, report.recall, report.f1, report.support)
     scores = zip(*(column.tolist() for column in columns), strict=True)
-    classes = [
+    return [
         {"class": label, "precision": precision, "recall": recall, "f1": f1, "support": support}
-        for label, (precision, recall, f1, support) in zip(labels, scores, strict=True)
+        for label, (precision, recall, f1, support) in zip(labels, scores, strict=False)
     ]
-    return {"classes": classes, "labels": list(labels), "confusion": matrix.tolist()}
 
 
-def class_metrics(matrix: Tensor, labels: Sequence[str]) -> dict[str, float]:
-    """Accuracy, macro F1 and the F1 of each class from a confusion matrix [C, C].
+def class_metrics(report: ClassReport, labels: Sequence[str]) -> dict[str, float]:
+    """Accuracy, macro F1 and the F1 of each class.
 
     Classes behind those that have labels count, but are not named.
     """
-    report = class_report(matrix)
     by_class = {
         f"f1_{printable(label)}": value for label, value in zip(labels, report.f1.tolist(), strict=False)
     }

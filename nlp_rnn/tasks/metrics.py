@@ -203,6 +203,40 @@ def _merge_moments(parts: Tensor) -> Tensor:
     return torch.stack([total, overall, variation.sum(0), squared.sum(0), absolute.sum(0)])
 
 
+class ClassCounts(_ExactMetric):
+    """Counts of true and predicted classes, in memory that grows with their number, not with its square.
+
+    Args:
+        size: C, the number of classes.
+        shown: K, the number of those that the confusion matrix distinguishes: the first ones.
+    """
+
+    higher_is_better = True
+    counts: Tensor
+    """[3, C] int64: how often each class was right, was true, and was predicted."""
+    confusion: Tensor
+    """[K + 1, K + 1] int64: rows are true classes, columns predicted ones; the last is all other classes."""
+
+    def __init__(self, size: int, shown: int) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(3, size, dtype=torch.int64), dist_reduce_fx="sum")
+        pairs = torch.zeros(shown + 1, shown + 1, dtype=torch.int64)
+        self.add_state("confusion", pairs, dist_reduce_fx="sum")
+
+    def update(self, predicted: Tensor, truth: Tensor) -> None:
+        """Add classes, [N] int64 each."""
+        predicted, truth = (classes.to(self.counts.device) for classes in (predicted, truth))
+        size, side = self.counts.size(1), len(self.confusion)
+        kinds = (truth[predicted == truth], truth, predicted)
+        self.counts += torch.stack([kind.bincount(minlength=size) for kind in kinds])
+        pairs = truth.clamp(max=side - 1) * side + predicted.clamp(max=side - 1)
+        self.confusion += pairs.bincount(minlength=side * side).view(side, side)
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """The counts [3, C] and the confusion matrix [K + 1, K + 1]."""
+        return self.counts, self.confusion
+
+
 @dataclass(frozen=True)
 class ClassReport:
     """Scores from a confusion matrix, see `class_report`; from 0 to 1, per class in tensors [C]."""
@@ -237,8 +271,16 @@ def class_report(matrix: Tensor) -> ClassReport:
     """
     if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"a confusion matrix must be square, not of shape {tuple(matrix.shape)}")
-    counts = matrix.cpu().double()
-    correct, support, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    return counts_report(torch.stack([matrix.diagonal(), matrix.sum(1), matrix.sum(0)]))
+
+
+def counts_report(counts: Tensor) -> ClassReport:
+    """As `class_report`, from how often each class was right, was true, and was predicted.
+
+    Args:
+        counts: [3, C].
+    """
+    correct, support, predicted = counts.cpu().double()
     f1 = 2 * correct / (support + predicted).clamp(min=1)  # = 2PR / (P + R), and 0 where both are 0
     occurring = (support + predicted > 0).sum().clamp(min=1)
     return ClassReport(
@@ -246,6 +288,6 @@ def class_report(matrix: Tensor) -> ClassReport:
         recall=correct / support.clamp(min=1),
         f1=f1,
         support=support.long(),
-        accuracy=float(correct.sum() / counts.sum().clamp(min=1)),
+        accuracy=float(correct.sum() / support.sum().clamp(min=1)),
         macro_f1=float(f1.sum() / occurring),
     )

@@ -119,7 +119,7 @@ def check_same_processor(stored: Processor, current: Processor) -> None:
     if stored.fingerprint == current.fingerprint:
         return
     old, new = stored.chosen_settings(), current.chosen_settings()
-    if changed := [f"{name} {new[name]} (was {old[name]})" for name in old if old[name] != new[name]]:
+    if changed := [f"{name} {new.get(name)} (was {old[name]})" for name in old if old[name] != new.get(name)]:
         raise UsageError(
             f"the checkpoint was trained on data with other settings: {', '.join(changed)}; "
             "use those it was trained with"

@@ -1,10 +1,14 @@
-"""CoNLL-U in, CoNLL-U out: only the UPOS column changes."""
+"""CoNLL-U in, CoNLL-U out: only the column that the model predicts changes."""
+
+from dataclasses import replace
 
 import pytest
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inference.prediction import predict
+from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+from nlp_rnn.tasks.tagging.data import TaggingProcessor
 
 
 def untagged(line):
@@ -60,5 +64,45 @@ def test_ragged_conllu_is_named_and_nothing_is_left(models, tmp_path):
     with pytest.raises(
         UsageError, match=r"in\.conllu, line 7: 10 columns separated by tabs expected, 3 found"
     ):
+        predict(models["tagging"], str(source), str(tmp_path / "out"), conllu=True)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+PLUS = "# global.columns = FORM NER LEMMA\n# text = good film\ngood\tO\tgood\nfilm\t_\tfilm\n\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "place"),
+    [
+        ("xpos", CONLLU, 4),
+        ("FEATS", CONLLU, 5),
+        ("deprel", CONLLU, 7),
+        ("ner", CONLLU, 9),
+        ("ner", PLUS, 1),
+        ("lemmata", PLUS.replace("LEMMA", "LEMMATA"), 2),
+    ],
+)
+def test_predictions_go_into_the_column_of_the_model(models, tmp_path, column, text, place):
+    task = from_pretrained(models["tagging"])
+    processor = TaggingProcessor.from_state(task.processor.state())
+    processor = replace(processor, columns=[column])
+    trained = type(task).from_settings(processor, task.settings).eval()
+    folder = save_pretrained(trained, tmp_path / "model")
+    source, output = tmp_path / "in.conllu", tmp_path / "out.conllu"
+    source.write_text(text)
+    predict(folder, str(source), str(output), conllu=True)
+    before, after = ([line.split("\t") for line in file.read_text().split("\n")] for file in (source, output))
+    words = [i for i, line in enumerate(before) if len(line) > 1 and not set(line[0]) & {"-", "."}]
+    tags = [after[i][place].removeprefix("ner=") for i in words]
+    assert tags == pipeline("tagging", folder)("good film")["tags"]
+    for i in words:
+        before[i][place] = after[i][place]
+    assert before == after
+
+
+def test_a_file_without_the_column_of_the_model_is_refused(models, tmp_path):
+    source = tmp_path / "in.conllu"
+    source.write_text(PLUS)
+    with pytest.raises(UsageError, match=r"in\.conllu: the model predicts 'upos', for which the file has no"):
         predict(models["tagging"], str(source), str(tmp_path / "out"), conllu=True)
     assert list(tmp_path.iterdir()) == [source]

@@ -6,6 +6,7 @@ import torch
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.tasks.classification import class_metrics, class_tables, require_unidirectional, step_answers
+from nlp_rnn.tasks.metrics import class_report
 
 
 def test_step_answers_end_with_each_row():
@@ -24,7 +25,7 @@ def test_tables_and_metrics_of_a_confusion_matrix():
     first, second = tables["classes"]
     assert first == {"class": "a", "precision": 1.0, "recall": 0.75, "f1": pytest.approx(6 / 7), "support": 4}
     assert second["precision"] == pytest.approx(0.8)
-    metrics = class_metrics(matrix, ["a", "b"])
+    metrics = class_metrics(class_report(matrix), ["a", "b"])
     assert metrics["accuracy"] == pytest.approx(7 / 8)
     assert metrics["f1_a"] == pytest.approx(6 / 7)
     assert metrics["f1"] == pytest.approx((metrics["f1_a"] + metrics["f1_b"]) / 2)

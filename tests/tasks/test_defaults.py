@@ -94,7 +94,7 @@ DATA = {
 }
 PROCESSORS = {
     "sentiment": {"max_length": 256},
-    "tagging": {"characters": None, "max_length": 512, "max_word_length": 32},
+    "tagging": {"characters": None, "max_length": 512, "max_word_length": 32, "columns": None},
     "translation": {"reverse_source": False, "max_length": 100},
     "language_modeling": {"window": None, "max_length": 256},
     "captioning": {"max_length": 100},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,8 @@ _OTHER_ID = re.compile(r"([0-9]{1,9})([-.])([0-9]{1,9})")  # a multiword token 3
 _FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 # The first line of CoNLL-U Plus, whose files have other columns.
 _PLUS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
+# The attribute of MISC in which treebanks with named entities have them, where there is no column NER.
+_NER, _NER_ATTRIBUTES = "ner", ("ner", "name")
 
 
 def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
@@ -28,7 +30,8 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
 
     Returns:
         One row per sentence, and a column per field, such as tokens, lemma, upos, xpos and feats; each is a
-        list with one text per syntactic word. Multiword tokens and empty nodes are left out.
+        list with one text per syntactic word. Multiword tokens and empty nodes are left out. If the words
+        have the attribute `ner` or `name` in MISC, there is a column ner too.
 
     Raises:
         UsageError: the file cannot be read, or a line is malformed (with its number); or the treebank
@@ -36,14 +39,11 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
     """
     path = Path(path)
     lines = read_lines(path, encoding)
-    plus = _PLUS.match(lines[0].removeprefix("\ufeff")) if lines else None
-    fields = tuple(name.strip().lower() for name in plus[1].split()) if plus else _FIELDS
-    if "form" not in fields:
-        raise UsageError(f"{path}, line 1: global.columns has no FORM; found {', '.join(fields)}")
+    fields = conllu_fields(lines[0] if lines else "", str(path))
     sentences = []
     for block in conllu_blocks((line + "\n" for line in lines), str(path), fields):
         tokens = [columns for line in block.split("\n") if (columns := _columns(line))]
-        words = [columns for columns in tokens if fields[0] != "id" or _is_word(columns)]
+        words = [columns for columns in tokens if _is_word(columns, fields)]
         if words:
             sentences.append(words)
     form = fields.index("form")
@@ -58,7 +58,46 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
         "tokens" if name == "form" else name: [[word[place] or "_" for word in words] for words in sentences]
         for place, name in enumerate(fields)
     }
+    if "misc" in fields and _NER not in fields:
+        entities = [[_entity(misc) for misc in row] for row in table["misc"]]
+        if any(tag != "_" for row in entities for tag in row):
+            table[_NER] = entities
     return pa.table(table, schema=pa.schema([(name, pa.list_(pa.string())) for name in table]))
+
+
+def conllu_fields(first_line: str, where: str) -> tuple[str, ...]:
+    """The names of the columns of a file, in lower case.
+
+    Args:
+        first_line: its first line, which states them in CoNLL-U Plus.
+        where: what messages call the file.
+
+    Raises:
+        UsageError: there is no column of words.
+    """
+    plus = _PLUS.match(first_line.removeprefix("\ufeff"))
+    fields = tuple(name.strip().lower() for name in plus[1].split()) if plus else _FIELDS
+    if "form" not in fields:
+        raise UsageError(f"{where}, line 1: global.columns has no FORM; found {', '.join(fields)}")
+    return fields
+
+
+def check_field(name: str, fields: Sequence[str], where: str) -> None:
+    """Check that a file has a place for the tags of a column.
+
+    Args:
+        name: the name of the column.
+        fields: the names of the file's columns.
+        where: what messages call the file.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if name.lower() not in (*fields, *([_NER] if "misc" in fields else [])):
+        raise UsageError(
+            f"{where}: the model predicts {shorten(name)}, for which the file has no column; its columns are "
+            f"{', '.join(fields)}; name the column of the tags so in training (data.tags)"
+        )
 
 
 def conllu_blocks(
@@ -91,27 +130,51 @@ def conllu_blocks(
         yield "".join(block)
 
 
-def block_words(block: str) -> list[str]:
+def block_words(block: str, fields: Sequence[str] = _FIELDS) -> list[str]:
     """Return the forms of the syntactic words in a block of one sentence."""
-    return [columns[1] for line in block.split("\n") if _is_word(columns := _columns(line))]
+    form = fields.index("form")
+    return [columns[form] for line in block.split("\n") if _is_word(columns := _columns(line), fields)]
 
 
-def replace_upos(block: str, tags: Sequence[str]) -> str:
-    """Replace the UPOS column of the words in a block; all other text stays the same.
+def replace_tags(block: str, tags: Mapping[str, Sequence[str]], fields: Sequence[str] = _FIELDS) -> str:
+    """Replace columns of the words in a block; all other text stays the same.
 
     Args:
         block: the text of one sentence.
-        tags: one tag per syntactic word.
+        tags: column -> one tag per syntactic word. A column ner that the file does not have is the attribute
+            of MISC.
+        fields: the names of the file's columns.
 
     Raises:
-        ValueError: the numbers of words and tags differ.
+        ValueError: the numbers of words and tags differ, or there is no such column.
     """
     lines = block.split("\n")
-    words = [i for i, line in enumerate(lines) if _is_word(_columns(line))]
-    for i, tag in zip(words, tags, strict=True):
-        columns = lines[i].split("\t")
-        lines[i] = "\t".join([*columns[:3], tag, *columns[4:]])
+    words = [i for i, line in enumerate(lines) if _is_word(_columns(line), fields)]
+    for name, column in tags.items():
+        place = fields.index("misc" if name.lower() == _NER not in fields else name.lower())
+        for i, tag in zip(words, column, strict=True):
+            columns = lines[i].split("\t")
+            end = "\r" if columns[place].endswith("\r") else ""  # of the line, whose last column it is
+            if fields[place] != name.lower():
+                tag = _with_entity(columns[place].removesuffix("\r"), tag)
+            lines[i] = "\t".join([*columns[:place], tag + end, *columns[place + 1 :]])
     return "\n".join(lines)
+
+
+def _entity(misc: str) -> str:
+    """The entity tag among the attributes of a word; `_` if it has none."""
+    attributes = (attribute.partition("=") for attribute in misc.split("|"))
+    return next((tag for key, _, tag in attributes if key.lower() in _NER_ATTRIBUTES and tag), "_")
+
+
+def _with_entity(misc: str, tag: str) -> str:
+    """The attributes of a word with another entity tag, or one more."""
+    attributes = [] if misc in ("", "_") else misc.split("|")
+    keys = [attribute.partition("=")[0] for attribute in attributes]
+    for place, key in enumerate(keys):
+        if key.lower() in _NER_ATTRIBUTES:
+            return "|".join([*attributes[:place], f"{key}={tag}", *attributes[place + 1 :]])
+    return "|".join([*attributes, f"{_NER}={tag}"])
 
 
 def _columns(line: str) -> list[str]:
@@ -120,8 +183,8 @@ def _columns(line: str) -> list[str]:
     return [] if line.startswith("#") or not line.strip() else line.rstrip("\r\n").split("\t")
 
 
-def _is_word(columns: list[str]) -> bool:
-    return bool(columns) and _WORD_ID.fullmatch(columns[0]) is not None
+def _is_word(columns: list[str], fields: Sequence[str]) -> bool:
+    return bool(columns) and (fields[0] != "id" or _WORD_ID.fullmatch(columns[0]) is not None)
 
 
 def _check_columns(columns: list[str], where: str, fields: Sequence[str]) -> None:

@@ -127,7 +127,7 @@ def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: boo
             row = int(differs.argmax())
             counts = f"{lists[first][row]} {first} but {lists[name][row]} {name}"
             raise UsageError(f"{where}, row {row + 1}: {counts}; give the same number of both")
-    _count_untagged(where, table, labels)
+    warn_untagged(where, table, labels)
     if keep_all or complete.all():
         return table
     counts = ", ".join(f"{name} in {(size == 0).sum():,}" for name, size in sizes.items() if not size.all())
@@ -138,7 +138,14 @@ def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: boo
     return table.filter(pa.array(complete))
 
 
-def _count_untagged(where: str, table: pa.Table, labels: str | None) -> None:
+def warn_untagged(where: str, table: pa.Table, labels: str | None) -> None:
+    """Warn of words without a tag, with their number.
+
+    Args:
+        where: what messages call the table.
+        table: rows with canonical columns.
+        labels: column of labels, if there is one.
+    """
     if labels is not None and is_list(table, labels):
         items = pc.list_flatten(table.column(labels).combine_chunks())
         if untagged := pc.sum(pc.equal(items, UNTAGGED)).as_py():

@@ -15,14 +15,18 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.corpus.validation import UNTAGGED
-from nlp_rnn.data.labels import UNSEEN, LabelEncoder
+from nlp_rnn.data.corpus.validation import normalize_labels, warn_untagged
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, truncate, warn_unseen
-from nlp_rnn.data.types import Dataset
+from nlp_rnn.data.processor import Processor, truncate
+from nlp_rnn.data.series import parse_names
+from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.settings import Column, MaxLength, Range
+from nlp_rnn.settings import Column, Columns, MaxLength, Range
+from nlp_rnn.tasks.tagging.columns import accepted_names, check_names, column_class
+
+UPOS = "upos"
+"""The column of tags where no other is named."""
 
 
 @dataclass
@@ -58,6 +62,23 @@ class TaggingProcessor(Processor):
     characters: Vocabulary | None = None
     max_length: MaxLength = 512
     max_word_length: Annotated[int, Range(1, 10_000)] = 32
+    columns: list[str] | None = None
+    """The column that the tags are from; None for UPOS."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        (name,) = self.column_names
+        self.tag_column = column_class(name)(name, self.labels)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns of tags."""
+        return self.columns or [UPOS]
+
+    @override
+    def data_settings(self) -> dict[str, Any]:
+        (name,) = self.column_names
+        return {"tags": name}
 
     @override
     def is_input(self, value: Any) -> bool:
@@ -86,13 +107,9 @@ class TaggingProcessor(Processor):
                 list(chain.from_iterable(spellings[word] for word in words)) for words in sentences
             ]
             ids["letter_counts"] = [[len(spellings[word]) for word in words] for words in sentences]
-        if "upos" in rows:
-            encoder = LabelEncoder(self.labels, ignored=UNTAGGED, takes_unseen=True)
-            label_ids = encoder.encode_lists(rows["upos"])
-            if any(UNSEEN in ids for ids in label_ids):
-                known = {*self.labels, UNTAGGED}
-                warn_unseen(tag for tags in rows["upos"] for tag in tags if tag not in known)
-            ids["label_ids"] = [tags[: self.max_length] for tags in label_ids]
+        if self.tag_column.name in rows:
+            values = [tags[: self.max_length] for tags in rows[self.tag_column.name]]
+            ids["label_ids"] = self.tag_column.encode(sentences, values)
         return ids
 
     @override
@@ -126,7 +143,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
     Args:
         corpus: where sentences come from.
         tokens: name of the column of words.
-        tags: name of the column of tags.
+        tags: name of the column of tags, such as upos, xpos, feats or ner; predictions are of this column.
         vocabulary: how the vocabulary of words is made; its level must be word.
         characters: also read the characters of each word.
         batching: how sentences are batched.
@@ -135,13 +152,12 @@ class TaggingData(CorpusData[TaggingProcessor]):
     """
 
     processor_class = TaggingProcessor
-    labels = "upos"
 
     def __init__(
         self,
         corpus: Corpus = Corpus(),
         tokens: Column = "tokens",
-        tags: Column = "upos",
+        tags: Columns = UPOS,
         vocabulary: VocabularySettings = VocabularySettings(),
         characters: bool = True,
         batching: Batching = Batching(size=32),
@@ -149,7 +165,10 @@ class TaggingData(CorpusData[TaggingProcessor]):
         max_word_length: Annotated[int, Range(1, 10_000)] = 32,
     ) -> None:
         super().__init__(corpus, batching)
-        self.names = {"tokens": tokens, "upos": tags}
+        self.tag_names = parse_names(tags)
+        check_names(self.tag_names)
+        self._accepted: dict[str, tuple[str, ...]] = {"tokens": (tokens,)}
+        self._name_columns(self.tag_names)
         self.vocabulary = vocabulary
         self.characters = characters
         self.max_length = max_length
@@ -157,17 +176,70 @@ class TaggingData(CorpusData[TaggingProcessor]):
         if vocabulary.level != "word":
             raise UsageError(f"vocabulary.level must be word for tagging, not {vocabulary.level}")
 
+    def _name_columns(self, names: Sequence[str]) -> None:
+        """Let the columns of tags have these canonical names."""
+        accepted = map(accepted_names, self.tag_names)
+        self._accepted = {"tokens": self._accepted["tokens"], **dict(zip(names, accepted, strict=True))}
+        # Others are many, such as features: no split is drawn so that train has all of them.
+        self.labels = names[0] if column_class(names[0]).is_closed else None
+
     @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
-        return {name: Words((column,)) for name, column in self.names.items()}
+        return {name: Words(accepted) for name, accepted in self._accepted.items()}
+
+    @override
+    def check(self, processor: TaggingProcessor) -> None:
+        names = processor.column_names
+        if len(names) != len(self.tag_names):
+            raise UsageError(
+                f"the model predicts {', '.join(names)}: name as many columns of tags, not "
+                f"{', '.join(self.tag_names)}"
+            )
+        self._name_columns(names)
+
+    @override
+    def attach_processor(self, processor: TaggingProcessor) -> None:
+        """Use a trained model's processor instead of one made from the train split.
+
+        Raises:
+            UsageError: the model predicts other columns.
+        """
+        if processor.columns not in (None, self.tag_names):
+            raise UsageError(
+                f"the model predicts {', '.join(processor.columns)}: set data.tags to it, not "
+                f"{', '.join(self.tag_names)}"
+            )
+        super().attach_processor(processor)
+
+    @override
+    def load(self) -> DatasetDict:
+        splits = super().load()
+        return type(splits)({name: self._normalized(name, split) for name, split in splits.items()})
+
+    @override
+    def load_split(self, split: str) -> Dataset:
+        return self._normalized(split, super().load_split(split))
+
+    def _normalized(self, split: str, rows: Dataset) -> Dataset:
+        """Give those columns of tags one spelling that the corpus has not given it yet."""
+        table = rows.with_format("arrow")[:]
+        for name in self._accepted:
+            if name not in ("tokens", self.labels):
+                table = normalize_labels(table, name)
+                if column_class(name).untagged is not None:
+                    warn_untagged(f"{self.description}, {split} split", table, name)
+        return type(rows)(table)
 
     @override
     def make_processor(self, train: Dataset) -> TaggingProcessor:
         sentences = train["tokens"][:]
-        labels = sorted({tag for tags in train["upos"] for tag in tags} - {UNTAGGED})
+        (name,) = self.tag_names
+        column = column_class(name).learn(name, sentences, train[name][:])
         characters = None
         if self.characters:
             settings = VocabularySettings(level="char", lowercase=False)
             characters = Vocabulary.train((word for words in sentences for word in words), settings)
         words = Vocabulary.train_on_words(sentences, self.vocabulary)
-        return TaggingProcessor(words, labels, characters, self.max_length, self.max_word_length)
+        names = None if self.tag_names == [UPOS] else self.tag_names
+        lengths = self.max_length, self.max_word_length
+        return TaggingProcessor(words, column.labels, characters, *lengths, columns=names)

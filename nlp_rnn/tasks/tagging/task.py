@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassConfusionMatrix
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
@@ -19,20 +18,16 @@ from nlp_rnn.models.tagger import Tagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.classification import (
     ClassificationTask,
-    class_metrics,
-    class_tables,
     require_unidirectional,
     step_answers,
 )
 from nlp_rnn.tasks.interface import Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words, label_loss
-from nlp_rnn.tasks.metrics import MeanLoss, class_report
+from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
+from nlp_rnn.tasks.tagging.scoring import ClassScorer
 from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
-
-UNKNOWN_TAG = "(unknown tag)"
-"""What tables call all tags of the data that the model does not know."""
 
 
 class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
@@ -61,7 +56,6 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     """
 
     name = "tagging"
-    conllu_answer = "tags"
     example = "i work at google"
     processor_class = TaggingProcessor
 
@@ -95,10 +89,12 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             character_embedding_dim=character_embedding_dim,
             character_hidden_dim=character_hidden_dim,
         )
+        self.scorer = ClassScorer(processor.tag_column)
         super().__init__(processor, model, optimization)
         self.model: Tagger
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
+        self.conllu_columns = dict.fromkeys(processor.column_names, "tags")
         if init_encoder is not None:
             initialize_encoder(init_encoder, processor.words, model.embedding, model.rnn)
         if vectors is not None:
@@ -106,9 +102,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
-        # One more class: the tags that the model does not know.
-        matrices = {name: MulticlassConfusionMatrix(len(self.labels) + 1) for name in ("known", "unknown")}
-        return {"loss": MeanLoss(), **matrices}
+        return {"loss": MeanLoss(), **self.scorer.make_metrics()}
 
     @override
     def logits(self, batch: TaggingBatch) -> Tensor:
@@ -126,34 +120,19 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     @override
     def update_metrics(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
-        scored = batch.labels != IGNORED
-        logits = self.logits(batch)[scored].float()  # [words, tags]
-        labels, known = batch.labels[scored], (batch.words > UNK)[scored]
-        seen = labels != UNSEEN
-        loss = F.cross_entropy(logits, labels.masked_fill(~seen, IGNORED), reduction="sum")
-        metrics["loss"].update(loss, seen.sum())
-        predicted, labels = logits.argmax(-1), labels.masked_fill(~seen, len(self.labels))
-        metrics["known"].update(predicted[known], labels[known])
-        metrics["unknown"].update(predicted[~known], labels[~known])
+        logits = self.logits(batch).float()  # [T, B, tags]
+        seen = batch.labels.masked_fill(batch.labels == UNSEEN, IGNORED)
+        loss = F.cross_entropy(logits.flatten(0, 1), seen.flatten(), ignore_index=IGNORED, reduction="sum")
+        metrics["loss"].update(loss, (seen != IGNORED).sum())
+        self.scorer.update(metrics, logits.argmax(-1), batch.labels, batch.words > UNK)
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
-        return {
-            "loss": metrics["loss"].compute().item(),
-            **class_metrics(known + unknown, self.labels),
-            "known_accuracy": class_report(known).accuracy,
-            "unknown_accuracy": class_report(unknown).accuracy,
-        }
+        return {"loss": metrics["loss"].compute().item(), **self.scorer.compute(metrics)}
 
     @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        known, unknown = metrics["known"].compute(), metrics["unknown"].compute()
-        words = {"known_words": int(known.sum()), "unknown_words": int(unknown.sum())}
-        matrix, labels = known + unknown, [*self.labels, UNKNOWN_TAG]
-        if not matrix[-1].any():
-            matrix, labels = matrix[:-1, :-1], self.labels
-        return words | class_tables(matrix, labels)
+        return self.scorer.tables(metrics)
 
     @override
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_rnn.data.corpus.columns import Numbers, Texts, Vectors, Words
-from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_upos
+from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_tags
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.numbers import parse_numbers
 from nlp_rnn.data.corpus.tables import read_table
@@ -171,7 +171,7 @@ def test_any_conllu_keeps_its_bytes_but_for_upos(content):
     assert "".join(blocks) == text
     for block in blocks:
         tags = [f"T{number}" for number, _ in enumerate(block_words(block))]
-        tagged = replace_upos(block, tags)
+        tagged = replace_tags(block, {"upos": tags})
         assert len(tagged.split("\t")) == len(block.split("\t"))
         old, new = (part.replace("\n", "\t").split("\t") for part in (block, tagged))
         changed = [cell for before, cell in zip(old, new, strict=True) if before != cell]

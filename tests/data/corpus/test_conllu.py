@@ -5,7 +5,14 @@ import pyarrow as pa
 import pytest
 
 from nlp_rnn.data.corpus.columns import Words
-from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, read_conllu, replace_upos
+from nlp_rnn.data.corpus.conllu import (
+    block_words,
+    check_field,
+    conllu_blocks,
+    conllu_fields,
+    read_conllu,
+    replace_tags,
+)
 from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import UsageError
 
@@ -82,7 +89,7 @@ def test_tagged_output_differs_in_the_words_upos_alone(before, newline):
     tagged = ""
     for block, (words, tags) in zip(blocks[-2:], READ, strict=True):
         assert block_words(block) == words
-        tagged += replace_upos(block, [new[tag] for tag in tags])
+        tagged += replace_tags(block, {"upos": [new[tag] for tag in tags]})
     expected = [
         line if "\t" not in line or "-2\t" in line or ".1\t" in line else _with_upos(line, new)
         for line in "".join(blocks[-2:]).split("\n")
@@ -113,6 +120,46 @@ def test_conllu_blocks_name_the_line_of_the_stream():
         list(conllu_blocks([token("1", "a", "X") + "\n", "\n", "1 a\n"], "stdin"))
 
 
-def test_replace_upos_wants_one_tag_a_word():
+def test_there_is_one_tag_per_word():
     with pytest.raises(ValueError, match="zip"):
-        replace_upos(token("1", "a", "X"), ["X", "Y"])
+        replace_tags(token("1", "a", "X"), {"upos": ["X", "Y"]})
+
+
+MISC = ["_", "SpaceAfter=No|name=B-ORG", "NER=O", "Ref=1"]
+
+
+def test_entities_in_misc(tmp_path):
+    lines = ["\t".join([str(number), "a", *"_" * 7, misc]) + "\r" for number, misc in enumerate(MISC, 1)]
+    path = write(tmp_path, "a.conllu", "\n".join(lines))
+    assert rows(read_conllu(path).select(["ner"])) == [(["_", "B-ORG", "O", "_"],)]
+    (block,) = conllu_blocks(io.StringIO("\n".join(lines), newline="\n"))
+    tagged = replace_tags(block, {"ner": ["O", "S-ORG", "B-X", "O"]}).split("\n")
+    assert [line.split("\t")[-1] for line in tagged] == [
+        "ner=O\r", "SpaceAfter=No|name=S-ORG\r", "NER=B-X\r", "Ref=1|ner=O\r",
+    ]  # fmt: skip
+    assert [line.split("\t")[:-1] for line in tagged] == [line.split("\t")[:-1] for line in lines]
+    write(tmp_path, "a.conllu", "1\ta" + "\t_" * 8)
+    assert "ner" not in read_conllu(path).column_names
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_columns_of_conllu_plus_are_replaced_by_name(numbered):
+    names = "ID FORM NER UPOS" if numbered else "FORM NER"
+    fields = conllu_fields(f"# global.columns = {names}\n", "a")
+    before, after = ("1\t", "\tX") if numbered else ("", "")
+    lines = [f"{before}{word}\t{{}}{after}\r\n" for word in ("a", "b c")]
+    (block,) = conllu_blocks([line.format("_") for line in lines], fields=fields)
+    assert block_words(block, fields) == ["a", "b c"]
+    expected = lines[0].format("O") + lines[1].format("B-X")
+    assert replace_tags(block, {"NER": ["O", "B-X"]}, fields) == expected
+
+
+def test_a_file_has_a_place_for_what_is_predicted():
+    for name in ("upos", "XPOS", "ner"):
+        check_field(name, conllu_fields("", "a"), "a")
+    with pytest.raises(UsageError, match=r"a: the model predicts 'pos', .* its columns are id, form, lemma"):
+        check_field("pos", conllu_fields("", "a"), "a")
+    with pytest.raises(UsageError, match="predicts 'ner'"):
+        check_field("ner", ("id", "form"), "a")
+    with pytest.raises(UsageError, match=r"a, line 1: global\.columns has no FORM; found id, upos"):
+        conllu_fields("\ufeff# global.columns = ID UPOS", "a")

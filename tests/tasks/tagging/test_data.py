@@ -4,7 +4,7 @@ import datasets
 import pytest
 
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
-from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.batching import IGNORED, Rows
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.module import encode
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
@@ -108,3 +108,51 @@ def test_an_input_is_a_text_or_a_list_of_words(make):
 def test_tagging_has_whole_words(level):
     with pytest.raises(UsageError, match=f"must be word for tagging, not {level}"):
         TaggingData(vocabulary=VocabularySettings(level=level))
+
+
+ROWS = [
+    {
+        "tokens": ["a", "b"],
+        "upos": ["X", "Y"],
+        "xpos": ["P", "_"],
+        "feats": ["_", "F=1"],
+        "other": ["P", "Q"],
+    },
+    {"tokens": ["c"], "upos": ["X"], "xpos": ["Q"], "feats": ["F=2"], "other": ["P"]},
+] * 5
+
+
+@pytest.mark.parametrize(
+    ("tags", "labels", "ids"),
+    [
+        ("upos", ["X", "Y"], [0, 1]),
+        ("xpos", ["P", "Q"], [0, IGNORED]),
+        ("feats", ["F=1", "F=2", "_"], [2, 0]),
+    ],
+)
+def test_any_column_can_be_the_tags(tags, labels, ids):
+    data = TaggingData({"train": ROWS, "validation": ROWS}, tags=tags)
+    assert data.processor.labels == labels
+    assert data.splits["train"][[0]]["label_ids"][0].tolist() == ids
+    processor = type(data.processor).from_state(data.processor.state())
+    assert processor.column_names == [tags]
+    # UPOS is stored as by earlier versions.
+    assert ("columns" in processor.settings()) == (tags != "upos")
+
+
+def test_many_features_do_not_keep_rows_from_validation():
+    rows = [{"tokens": ["a", "b"], "feats": [f"F={number}", "_"]} for number in range(40)]
+    data = TaggingData(rows, tags="feats")
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 36, "validation": 4}
+
+
+def test_other_data_has_the_column_of_the_model(caplog):
+    processor = TaggingData({"train": ROWS, "validation": ROWS}, tags="xpos").processor
+    other = TaggingData({"train": ROWS, "validation": ROWS})
+    with pytest.raises(UsageError, match=r"the model predicts xpos: set data\.tags to it, not upos"):
+        other.attach_processor(processor)
+    with pytest.raises(UsageError, match="the model predicts xpos: name as many columns of tags, not a, b"):
+        TaggingData({"train": ROWS, "validation": ROWS}, tags="a,b").check(processor)
+    renamed = TaggingData({"train": ROWS, "test": ROWS}, tags="other")  # as evaluate --columns tags=other
+    renamed.check(processor)
+    assert Rows(encode(renamed.load_split("test"), processor))[[0]]["label_ids"][0].tolist() == [0, 1]
