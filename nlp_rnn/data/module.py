@@ -60,6 +60,7 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         super().__init__()
         self.batching = batching
         self._attached: P | None = None
+        self._base: P | None = None
 
     @override
     @classmethod
@@ -141,6 +142,15 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         self._attached = processor
         self.__dict__.pop("_prepared", None)
 
+    def extend_processor(self, base: P) -> None:
+        """Make the processor as an extension of a trained model's, see `Processor.keeping`.
+
+        Args:
+            base: of the same class.
+        """
+        self._base = base
+        self.__dict__.pop("_prepared", None)
+
     @property
     def processor(self) -> P:
         """The attached processor, or one made from the train split."""
@@ -154,8 +164,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
     @cached_property
     def _prepared(self) -> tuple[P, dict[str, Rows]]:
         # Not the fingerprint: two vocabularies of the same tokens may still split text differently.
-        state = self._attached.state() if self._attached is not None else None
-        settings = [repr(self.processor_settings), state]
+        states = [
+            None if processor is None else processor.state() for processor in (self._attached, self._base)
+        ]
+        settings = [repr(self.processor_settings), states]
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.cache_key()])
         built = []
 
@@ -180,7 +192,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
 
     def _build(self, folder: Path) -> None:
         splits = self.load()
-        processor = self._attached if self._attached is not None else self.make_processor(splits["train"])
+        processor = self._attached
+        if processor is None:
+            processor = self.make_processor(splits["train"])
+            processor = processor if self._base is None else processor.keeping(self._base)
         (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
         for name, split in splits.items():
             table = encode(split, processor)

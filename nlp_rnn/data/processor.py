@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +46,10 @@ class Processor(ABC):
     """The columns that `encode` makes, with their Arrow types."""
     length_columns: ClassVar[tuple[str, ...]]
     """The columns whose lengths group rows into batches, most important first."""
+    scales: ClassVar[Sequence[str]] = ()
+    """The fields by which numbers are scaled: a model's weights depend on them."""
+    scaled: ClassVar[Sequence[str]] = ()
+    """The fields or properties that tell what is scaled."""
     texts: ClassVar[tuple[str, ...]] = ()
     """The columns of text that `collate` needs besides `features`, where the data has them."""
 
@@ -162,6 +166,23 @@ class Processor(ABC):
         """Return the vocabularies by field name."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Vocabulary)}
+
+    def keeping(self, base: Processor) -> Self:
+        """This processor as a model reads with it that goes on from another one.
+
+        The tokens of the other model's vocabularies stay, with this one's behind them. Numbers of the same
+        columns are scaled as before.
+
+        Args:
+            base: the processor of the other model.
+        """
+        theirs = base.vocabularies()
+        kept: dict[str, Any] = {
+            name: theirs[name].extended(own) for name, own in self.vocabularies().items() if name in theirs
+        }
+        if all(getattr(self, name) == getattr(base, name, None) for name in self.scaled):
+            kept |= {name: getattr(base, name) for name in self.scales}
+        return replace(self, **kept)
 
     def chosen_settings(self) -> dict[str, Any]:
         """Return the settings that the user chose, by name; what was computed from data is left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -31,6 +31,8 @@ class SeriesProcessor(Processor):
 
     input_description = "list of numbers"
     length_columns = ("vectors",)
+    scales: ClassVar[Sequence[str]] = ("means", "deviations")
+    scaled: ClassVar[Sequence[str]] = ("inputs",)
 
     @override
     def is_input(self, value: Any) -> bool:

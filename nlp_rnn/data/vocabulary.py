@@ -230,6 +230,41 @@ class Vocabulary:
             end = max((match.start() for match in re.finditer(f"{LINE_BREAK}| ", text[:end])), default=0)
         return text[:end], text[end:]
 
+    @property
+    def level(self) -> Level:
+        """The unit of tokens."""
+        if isinstance(self.tokenizer.model, models.BPE):
+            return "bpe"
+        return "word" if self._separator else "char"
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether upper case is converted to lower case."""
+        return bool(self.tokenizer.normalizer.normalize_str("A") == "a")
+
+    def extended(self, other: Vocabulary) -> Vocabulary:
+        """This vocabulary with the tokens of another one that it lacks, behind its own.
+
+        Subwords cannot be added, for they are merged in the order in which they were found: a vocabulary of
+        subwords stays as it is.
+
+        Args:
+            other: a vocabulary that splits texts as this one does.
+
+        Returns:
+            The extended vocabulary; the other one where they split texts differently.
+        """
+        own, theirs = (json.loads(vocabulary.to_json()) for vocabulary in (self, other))
+        parts = ("normalizer", "pre_tokenizer", "decoder")
+        if own["model"]["type"] != theirs["model"]["type"] or any(own[p] != theirs[p] for p in parts):
+            return other
+        if self.level == "bpe":
+            return self
+        vocab = own["model"]["vocab"]
+        for token in other.tokens():
+            vocab.setdefault(token, len(vocab))
+        return Vocabulary.from_json(json.dumps(own))
+
     def encode_words(self, words: Sequence[str]) -> list[int]:
         """Encode words, one id per word.
 

@@ -157,6 +157,8 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
         datamodule = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and isinstance(datamodule, DataModule):
             self.data_columns = datamodule.data_columns
+        if stage == "fit" and not self.training:
+            self.train()  # a loaded model answers without dropout, and Lightning would leave it so
         if stage == "fit" and self.trainer.checkpoint_callbacks:
             check_storable(self, self.model.state_dict())  # else found out after an epoch
 

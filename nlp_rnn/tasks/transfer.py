@@ -1,25 +1,31 @@
-"""Initializing a model with a trained language model (Dai & Le 2015), or with word vectors."""
+"""Initializing a model with a trained one, with a language model (Dai & Le 2015), or with word vectors."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from nlp_rnn.data.vocabulary import PAD, UNK, Vocabulary
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names, one_line
+from nlp_rnn.files import shorten
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.models.layers.cells import cell_name
 from nlp_rnn.models.layers.quantization import is_quantized
 from nlp_rnn.storage.vectors import find_vectors
 from nlp_rnn.tasks.pretrained import from_pretrained
 
+if TYPE_CHECKING:
+    from nlp_rnn.tasks.base import Task
+
 log = logging.getLogger(__name__)
 
+_MAX_EXAMPLES = 5  # tokens or labels in a report
 _FEW_FOUND = 0.2  # of the tokens; with fewer, they are hardly vectors of such tokens
 
 
@@ -83,6 +89,67 @@ def initialize_encoder(
         f"{where}: copied {known:,} of {len(tokens):,} token embeddings ({known / len(tokens):.1%}) and "
         f"{copied} of {sum(map(len, layers.values()))} recurrent tensors"
     )
+
+
+@torch.no_grad()
+def initialize_from(task: Task, source: Task, where: str) -> None:
+    """Copy the weights of a trained model, and print what was kept and what is new.
+
+    Of weights with a row per token or label (see `Task.row_names`), the rows of those that both models have
+    are copied. Other weights are copied if their shapes are equal. All others keep their initialization.
+
+    Args:
+        task: the model to train, changed in place.
+        source: the trained model, of any task.
+        where: what messages call it.
+
+    Raises:
+        UsageError: the trained model has int8 weights, or nothing in common with the other.
+    """
+    if is_quantized(source.model):
+        raise UsageError(f"init_from {where}: its weights are int8; give the model that was quantized")
+    ours, theirs = task.model.state_dict(), source.model.state_dict()
+    rows, their_rows = task.row_names(), source.row_names()
+    copied, left, reports = 0, [], []
+    for name, weight in ours.items():
+        trained = theirs.get(name)
+        if trained is None or trained.shape[1:] != weight.shape[1:]:
+            left.append(name)
+        elif name in rows and name in their_rows:
+            places = {token: row for row, token in enumerate(their_rows[name])}
+            kept = [(row, places[token]) for row, token in enumerate(rows[name]) if token in places]
+            weight[[row for row, _ in kept]] = trained[[row for _, row in kept]]
+            copied += bool(kept)
+            if name.endswith("weight"):
+                reports.append(f"{name} {_rows_report(their_rows[name], rows[name])}")
+        elif trained.shape == weight.shape:
+            weight.copy_(trained)
+            copied += 1
+        else:
+            left.append(name)
+    if not copied:
+        raise UsageError(
+            f"init_from {where}: none of its weights has the name and shape of one of this model"
+        )
+    if left:
+        reports.append(f"not copied: {join_names(left)}")
+    report = "; ".join([f"copied {copied} of {len(ours)} tensors", *reports])
+    _print_once(one_line(f"init_from {where}: {report}"))
+
+
+def _rows_report(old: Sequence[str], new: Sequence[str]) -> str:
+    """How many rows were kept, and examples of those that are new or gone."""
+    before, after = set(old), set(new)
+    groups = {
+        "new": [row for row in new if row not in before],
+        "gone": [row for row in old if row not in after],
+    }
+    report = f"{len(new) - len(groups['new']):,} of {len(new):,} rows kept"
+    for name, names in groups.items():
+        if names:
+            examples = ", ".join(map(shorten, names[:_MAX_EXAMPLES]))
+            report += f", {len(names):,} {name} ({examples}{', ...' if len(names) > _MAX_EXAMPLES else ''})"
+    return report
 
 
 @torch.no_grad()

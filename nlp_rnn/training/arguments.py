@@ -78,6 +78,7 @@ class ConfiguredCLI(LightningCLI):
             ("--runs", str, "runs", "Folder in which each fit gets a run directory of its own."),
             ("--name", str | None, None, "Name of the run, else that of its first configuration file."),
             ("--resume", str | None, None, "Interrupted run to resume: runs/NAME/NUMBER."),
+            ("--init_from", str | None, None, "Trained model whose weights fit starts from, where they fit."),
             ("--save_minutes", float, 10.0, "How often fit writes a checkpoint within an epoch."),
             ("--output", str, "predictions.jsonl", "File of answers that the verb predict writes."),
             ("--timeout", float | None, None, "Seconds that devices wait for each other, else 1800."),

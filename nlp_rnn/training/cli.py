@@ -21,17 +21,20 @@ from typing_extensions import override
 
 from nlp_rnn.cpu import fast_matmul, retain_freed_memory
 from nlp_rnn.data import DataModule
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import Interrupted, UsageError, naming_memory, one_line, own_cause
 from nlp_rnn.files import printing
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.registry import load_tasks
+from nlp_rnn.tasks.transfer import initialize_from
 from nlp_rnn.training.arguments import ConfiguredCLI
 from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
 from nlp_rnn.training.checkpoint_io import LAST, SafeCheckpointIO
 from nlp_rnn.training.checks import import_trusted, split_trusted, trust_only_own_classes
 from nlp_rnn.training.devices import ending_together, recall_progress, set_timeout
+from nlp_rnn.training.init_from import with_settings_of_model
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.messages import NOT_VALID, readable
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
@@ -58,6 +61,10 @@ class _CLI(ConfiguredCLI):
         """What lasts as long as the run, such as the lock of its directory."""
         self.loaded: Task[Any, Any] | None = None
         """The trained model of `ckpt_path`, for all verbs but fit."""
+        self.source: Task[Any, Any] | None = None
+        """The trained model of `init_from`, for a fit that does not resume."""
+        self.processor: Processor | None = None
+        """The processor of a trained model, with which data is read."""
         self.run_dir: Path | None = None
         self.start = Start()
         self.last: LastCheckpoint
@@ -78,8 +85,13 @@ class _CLI(ConfiguredCLI):
             for name in ("init_encoder", "vectors"):
                 if self.start.checkpoint and config.model.init_args.get(name):
                     config.model.init_args[name] = None  # the checkpoint has the weights trained from it
+            if config.init_from and self.start.checkpoint:  # which has all that was taken from it
+                self.processor = from_pretrained(self.start.checkpoint).processor
+            elif config.init_from:
+                self.source = from_pretrained(config.init_from)
         elif config.ckpt_path:
             self.loaded = from_pretrained(config.ckpt_path)
+            self.processor = self.loaded.processor
             config.ckpt_path = None
         for base in (Task, DataModule):
             self.parser.add_instantiator(self._build, base, subclasses=True)
@@ -94,13 +106,18 @@ class _CLI(ConfiguredCLI):
         except ValueError as error:
             # As a UsageError it is found again among the causes of the parser's own exception.
             raise UsageError(str(error)) from error
-        if self.loaded is None or not isinstance(module, DataModule):
-            return module
-        if module.processor_class is not self.loaded.processor_class:
-            raise UsageError(
-                f"--ckpt_path holds a model for {self.loaded.name}, which {class_type.__name__} is not for"
-            )
-        module.attach_processor(self.loaded.processor)
+        if isinstance(module, Task):
+            if self.source is not None:
+                initialize_from(module, self.source, self.config.fit.init_from)
+        elif self.source is not None:
+            module.extend_processor(self.source.processor)
+        elif self.processor is not None:
+            loaded = self.loaded
+            if loaded is not None and module.processor_class is not loaded.processor_class:
+                raise UsageError(
+                    f"--ckpt_path holds a model for {loaded.name}, which {class_type.__name__} is not for"
+                )
+            module.attach_processor(self.processor)
         return module
 
     @override
@@ -249,6 +266,7 @@ def run(arguments: list[str], command: str) -> None:
     import_trusted(trusted)
     trust_only_own_classes(trusted)
     load_tasks()  # a class is known to the parser by its name once it is imported
+    arguments = with_settings_of_model(arguments)
     with fast_matmul(), ExitStack() as held:
         try:
             _CLI(arguments, command, held)

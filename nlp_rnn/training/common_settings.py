@@ -42,6 +42,7 @@ COMMON_SETTINGS = (
     CommonSetting("config", "FILE", "a configuration; may be given several times, later ones win", _ALL),
     CommonSetting("resume", "RUN", "go on with an interrupted run, in its directory: runs/NAME/NUMBER"),
     CommonSetting("ckpt_path", "FILE", "checkpoint (.ckpt) to start from; last: as --resume, newest run"),
+    CommonSetting("init_from", "MODEL", "trained model to go on from, with other data, vocabulary or labels"),
     CommonSetting("ckpt_path", "PATH", "the trained model: a model folder or a .ckpt file", _MEASURING),
     CommonSetting("output", "FILE", "file of answers to write, JSON lines", ("predict",)),
     CommonSetting("name", "NAME", "name of the run; else that of its first configuration"),

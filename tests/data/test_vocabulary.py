@@ -312,3 +312,32 @@ def test_a_lone_surrogate_in_training_is_refused(level):
         Vocabulary.train(["good", "a\ud800"], settings)
     with pytest.raises(UsageError, match=r"lone surrogate .* at character 1"):
         Vocabulary.train_on_words([["good"], ["a\ud800"]], settings)
+
+
+@pytest.mark.parametrize("name", ["word", "bpe", "char"])
+def test_an_extended_vocabulary_keeps_its_ids(name):
+    settings = VocabularySettings(name, min_frequency=1)
+    old, new = (Vocabulary.train(texts, settings) for texts in (["a good film"], ["a bad soup"]))
+    extended = old.extended(new)
+    assert extended.tokens()[: len(old)] == old.tokens()
+    assert set(extended.tokens()) == set(old.tokens()) | (set() if name == "bpe" else set(new.tokens()))
+    assert extended.encode(["a good film"]) == old.encode(["a good film"])
+    if name != "bpe":
+        assert UNK not in extended.encode(["a bad soup"])[0]
+        assert extended.decode(extended.encode(["a bad soup"])[0]) == "a bad soup"
+    assert (extended.level, extended.lowercase) == (name, True)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        VocabularySettings("char", min_frequency=1),
+        VocabularySettings("bpe", min_frequency=1),
+        VocabularySettings("word", lowercase=False, min_frequency=1),
+    ],
+)
+def test_a_vocabulary_of_another_kind_is_not_extended(settings):
+    old = Vocabulary.train(["a good film"], VocabularySettings(min_frequency=1))
+    new = Vocabulary.train(["A bad soup"], settings)
+    assert old.extended(new) is new
+    assert (new.level, new.lowercase) == (settings.level, settings.lowercase)

@@ -50,6 +50,8 @@ class CaptioningProcessor(Processor):
     features = {"vector": pa.list_(pa.float32()), "target_ids": pa.list_(pa.int32())}
     length_columns = ("vector", "target_ids")
     texts = ("caption",)
+    scales = ("means", "scale")
+    scaled = ("num_features",)
 
     target: Vocabulary
     means: list[FiniteNumber]
@@ -57,6 +59,11 @@ class CaptioningProcessor(Processor):
     scale: PositiveNumber
     """The standard deviation of all centered features in the train split."""
     max_length: MaxLength = 100
+
+    @property
+    def num_features(self) -> int:
+        """F, the numbers of a vector."""
+        return len(self.means)
 
     @override
     def is_input(self, value: Any) -> bool:

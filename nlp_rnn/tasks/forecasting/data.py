@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +44,8 @@ class ForecastingProcessor(SeriesProcessor):
     """Windows to vectors, and the numbers that follow; both scaled by the statistics of the train split."""
 
     features = {"vectors": pa.list_(pa.float32()), "targets": pa.list_(pa.float32())}
+    scales: ClassVar[Sequence[str]] = ("means", "deviations", "target_means", "target_deviations")
+    scaled: ClassVar[Sequence[str]] = ("inputs", "targets")
 
     length: MaxLength
     """The number of steps of a window."""

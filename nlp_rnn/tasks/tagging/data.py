@@ -81,6 +81,10 @@ class TaggingProcessor(Processor):
         return {"tags": name}
 
     @override
+    def data_settings(self) -> dict[str, Any]:
+        return {"characters": self.characters is not None}
+
+    @override
     def is_input(self, value: Any) -> bool:
         words = value if isinstance(value, (list, tuple)) else [value]
         return all(isinstance(word, str) for word in words)

@@ -48,6 +48,10 @@ class TranslationProcessor(Processor):
     max_length: MaxLength = 100
 
     @override
+    def data_settings(self) -> dict[str, Any]:
+        return {"shared_vocabulary": self.source.fingerprint == self.target.fingerprint}
+
+    @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         return {"source": list(inputs)}
 
