@@ -78,11 +78,7 @@ class TaggingProcessor(Processor):
     @override
     def data_settings(self) -> dict[str, Any]:
         (name,) = self.column_names
-        return {"tags": name}
-
-    @override
-    def data_settings(self) -> dict[str, Any]:
-        return {"characters": self.characters is not None}
+        return {"tags": name, "characters": self.characters is not None}
 
     @override
     def is_input(self, value: Any) -> bool:
