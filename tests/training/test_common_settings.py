@@ -32,7 +32,7 @@ def test_the_help_begins_with_them(run):
     assert [line.split()[0] for line in table] == [
         f"--{setting.name}" for setting in COMMON_SETTINGS if "fit" in setting.verbs
     ]
-    assert 20 <= len(table) <= 28
+    assert 20 <= len(table) <= 30
     assert "Annotated" not in out
 
 
