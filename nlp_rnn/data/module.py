@@ -33,7 +33,7 @@ from nlp_rnn.settings import Configured, column_settings, plain
 log = logging.getLogger(__name__)
 
 # Part of every cache key: increase it when the encoded form of a corpus changes.
-_ENCODING_VERSION = 4
+_ENCODING_VERSION = 5
 
 _MAX_UNSEEN = 0.5  # of the labels of a split; with more, it is hardly the right column
 

@@ -176,11 +176,18 @@ class Vocabulary:
         Raises:
             UsageError: the text has a lone surrogate.
         """
+        return (part for id, part in self.parts(text) if id == UNK)
+
+    def parts(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yield the id of each token of a text, and the part of the text that it stands for, as written.
+
+        Raises:
+            UsageError: the text has a lone surrogate.
+        """
         _check_text(text)
         for start, encoding in self._encode_pieces(text):
             for id, (first, end) in zip(encoding.ids, encoding.offsets, strict=True):
-                if id == UNK:
-                    yield text[start + first : start + end]
+                yield id, text[start + first : start + end]
 
     def end(self, text: str, count: int) -> int:
         """Return the position in a text, in characters, at which its first `count` tokens end."""
@@ -276,12 +283,23 @@ class Vocabulary:
             _check_text(word)
         return [self._ids.get(normalize(word[:_MAX_WORD]), UNK) for word in words]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Decode ids to text. Special tokens are left out, and spaces beside punctuation are removed."""
+    def decode(self, ids: Sequence[int], unknown: Sequence[str] = ()) -> str:
+        """Decode ids to text. Special tokens are left out, and spaces beside punctuation are removed.
+
+        Args:
+            ids: the ids.
+            unknown: what stands for the unknown tokens, in their order; those beyond stay `<unk>`.
+        """
         kept = [id for id in ids if id == UNK or id > EOS]
-        if isinstance(self.tokenizer.model, models.BPE):
+        is_bpe = isinstance(self.tokenizer.model, models.BPE)
+        if is_bpe and not unknown:
             return self.tokenizer.decode(kept)
         tokens = [self.tokenizer.id_to_token(id) or SPECIALS[UNK] for id in kept]
+        places = [place for place, id in enumerate(kept) if id == UNK]
+        for place, text in zip(places, unknown, strict=False):
+            tokens[place] = text
+        if is_bpe:
+            return str(self.tokenizer.decoder.decode(tokens))
         text = self._separator.join(tokens)
         if not self._separator:
             return text

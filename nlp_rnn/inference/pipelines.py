@@ -60,6 +60,8 @@ class Pipeline:
 
                 - text: a string, which may be empty. For tagging, words separated by spaces, or, in a list of
                   inputs, a list of words.
+                - translation: text, or a mapping with it as `text`; its `prefix` is the text that the
+                  translation begins with, its `constraints` are words or phrases that it contains.
                 - captioning: a vector as a list or array of numbers, which may be nested as the rows of an
                   image are.
                 - series: a list or array of steps [T, C] with the C columns of the model. If C is 1, also a
@@ -72,7 +74,7 @@ class Pipeline:
 
         Raises:
             UsageError: an input is not text, or contains a lone surrogate, or is not a vector of the model's
-                length or a series with its columns.
+                length or a series with its columns; or a translation cannot have what is asked for.
         """
         if isinstance(inputs, str) or self.task.processor.is_single(inputs):
             return self._answers([inputs])[0]

@@ -152,6 +152,10 @@ class Decoder(nn.Module):
         logits, state = self(tokens[None], state)
         return logits[0], state
 
+    def alignment(self, target: Tensor, state: State) -> Tensor | None:
+        """The weights of the source positions at each step; None, for this decoder looks at none of them."""
+        return None
+
     def _features_and_state(self, target: Tensor, state: State) -> tuple[Tensor, State]:
         output, state = self.rnn(self.dropout(self.embedding(target)), state)  # [T, B, H]
         return self.dropout(output), state

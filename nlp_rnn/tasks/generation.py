@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.decoding import StepFunction
+from nlp_rnn.models.constraints import constrained_beam_search, force_prefixes
+from nlp_rnn.models.decoding import Hypothesis, StepFunction
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.search import beam_search
 from nlp_rnn.settings import MaxOutput, Range, Seed, Settings
@@ -75,6 +76,47 @@ class SamplingSettings(Settings):
             raise UsageError("top_k, top_p and seed are for sampling: set a temperature too")
 
 
+@dataclass(frozen=True)
+class Demand:
+    """What the answer to one input must have.
+
+    Args:
+        prefix: the ids that it begins with; may be empty.
+        constraints: the ids of each phrase that it contains; may be empty.
+    """
+
+    prefix: Sequence[int] = ()
+    constraints: Sequence[Sequence[int]] = ()
+
+    @property
+    def size(self) -> int:
+        """The number of tokens that are asked for."""
+        return len(self.prefix) + sum(map(len, self.constraints))
+
+
+def make_answers(
+    best: Sequence[Sequence[Hypothesis]], texts: Sequence[Sequence[str]], empty: Tensor
+) -> list[dict[str, Any]]:
+    """Answers from hypotheses.
+
+    Args:
+        best: of each row its best hypotheses.
+        texts: their texts.
+        empty: [B] bool, the rows whose answer is the empty text.
+
+    Returns:
+        Per row the best `text`, its `score`, and the `n_best` of both as a list.
+    """
+    answers = []
+    for is_empty, hypotheses, row in zip(empty.tolist(), best, texts, strict=True):
+        n_best = [
+            {"text": "" if is_empty else text, "score": hypothesis.score}
+            for hypothesis, text in zip(hypotheses, row, strict=True)
+        ]
+        answers.append({**n_best[0], "n_best": n_best})
+    return answers
+
+
 class GenerationTask(Task[P, B]):
     """A task whose model generates its answers token by token.
 
@@ -117,25 +159,51 @@ class GenerationTask(Task[P, B]):
         Returns:
             Per row the best `text`, its `score`, and the `n_best` of both as a list.
         """
-        best = beam_search(
-            step,
-            state,
-            bos_id=first,
-            eos_id=EOS,
-            max_length=self._max_output(),
-            width=self.decoding.beam,
-            length_penalty=self.decoding.length_penalty,
-            n_best=self.decoding.n_best,
-            forbidden=(PAD, UNK, BOS),
-        )
-        answers = []
-        for is_empty, hypotheses in zip(empty.tolist(), best, strict=True):
-            texts = [
-                {"text": "" if is_empty else vocabulary.decode(hypothesis.tokens), "score": hypothesis.score}
-                for hypothesis in hypotheses
-            ]
-            answers.append({**texts[0], "n_best": texts})
-        return answers
+        best = self.search(step, state, first)
+        texts = [[vocabulary.decode(hypothesis.tokens) for hypothesis in row] for row in best]
+        return make_answers(best, texts, empty)
+
+    def search(
+        self,
+        step: StepFunction,
+        state: State,
+        first: Tensor | int = BOS,
+        forbidden: Sequence[int] = (PAD, UNK, BOS),
+        demands: Sequence[Demand] = (),
+    ) -> list[list[Hypothesis]]:
+        """The best hypotheses of each row by beam search.
+
+        Args:
+            step: one step of the model: (tokens [B], state) -> logits [B, V] and the next state.
+            state: the state before the first step.
+            first: the first input token, one for all rows or [B].
+            forbidden: ids that are never produced.
+            demands: one per row, or none at all.
+
+        Raises:
+            UsageError: a demand needs more tokens than `max_output`.
+        """
+        max_output = self._max_output()
+        for demand in demands:
+            if (size := demand.size) > max_output:
+                raise UsageError(
+                    f"prefix and constraints of an input have {size} tokens, an answer at most {max_output}: "
+                    "ask for less, or raise decoding.max_output"
+                )
+        if any(demand.prefix for demand in demands):
+            step, state = force_prefixes(step, state, [demand.prefix for demand in demands])
+        options: dict[str, Any] = {
+            "bos_id": first,
+            "eos_id": EOS,
+            "max_length": max_output,
+            "width": self.decoding.beam,
+            "length_penalty": self.decoding.length_penalty,
+            "n_best": self.decoding.n_best,
+            "forbidden": forbidden,
+        }
+        if any(demand.constraints for demand in demands):
+            return constrained_beam_search(step, state, [demand.constraints for demand in demands], **options)
+        return beam_search(step, state, **options)
 
     @override
     @staticmethod

@@ -197,7 +197,7 @@ def test_lone_surrogates_are_refused(pipelines, name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-@pytest.mark.parametrize("bad", [None, 3, b"bytes", ["a", 3], {"text": "a"}, 1.5])
+@pytest.mark.parametrize("bad", [None, 3, b"bytes", ["a", 3], {"texts": "a"}, 1.5])
 def test_inputs_other_than_text_are_refused(pipelines, name, bad):
     with pytest.raises(UsageError, match="input 2 is no text: "):
         pipelines[name](["fine", bad])
@@ -345,11 +345,11 @@ def test_several_texts_may_come_in_any_container(pipelines, kind):
 
 NOT_INPUTS = {
     "DataFrame": (pd.DataFrame({"text": TEXTS}), "a DataFrame, not a text: give one of its columns"),
-    "dict": ({"text": "good"}, "a dict, not a text: give one of its columns"),
+    "dict": ({"texts": "good"}, "a dict, not a text: give one of its columns"),
     "Arrow table": (pa.table({"text": TEXTS}), "a Table, not a text"),
     "DatasetDict": (DatasetDict({"train": Dataset.from_dict({"text": TEXTS})}), "a DatasetDict, not a text"),
-    "Dataset": (Dataset.from_dict({"text": TEXTS}), "input 1 is no text: {'text'"),
-    "rows": ([{"text": "good"}], "input 1 is no text: {'text'"),
+    "Dataset": (Dataset.from_dict({"texts": TEXTS}), "input 1 is no text: {'texts'"),
+    "rows": ([{"texts": "good"}], "input 1 is no text: {'texts'"),
     "set": ({"good", "bad"}, "a set, which has no order"),
     "number": (3, "the input is no text: 3"),
     "bytes": (b"good", "not one text: b'good'"),

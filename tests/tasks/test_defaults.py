@@ -53,7 +53,7 @@ MODELS = {
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 512, "num_layers": 2, "dropout": 0.5}
     | {"tie_embeddings": "none", "context": False, "attention": "none"}
-    | {"teacher_forcing": 1.0, "decoding": BeamSettings()},
+    | {"teacher_forcing": 1.0, "decoding": BeamSettings(), "copy_unknown": False},
     "language_modeling": LAYERS
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 256, "num_layers": 1, "dropout": 0.2}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
@@ -10,15 +11,17 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from typing_extensions import override
 
-from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.vocabulary import BOS, UNK
+from nlp_rnn.data.batching import IGNORED, pad
+from nlp_rnn.data.vocabulary import BOS, PAD, UNK
 from nlp_rnn.errors import UsageError
+from nlp_rnn.models.decoding import Hypothesis
+from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.seq2seq import Seq2Seq
 from nlp_rnn.models.translator import AttentionName, Tied, make_seq2seq
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
-from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
+from nlp_rnn.tasks.generation import BeamSettings, Demand, ReferencedTask, make_answers
 from nlp_rnn.tasks.interface import Probe
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU
@@ -60,6 +63,8 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         label_smoothing: fraction of probability spread over all words in the training loss.
         word_dropout: fraction of the decoder's input tokens replaced by the unknown token in training.
         decoding: how texts are decoded in validation, in testing and for answers.
+        copy_unknown: let answers have unknown words, and copy them from the source: the word that attention
+            weighs most; without attention, the source's unknown words in their order.
         optimization: initialization, optimizer and schedule.
     """
 
@@ -83,6 +88,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
         decoding: BeamSettings = BeamSettings(),
+        copy_unknown: bool = False,
         optimization: Optimization = Optimization(),
     ) -> None:
         if tie_embeddings == "all" and processor.source.fingerprint != processor.target.fingerprint:
@@ -107,6 +113,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         self.teacher_forcing = teacher_forcing
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
+        self.copy_unknown = copy_unknown
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
@@ -181,8 +188,51 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
     def answer(self, batch: TranslationBatch) -> list[dict[str, Any]]:
         """Per sentence the best translation `text`, its `score`, and the `n_best` of both."""
         state = self.model.encoder(batch.source, batch.lengths)
+        nothing: list[Any] = [[]] * len(batch)
+        pairs = zip(batch.prefixes or nothing, batch.constraints or nothing, strict=True)
+        demands = [Demand(prefix, constraints) for prefix, constraints in pairs]
+        forbidden = (PAD, BOS) if self.copy_unknown else (PAD, UNK, BOS)
+        best = self.search(self.model.decoder.step, state, forbidden=forbidden, demands=demands)
+        copied = self._copied(batch, state, best) if self.copy_unknown else repeat([])
+        decode = self.processor.target.decode
+        texts = [[decode(hypothesis.tokens, next(copied)) for hypothesis in row] for row in best]
         # The translation of an empty text is empty, not the most probable of all sentences.
-        return self.decode(self.model.decoder.step, state, self.processor.target, batch.lengths == 0)
+        asked = torch.tensor([demand.size > 0 for demand in demands], dtype=torch.bool)
+        return make_answers(best, texts, (batch.lengths == 0) & ~asked)
+
+    def _copied(
+        self, batch: TranslationBatch, state: State, best: Sequence[Sequence[Hypothesis]]
+    ) -> Iterator[list[str]]:
+        """For each hypothesis of each row, the source words that stand for its unknown tokens.
+
+        Args:
+            batch: the source sentences.
+            state: what the encoder returned for them.
+            best: of each row its best hypotheses.
+        """
+        assert batch.source_texts is not None
+        rows = [row for row, hypotheses in enumerate(best) for _ in hypotheses]
+        targets = [[BOS, *hypothesis.tokens] for hypotheses in best for hypothesis in hypotheses]
+        device = batch.source.device
+        repeated = tuple(tensor.index_select(1, torch.tensor(rows, device=device)) for tensor in state)
+        weights = self.model.decoder.alignment(pad(targets)[0].to(device), repeated)  # [T, hypotheses, S]
+        places = weights.argmax(-1).t().tolist() if weights is not None and len(batch.source) else []
+        for number, (row, target) in enumerate(zip(rows, targets, strict=True)):
+            parts = list(
+                islice(self.processor.source.parts(batch.source_texts[row]), int(batch.lengths[row]))
+            )
+            if not places or not parts:
+                yield [part for id, part in parts if id == UNK]
+                continue
+            if self.processor.reverse_source:
+                parts.reverse()
+            steps = zip(target[1:], places[number], strict=False)  # the row of the last token scores EOS
+            yield [parts[place][1] for token, place in steps if token == UNK]
+
+    @override
+    def apply_settings(self, settings: Mapping[str, Any]) -> None:
+        super().apply_settings(settings)
+        self.copy_unknown = settings.get("copy_unknown", False)
 
 
 def _first_token_logits(model: nn.Module, batch: TranslationBatch) -> Tensor:
