@@ -15,6 +15,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, cannot_write
 from nlp_rnn.inspection.inspector import Inspection
 from nlp_rnn.plots.heatmaps import Curve, HeatMap, curves, heat_maps
+from nlp_rnn.tasks.interface import Alignment
 
 Format = Literal["csv", "parquet"]
 
@@ -67,6 +68,10 @@ def _tables(inspection: Inspection) -> dict[str, pa.Table]:
     if inspection.probabilities is not None:
         labels = {"label": inspection.labels}
         tables["probabilities"] = _long_table("probability", inspection.probabilities, steps, labels)
+    if inspection.alignment is not None:
+        written, weights = inspection.alignment
+        answer = {"answer_step": range(len(written)), "answer_token": written}
+        tables["alignment"] = _long_table("weight", weights, answer, steps)
     return tables
 
 
@@ -102,6 +107,8 @@ def _plot(inspection: Inspection, folder: Path) -> list[Path]:
     paths.append(_plot_gradients(inspection, folder))
     if inspection.probabilities is not None:
         paths.append(_plot_probabilities(inspection, inspection.probabilities, folder))
+    if inspection.alignment is not None:
+        paths.append(_plot_alignment(inspection, inspection.alignment, folder))
     return paths
 
 
@@ -166,6 +173,15 @@ def _plot_probabilities(inspection: Inspection, probabilities: Tensor, folder: P
     reading = "each prefix read separately" if inspection.bidirectional else "as the text streams in"
     title = f"answer after each token, {reading}"
     curves(curves_of_labels, inspection.tokens, title, "probability", False, path)
+    return path
+
+
+def _plot_alignment(inspection: Inspection, alignment: Alignment, folder: Path) -> Path:
+    """A heat map of the weights of attention: a row per token written, a column per token read."""
+    path = folder / "alignment.png"
+    title = "what each token of the answer looks at"
+    panel = HeatMap(title, alignment.weights, alignment.tokens, False, "answer")
+    heat_maps([panel], inspection.tokens, path)
     return path
 
 

@@ -17,6 +17,7 @@ from nlp_rnn.models.layers.cells import cell_name
 from nlp_rnn.models.layers.quantization import is_quantized
 from nlp_rnn.models.layers.unrolled import Unrolled, stacked
 from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.interface import Alignment
 from nlp_rnn.tasks.pretrained import from_pretrained
 
 COMPARED = ("rnn", "gru", "lstm")
@@ -65,6 +66,8 @@ class Inspection:
     probabilities: Tensor | None
     """[T, C] float32: of the labels of the text up to each token, or of the tags of each word; None for a
     model without labels."""
+    alignment: Alignment | None = None
+    """The weights of attention; None for a model without it."""
 
     def places(self) -> list[tuple[int, str]]:
         """[K], the layer and the direction ("forward" or "backward") of each index."""
@@ -88,7 +91,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
         text: one sentence; tokens beyond the model's maximum length are dropped, with a warning.
 
     Returns:
-        States, gates, gradients and probabilities.
+        States, gates, gradients, probabilities and, with attention, the alignment.
 
     Raises:
         UsageError: the model cannot be loaded or inspected, or the text has no words.
@@ -131,6 +134,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
         gradients,
         list(getattr(processor, "labels", [])),
         probabilities,
+        probe.alignment(batch.to(task.device)),
     )
 
 

@@ -32,6 +32,15 @@ class Step(NamedTuple):
     """The text that the step adds; empty while the prompt is read, and for EOS."""
 
 
+class Alignment(NamedTuple):
+    """Which tokens of the input a model looks at when it writes each token of its answer."""
+
+    tokens: list[str]
+    """[U], the tokens written, with EOS."""
+    weights: Tensor
+    """[U, T] float32: over the T tokens read, each row a sum of 1."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """How inspection runs a model and reads its output.
@@ -41,11 +50,13 @@ class Probe:
         logits: (model, batch) -> logits [T, B, C], or [1, B, C] of a model that answers at the end.
         answers: `per_step` if the logits of each step are scores of the processor's labels, `running` if
             those at the end of each prefix of the text are; None if the logits are not scores of labels.
+        alignment: a batch of one -> the alignment of its answer; None where the model has no attention.
     """
 
     tokens: str
     logits: Callable[[nn.Module, Any], Tensor]
     answers: Literal["per_step", "running"] | None = None
+    alignment: Callable[[Any], Alignment | None] = lambda _: None
 
 
 class Encoder(NamedTuple):

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED, pad
-from nlp_rnn.data.vocabulary import BOS, PAD, UNK
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.decoding import Hypothesis
 from nlp_rnn.models.layers.base import State
@@ -22,7 +22,7 @@ from nlp_rnn.models.translator import AttentionName, Tied, make_seq2seq
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, Demand, ReferencedTask, make_answers
-from nlp_rnn.tasks.interface import Probe
+from nlp_rnn.tasks.interface import Alignment, Probe
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU
 from nlp_rnn.tasks.optimization import Optimization
@@ -176,13 +176,29 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
 
     @override
     def row_names(self) -> dict[str, Sequence[str]]:
-        parts = ("embedding.weight", "fc_out.weight", "fc_out.bias")
-        target = dict.fromkeys([f"decoder.{part}" for part in parts], self.processor.target.tokens())
-        return {"encoder.embedding.weight": self.processor.source.tokens(), **target}
+        encoder, decoder = self.model.encoder, self.model.decoder
+        output = ("bias",) if decoder.fc_out is None else ("fc_out.weight", "fc_out.bias")
+        names = {f"decoder.{part}": self.processor.target.tokens() for part in ("embedding.weight", *output)}
+        if hasattr(encoder, "embedding"):  # it is the decoder's where all are tied
+            return {"encoder.embedding.weight": self.processor.source.tokens(), **names}
+        return names
 
     @override
     def probe(self) -> Probe:
-        return Probe("source", _first_token_logits)
+        return Probe("source", _first_token_logits, alignment=self._alignment)
+
+    @torch.inference_mode()
+    def _alignment(self, batch: TranslationBatch) -> Alignment | None:
+        """The weights of attention for the best translation of the only sentence of a batch."""
+        state = self.model.encoder(batch.source, batch.lengths)
+        best = self.search(self.model.decoder.step, state)[0][0]
+        target = torch.tensor([BOS, *best.tokens], device=batch.source.device)[:, None]
+        weights = self.model.decoder.alignment(target, state)
+        if weights is None:
+            return None
+        names = self.processor.target.tokens()
+        written = [*best.tokens, EOS] if best.finished else best.tokens
+        return Alignment([names[id] for id in written], weights[: len(written), 0].float().cpu())
 
     @override
     def answer(self, batch: TranslationBatch) -> list[dict[str, Any]]:

@@ -1,15 +1,17 @@
 """Tasks whose model is a variant of the plain one: trained, saved, loaded, inspected and refused like it."""
 
 import copy
+import csv
 
 import pytest
 import torch
 
 from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
+from nlp_rnn.inspection.files import write
 from nlp_rnn.inspection.inspector import inspect
 from nlp_rnn.models.layers.quantization import quantize
-from nlp_rnn.tasks import Optimization, Translation
+from nlp_rnn.tasks import BeamSettings, Optimization, Translation
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.translation.data import TranslationProcessor
 
@@ -69,6 +71,39 @@ def test_it_is_inspected(variant, make):
     assert inspection.hidden.shape == (4, 1, 12)
     assert all(gradients.norms.isfinite().all() for gradients in inspection.gradients)
     assert inspection.gradients[0].norms.gt(0).all()
+    assert (inspection.alignment is not None) == ("attention" in VARIANTS[variant])
+
+
+@each_variant
+def test_each_row_of_a_token_is_named(variant, make):
+    """What starts from another model of other vocabularies copies rows by these names."""
+    task = make(variant)
+    names, weights = task.row_names(), task.model.state_dict()
+    vocabulary = len(task.processor.target)
+    assert set(names) == {name for name, weight in weights.items() if len(weight) == vocabulary}
+    assert all(len(rows) == vocabulary for rows in names.values())
+
+
+@pytest.mark.parametrize("reverse_source", [False, True])
+@pytest.mark.parametrize("attention", ["luong", "bahdanau"])
+def test_its_alignment_is_inspected(attention, reverse_source, make, tmp_path):
+    task = make("", attention=attention, decoding=BeamSettings(max_output=4)).eval()
+    task.processor.reverse_source = reverse_source
+    text = "the film is good"
+    inspection = inspect(task, text)
+    read = text.split()[::-1] if reverse_source else text.split()
+    assert inspection.tokens == read
+    written, weights = inspection.alignment
+    answer = task.answer(task.processor.collate({"row": [0], **task.processor.encode({"source": [text]})}))
+    assert [token for token in written if token != "<eos>"] == answer[0]["text"].replace(".", " .").split()
+    assert weights.shape == (len(written), 4)
+    torch.testing.assert_close(weights.sum(1), torch.ones(len(written)))
+    write(inspection, tmp_path)
+    assert (tmp_path / "alignment.png").read_bytes()[:4] == b"\x89PNG"
+    rows = list(csv.DictReader((tmp_path / "alignment.csv").open(encoding="utf-8", newline="")))
+    assert [(row["answer_token"], row["token"]) for row in rows] == [(a, b) for a in written for b in read]
+    found = torch.tensor([float(row["weight"]) for row in rows]).view(-1, 4)
+    torch.testing.assert_close(found, weights)
 
 
 def test_a_tied_matrix_is_trained_as_one_and_counted_once(make, train):
