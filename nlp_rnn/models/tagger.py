@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor, nn
 
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
+from nlp_rnn.models.layers.crf import LinearChainCRF
 from nlp_rnn.models.layers.dropout import Dropout
 from nlp_rnn.models.layers.embedding import Embedding
 from nlp_rnn.models.regressor import match_dtype
@@ -50,6 +53,7 @@ class _TaggerBase(nn.Module):
         dropout: float,
         cell: str,
         bidirectional: bool,
+        more_tags: Sequence[int] = (),
     ) -> None:
         """Add the layers; after the subclass's own, because modules print in this order."""
         self.rnn = recurrent_layer(
@@ -62,12 +66,22 @@ class _TaggerBase(nn.Module):
         )
         self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_tags)
         self.dropout = Dropout(dropout)
+        self.fc_more: Iterable[nn.Module] = ()
+        if more_tags:
+            inputs = self.fc_out.in_features
+            self.fc_more = nn.ModuleList(nn.Linear(inputs, size) for size in more_tags)
+
+    def _output(self, features: Tensor) -> Tensor:
+        """[..., D * H] -> [..., num_tags], or the logits of all sets of tags one behind the other."""
+        features = self.dropout(features)
+        scores: Tensor = self.fc_out(features)
+        more = [layer(features) for layer in self.fc_more]
+        return torch.cat([scores, *more], -1) if more else scores
 
     def _scores(self, features: Tensor, lengths: Tensor | None) -> Tensor:
         """[T, B, input_dim], [B] -> [T, B, num_tags]."""
         output, _ = self.rnn(features, lengths=lengths)  # [T, B, D * H]
-        scores: Tensor = self.fc_out(self.dropout(output))
-        return scores
+        return self._output(output)
 
 
 class SeriesTagger(_TaggerBase):
@@ -137,6 +151,8 @@ class Tagger(_TaggerBase):
         character_vocab_size: number of character ids; 0 leaves the word encoder out.
         character_embedding_dim: size of the character embeddings.
         character_hidden_dim: the hidden size of the word encoder, per direction.
+        more_tags: the number of tags of each further set of tags, which has an output layer of its own.
+        crf: scores sequences of the first set of tags as a whole; `forward` returns its emissions.
 
     Raises:
         ValueError: unknown cell.
@@ -155,6 +171,8 @@ class Tagger(_TaggerBase):
         character_vocab_size: int = 0,
         character_embedding_dim: int = 32,
         character_hidden_dim: int = 64,
+        more_tags: Sequence[int] = (),
+        crf: LinearChainCRF | None = None,
     ) -> None:
         super().__init__()
         self.embedding = Embedding(vocab_size, embedding_dim)
@@ -173,7 +191,11 @@ class Tagger(_TaggerBase):
             dropout=dropout,
             cell=cell,
             bidirectional=bidirectional,
+            more_tags=more_tags,
         )
+        self.sizes = [num_tags, *more_tags]
+        if crf is not None:
+            self.crf = crf
 
     def forward(
         self,
@@ -194,7 +216,8 @@ class Tagger(_TaggerBase):
             spelling: [T, B] int64, the index among the U words of each word.
 
         Returns:
-            Logits [T, B, num_tags]; those behind a sequence's end are undefined.
+            Logits [T, B, num_tags], followed in the last dimension by those of `more_tags`; those behind a
+            sequence's end are undefined.
 
         Raises:
             ValueError: the tagger reads characters and got none.
@@ -224,7 +247,7 @@ class Tagger(_TaggerBase):
             spelling: [B] int64.
 
         Returns:
-            The words' logits [B, num_tags], and the new state.
+            The words' logits [B, num_tags], followed by those of `more_tags`; and the new state.
 
         Raises:
             ValueError: the layers are bidirectional, or the tagger reads characters and got none.
@@ -234,7 +257,7 @@ class Tagger(_TaggerBase):
         spelling = None if spelling is None else spelling[None]
         features = self._features(words[None], characters, character_lengths, spelling)
         output, state = self.rnn(self.dropout(features), state)
-        return self.fc_out(self.dropout(output[0])), state
+        return self._output(output[0]), state
 
     def _features(
         self,

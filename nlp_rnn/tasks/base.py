@@ -58,7 +58,7 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
     processor_class: ClassVar[type[Processor]]
     example: str | list[Any]
     """An input for documentation, such as the code in a model's card."""
-    progress_bar_metrics: ClassVar[tuple[str, ...]]
+    progress_bar_metrics: tuple[str, ...]
     """The metrics that the progress bar shows beside the loss."""
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss"})
     """The results of `compute_metrics` that are better when lower; all others are when higher."""

@@ -237,6 +237,29 @@ class ClassCounts(_ExactMetric):
         return self.counts, self.confusion
 
 
+class SpanCounts(_ExactMetric):
+    """How many spans of each type were right, were true, and were predicted.
+
+    Args:
+        size: C, the number of types.
+    """
+
+    higher_is_better = True
+    counts: Tensor  # [3, C] int64
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(3, size, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, counts: Tensor) -> None:
+        """Add counts, [3, C] int64."""
+        self.counts += counts.to(self.counts.device)
+
+    def compute(self) -> Tensor:
+        """The sums, [3, C]."""
+        return self.counts
+
+
 @dataclass(frozen=True)
 class ClassReport:
     """Scores from a confusion matrix, see `class_report`; from 0 to 1, per class in tensors [C]."""

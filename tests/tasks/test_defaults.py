@@ -48,7 +48,7 @@ MODELS = {
     | SMOOTHING
     | {"embedding_dim": 100, "hidden_dim": 200, "num_layers": 1, "dropout": 0.5}
     | {"bidirectional": True, "character_embedding_dim": 32, "character_hidden_dim": 64}
-    | {"init_encoder": None, "vectors": None},
+    | {"crf": False, "init_encoder": None, "vectors": None},
     "translation": LAYERS
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 512, "num_layers": 2, "dropout": 0.5}
@@ -75,7 +75,7 @@ DATA = {
     | {"batching": Batching(size=64), "max_length": 256},
     "TaggingData": TEXTS
     | {"tokens": "tokens", "tags": "upos", "characters": True, "batching": Batching(size=32)}
-    | {"max_length": 512, "max_word_length": 32},
+    | {"max_length": 512, "max_word_length": 32, "scheme": "auto"},
     "TranslationData": TEXTS
     | {"source": "de", "target": "en", "batching": Batching(size=128), "reverse_source": False}
     | {"max_length": 100, "shared_vocabulary": False},
@@ -94,7 +94,14 @@ DATA = {
 }
 PROCESSORS = {
     "sentiment": {"max_length": 256},
-    "tagging": {"characters": None, "max_length": 512, "max_word_length": 32, "columns": None},
+    "tagging": {
+        "characters": None,
+        "max_length": 512,
+        "max_word_length": 32,
+        "columns": None,
+        "other_labels": None,
+        "schemes": None,
+    },
     "translation": {"reverse_source": False, "max_length": 100},
     "language_modeling": {"window": None, "max_length": 256},
     "captioning": {"max_length": 100},

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
+
+from typing_extensions import override
 
 from nlp_rnn.data.corpus.validation import UNTAGGED
-from nlp_rnn.data.labels import UNSEEN, LabelEncoder
+from nlp_rnn.data.labels import IGNORED, UNSEEN, LabelEncoder
 from nlp_rnn.data.processor import warn_unseen
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
+from nlp_rnn.tasks.tagging.spans import (
+    OUTSIDE,
+    SchemeName,
+    find_scheme,
+    is_span_tag,
+    read_spans,
+    scheme_labels,
+    split_tag,
+    write_spans,
+)
+
+log = logging.getLogger(__name__)
+
+Scheme = Literal["auto", "none", "iob1", "iob2", "iobes", "bilou"]
+"""The values of the setting `scheme`."""
 
 MAX_SHOWN = 20
 """The number of labels that tables and plots show; all others are one more."""
@@ -26,6 +44,8 @@ class TagColumn:
 
     untagged: ClassVar[str | None] = UNTAGGED
     """The value of a word that has none, which is neither a label nor scored."""
+    scheme: SchemeName | Literal[""] = ""
+    """How the tags write spans; empty without spans."""
     is_closed: ClassVar[bool] = True
     """Whether there are few values, all of which train is to have."""
 
@@ -67,13 +87,8 @@ class TagColumn:
             warn_unseen(value for row in values for value in row if value not in known)
         return ids
 
-    def decode(self, words: Sequence[str], ids: Sequence[int]) -> list[str]:
-        """The values of the words of a sentence.
-
-        Args:
-            words: its words.
-            ids: their labels.
-        """
+    def decode(self, ids: Sequence[int]) -> list[str]:
+        """The values of the words of a sentence, from their labels."""
         return [self.labels[id] for id in ids]
 
 
@@ -84,6 +99,65 @@ class FeaturesColumn(TagColumn):
     is_closed = False
 
 
+class SpanColumn(TagColumn):
+    """Tags of spans, such as named entities.
+
+    Args:
+        name: the name of the column.
+        labels: all tags that the scheme has for the types of spans.
+        scheme: how tags write spans.
+    """
+
+    def __init__(self, name: str, labels: list[str], scheme: SchemeName) -> None:
+        super().__init__(name, labels)
+        self.scheme: SchemeName = scheme
+
+    @property
+    def types(self) -> list[str]:
+        """The types of spans, sorted."""
+        return sorted({split_tag(label)[1] for label in self.labels if label != OUTSIDE})
+
+    @classmethod
+    def learn_spans(cls, name: str, values: Iterable[Sequence[str]], scheme: SchemeName) -> Self:
+        """Make the column of a train split.
+
+        Args:
+            name: the name of the column.
+            values: the tags of each sentence, in any scheme.
+            scheme: the scheme of the labels.
+
+        Raises:
+            UsageError: a value is no tag of a span, or there are no spans.
+        """
+        known = {value for row in values for value in row} - {UNTAGGED, OUTSIDE}
+        if others := sorted(value for value in known if not is_span_tag(value)):
+            raise UsageError(
+                f"scheme {scheme}: {name} has values that are no tags of spans, such as "
+                f"{shorten(others[0])}; set data.scheme to none"
+            )
+        if not known:
+            raise UsageError(f"every {name} in train is {OUTSIDE}; give sentences with spans")
+        return cls(name, scheme_labels({split_tag(value)[1] for value in known}, scheme), scheme)
+
+    @override
+    def encode(self, words: Sequence[Sequence[str]], values: Sequence[Sequence[str]]) -> list[list[int]]:
+        """Encode the tags of sentences, which are read as conlleval does and written in the scheme.
+
+        Args:
+            words: the words of each sentence.
+            values: their tags; untagged words separate spans.
+        """
+        ids = super().encode(words, [self.rewrite(row) for row in values])
+        return [
+            [IGNORED if tag == UNTAGGED else id for id, tag in zip(row, tags, strict=True)]
+            for row, tags in zip(ids, values, strict=True)
+        ]
+
+    def rewrite(self, tags: Sequence[str]) -> list[str]:
+        """The tags of a sentence in this scheme; those that are untagged become O."""
+        return write_spans(read_spans(tags), len(tags), self.scheme)
+
+
 _CLASSES: dict[str, type[TagColumn]] = {"feats": FeaturesColumn}
 # Other names of columns in well-known datasets.
 _ALIASES = {"lemma": ("lemmas",), "ner": ("ner_tags",)}
@@ -92,6 +166,43 @@ _ALIASES = {"lemma": ("lemmas",), "ner": ("ner_tags",)}
 def column_class(name: str) -> type[TagColumn]:
     """The class of a column, by its name."""
     return _CLASSES.get(name.casefold(), TagColumn)
+
+
+def learn_column(
+    name: str, words: Sequence[Sequence[str]], values: Sequence[Sequence[str]], scheme: Scheme
+) -> TagColumn:
+    """Make the column of a train split.
+
+    Args:
+        name: the name of the column.
+        words: the words of each sentence.
+        values: their values.
+        scheme: how the labels write spans; auto recognizes it, none takes tags for what they are.
+
+    Raises:
+        UsageError: all values are the same, or they do not fit the scheme.
+    """
+    made = column_class(name)
+    if made is not TagColumn or scheme == "none":
+        return made.learn(name, words, values)
+    if scheme != "auto":
+        return SpanColumn.learn_spans(name, values, scheme)
+    found = find_scheme([tag for tag in row if tag != UNTAGGED] for row in values)
+    if found is None:
+        return made.learn(name, words, values)
+    column = SpanColumn.learn_spans(name, values, found)
+    tags = ([OUTSIDE if tag == UNTAGGED else tag for tag in row] for row in values)
+    if broken := sum(a != b for row in tags for a, b in zip(row, column.rewrite(row), strict=True)):
+        log.warning(
+            "%d tag(s) of %s in train are not legal in %s; they are read as conlleval reads them",
+            broken, name, found,
+        )  # fmt: skip
+    return column
+
+
+def restore_column(name: str, labels: list[str], scheme: SchemeName | Literal[""]) -> TagColumn:
+    """The column of a trained model, from its name, its labels and its scheme; empty without spans."""
+    return SpanColumn(name, labels, scheme) if scheme else column_class(name)(name, labels)
 
 
 def accepted_names(name: str) -> tuple[str, ...]:
@@ -106,5 +217,6 @@ def check_names(names: Sequence[str]) -> None:
         UsageError: says which.
     """
     keys = [name.casefold() for name in names]
-    if not names or not all(keys) or len(set(keys)) < len(keys):
+    clashes = {"tags", "scores"} & set(keys[1:])  # with the keys of answers
+    if not names or not all(keys) or len(set(keys)) < len(keys) or clashes:
         raise UsageError(f"tags: give the names of different columns, not {join_names(map(repr, names))}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -23,7 +24,15 @@ from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Column, Columns, MaxLength, Range
-from nlp_rnn.tasks.tagging.columns import accepted_names, check_names, column_class
+from nlp_rnn.tasks.tagging.columns import (
+    Scheme,
+    SpanColumn,
+    accepted_names,
+    check_names,
+    column_class,
+    learn_column,
+    restore_column,
+)
 
 UPOS = "upos"
 """The column of tags where no other is named."""
@@ -31,7 +40,7 @@ UPOS = "upos"
 
 @dataclass
 class TaggingBatch(Batch):
-    """A batch of sentences; `labels` are [T, B]."""
+    """A batch of sentences; `labels` are [T, B], or [K, T, B] of K columns of tags."""
 
     words: Tensor
     """[T, B] int64, padded with 0."""
@@ -63,12 +72,20 @@ class TaggingProcessor(Processor):
     max_length: MaxLength = 512
     max_word_length: Annotated[int, Range(1, 10_000)] = 32
     columns: list[str] | None = None
-    """The column that the tags are from; None for UPOS."""
+    """The columns that the tags are from; None for UPOS alone."""
+    other_labels: list[list[str]] | None = None
+    """The tags of all columns but the first, which has `labels`."""
+    schemes: list[Literal["", "iob1", "iob2", "iobes", "bilou"]] | None = None
+    """How the tags of each column write spans; empty for one without spans, None if no column has them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        (name,) = self.column_names
-        self.tag_column = column_class(name)(name, self.labels)
+        names = self.column_names
+        labels, schemes = [self.labels, *(self.other_labels or [])], self.schemes or [""] * len(names)
+        self.tag_columns = [restore_column(*column) for column in zip(names, labels, schemes, strict=True)]
+        self.label_features = ["label_ids", *(f"label_ids_{number}" for number in range(2, len(names) + 1))]
+        more = dict.fromkeys(self.label_features, pa.list_(pa.int32()))
+        self.features = {**type(self).features, **more}  # type: ignore[misc]
 
     @property
     def column_names(self) -> list[str]:
@@ -77,8 +94,7 @@ class TaggingProcessor(Processor):
 
     @override
     def data_settings(self) -> dict[str, Any]:
-        (name,) = self.column_names
-        return {"tags": name, "characters": self.characters is not None}
+        return {"tags": ",".join(self.column_names), "characters": self.characters is not None}
 
     @override
     def is_input(self, value: Any) -> bool:
@@ -107,9 +123,10 @@ class TaggingProcessor(Processor):
                 list(chain.from_iterable(spellings[word] for word in words)) for words in sentences
             ]
             ids["letter_counts"] = [[len(spellings[word]) for word in words] for words in sentences]
-        if self.tag_column.name in rows:
-            values = [tags[: self.max_length] for tags in rows[self.tag_column.name]]
-            ids["label_ids"] = self.tag_column.encode(sentences, values)
+        for feature, column in zip(self.label_features, self.tag_columns, strict=True):
+            if column.name in rows:
+                values = [tags[: self.max_length] for tags in rows[column.name]]
+                ids[feature] = column.encode(sentences, values)
         return ids
 
     @override
@@ -127,7 +144,8 @@ class TaggingProcessor(Processor):
             batch.characters, batch.character_lengths = pad(list(numbers))
             batch.spelling, _ = pad(spelling)
         if "label_ids" in rows:
-            batch.labels, _ = pad(rows["label_ids"], IGNORED)
+            labels = [pad(rows[feature], IGNORED)[0] for feature in self.label_features]
+            batch.labels = labels[0] if len(labels) == 1 else torch.stack(labels)
         return batch
 
     def _spell(self, words: set[str]) -> dict[str, list[int]]:
@@ -144,11 +162,16 @@ class TaggingData(CorpusData[TaggingProcessor]):
         corpus: where sentences come from.
         tokens: name of the column of words.
         tags: name of the column of tags, such as upos, xpos, feats or ner; predictions are of this column.
+            Several names, as a list or with commas between them, make one model of several columns, of which
+            the first is the main one.
         vocabulary: how the vocabulary of words is made; its level must be word.
         characters: also read the characters of each word.
         batching: how sentences are batched.
         max_length: maximum number of words per sentence; the rest is cut off.
         max_word_length: maximum number of characters per word; the rest is not read.
+        scheme: how the model's tags write spans, such as named entities: iob1, iob2, iobes or bilou. Those of
+            the corpus are converted. auto takes the scheme of the corpus, if its tags are recognized as
+            spans; none takes tags for what they are.
     """
 
     processor_class = TaggingProcessor
@@ -163,8 +186,10 @@ class TaggingData(CorpusData[TaggingProcessor]):
         batching: Batching = Batching(size=32),
         max_length: MaxLength = 512,
         max_word_length: Annotated[int, Range(1, 10_000)] = 32,
+        scheme: Scheme = "auto",
     ) -> None:
         super().__init__(corpus, batching)
+        self.scheme: Scheme = scheme
         self.tag_names = parse_names(tags)
         check_names(self.tag_names)
         self._accepted: dict[str, tuple[str, ...]] = {"tokens": (tokens,)}
@@ -231,15 +256,31 @@ class TaggingData(CorpusData[TaggingProcessor]):
         return type(rows)(table)
 
     @override
+    def summary(self) -> str:
+        spans = [column for column in self.processor.tag_columns if isinstance(column, SpanColumn)]
+        notes = [
+            f"{column.name}: {len(column.types)} type(s) of spans in {column.scheme}" for column in spans
+        ]
+        return "; ".join([super().summary(), *notes])
+
+    @override
     def make_processor(self, train: Dataset) -> TaggingProcessor:
         sentences = train["tokens"][:]
-        (name,) = self.tag_names
-        column = column_class(name).learn(name, sentences, train[name][:])
+        columns = [learn_column(name, sentences, train[name][:], self.scheme) for name in self.tag_names]
         characters = None
         if self.characters:
             settings = VocabularySettings(level="char", lowercase=False)
             characters = Vocabulary.train((word for words in sentences for word in words), settings)
         words = Vocabulary.train_on_words(sentences, self.vocabulary)
-        names = None if self.tag_names == [UPOS] else self.tag_names
-        lengths = self.max_length, self.max_word_length
-        return TaggingProcessor(words, column.labels, characters, *lengths, columns=names)
+        main, *others = columns
+        schemes = [column.scheme for column in columns]
+        return TaggingProcessor(
+            words,
+            main.labels,
+            characters,
+            self.max_length,
+            self.max_word_length,
+            columns=None if self.tag_names == [UPOS] else self.tag_names,
+            other_labels=[column.labels for column in others] or None,
+            schemes=schemes if any(schemes) else None,
+        )

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torchmetrics import Metric
+from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.labels import UNSEEN
+from nlp_rnn.errors import printable
 from nlp_rnn.tasks.classification import class_metrics, class_rows
-from nlp_rnn.tasks.metrics import ClassCounts, counts_report
-from nlp_rnn.tasks.tagging.columns import MAX_SHOWN, TagColumn
+from nlp_rnn.tasks.metrics import ClassCounts, SpanCounts, counts_report
+from nlp_rnn.tasks.tagging.columns import MAX_SHOWN, SpanColumn, TagColumn
+from nlp_rnn.tasks.tagging.spans import OUTSIDE, read_spans
 
 UNKNOWN_TAG = "(unknown tag)"
 """What tables call all tags of the data that the model does not know."""
@@ -81,3 +85,62 @@ class ClassScorer:
             "labels": labels,
             "confusion": matrix.tolist(),
         }
+
+
+class SpanScorer(ClassScorer):
+    """Scores spans too: precision, recall and F1 of all spans and of each type, as conlleval defines them.
+
+    A span is right if the model predicts one with the same first and last word and the same type.
+
+    Args:
+        column: the column of tags.
+    """
+
+    def __init__(self, column: SpanColumn) -> None:
+        super().__init__(column)
+        # Successive tags that the model does not know count as one span, of a type that it does not know.
+        self.types = [*column.types, UNKNOWN_TAG]
+        self.tags = [*column.labels, f"I-{UNKNOWN_TAG}"]
+
+    @override
+    def make_metrics(self) -> dict[str, Metric]:
+        return {**super().make_metrics(), "spans": SpanCounts(len(self.types))}
+
+    @override
+    def update(self, metrics: Mapping[str, Any], predicted: Tensor, labels: Tensor, known: Tensor) -> None:
+        super().update(metrics, predicted, labels, known)
+        truth = labels.masked_fill(labels == UNSEEN, len(self.labels))
+        predicted = predicted.masked_fill(labels == IGNORED, IGNORED)
+        counts = torch.zeros(3, len(self.types), dtype=torch.int64)
+        for row in zip(predicted.t().tolist(), truth.t().tolist(), strict=True):
+            found, right = (
+                set(read_spans([self.tags[id] if id >= 0 else OUTSIDE for id in ids])) for ids in row
+            )
+            for number, spans in enumerate((found & right, right, found)):
+                for span in spans:
+                    counts[number, self.types.index(span.type)] += 1
+        metrics["spans"].update(counts)
+
+    @override
+    def compute(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        counts = metrics["spans"].compute()
+        overall, by_type = counts_report(counts.sum(1, keepdim=True)), counts_report(counts)
+        words = {name: value for name, value in super().compute(metrics).items() if name.endswith("accuracy")}
+        scores = {
+            "precision": overall.precision.item(),
+            "recall": overall.recall.item(),
+            "f1": overall.f1.item(),
+        }
+        named = zip(self.types[:-1], by_type.f1.tolist(), strict=False)
+        return {**words, **scores, **{f"f1_{printable(name)}": value for name, value in named}}
+
+    @override
+    def tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        counts = metrics["spans"].compute()
+        rows = class_rows(counts_report(counts), self.types if counts[:, -1].any() else self.types[:-1])
+        return super().tables(metrics) | {"classes": rows}
+
+
+def make_scorer(column: TagColumn) -> ClassScorer:
+    """The scorer of a column."""
+    return SpanScorer(column) if isinstance(column, SpanColumn) else ClassScorer(column)

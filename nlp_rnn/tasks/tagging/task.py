@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import Metric
@@ -13,20 +14,23 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
+from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.models.layers.crf import LinearChain, LinearChainCRF
 from nlp_rnn.models.tagger import Tagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.classification import (
     ClassificationTask,
     require_unidirectional,
-    step_answers,
 )
 from nlp_rnn.tasks.interface import Probe, StreamState
-from nlp_rnn.tasks.losses import drop_words, label_loss
+from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.tagging.columns import TagColumn
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
-from nlp_rnn.tasks.tagging.scoring import ClassScorer
+from nlp_rnn.tasks.tagging.scoring import make_scorer
+from nlp_rnn.tasks.tagging.spans import legal_sequences, read_spans
 from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
 
 
@@ -34,7 +38,9 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     """Trains `Tagger` on tagged sentences.
 
     Besides the metrics of a `ClassificationTask` it has `known_accuracy` and `unknown_accuracy`, of the words
-    that the vocabulary contains and of those that it does not.
+    that the vocabulary contains and of those that it does not. For tags of spans, such as named entities,
+    `precision`, `recall`, `f1` and the `f1_TYPE` of each type are those of spans, as conlleval defines them.
+    All are of the first column of tags; with several there are `COLUMN_accuracy`, and `COLUMN_f1` too.
 
     Args:
         processor: vocabularies and tags; linked from the data.
@@ -48,6 +54,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         character_hidden_dim: size of the recurrent state over the characters of a word, per direction.
         label_smoothing: fraction of probability spread over all tags in the training loss.
         word_dropout: fraction of words replaced by the unknown word in training; their characters remain.
+        crf: score the tags of a sentence as a whole, by a linear-chain conditional random field; those of the
+            first column.
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied where their shapes match; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
@@ -72,10 +80,14 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         character_hidden_dim: LayerSize = 64,
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
+        crf: bool = False,
         init_encoder: str | None = None,
         vectors: str | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
+        if crf and label_smoothing:
+            raise UsageError("label_smoothing is for models without a CRF: set it to 0, or crf to false")
+        columns = processor.tag_columns
         model = Tagger(
             vocab_size=len(processor.words),
             num_tags=len(processor.labels),
@@ -88,13 +100,23 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             character_vocab_size=len(processor.characters) if processor.characters is not None else 0,
             character_embedding_dim=character_embedding_dim,
             character_hidden_dim=character_hidden_dim,
+            more_tags=[len(column.labels) for column in columns[1:]],
+            crf=LinearChainCRF(*_legal(columns[0])) if crf else None,
         )
-        self.scorer = ClassScorer(processor.tag_column)
+        self.scorers = [make_scorer(column) for column in columns]
+        if columns[0].scheme:
+            self.progress_bar_metrics = ("f1",)
         super().__init__(processor, model, optimization)
         self.model: Tagger
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
-        self.conllu_columns = dict.fromkeys(processor.column_names, "tags")
+        self.crf = crf
+        # Without a CRF too, tags of spans are such that their sequence is legal.
+        spans = {str(n): column for n, column in enumerate(columns) if column.scheme and not (crf and n == 0)}
+        self.chains = nn.ModuleDict({n: LinearChain(*_legal(column)) for n, column in spans.items()})
+        self.keys = ["tags", *processor.column_names[1:]]
+        """The keys of an answer, one per column of tags."""
+        self.conllu_columns = dict(zip(processor.column_names, self.keys, strict=True))
         if init_encoder is not None:
             initialize_encoder(init_encoder, processor.words, model.embedding, model.rnn)
         if vectors is not None:
@@ -102,85 +124,194 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
-        return {"loss": MeanLoss(), **self.scorer.make_metrics()}
+        metrics: dict[str, Metric] = {"loss": MeanLoss()}
+        for number, scorer in enumerate(self.scorers):
+            metrics |= {_prefix(number) + name: metric for name, metric in scorer.make_metrics().items()}
+        return metrics
 
     @override
     def logits(self, batch: TaggingBatch) -> Tensor:
-        return self._logits(batch, batch.words)
-
-    def _logits(self, batch: TaggingBatch, words: Tensor) -> Tensor:
-        return _logits(self.model, batch, words)
+        """[T, B, C] the scores of the tags of all columns, one column behind the other."""
+        return _logits(self.model, batch, batch.words)
 
     @override
     def loss(self, batch: TaggingBatch) -> Tensor:
         assert batch.labels is not None
-        logits = self._logits(batch, drop_words(batch.words, self.word_dropout, UNK))
-        return label_loss(logits, batch.labels, self.label_smoothing)
+        logits = _logits(self.model, batch, drop_words(batch.words, self.word_dropout, UNK))
+        return self._loss(logits, batch.labels, batch, self.label_smoothing) / self.num_targets(batch).clamp(
+            1
+        )
+
+    def _loss(self, logits: Tensor, labels: Tensor, batch: TaggingBatch, smoothing: float = 0.0) -> Tensor:
+        """The sum over all words and columns."""
+        losses: list[Tensor] = []
+        for scores, targets in zip(logits.split(self.model.sizes, -1), _by_column(labels), strict=True):
+            if self.crf and not losses:
+                losses.append(-self.model.crf.log_likelihood(scores, targets, batch.lengths).sum())
+                continue
+            losses.append(
+                F.cross_entropy(
+                    scores.flatten(0, 1).float(),
+                    targets.flatten(),
+                    ignore_index=IGNORED,
+                    label_smoothing=smoothing,
+                    reduction="sum",
+                )
+            )
+        return torch.stack(losses).sum()
 
     @override
     def update_metrics(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
-        logits = self.logits(batch).float()  # [T, B, tags]
+        logits = self.logits(batch).float()  # [T, B, C]
         seen = batch.labels.masked_fill(batch.labels == UNSEEN, IGNORED)
-        loss = F.cross_entropy(logits.flatten(0, 1), seen.flatten(), ignore_index=IGNORED, reduction="sum")
-        metrics["loss"].update(loss, (seen != IGNORED).sum())
-        self.scorer.update(metrics, logits.argmax(-1), batch.labels, batch.words > UNK)
+        metrics["loss"].update(self._loss(logits, seen, batch), (seen != IGNORED).sum())
+        known, predicted = batch.words > UNK, self._predict(logits, batch.lengths)
+        for number, (labels, (ids, _)) in enumerate(zip(_by_column(batch.labels), predicted, strict=True)):
+            self.scorers[number].update(_of(number, metrics), ids, labels, known)
+
+    def _predict(self, logits: Tensor, lengths: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Per column the ids of the tags, [T, B], and their probabilities."""
+        predicted = []
+        for number, scores in enumerate(logits.float().split(self.model.sizes, -1)):
+            probabilities = scores.softmax(-1)
+            if self.crf and number == 0:
+                ids = self.model.crf.best_tags(scores, lengths)
+                probabilities = self.model.crf.marginals(scores, lengths).exp()
+            elif str(number) in self.chains:
+                ids = cast(LinearChain, self.chains[str(number)]).best_tags(scores, lengths)
+            else:
+                ids = scores.argmax(-1)
+            predicted.append((ids, probabilities.gather(-1, ids[..., None])[..., 0]))
+        return predicted
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        return {"loss": metrics["loss"].compute().item(), **self.scorer.compute(metrics)}
+        results = [scorer.compute(_of(number, metrics)) for number, scorer in enumerate(self.scorers)]
+        by_column = {}
+        if len(results) > 1:
+            for column, values in zip(self.processor.tag_columns, results, strict=True):
+                for name in ("accuracy", "f1") if column.scheme else ("accuracy",):
+                    by_column[f"{printable(column.name)}_{name}"] = values[name]
+        return {"loss": metrics["loss"].compute().item(), **results[0], **by_column}
 
     @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        return self.scorer.tables(metrics)
+        return self.scorers[0].tables(metrics)
 
     @override
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
-        """Per sentence the `tags`, up to the maximum length, and their probabilities `scores`."""
-        return step_answers(self.logits(batch), batch.lengths, self.labels, "tags")
+        """Per sentence the `tags`, up to the maximum length, and their probabilities `scores`.
+
+        Further columns of tags are under their names, and their probabilities under `COLUMN_scores`. Tags of
+        spans also have `entities`: the `type` of each span, its first word `start` and the word behind its
+        last one, `end`, counted from 0.
+        """
+        return self._answers(self.logits(batch), batch.lengths)
+
+    def _answers(self, logits: Tensor, lengths: Tensor) -> list[dict[str, Any]]:
+        answers: list[dict[str, Any]] = [{} for _ in lengths]
+        columns = zip(self.processor.tag_columns, self.keys, self._predict(logits, lengths), strict=True)
+        for column, key, (ids, probabilities) in columns:
+            rows = zip(answers, ids.t().tolist(), probabilities.t().tolist(), lengths.tolist(), strict=True)
+            for answer, tags, scores, length in rows:
+                answer[key] = column.decode(tags[:length])
+                answer[_scores_key(key)] = scores[:length]
+                if column.scheme and key == self.keys[0]:
+                    answer["entities"] = [span._asdict() for span in read_spans(answer[key])]
+        return answers
 
     @override
     def row_names(self) -> dict[str, Sequence[str]]:
         characters = self.processor.characters
         letters = {} if characters is None else {"word_encoder.embedding.weight": characters.tokens()}
-        words = self.processor.words.tokens()
-        return {"embedding.weight": words, **letters} | dict.fromkeys(
-            ("fc_out.weight", "fc_out.bias"), self.labels
-        )
+        columns = [column.labels for column in self.processor.tag_columns]
+        outputs = {"fc_out": columns[0], **{f"fc_more.{n}": labels for n, labels in enumerate(columns[1:])}}
+        rows = {f"{name}.{part}": labels for name, labels in outputs.items() for part in ("weight", "bias")}
+        if self.crf:
+            pairs = [repr((first, second)) for first in self.labels for second in self.labels]
+            rows |= {"crf.start": self.labels, "crf.end": self.labels, "crf.transitions": pairs}
+        return {"embedding.weight": self.processor.words.tokens(), **letters, **rows}
 
     @override
     def probe(self) -> Probe:
-        return Probe("words", lambda model, batch: _logits(model, batch, batch.words), "per_step")
+        return Probe("words", _first_logits, "per_step")
 
     @override
     def start_stream(self) -> StreamState:
         require_unidirectional(self.model.rnn)
-        return StreamState({"tags": [], "scores": []}, self.model.initial_state(1))
+        if self.crf or len(self.chains):
+            raise UsageError(
+                "the tags of spans and of a CRF are chosen for whole sentences, so this model cannot answer "
+                "before the text has ended: train with --model.crf false and --data.scheme none"
+            )
+        empty = torch.zeros(0, 1, sum(self.model.sizes), device=self.device)
+        (answer,) = self._answers(empty, torch.tensor([0]))
+        return StreamState(answer, self.model.initial_state(1))
 
     @override
     def read_stream(self, piece: str | Sequence[str], stream: StreamState) -> StreamState:
         """The state after a piece; its answer has the tags of the words of this piece only."""
         (words,) = self.processor.rows([piece])["tokens"]
-        state, scores, tags = stream.state, [], []
+        state, logits = stream.state, []
         for word in words:
             row = self.processor.encode({"tokens": [[word]]})
             batch = self.processor.collate({"row": [0], **row}).to(self.device)
             spelling = None if batch.spelling is None else batch.spelling[0]
-            logits, state = self.model.step(
+            scores, state = self.model.step(
                 batch.words[0], state, batch.characters, batch.character_lengths, spelling
             )
-            score, tag = logits[0].float().softmax(-1).max(-1)
-            scores.append(score.item())
-            tags.append(self.labels[int(tag)])
-        return StreamState({"tags": tags, "scores": scores}, state) if tags else stream
+            logits.append(scores)
+        if not words:
+            return stream
+        (answer,) = self._answers(torch.stack(logits), torch.tensor([len(words)]))
+        return StreamState(answer, state)
 
     @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        return " ".join(answer["tags"])
+        """The tags, with spaces between words, and slashes between the columns of a word."""
+        columns = [tags for key, tags in answer.items() if _scores_key(key) in answer]
+        return " ".join("/".join(tags) for tags in zip(*columns, strict=True))
+
+
+def _legal(column: TagColumn) -> tuple[Tensor, Tensor, Tensor]:
+    """Which labels may begin a sentence, follow one another and end it; all of them if they are no spans."""
+    if column.scheme:
+        start, transitions, end = map(torch.tensor, legal_sequences(column.labels, column.scheme))
+        return start, transitions, end
+    every = torch.ones(len(column.labels), dtype=torch.bool)
+    return every, every.expand(len(every), -1), every
+
+
+def _by_column(labels: Tensor) -> Tensor:
+    """[K, T, B] the labels of each column, from [T, B] if there is one."""
+    return labels if labels.dim() == 3 else labels[None]
+
+
+def _prefix(number: int) -> str:
+    """What begins the names of a column's metrics."""
+    return f"{number}_" if number else ""
+
+
+def _of(number: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a column, by the names that its scorer has for them."""
+    prefix = _prefix(number)
+    return {name.removeprefix(prefix): metric for name, metric in metrics.items() if name.startswith(prefix)}
+
+
+def _scores_key(key: str) -> str:
+    return "scores" if key == "tags" else f"{key}_scores"
 
 
 def _logits(model: nn.Module, batch: TaggingBatch, words: Tensor) -> Tensor:
     """Logits [T, B, C] with `words` [T, B] in place of those of the batch."""
     logits: Tensor = model(words, batch.lengths, batch.characters, batch.character_lengths, batch.spelling)
     return logits
+
+
+def _first_logits(model: nn.Module, batch: TaggingBatch) -> Tensor:
+    """The logits [T, B, C] of the first column of tags, whose softmax is the probabilities of an answer."""
+    assert isinstance(model, Tagger)
+    logits = _logits(model, batch, batch.words).split(model.sizes, -1)[0]
+    return model.crf.marginals(logits, batch.lengths) if hasattr(model, "crf") else logits
