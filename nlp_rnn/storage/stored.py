@@ -111,7 +111,8 @@ def checksums(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[
         config: the configuration.
         weights: the tensors by name, on any device, of the dtypes in which they are stored.
     """
-    settings = json.dumps([config["task"], config["settings"], config.get("weights")], sort_keys=True)
+    more = [config[name] for name in ("class", "model", "data_columns") if name in config]
+    settings = json.dumps([config["task"], config["settings"], config.get("weights"), *more], sort_keys=True)
     digest = hashlib.sha256()
     for name, value in sorted(weights.items()):
         digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())

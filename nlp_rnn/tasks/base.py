@@ -26,10 +26,11 @@ from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, freeze, initialize
 from nlp_rnn.tasks.optimized_module import OptimizedModule
+from nlp_rnn.tasks.own_classes import class_name, describe_module
 from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
-from nlp_rnn.tasks.registry import data_classes
-from nlp_rnn.tasks.sharding import shard
+from nlp_rnn.tasks.registry import TASKS, data_classes
+from nlp_rnn.tasks.sharding import shard, unsharded_class
 
 P = TypeVar("P", bound=Processor, default=Any)
 B = TypeVar("B", bound=Batch, default=Any)
@@ -70,6 +71,7 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
         super().__init__()
         self.processor = processor
         self.model = model
+        self._model_class = type(model)
         self.optimization = optimization
         self.data_columns: dict[str, Any] = {}
         """The names of the columns that it was trained on, as arguments of the DataModule. `corpus` holds the
@@ -82,12 +84,6 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
         )
         initialize(model, optimization)
         freeze(model, optimization)
-
-    @override
-    @classmethod
-    def settings_owner(cls) -> type:
-        # The class in the registry, which a stored model is built from again.
-        return next(owner for owner in cls.__mro__ if "name" in vars(owner))
 
     @classmethod
     def data_classes(cls) -> tuple[type[DataModule[Any]], ...]:
@@ -247,8 +243,18 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
             "processor": self.processor.state(),
             "fingerprint": self.processor.fingerprint,
             **({"weights": INT8} if is_quantized(self.model) else {}),
+            **self._own_classes(),
             **({"data_columns": self.data_columns} if self.data_columns else {}),
         }
+
+    def _own_classes(self) -> dict[str, Any]:
+        """The user's own classes, if the task or its model is of one."""
+        owner: dict[str, Any] = (
+            {} if TASKS.get(self.name) is type(self) else {"class": class_name(type(self))}
+        )
+        if unsharded_class(self.model) is not self._model_class:
+            owner["model"] = describe_module(self.model)
+        return owner
 
     @classmethod
     def from_settings(cls, processor: Processor, settings: Mapping[str, Any]) -> Self:
@@ -301,8 +307,8 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["nlp_rnn"] = self.stored()
         check_storable(self, checkpoint["state_dict"], "model.")
+        checkpoint["nlp_rnn"] = self.stored()
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -339,12 +345,11 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
                 "load_from_checkpoint: a checkpoint holds all settings, is loaded whole and never unpickled; "
                 "leave out hparams_file, strict=False and weights_only=False"
             )
-        task = from_pretrained(checkpoint_path)
+        task = from_pretrained(checkpoint_path, cls)
         if not isinstance(task, cls):
-            hint = "; a class of your own needs a row in nlp_rnn.tasks.registry.ROWS"
             raise UsageError(
                 f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}"
                 if task.name != cls.name
-                else f"{checkpoint_path} is loaded as {type(task).__name__}, not as {cls.__name__}{hint}"
+                else f"{checkpoint_path} holds a {type(task).__name__}, not a {cls.__name__}"
             )
         return task if map_location is None else cast(Self, on_device(task, map_location))

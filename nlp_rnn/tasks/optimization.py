@@ -65,6 +65,8 @@ class Optimization(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        parts = (self.freeze,) if isinstance(self.freeze, str) else tuple(self.freeze)
+        object.__setattr__(self, "freeze", parts)  # the dataclass is frozen
         if self.schedule == "plateau" and self.warmup:
             raise UsageError("warmup has no effect with schedule plateau: leave it at 0")
 
@@ -97,8 +99,7 @@ def freeze(model: nn.Module, settings: Optimization) -> None:
     Raises:
         UsageError: the model has no such part, or there is nothing left to train.
     """
-    parts = [settings.freeze] if isinstance(settings.freeze, str) else settings.freeze
-    for part in parts:
+    for part in settings.freeze:
         frozen = [
             parameter for name, parameter in model.named_parameters() if f"{name}.".startswith(f"{part}.")
         ]
@@ -109,8 +110,8 @@ def freeze(model: nn.Module, settings: Optimization) -> None:
             )
         for parameter in frozen:
             parameter.requires_grad_(False)
-    if parts and not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UsageError(f"optimization.freeze: {join_names(parts)} leave nothing to train")
+    if settings.freeze and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(f"optimization.freeze: {join_names(settings.freeze)} leave nothing to train")
 
 
 def total_steps(trainer: pl.Trainer) -> float:

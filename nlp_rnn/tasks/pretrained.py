@@ -24,6 +24,7 @@ from nlp_rnn.storage.stored import (
     check_weights,
 )
 from nlp_rnn.storage.writing import write_model
+from nlp_rnn.tasks.own_classes import check_importable, find_class, restore_module
 from nlp_rnn.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -45,13 +46,10 @@ def save_pretrained(task: Task, folder: str | Path, card: str | None = None) -> 
         UsageError: `folder` exists and is not a model folder, or holds other files too, or cannot be written;
             or the model could not be loaded again, as with a weight that is NaN or infinite.
     """
-    if TASKS.get(task.name) is not type(task):
-        raise UsageError(
-            f"{type(task).__name__} cannot be saved: a model folder names a registered task, and {task.name} "
-            "is another class; give the class a name and a row in nlp_rnn.tasks.registry.ROWS"
-        )
     weights = task.model.state_dict()
     check_storable(task, weights)
+    if "class" in task.stored():
+        check_importable(type(task))
     check_weights(weights, weights, Path(folder))
     text = task.card() if card is None else card
     return write_model(folder, task.stored(), task.processor.vocabularies(), weights, text)
@@ -78,19 +76,19 @@ def check_storable(task: Task, weights: Mapping[str, Tensor], prefix: str = "") 
         )
     try:
         with torch.random.fork_rng(devices=[]):  # saving must not change what training draws next
-            check_shapes(own, _expected_weights(task.settings_owner(), task.processor, task.stored()))
+            check_shapes(own, _expected_weights(type(task), task.processor, task.stored()))
     except UsageError as error:
-        raise UsageError(
-            f"the model cannot be saved, for its settings describe another one: {error}; was it replaced?"
-        ) from error
+        raise UsageError(f"the model cannot be saved: {error}") from error
 
 
-def from_pretrained(source: str | Path) -> Task:
+def from_pretrained(source: str | Path, own: type[Task] | None = None) -> Task:
     """Load a trained model on the CPU.
 
     Args:
         source: a model folder, a Lightning checkpoint (.ckpt) of this package, or the id of a model folder on
             the hub.
+        own: the class of the model, if it is your own and belongs to a script or a notebook. Others of your
+            own are found if their modules have been imported.
 
     Returns:
         The task, in evaluation mode.
@@ -103,7 +101,7 @@ def from_pretrained(source: str | Path) -> Task:
         >>> task = from_pretrained("runs/sentiment_builtin/latest/model")
         >>> task.model  # the nn.Module
     """
-    return _build(read_model(source))
+    return _build(read_model(source), own)
 
 
 def check_same_processor(stored: Processor, current: Processor) -> None:
@@ -131,7 +129,7 @@ def check_same_processor(stored: Processor, current: Processor) -> None:
     )
 
 
-def _build(stored: StoredModel) -> Task:
+def _build(stored: StoredModel, own: type[Task] | None) -> Task:
     name, where = stored.config.get("task"), stored.config_file
     if name not in list(TASKS):  # a list, for the name may be anything that JSON holds
         raise UsageError(
@@ -140,6 +138,8 @@ def _build(stored: StoredModel) -> Task:
         )
     task_class = TASKS[name]
     try:
+        if "class" in stored.config:
+            task_class = find_class(stored.config["class"], task_class, own)
         processor = task_class.processor_class.from_state(stored.config["processor"])
         expected = _expected_weights(task_class, processor, stored.config)
         data_columns = _data_columns(task_class, stored.config.get("data_columns", {}))
@@ -191,6 +191,8 @@ def _untrained(task_class: type[Task], processor: Processor, config: Mapping[str
     if weights not in (None, INT8):
         raise UsageError(f"unknown type of weights {weights!r}: upgrade nlp_rnn")
     task = task_class.from_settings(processor, config["settings"])
+    if "model" in config:
+        task.model = restore_module(config["model"])
     if weights == INT8:
         quantize(task.model)
     return task

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytorch_lightning as pl
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch import nn
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
 from nlp_rnn.errors import UsageError
 
@@ -30,3 +31,9 @@ def shard(module: pl.LightningModule) -> None:
     fully_shard(module, mesh=mesh["data_parallel"])
     for step in _STEPS:
         register_fsdp_forward_method(module, step)
+
+
+def unsharded_class(model: nn.Module) -> type:
+    """The class of a model, whether `shard` has divided it or not: that changes its class."""
+    owner = type(model)
+    return owner.__mro__[2] if isinstance(model, FSDPModule) else owner

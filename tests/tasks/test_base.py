@@ -268,5 +268,4 @@ def test_a_subclass_that_inherits_its_constructor_has_its_settings(make_task):
         name = "named"
 
     task = Named(make_task("sentiment").processor, hidden_dim=12)
-    assert Named.settings_owner() is Named
     assert task.settings["hidden_dim"] == 12

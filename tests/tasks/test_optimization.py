@@ -125,7 +125,7 @@ def test_parts_that_cannot_be_frozen(parts, message, make_task):
 def test_frozen_models_load(make_task, tmp_path):
     task = make_task("sentiment", optimization=Optimization(freeze="embedding"))
     loaded = from_pretrained(save_pretrained(task, tmp_path / "model"))
-    assert loaded.optimization.freeze == "embedding"
+    assert loaded.optimization.freeze == ("embedding",)
     assert not loaded.model.embedding.weight.requires_grad
 
 
