@@ -208,6 +208,13 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         """What the data is, see `summarize`."""
         return f"{self.description}; {summarize(self.splits, self.processor)}"
 
+    @override
+    def __repr__(self) -> str:
+        held = self.summary() if "_prepared" in vars(self) else f"{self.description}; not read yet"
+        return f"{type(self).__name__}({held})"
+
+    __str__ = __repr__  # Lightning's own makes all loaders
+
     def _rows(self, split: str) -> Rows:
         if split not in self.splits:
             raise UsageError(

@@ -139,6 +139,9 @@ class Vocabulary:
     def __len__(self) -> int:
         return self.tokenizer.get_vocab_size()
 
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self):,} tokens, level {self.level})"
+
     def encode(
         self, texts: Sequence[str], max_length: int | None = None, from_end: bool = False
     ) -> list[list[int]]:

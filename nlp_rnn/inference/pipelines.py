@@ -51,6 +51,11 @@ class Pipeline:
         self.task = in_precision(on_device(task, device), precision).eval()
         self.batch_size = batch_size
 
+    def __repr__(self) -> str:
+        weight = next(self.task.model.parameters())
+        place = f"on {weight.device}, {weight.dtype}, batches of {self.batch_size}"
+        return f"Pipeline({self.task.summary()}; {place})"
+
     def __call__(self, inputs: Any) -> Any:
         """Answer one input, or a list of inputs.
 

@@ -280,6 +280,10 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
             [f"{type(self).__name__}, {parameters:,} parameters", *(f"{n} {s:,}" for n, s in sizes.items())]
         )
 
+    @override
+    def __repr__(self) -> str:
+        return f"{self.summary()}\n{self.model}"
+
     def card(
         self, corpus: str = "", command: str = "", metrics: Mapping[str, Mapping[str, float]] | None = None
     ) -> str:

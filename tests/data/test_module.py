@@ -281,3 +281,11 @@ def test_data_tells_the_names_of_its_columns(make, case):
         "label": "label",
         "corpus": {"encoding": "cp1252"},
     }
+
+
+def test_data_says_what_it_holds():
+    data = SentimentData({"text": ["a film", "a bad film"] * 9, "label": [0, 1] * 9})
+    assert repr(data) == "SentimentData(data in memory (18 rows); not read yet)"
+    assert data.processor is not None
+    assert repr(data) == str(data) == f"SentimentData({data.summary()})"
+    assert repr(data.processor.tokens) == "Vocabulary(7 tokens, level word)"

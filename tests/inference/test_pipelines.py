@@ -23,6 +23,7 @@ from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import TASKS as EVERY_TASK
 from nlp_rnn.tasks import BeamSettings
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 from nlp_rnn.tasks.tagging.data import TaggingProcessor
 from nlp_rnn.tasks.translation.data import TranslationProcessor
@@ -367,3 +368,10 @@ def test_what_is_no_input_is_one_line(pipelines, kind, name):
         ask(inputs)
     with pytest.raises(UsageError):  # one text is not several
         list(ask.iterate(inputs))
+
+
+def test_a_pipeline_says_what_it_holds(models):
+    task = from_pretrained(models["sentiment"])
+    held = f"Pipeline({task.summary()}; on cpu, torch.{{}}, batches of 7)"
+    assert repr(Pipeline(task, batch_size=7)) == held.format("float32")
+    assert repr(Pipeline(task, batch_size=7, precision="bf16")) == held.format("bfloat16")

@@ -269,3 +269,9 @@ def test_a_subclass_that_inherits_its_constructor_has_its_settings(make_task):
 
     task = Named(make_task("sentiment").processor, hidden_dim=12)
     assert task.settings["hidden_dim"] == 12
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_says_what_it_holds(name, make_task):
+    task = make_task(name)
+    assert repr(task) == f"{task.summary()}\n{task.model}"
