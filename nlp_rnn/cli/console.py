@@ -66,6 +66,41 @@ def add_model_arguments(parser: argparse.ArgumentParser, description: str = "") 
     )
 
 
+def add_column_arguments(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add what the columns of a table are called, and how its text is encoded.
+
+    Args:
+        parser: the parser of a verb.
+        example: columns that help shows.
+    """
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="NAME=COLUMN",
+        help=f"names of columns, such as {example}; default: as trained",
+    )
+    parser.add_argument(
+        "--file-columns",
+        nargs="+",
+        metavar="COLUMN",
+        help="the columns of a file that has no header, in their order; default: as trained",
+    )
+    parser.add_argument("--encoding", help="encoding of text files; default: as trained, else UTF-8")
+
+
+def column_arguments(options: argparse.Namespace) -> dict[str, str]:
+    """The value of `--columns`.
+
+    Raises:
+        UsageError: a part of it is not NAME=COLUMN.
+    """
+    for pair in options.columns:
+        if "=" not in pair:
+            raise UsageError(f"--columns {pair}: give NAME=COLUMN, such as text=review")
+    return dict(pair.split("=", 1) for pair in options.columns)
+
+
 def path_argument(text: str) -> str:
     """The value of an argument that names a file, a folder or a model: an empty one is a mistake."""
     if not text:

@@ -6,8 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from nlp_rnn.cli.console import add_device_arguments, add_model_arguments, importing, path_argument
-from nlp_rnn.errors import UsageError
+from nlp_rnn.cli.console import (
+    add_column_arguments,
+    add_device_arguments,
+    add_model_arguments,
+    column_arguments,
+    importing,
+    path_argument,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,20 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="test",
         help="train, validation, test, or the name of a split in the corpus; default: test",
     )
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=[],
-        metavar="NAME=COLUMN",
-        help="columns of the corpus, such as text=review label=stars; default: as trained",
-    )
-    parser.add_argument(
-        "--file-columns",
-        nargs="+",
-        metavar="COLUMN",
-        help="the columns of a file that has no header, in their order; default: as trained",
-    )
-    parser.add_argument("--encoding", help="encoding of text files; default: as trained, else UTF-8")
+    add_column_arguments(parser, "text=review label=stars")
     parser.add_argument("--batch-size", type=int, default=256, help="rows per batch; default: 256")
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
     add_device_arguments(parser)
@@ -56,9 +49,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.files import atomic_write, check_writable, printed, printing
 
     retain_freed_memory()
-    for pair in options.columns:
-        if "=" not in pair:
-            raise UsageError(f"--columns {pair}: give NAME=COLUMN, such as text=review")
+    columns = column_arguments(options)
     output = None if options.output is None else Path(options.output)
     if output is not None:
         check_writable(output, "--output")
@@ -73,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
             encoding=options.encoding,
         ),
         split=options.split,
-        columns=dict(pair.split("=", 1) for pair in options.columns),
+        columns=columns,
         batch_size=options.batch_size,
         beam=options.beam,
         device=options.device,

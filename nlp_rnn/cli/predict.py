@@ -1,10 +1,17 @@
-"""`nlp-rnn predict MODEL [INPUT]`: answer each line of a file or of standard input, in order."""
+"""`nlp-rnn predict MODEL [INPUT]`: answer each row of a table, or each line of a file, in order."""
 
 from __future__ import annotations
 
 import argparse
 
-from nlp_rnn.cli.console import add_device_arguments, add_model_arguments, importing, path_argument
+from nlp_rnn.cli.console import (
+    add_column_arguments,
+    add_device_arguments,
+    add_model_arguments,
+    column_arguments,
+    importing,
+    path_argument,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,16 +22,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path_argument,
         nargs="?",
         default="-",
-        help="file, or - for standard input (the default): one text per line; for models that read "
-        "numbers, one JSON list per line",
+        help="table (.csv, .tsv, .json, .jsonl, .parquet; also compressed), or other file, or - for standard "
+        "input (the default): one text per line; for models that read series, one JSON list per line",
     )
     parser.add_argument(
         "--output",
         type=path_argument,
         default="-",
-        help="file, or - for standard output (the default)",
+        help="file, or - for standard output (the default); one that ends as a table is one",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object per line, with scores")
+    parser.add_argument("--scores", action="store_true", help="in a table, a column per class")
+    add_column_arguments(parser, "text=review")
     parser.add_argument(
         "--conllu",
         action="store_true",
@@ -49,6 +58,10 @@ def run(options: argparse.Namespace) -> None:
         options.output,
         as_json=options.json,
         conllu=options.conllu or options.input.endswith(".conllu"),
+        scores=options.scores,
+        columns=column_arguments(options),
+        file_columns=options.file_columns,
+        encoding=options.encoding,
         beam=options.beam,
         n_best=options.n_best,
         batch_size=options.batch_size,

@@ -41,8 +41,8 @@ VERBS: dict[str, Verb] = {
         "--config conf/sentiment_builtin.yaml --ckpt_path runs/sentiment_builtin/latest/model",
     ),
     "predict": Verb(
-        "answer each line of a file or of standard input; or, with --config, each row of a test split",
-        "runs/sentiment_builtin/latest/model reviews.txt",
+        "answer each row of a table or line of a file; or, with --config, each row of a test split",
+        "runs/sentiment_builtin/latest/model reviews.csv --output answers.csv",
         "nlp_rnn.cli.predict",
         """\
 With --config, the same verb answers the test split of a configuration instead. It then takes

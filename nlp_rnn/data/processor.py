@@ -42,6 +42,9 @@ class Processor(ABC):
     input_description: ClassVar[str] = "text"
     """What messages call one input."""
 
+    input_columns: ClassVar[tuple[str, ...]] = ()
+    """The canonical columns of a table that hold one input per row: its parts, if there are several."""
+
     features: ClassVar[dict[str, pa.DataType]]
     """The columns that `encode` makes, with their Arrow types."""
     length_columns: ClassVar[tuple[str, ...]]

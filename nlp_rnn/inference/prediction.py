@@ -1,4 +1,4 @@
-"""Prediction over files and standard input: one answer per line, in constant memory."""
+"""Prediction over files and standard input: tables, lines and CoNLL-U, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import os
 import stat
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 from nlp_rnn.data.corpus.conllu import (
     block_words,
@@ -22,11 +21,15 @@ from nlp_rnn.data.corpus.conllu import (
     conllu_fields,
     replace_tags,
 )
+from nlp_rnn.data.corpus.text import data_suffix, decompressed_name, read_blocks
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write, open_bytes, printed, printing
+from nlp_rnn.files import open_bytes
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
+from nlp_rnn.inference.table_input import TABLE_SUFFIXES, LinesInput
+from nlp_rnn.inference.table_output import open_text, output_format
+from nlp_rnn.inference.tables import answer_table, parse_line, read_table
 from nlp_rnn.tasks.pretrained import from_pretrained
 
 log = logging.getLogger(__name__)
@@ -41,22 +44,37 @@ def predict(
     output: str = "-",
     as_json: bool = False,
     conllu: bool = False,
+    scores: bool = False,
+    columns: Mapping[str, str] | None = None,
+    file_columns: Sequence[str] | None = None,
+    encoding: str | None = None,
     beam: int | None = None,
     n_best: int = 1,
     batch_size: int = 64,
     device: str = "cpu",
     precision: Literal["fp32", "bf16"] = "fp32",
 ) -> None:
-    """Answer each line of a file or of standard input, in order and in constant memory.
+    """Answer each row of a table, or each line of a file, in order and in bounded memory.
+
+    A file that ends in .csv, .tsv, .json, .jsonl or .parquet is a table, compressed or not; for models that
+    read series of numbers, it is lines of numbers as any other file. All columns of a table are kept, and the
+    answers are columns beside them.
 
     Args:
         model: a model folder, a checkpoint or a hub id, as for `from_pretrained`.
-        source: a file, or - for standard input: one input per line, or CoNLL-U.
-        output: a file, which appears when it is complete, or - for standard output.
-        as_json: write one JSON object per line, with scores, rather than the bare answer.
+        source: a file, or - for standard input: a table, one input per line, or CoNLL-U.
+        output: a file, which appears when it is complete, or - for standard output. Its ending says whether
+            it is a table, and of which format.
+        as_json: write one JSON object per row of a table; for lines, one per answer, with all scores, rather
+            than the bare answer.
         conllu: read and write CoNLL-U; only the columns that the model predicts are changed.
+        scores: write the probability of each class too, in a table.
+        columns: names of the columns of a table that the model reads, such as {"text": "review"}, where they
+            are others than in training.
+        file_columns: names of the columns of a table without a header, in their order.
+        encoding: encoding of a table; UTF-8, or as in training, if left out.
         beam: width of the beam, for tasks that generate text; the width set in training if left out.
-        n_best: answers per input, at most `beam`; more than one needs `as_json`.
+        n_best: answers per input, at most `beam`; of lines, more than one need `as_json`.
         batch_size: maximum number of inputs per batch.
         device: where to compute.
         precision: fp32 or bf16, see `nlp_rnn.pipeline`.
@@ -67,29 +85,64 @@ def predict(
     """
     if as_json and conllu:
         raise UsageError("JSON or CoNLL-U: choose one")
-    if n_best > 1 and not as_json:
-        raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
     task = from_pretrained(model)
     if conllu and not task.conllu_columns:
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
+    reads_table = not conllu and bool(task.processor.input_columns) and _is_table(source)
+    writes_table = reads_table or (not conllu and not as_json and _is_table(output))
+    if not reads_table and (columns or file_columns or encoding):
+        raise UsageError(
+            f"--columns, --file-columns and --encoding are for tables ({', '.join(TABLE_SUFFIXES)}); "
+            f"{source} is read line by line"
+        )
+    if scores and not writes_table:
+        raise UsageError("--scores adds columns to a table: give a table, an --output that is one, or --json")
+    if n_best > 1 and not as_json and not writes_table:
+        raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
     answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision)
-    with collect_warnings(), _open_source(source) as stream, _open_output(output) as file:
+    with collect_warnings():
+        if reads_table:
+            suffix = output_format(output, data_suffix(Path(source)), as_json)
+            table = read_table(task, Path(source), columns, file_columns, encoding)
+            answer_table(answerer, table, output, suffix, scores)
+        elif writes_table:
+            _write_lines_as_table(answerer, source, output, scores)
+        else:
+            _write_text(answerer, source, output, as_json, conllu)
+
+
+def _is_table(path: str) -> bool:
+    return path != "-" and data_suffix(Path(path)) in TABLE_SUFFIXES
+
+
+def _write_lines_as_table(answerer: Pipeline, source: str, output: str, scores: bool) -> None:
+    with _open_source(source) as stream:
+        name = "standard input" if source == "-" else source
+        column = next(iter(answerer.task.processor.input_columns), "input")
+        lines = _stripped(decoded_lines(_Arriving(stream), name))
+        table = LinesInput(Path(name), column, lines)
+        answer_table(answerer, table, output, output_format(output, ".jsonl"), scores)
+
+
+def _write_text(answerer: Pipeline, source: str, output: str, as_json: bool, conllu: bool) -> None:
+    with _open_source(source) as stream, open_text(output) as file:
         name = "standard input" if source == "-" else source
         arriving = _Arriving(stream)
         lines = decoded_lines(arriving, name)
         if conllu:
             first = next(lines, "")
             fields = conllu_fields(first, name)
-            for column in task.conllu_columns:
+            for column in answerer.task.conllu_columns:
                 check_field(column, fields, name)
             blocks = conllu_blocks(chain([first] if first else [], lines), name, fields)
             answers = (_tagged_blocks(answerer, chunk, fields) for chunk in arriving.chunks(blocks, answerer))
         else:
-            inputs = _parse_lines(answerer, lines, name)
+            numbered = enumerate(_stripped(lines), 1)
+            inputs = (parse_line(answerer.task, line, f"{name}, line {number}") for number, line in numbered)
             answers = (_answer_lines(answerer, chunk, as_json) for chunk in arriving.chunks(inputs, answerer))
         for texts in answers:
             for text in texts:
-                file.write(printed(text) if output == "-" else text)
+                file.write(text)
             file.flush()
 
 
@@ -133,6 +186,19 @@ class _Arriving:
             yield chunk
 
 
+class _Decompressed:
+    """A compressed file, which gives its bytes block by block."""
+
+    def __init__(self, path: Path) -> None:
+        self._blocks = read_blocks(path)
+
+    def read1(self, size: int) -> bytes:
+        return next(self._blocks, b"")
+
+    def fileno(self) -> int:
+        raise OSError("a compressed file has no bytes of its own")
+
+
 def decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
     r"""Decode UTF-8 line by line; lines end at "\n" only.
 
@@ -169,14 +235,11 @@ def _answer_lines(answerer: Pipeline, inputs: list[Any], as_json: bool) -> Itera
             yield answerer.task.format_answer(answer).replace("\n", " ") + "\n"
 
 
-def _parse_lines(answerer: Pipeline, lines: Iterator[str], name: str) -> Iterator[Any]:
+def _stripped(lines: Iterator[str]) -> Iterator[str]:
+    """Lines without their ends, and without a byte-order mark at the start."""
     first = next(lines, "").removeprefix("\ufeff")
-    lines = (line.removesuffix("\n").removesuffix("\r") for line in chain([first] if first else [], lines))
-    for number, line in enumerate(lines, 1):
-        try:
-            yield answerer.task.processor.parse(line)
-        except UsageError as error:
-            raise UsageError(f"{name}, line {number}: {error}") from None
+    for line in chain([first] if first else [], lines):
+        yield line.removesuffix("\n").removesuffix("\r")
 
 
 def _tagged_blocks(answerer: Pipeline, blocks: list[str], fields: Sequence[str]) -> Iterator[str]:
@@ -200,20 +263,9 @@ def _open_source(source: str) -> Iterator[BinaryIO]:
     if source == "-":
         yield sys.stdin.buffer
     else:
-        with open_bytes(source) as file:
+        path = Path(source)
+        if decompressed_name(path) != Path(path.name):
+            yield cast(BinaryIO, _Decompressed(path))
+            return
+        with open_bytes(path) as file:
             yield file
-
-
-@contextmanager
-def _open_output(output: str) -> Iterator[TextIO]:
-    if output == "-":
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        with printing():
-            yield sys.stdout
-        return
-    with (
-        atomic_write(Path(output)) as temporary,
-        temporary.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        yield file

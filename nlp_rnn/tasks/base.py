@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Self, cast
 
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -23,6 +24,7 @@ from nlp_rnn.storage.card import CardFacts, model_card
 from nlp_rnn.storage.stored import FORMAT_VERSION
 from nlp_rnn.tasks.capabilities import Capabilities
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
+from nlp_rnn.tasks.interface import AnswerColumn
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, freeze, initialize
 from nlp_rnn.tasks.optimized_module import OptimizedModule
@@ -125,6 +127,19 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
     @abstractmethod
     def format_answer(answer: dict[str, Any]) -> str:
         """An answer as one line of text."""
+
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        """The columns of a table of answers by name: `prediction`, and what tells how sure it is.
+
+        Args:
+            scores: whether to have the probability of each class too.
+
+        Raises:
+            UsageError: there are no classes, or several answers per input.
+        """
+        if scores:
+            raise UsageError(f"scores are probabilities of one label per input, which {self.name} has not")
+        return {"prediction": AnswerColumn(pa.string(), self.format_answer)}
 
     def epoch_state(self) -> dict[str, Any]:
         """What this process has to remember to resume within an epoch: tensors and plain values."""

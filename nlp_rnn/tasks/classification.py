@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,7 +22,7 @@ from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.plots.confusion import confusion_matrix_figure
 from nlp_rnn.tasks.base import B, P, Task
-from nlp_rnn.tasks.interface import Probe, StreamState
+from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words, label_loss
 from nlp_rnn.tasks.metrics import ClassReport, MeanLoss, class_report
 
@@ -133,6 +135,16 @@ class TextClassificationTask(ClassificationTask[P, B]):
         return {"embedding.weight": tokens, "fc_out.weight": self.labels, "fc_out.bias": self.labels}
 
     @override
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        columns = {
+            "prediction": AnswerColumn(pa.string(), itemgetter("label")),
+            "probability": AnswerColumn(pa.float32(), itemgetter("score")),
+        }
+        for label in self.labels if scores else ():
+            columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
+        return columns
+
+    @override
     def probe(self) -> Probe:
         return Probe("tokens", lambda model, batch: model(batch.tokens, batch.lengths)[None], "running")
 
@@ -157,6 +169,24 @@ class TextClassificationTask(ClassificationTask[P, B]):
             scores = dict(zip(self.labels, row, strict=True))
             answers.append({"label": self.labels[best], "score": row[best], "scores": scores})
         return answers
+
+
+def _score_of(label: str) -> Callable[[dict[str, Any]], float | None]:
+    return lambda answer: answer["scores"].get(label)
+
+
+def step_columns(name: str, scores: str = "scores", ending: str = "") -> dict[str, AnswerColumn]:
+    """The columns of a table of answers with one label per step.
+
+    Args:
+        name: the key of the labels in an answer.
+        scores: the key of their probabilities.
+        ending: of the names of the columns.
+    """
+    return {
+        f"prediction{ending}": AnswerColumn(pa.list_(pa.string()), itemgetter(name)),
+        f"probability{ending}": AnswerColumn(pa.list_(pa.float32()), itemgetter(scores)),
+    }
 
 
 def step_answers(logits: Tensor, lengths: Tensor, labels: Sequence[str], name: str) -> list[dict[str, Any]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Annotated, Any, Self
 
+import pyarrow as pa
 from torch import Tensor, nn
 from torchmetrics import Metric
 from typing_extensions import override
@@ -19,6 +21,7 @@ from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.search import beam_search
 from nlp_rnn.settings import MaxOutput, Range, Seed, Settings
 from nlp_rnn.tasks.base import B, P, Task
+from nlp_rnn.tasks.interface import AnswerColumn
 from nlp_rnn.tasks.metrics import BLEU, ChrF, MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
 
@@ -209,6 +212,14 @@ class GenerationTask(Task[P, B]):
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
         return str(answer["text"])
+
+    @override
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        columns = super().answer_columns(scores) | {"score": AnswerColumn(pa.float64(), itemgetter("score"))}
+        if self.decoding.n_best > 1:
+            hypothesis = pa.struct([("text", pa.string()), ("score", pa.float64())])
+            columns["n_best"] = AnswerColumn(pa.list_(hypothesis), itemgetter("n_best"))
+        return columns
 
     @override
     def with_decoding(self, beam: int | None = None, n_best: int = 1) -> Self:

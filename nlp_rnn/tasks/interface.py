@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import pyarrow as pa
 from torch import Tensor, nn
 
 from nlp_rnn.data.vocabulary import Vocabulary
@@ -65,3 +66,11 @@ class Encoder(NamedTuple):
     vocabulary: Vocabulary
     embedding: nn.Embedding
     rnn: RecurrentLayer
+
+
+class AnswerColumn(NamedTuple):
+    """A column of a table of answers."""
+
+    type: pa.DataType
+    value: Callable[[dict[str, Any]], Any]
+    """The cell of an answer."""

@@ -124,7 +124,7 @@ def test_the_flags_tell_the_two_forms_of_predict_apart(monkeypatch, arguments, a
 def test_the_help_of_predict_explains_both_forms(run):
     code, out, _ = run("predict", "--help")
     assert code == 0
-    assert "nlp-rnn predict runs/sentiment_builtin/latest/model reviews.txt" in out
+    assert "nlp-rnn predict runs/sentiment_builtin/latest/model reviews.csv" in out
     assert "nlp-rnn predict --config conf/sentiment_builtin.yaml" in out
     assert "--ckpt_path" in out
 

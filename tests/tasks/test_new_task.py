@@ -102,6 +102,14 @@ def test_predict_answers_lines_in_order(trained, monkeypatch, capsys):
     assert capsys.readouterr().out.split() == ["same", "other"]
 
 
+def test_predict_answers_a_table(trained, tmp_path, capsys):
+    (tmp_path / "in.csv").write_text("n,second,first\n1,the film is good .,the film is good .\n")
+    main(["predict", str(trained), str(tmp_path / "in.csv")])
+    header, row = capsys.readouterr().out.splitlines()
+    assert header == "n,second,first,prediction,probability"
+    assert row.split(",")[3] == "same"
+
+
 def test_predict_names_the_line_that_is_no_pair(trained, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"only one text\n")))
     with pytest.raises(SystemExit) as stopped:

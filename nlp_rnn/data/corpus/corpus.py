@@ -185,7 +185,7 @@ class Corpus(Settings):
         Raises:
             UsageError: the corpus cannot be found or read.
         """
-        source, accepted, layout = self._source(), _accepted(columns), self._layout(labels, True)
+        source, accepted, layout = self._source(), accepted_columns(columns), self._layout(labels, True)
         settings = {name: value for name, value in dataclasses.asdict(self).items() if name != "path"}
         digest = hashlib.sha256(
             json.dumps([_READING_VERSION, settings, list(accepted.items()), labels]).encode()
@@ -217,7 +217,7 @@ class Corpus(Settings):
         Raises:
             UsageError: the data cannot be read.
         """
-        source, accepted, layout = self._source(), _accepted(columns), self._layout(labels, guess)
+        source, accepted, layout = self._source(), accepted_columns(columns), self._layout(labels, guess)
         splits = {}
         for split, name in self._choose_splits(source, accepted, layout, only).items():
             try:
@@ -254,7 +254,7 @@ class Corpus(Settings):
             raise UsageError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
         source = self._source()
         if source.is_whole:
-            return source.read("train", _accepted(columns), self._layout(labels, guess))
+            return source.read("train", accepted_columns(columns), self._layout(labels, guess))
         return self.tables(columns, split, labels, guess).get(split)
 
     def _source(self) -> Source:
@@ -299,8 +299,8 @@ class Corpus(Settings):
         return chosen
 
 
-def _accepted(columns: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """The column names as tuples, whose types (`Words`, `Numbers`, ...) are kept."""
+def accepted_columns(columns: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the column names as tuples, whose types (`Words`, `Numbers`, ...) are kept."""
     for name, names in columns.items():
         if not names or not any(names):
             raise UsageError(f"no column is named for {name}; name one")

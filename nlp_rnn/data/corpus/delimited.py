@@ -30,14 +30,16 @@ from nlp_rnn.files import shorten
 log = logging.getLogger(__name__)
 
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
-_EXCEL_SEPARATOR = re.compile(r'"?sep=."?[,;\t|]*', re.IGNORECASE)  # a first line that is no row
+EXCEL_SEPARATOR = re.compile(r'"?sep=."?[,;\t|]*', re.IGNORECASE)  # a first line that is no row
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _MANY_LABELS = 0.25  # different labels per row, from which on a column is hardly one of labels
 _FEW_ROWS = 10  # with which many rows may well have a label of their own
 
 
 @dataclass(frozen=True)
-class _Dialect:
+class Dialect:
+    """How the fields of a file are separated."""
+
     separator: str
     quoted: bool
     """Whether quotes enclose fields, as in CSV; else they are ordinary text."""
@@ -63,47 +65,53 @@ def read_delimited(path: Path, columns: Columns, layout: Layout) -> pa.Table:
         UsageError: the file is malformed (with the line) or lacks a column (with the columns that it has).
     """
     lines = read_lines(path, layout.encoding)
-    if lines and _EXCEL_SEPARATOR.fullmatch(lines[0]):
+    if lines and EXCEL_SEPARATOR.fullmatch(lines[0]):
         lines[0] = ""  # so that the lines keep their numbers
     first = next((line for line in lines if line.strip()), "")
-    dialect = _detect(first, data_suffix(path), columns, layout)
-    if not dialect.quoted and _has_quoted_fields(lines, dialect.separator):
+    dialect = detect_dialect(first, data_suffix(path), columns, layout)
+    if not dialect.quoted and has_quoted_fields(lines, dialect.separator):
         dialect = replace(dialect, quoted=True)
-    rows = list(_csv_rows(path, lines, dialect) if dialect.quoted else _split_rows(lines, dialect))
+    longest = sum(map(len, lines)) + len(lines)
+    rows = list(csv_rows(path, lines, dialect, longest) if dialect.quoted else split_rows(lines, dialect))
     return _table(path, columns, rows, dialect, layout)
 
 
-def _detect(first: str, suffix: str, columns: Columns, layout: Layout) -> _Dialect:
-    """The dialect in which the first line has the most of the wanted columns; else the one of the ending."""
+def detect_dialect(first: str, suffix: str, columns: Columns, layout: Layout) -> Dialect:
+    """Return the dialect in which a first line has most of the wanted columns; else that of the ending."""
     natural = "\t" if suffix == ".tsv" else ","
 
-    def score(dialect: _Dialect) -> tuple[int, bool]:
+    def score(dialect: Dialect) -> tuple[int, bool]:
         fields = _header(first, dialect)
         if layout.columns is not None:
             return int(len(fields) == len(layout.columns)), False
         known = len(matching_columns(fields, columns))
-        return known, known == 0 and len(fields) == len(columns)
+        return known, known == 0 and (len(fields) == len(columns) if layout.may_guess else len(fields) > 1)
 
     dialects = [_dialect(first, separator, natural) for separator in dict.fromkeys([natural, *_SEPARATORS])]
     return max(dialects, key=score)  # the first of equals
 
 
-def _has_quoted_fields(lines: list[str], separator: str) -> bool:
-    """Whether a file encloses in quotes just those fields that hold quotes, as most programs write it."""
-    fields = [field for line in lines if '"' in line for field in line.split(separator) if '"' in field]
-    return any('""' in field[1:-1] for field in fields) and all(map(_QUOTED.fullmatch, fields))
+def has_quoted_fields(lines: Iterable[str], separator: str) -> bool:
+    """Return whether a file encloses in quotes just those fields that hold quotes, as most programs do."""
+    has_pair = False
+    for line in lines:
+        for field in line.split(separator) if '"' in line else ():
+            if '"' in field and not _QUOTED.fullmatch(field):
+                return False
+            has_pair = has_pair or '""' in field[1:-1]
+    return has_pair
 
 
-def _dialect(first: str, separator: str, natural: str) -> _Dialect:
+def _dialect(first: str, separator: str, natural: str) -> Dialect:
     fields = first.split(separator)
     quoted = separator != "\t" or natural == ","
     if not quoted:  # TSV: its quotes are text, unless each field has a pair
         quoted = all(re.fullmatch(r'".*"', field.strip()) for field in fields)
     spaced = separator in ",;|" and len(fields) > 1 and all(field[:1] == " " for field in fields[1:])
-    return _Dialect(separator, quoted, spaced)
+    return Dialect(separator, quoted, spaced)
 
 
-def _header(line: str, dialect: _Dialect) -> list[str]:
+def _header(line: str, dialect: Dialect) -> list[str]:
     if not dialect.quoted:
         return line.split(dialect.separator)
     try:
@@ -113,7 +121,8 @@ def _header(line: str, dialect: _Dialect) -> list[str]:
         return line.split(dialect.separator)
 
 
-def _split_rows(lines: list[str], dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
+def split_rows(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    """(line number, fields) of each row of a file whose quotes are ordinary text."""
     return ((number, line.split(dialect.separator)) for number, line in enumerate(lines, 1))
 
 
@@ -122,21 +131,41 @@ def _split_rows(lines: list[str], dialect: _Dialect) -> Iterator[tuple[int, list
 _HIDDEN_RETURN = "\ud800"
 
 
-def _csv_rows(path: Path, lines: list[str], dialect: _Dialect) -> Iterator[tuple[int, list[str]]]:
-    """(line number at which the row starts, fields) of each row."""
-    limit = csv.field_size_limit(sum(map(len, lines)) + len(lines) + 1)  # 128 KiB otherwise
+def _hide_returns(line: str) -> str:
+    """A line with its end, in which no carriage return is left but that of its end."""
+    end = "\r\n" if line.endswith("\r") else "\n"
+    return line.removesuffix("\r").replace("\r", _HIDDEN_RETURN) + end
+
+
+def csv_rows(
+    path: Path, lines: Iterable[str], dialect: Dialect, longest: int, warns: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    r"""(line number at which the row starts, fields) of each row of a file with quoted fields.
+
+    Args:
+        path: what messages call the file.
+        lines: without their "\n".
+        dialect: how fields are separated.
+        longest: the maximum length of a field.
+        warns: whether to warn of fields that span lines.
+
+    Raises:
+        UsageError: the file is malformed (with the line).
+    """
+    limit = csv.field_size_limit(longest + 1)  # 128 KiB otherwise
     start = 1
-    spanning: list[int] = []  # the lines at which rows start whose cells span lines
+    spanning = first = 0  # cells that span lines, and the line at which the first row with one starts
     try:
         reader = csv.reader(
-            (f"{line}\n".replace("\r", _HIDDEN_RETURN) for line in lines),
+            map(_hide_returns, lines),
             delimiter=dialect.separator,
             skipinitialspace=dialect.spaced,
             strict=True,
         )
         for fields in reader:
             yield start, [field.replace(_HIDDEN_RETURN, "\r") for field in fields]
-            spanning += [start] * sum("\n" in field for field in fields)
+            if cells := sum("\n" in field for field in fields):
+                spanning, first = spanning + cells, first or start
             start = reader.line_num + 1
     except csv.Error as error:
         raise UsageError(
@@ -144,11 +173,11 @@ def _csv_rows(path: Path, lines: list[str], dialect: _Dialect) -> Iterator[tuple
         ) from None
     finally:
         csv.field_size_limit(limit)
-    if spanning:
+    if spanning and warns:
         log.warning(
             "%s: %d cell(s) span several lines, the first in line %d; if that is not meant, look for a stray "
             "quote there",
-            path, len(spanning), spanning[0],
+            path, spanning, first,
         )  # fmt: skip
 
 
@@ -156,7 +185,7 @@ def _table(
     path: Path,
     columns: Columns,
     numbered_rows: Iterable[tuple[int, list[str]]],
-    dialect: _Dialect,
+    dialect: Dialect,
     layout: Layout,
 ) -> pa.Table:
     """The wanted columns under their canonical names, as text."""

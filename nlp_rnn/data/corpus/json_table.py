@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,31 @@ def read_json(path: Path, columns: Columns, layout: Layout) -> pa.Table:
         UsageError: the file is malformed (with line or row) or lacks a column (with the columns there are).
     """
     lines = read_lines(path, layout.encoding)
-    document = _document(lines) if data_suffix(path) == ".json" else None
-    if document is not None:
-        records = _records(path, document, columns)
-    else:
-        records = (
-            (f"{path}, line {number}", _parse(path, number, line))
-            for number, line in enumerate(lines, 1)
-            if line.strip()
-        )
+    records = json_document(path, lines, columns) if data_suffix(path) == ".json" else None
+    if records is None:
+        records = ((where, record) for where, _, record in json_lines(path, lines))
     return _table(path, columns, records)
+
+
+def json_lines(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, str, Any]]:
+    """What messages call each line, the line, and what it holds; blank lines are left out.
+
+    Raises:
+        UsageError: a line is not JSON.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield f"{path}, line {number}", line, _parse(path, number, line)
+
+
+def json_document(path: Path, lines: list[str], columns: Columns) -> Iterable[tuple[str, Any]] | None:
+    """What messages call each row of a document, and the row; None if the file has one object per line.
+
+    Raises:
+        UsageError: the document is no table.
+    """
+    document = _document(lines)
+    return None if document is None else _records(path, document, columns)
 
 
 def _document(lines: list[str]) -> Any:
@@ -88,9 +103,11 @@ def _rows_of_object(path: Path, document: dict[str, Any], columns: Columns) -> A
     if len(found) == len(columns):
         cells = [document[column] for column in found.values()]
         if all(isinstance(cell, dict) for cell in cells):  # pandas.DataFrame.to_json()
-            return [{name: document[name].get(index) for name in found.values()} for index in _indices(cells)]
+            table = {name: values for name, values in document.items() if isinstance(values, dict)}
+            return [{name: table[name].get(index) for name in table} for index in _indices(cells)]
         if all(_is_column(document[found[name]], names) for name, names in columns.items()):
-            return _transpose(path, {name: document[name] for name in found.values()})
+            _check_lengths(path, {name: document[name] for name in found.values()})
+            return _transpose(document, len(cells[0]))
         return [document]  # one row
     names, rows = document.get("columns"), document.get("data")
     if isinstance(names, list) and isinstance(rows, list):  # orient="split"
@@ -118,10 +135,17 @@ def _is_column(value: Any, names: tuple[str, ...]) -> bool:
     return not isinstance(names, (Words, Numbers)) or all(isinstance(item, list) for item in value)
 
 
-def _transpose(path: Path, table: dict[str, list[Any]]) -> list[dict[str, Any]]:
+def _check_lengths(path: Path, table: dict[str, list[Any]]) -> None:
     if len({len(values) for values in table.values()}) > 1:
         counts = ", ".join(f"{name} {len(values)}" for name, values in table.items())
         raise UsageError(f"{path}: columns of unequal length, in rows {counts}")
+
+
+def _transpose(document: dict[str, Any], length: int) -> list[dict[str, Any]]:
+    """The rows of those fields that are columns."""
+    table = {
+        n: values for n, values in document.items() if isinstance(values, list) and len(values) == length
+    }
     return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
 
@@ -130,12 +154,12 @@ def _holds_rows(value: Any, columns: Columns) -> bool:
         isinstance(value, list)
         and bool(value)
         and isinstance(value[0], dict)
-        and bool(matching_columns(list(_flat(value[0])), columns))
+        and bool(matching_columns(list(flatten_object(value[0])), columns))
     )
 
 
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A record with the fields of the objects in it as fields of its own."""
+def flatten_object(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with the fields of the objects in it as fields of its own."""
     nested = {k: v for value in record.values() if isinstance(value, dict) for k, v in value.items()}
     return nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
 
@@ -147,7 +171,7 @@ def _table(path: Path, columns: Columns, records: Iterable[tuple[str, Any]]) -> 
     for where, record in records:
         if not isinstance(record, dict):
             raise UsageError(f"{where}: a JSON object expected, found {shorten(json.dumps(record))}")
-        record = _flat(record)
+        record = flatten_object(record)
         fields = tuple(record)
         if fields not in known:
             present = {name: columns[name] for name in matching_columns(fields, columns)}
@@ -171,7 +195,7 @@ def _table(path: Path, columns: Columns, records: Iterable[tuple[str, Any]]) -> 
                 f"{path}, row {with_booleans[0]}: column {name!r} holds true or false; write 1 or 0"
             )
         try:
-            arrays[name] = _from_json(values, is_numeric) if rows else pa.array([], pa.string())
+            arrays[name] = json_array(values, is_numeric) if rows else pa.array([], pa.string())
         except UnicodeEncodeError:
             where = next(place for place, value in zip(places, values, strict=True) if not _is_text(value))
             raise UsageError(
@@ -194,7 +218,13 @@ def _is_text(value: Any) -> bool:
     return True
 
 
-def _from_json(values: list[Any], is_numeric: bool) -> pa.Array:
+def json_array(values: list[Any], is_numeric: bool) -> pa.Array:
+    """Convert values that JSON holds to an array.
+
+    Raises:
+        pyarrow.ArrowException: they are of several types.
+        UnicodeEncodeError: a text has half of a surrogate pair.
+    """
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):

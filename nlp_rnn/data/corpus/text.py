@@ -9,13 +9,16 @@ import logging
 import lzma
 import shlex
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import decode_lines, read_bytes
+from nlp_rnn.files import decode_lines, open_bytes, read_bytes, read_errors
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +28,21 @@ _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".xz": lzma.decompress,
     ".zst": lambda data: pa.CompressedInputStream(pa.BufferReader(data), "zstd").read(),
 }
+# As streams. Any: the libraries' types of files differ.
+_OPEN: dict[str, Callable[[Any], Any]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    ".zst": lambda file: pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"),
+}
+_OPEN_TO_WRITE: dict[str, Callable[[Any], Any]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file, mode="wb", mtime=0),
+    ".bz2": lambda file: bz2.BZ2File(file, "wb"),
+    ".xz": lambda file: lzma.LZMAFile(file, "wb"),  # noqa: SIM115
+    ".zst": lambda file: pa.CompressedOutputStream(pa.PythonFile(file, "w"), "zstd"),
+}
+_DAMAGED = (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, pa.ArrowException)
+_BLOCK = 1 << 20  # bytes that are read at once
 ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
 # Other endings of a format, as users write them.
 _SAME_FORMAT = {".ndjson": ".jsonl", ".conllup": ".conllu", ".pq": ".parquet", ".tab": ".tsv"}
@@ -61,16 +79,113 @@ def read_data(path: Path) -> bytes:
     Raises:
         UsageError: the file cannot be read, is an archive, or is damaged.
     """
-    suffix = path.suffix.lower()
-    if suffix in ARCHIVES:
-        raise UsageError(f"{path}: an archive of files; unpack it, and give the file or folder in it")
+    suffix = _compression(path)
     data = read_bytes(path)
     if suffix not in _DECOMPRESS:
         return data
     try:
         return _DECOMPRESS[suffix](data)
-    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, pa.ArrowException) as error:
+    except _DAMAGED as error:
         raise UsageError(f"{path}: damaged, or not {suffix} ({error})") from None
+
+
+def _compression(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in ARCHIVES:
+        raise UsageError(f"{path}: an archive of files; unpack it, and give the file or folder in it")
+    return suffix
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """Read the bytes of a file, decompressed, in blocks of bounded size.
+
+    Raises:
+        UsageError: the file cannot be read, is an archive, or is damaged.
+    """
+    suffix = _compression(path)
+    with open_bytes(path) as file, read_errors(path):
+        if suffix not in _OPEN:
+            while block := file.read(_BLOCK):
+                yield block
+            return
+        try:
+            stream = _OPEN[suffix](file)
+            while block := stream.read(_BLOCK):
+                yield block
+        except _DAMAGED as error:
+            raise UsageError(f"{path}: damaged, or not {suffix} ({error})") from None
+
+
+@contextmanager
+def compressing(file: BinaryIO, name: Path) -> Iterator[Any]:
+    """Compress what is written to a file as the ending of its name says, if it says so."""
+    if _compression(name) not in _OPEN_TO_WRITE:
+        yield file
+        return
+    with _OPEN_TO_WRITE[_compression(name)](file) as stream:
+        yield stream
+
+
+def stream_lines(
+    path: Path, encoding: str = "utf-8", warns: bool = True, setting: str = "corpus.encoding"
+) -> Iterator[str]:
+    r"""Read the lines of a text file, which may be compressed, in bounded memory.
+
+    Args:
+        path: the file.
+        encoding: as for `read_lines`.
+        warns: whether to warn of NUL characters, and of UTF-8 that is read as another encoding.
+        setting: what messages call the setting of the encoding.
+
+    Yields:
+        Lines without their "\n"; a "\r" before it is kept.
+
+    Raises:
+        UsageError: as for `read_lines`.
+    """
+    decoder: codecs.IncrementalDecoder | None = None
+    other = _decoder("utf-8")
+    is_ascii = is_utf8 = True
+    offset = number = nuls = 0  # the bytes, lines and NULs before this block
+    parts: list[str] = []  # of a line whose end is not here yet
+    for block in chain(read_blocks(path), [b""]):
+        if decoder is None:
+            encoding = next((name for mark, name in _MARKS if block.startswith(mark)), encoding)
+            decoder = _decoder(encoding, setting)
+        pending = decoder.getstate()[0]
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            line = number + error.object[: error.start].count(b"\n") + 1
+            where = offset - len(pending) + error.start
+            raise _wrong_encoding(path, encoding, line, where, error.object, setting) from None
+        if not offset:
+            text = text.removeprefix("\ufeff")
+        offset += len(block)
+        nuls += text.count("\0")
+        if not _is_unicode(encoding):
+            is_ascii = is_ascii and block.isascii()
+            is_utf8 = is_utf8 and _decodes(other, block)
+        first, *lines = text.split("\n")
+        parts.append(first)
+        if lines:
+            number += len(lines)
+            yield "".join(parts)
+            yield from lines[:-1]
+            parts = [lines[-1]]
+    if rest := "".join(parts):
+        yield rest
+    if warns and nuls:
+        log.warning("%s: kept %d NUL character(s) as text", path, nuls)
+    if warns and is_utf8 and not is_ascii:
+        _warn_utf8(path, encoding, setting)
+
+
+def _decoder(encoding: str, setting: str = "corpus.encoding") -> codecs.IncrementalDecoder:
+    try:
+        return codecs.getincrementaldecoder(encoding)()
+    except (LookupError, ValueError):
+        raise _no_encoding(encoding, setting) from None
 
 
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
@@ -88,38 +203,51 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), encoding)
     try:
         lines = decode_lines(data, str(path), encoding)
-        if not codecs.lookup(encoding).name.startswith("utf") and not data.isascii() and _is_utf8(data):
-            log.warning(
-                "%s: read as %s, as corpus.encoding says, but its bytes are valid UTF-8; if letters look "
-                "wrong, leave corpus.encoding out",
-                path, encoding,
-            )  # fmt: skip
+        if not _is_unicode(encoding) and not data.isascii() and _decodes(_decoder("utf-8"), data):
+            _warn_utf8(path, encoding)
         return lines
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        likely = likely_encoding(data)
-        remedy = "convert it to UTF-8, or set corpus.encoding"
-        if likely:
-            remedy = f"it looks like {likely}: set corpus.encoding to {likely}"
-            if path.suffix.lower() not in _DECOMPRESS:
-                command = f"iconv -f {likely} -t utf-8 {shlex.quote(str(path))} > utf8{path.suffix}"
-                remedy += f", or convert it: {command}"
-        label = "UTF-8" if encoding == "utf-8" else encoding
-        raise UsageError(
-            f"{path}, line {line}: invalid {label} at byte offset {error.start} of the file; {remedy}"
-        ) from None
+        raise _wrong_encoding(path, encoding, line, error.start, data) from None
     except (LookupError, ValueError):
-        raise UsageError(
-            f"corpus.encoding: there is no encoding {encoding!r}; give one such as cp1252"
-        ) from None
+        raise _no_encoding(encoding) from None
 
 
-def _is_utf8(data: bytes) -> bool:
+def _wrong_encoding(
+    path: Path, encoding: str, line: int, offset: int, data: bytes, setting: str = "corpus.encoding"
+) -> UsageError:
+    likely = likely_encoding(data)
+    remedy = f"convert it to UTF-8, or set {setting}"
+    if likely:
+        remedy = f"it looks like {likely}: set {setting} to {likely}"
+        if path.suffix.lower() not in _DECOMPRESS:
+            command = f"iconv -f {likely} -t utf-8 {shlex.quote(str(path))} > utf8{path.suffix}"
+            remedy += f", or convert it: {command}"
+    label = "UTF-8" if encoding == "utf-8" else encoding
+    return UsageError(f"{path}, line {line}: invalid {label} at byte offset {offset} of the file; {remedy}")
+
+
+def _no_encoding(encoding: str, setting: str = "corpus.encoding") -> UsageError:
+    return UsageError(f"{setting}: there is no encoding {encoding!r}; give one such as cp1252")
+
+
+def _is_unicode(encoding: str) -> bool:
+    return codecs.lookup(encoding).name.startswith("utf")
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, data: bytes) -> bool:
     try:
-        data.decode()
+        decoder.decode(data)
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _warn_utf8(path: Path, encoding: str, setting: str = "corpus.encoding") -> None:
+    log.warning(
+        "%s: read as %s, as %s says, but its bytes are valid UTF-8; if letters look wrong, leave it out",
+        path, encoding, setting,
+    )  # fmt: skip
 
 
 def likely_encoding(data: bytes) -> str | None:

@@ -47,6 +47,7 @@ class CaptioningProcessor(Processor):
     """
 
     input_description = "vector of numbers"
+    input_columns = ("features",)
     features = {"vector": pa.list_(pa.float32()), "target_ids": pa.list_(pa.int32())}
     length_columns = ("vector", "target_ids")
     texts = ("caption",)

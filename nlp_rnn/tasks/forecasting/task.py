@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,6 +18,7 @@ from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.forecasting.data import ForecastingBatch, ForecastingProcessor
+from nlp_rnn.tasks.interface import AnswerColumn
 from nlp_rnn.tasks.metrics import RegressionErrors
 from nlp_rnn.tasks.optimization import Optimization
 
@@ -116,6 +119,12 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         values = answer["values"]
         flat = [number for step in values for number in (step if isinstance(step, list) else [step])]
         return " ".join(f"{number:.7g}" for number in flat)
+
+    @override
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        values = pa.float64() if len(self.names) == 1 else pa.list_(pa.float64())
+        prediction = AnswerColumn(pa.list_(values), itemgetter("values"))
+        return super().answer_columns(scores) | {"prediction": prediction}
 
     def _errors(self, metrics: Mapping[str, Any]) -> Tensor:
         """[3, K] float64: MSE and MAE in the units of the data, and R2."""

@@ -44,6 +44,7 @@ class LanguageModelingProcessor(Processor):
     streams. Otherwise each row is read by itself.
     """
 
+    input_columns = ("text",)
     features = {"token_ids": pa.list_(pa.int32()), "characters": pa.int32()}
     length_columns = ("token_ids",)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,7 +23,7 @@ from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.sampling import stream
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, GenerationTask, SamplingSettings
-from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
+from nlp_rnn.tasks.interface import AnswerColumn, Encoder, Probe, Step, StreamState
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingBatch, LanguageModelingProcessor
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import MeanLoss
@@ -193,6 +195,12 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
     def row_names(self) -> dict[str, Sequence[str]]:
         output = ("bias",) if self.model.fc_out is None else ("fc_out.weight", "fc_out.bias")
         return dict.fromkeys(("embedding.weight", *output), self.processor.tokens.tokens())
+
+    @override
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        types = {"log_prob": pa.float64(), "next": pa.string(), "probability": pa.float32()}
+        more = {name: AnswerColumn(arrow_type, itemgetter(name)) for name, arrow_type in types.items()}
+        return super().answer_columns(scores) | more
 
     @override
     def probe(self) -> Probe:

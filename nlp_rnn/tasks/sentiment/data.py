@@ -34,6 +34,7 @@ class SentimentBatch(Batch):
 class SentimentProcessor(Processor):
     """Texts to ids of tokens, labels to ids of classes."""
 
+    input_columns = ("text",)
     features = {"token_ids": pa.list_(pa.int32()), "label_id": pa.int32()}
     length_columns = ("token_ids",)
 

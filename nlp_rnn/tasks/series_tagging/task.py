@@ -11,7 +11,8 @@ from typing_extensions import override
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import SeriesTagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
-from nlp_rnn.tasks.classification import ClassificationTask, step_answers
+from nlp_rnn.tasks.classification import ClassificationTask, step_answers, step_columns
+from nlp_rnn.tasks.interface import AnswerColumn
 from nlp_rnn.tasks.losses import label_loss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.series_tagging.data import SeriesTaggingBatch, SeriesTaggingProcessor
@@ -81,3 +82,7 @@ class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatc
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
         return " ".join(answer["labels"])
+
+    @override
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        return super().answer_columns(scores) | step_columns("labels")

@@ -56,6 +56,7 @@ class TaggingBatch(Batch):
 class TaggingProcessor(Processor):
     """Words to ids, one per word, and optionally their characters to ids."""
 
+    input_columns = ("tokens",)
     features = {
         "word_ids": pa.list_(pa.int32()),
         "letter_ids": pa.list_(pa.int32()),

@@ -22,8 +22,9 @@ from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.classification import (
     ClassificationTask,
     require_unidirectional,
+    step_columns,
 )
-from nlp_rnn.tasks.interface import Probe, StreamState
+from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
@@ -273,6 +274,13 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         """The tags, with spaces between words, and slashes between the columns of a word."""
         columns = [tags for key, tags in answer.items() if _scores_key(key) in answer]
         return " ".join("/".join(tags) for tags in zip(*columns, strict=True))
+
+    @override
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        columns = super().answer_columns(scores)
+        for number, key in enumerate(self.keys):
+            columns |= step_columns(key, _scores_key(key), f"_{key}" if number else "")
+        return columns
 
 
 def _legal(column: TagColumn) -> tuple[Tensor, Tensor, Tensor]:

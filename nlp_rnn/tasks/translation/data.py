@@ -49,6 +49,7 @@ class TranslationProcessor(Processor):
     `prefix`, the text that it begins with, and `constraints`, a list of words or phrases that it contains.
     """
 
+    input_columns = ("source",)
     features = {"source_ids": pa.list_(pa.int32()), "target_ids": pa.list_(pa.int32())}
     length_columns = ("source_ids", "target_ids")
     texts = ("target", "source")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.tables import read_table
-from nlp_rnn.data.corpus.text import data_stem, data_suffix, read_lines
+from nlp_rnn.data.corpus.text import data_stem, data_suffix, read_lines, stream_lines
 from nlp_rnn.errors import UsageError
 
 COLUMNS = {"text": ("text", "sentence"), "label": ("label",)}
@@ -183,3 +183,45 @@ def test_utf8_that_is_read_in_another_encoding_is_told(tmp_path, content, lines,
     (tmp_path / "a.txt").write_text(content, encoding="utf-8")
     assert read_lines(tmp_path / "a.txt", "cp1252") == lines
     assert ("its bytes are valid UTF-8" in caplog.text) == warns
+
+
+COMPRESS = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: pa.compress(data, "zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("block", [3, 7, 1 << 20])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("ending", COMPRESS)
+def test_lines_are_the_same_when_they_are_streamed(tmp_path, monkeypatch, ending, encoding, block):
+    monkeypatch.setattr("nlp_rnn.data.corpus.text._BLOCK", block)
+    for text in ("", "\n", "é\r\nab\n\nxü\0", "é\r\nab\n\nxü\n"):
+        path = write(tmp_path, f"in.txt{ending}", COMPRESS[ending](text.encode(encoding)))
+        streamed = [line.removesuffix("\r") for line in stream_lines(path, encoding)]
+        assert streamed == read_lines(path, encoding)
+
+
+@pytest.mark.parametrize("block", [3, 1 << 20])
+@pytest.mark.parametrize(
+    "content", [b"ab\n\xc3\xbc\xc3\xbc\nx\xff\xfee\nk\n", b"ab\n\xc3", b"\n\n\xe9t\xe9\n"]
+)
+def test_streamed_text_in_another_encoding_is_refused_alike(tmp_path, monkeypatch, content, block):
+    path = write(tmp_path, "in.txt", content)
+    with pytest.raises(UsageError) as whole:
+        read_lines(path)
+    monkeypatch.setattr("nlp_rnn.data.corpus.text._BLOCK", block)
+    with pytest.raises(UsageError) as streamed:
+        list(stream_lines(path))
+    assert str(streamed.value).partition(";")[0] == str(whole.value).partition(";")[0]
+
+
+def test_streamed_text_is_warned_of(tmp_path, caplog):
+    path = write(tmp_path, "in.txt", "é\0\n\0")
+    list(stream_lines(path, "cp1252", setting="--encoding"))
+    nuls, encoding = (message.partition(": ")[2] for message in caplog.messages)
+    assert nuls == "kept 2 NUL character(s) as text"
+    assert encoding.startswith("read as cp1252, as --encoding says, but its bytes are valid UTF-8;")

@@ -1,0 +1,143 @@
+"""Answers to the rows of a table: they are columns beside those that the table has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from nlp_rnn.data.corpus.columns import (
+    Columns,
+    Numbers,
+    by_canonical_name,
+    matching_columns,
+    select_columns,
+)
+from nlp_rnn.data.corpus.corpus import accepted_columns
+from nlp_rnn.data.corpus.layout import Layout
+from nlp_rnn.errors import UsageError
+from nlp_rnn.inference.pipelines import Pipeline
+from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns, open_table
+from nlp_rnn.inference.table_output import free_names, open_writer
+from nlp_rnn.settings import column_settings
+from nlp_rnn.tasks.base import Task
+
+
+def read_table(
+    task: Task,
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    file_columns: Sequence[str] | None = None,
+    encoding: str | None = None,
+) -> TableInput:
+    """Open a table whose rows a model is to answer.
+
+    Args:
+        task: the model, which remembers what its columns were called in training.
+        path: the file.
+        columns: names of columns where they are others, as settings of the task's DataModule.
+        file_columns: names of the columns of a file without a header, in their order.
+        encoding: of a text file.
+
+    Raises:
+        UsageError: the table cannot be read, or has no column for the model to read.
+    """
+    named = columns or {}
+    known = column_settings(task.data_classes()[0])
+    for name in named:
+        if name not in known:
+            raise UsageError(f"--columns: {task.name} has no column {name!r}; it has {', '.join(known)}")
+    remembered = {name: value for name, value in task.data_columns.items() if name != "corpus"}
+    stated = task.data_columns.get("corpus", {})
+    wanted = _input_columns(task, {**remembered, **named})
+    layout = Layout(tuple(file_columns or ()) or None, encoding or stated.get("encoding") or "utf-8", False)
+    table = open_table(path, wanted, layout)
+    in_training = tuple(stated.get("columns", ()))
+    is_found = len(matching_columns(table.searched, wanted)) == len(wanted)
+    if not is_found and file_columns is None and len(in_training) == len(table.names):
+        return open_table(path, wanted, replace(layout, columns=in_training))
+    return table
+
+
+def _input_columns(task: Task, names: Mapping[str, Any]) -> Columns:
+    """The names of the columns that the model reads; those of labels do not matter."""
+    data_class: Any = task.data_classes()[0]
+    data = data_class(**{**task.processor.data_settings(), **names})
+    columns = accepted_columns(data.columns())
+    return {name: columns[name] for name in task.processor.input_columns}
+
+
+def answer_table(
+    answerer: Pipeline, table: TableInput, output: str, suffix: str, scores: bool = False
+) -> None:
+    """Write a table with the answers to its rows, in order and in bounded memory.
+
+    Args:
+        answerer: the model.
+        table: the rows.
+        output: a file, or - for standard output.
+        suffix: the format of the output, see `output_format`.
+        scores: whether to write the probability of each class too.
+
+    Raises:
+        UsageError: the table has no column for the model to read, or the output cannot be written.
+    """
+    found = find_columns(table)
+    columns = free_names(answerer.task.answer_columns(scores), table.names)
+    with open_writer(output, suffix, table, columns) as writer:
+        for chunk, answers in answered(answerer, table, found):
+            writer.write(chunk, answers)
+
+
+def answered(
+    answerer: Pipeline, table: TableInput, found: Mapping[str, str]
+) -> Iterator[tuple[Chunk, list[dict[str, Any] | None]]]:
+    """The chunks of a table with their answers; None is that to a row without an input."""
+    for chunk in table.chunks(16 * answerer.batch_size):
+        inputs = _inputs(answerer.task, table, chunk, found)
+        present = [place for place, value in enumerate(inputs) if value is not None]
+        answers: list[dict[str, Any] | None] = [None] * len(inputs)
+        try:
+            for place, answer in zip(present, answerer.iterate(inputs[i] for i in present), strict=True):
+                answers[place] = answer
+        except UsageError as error:
+            raise UsageError(f"{_where(table, chunk)}: {error}") from error
+        yield chunk, answers
+
+
+def _inputs(task: Task, table: TableInput, chunk: Chunk, found: Mapping[str, str]) -> list[Any]:
+    """What the model reads of each row; None where a cell is missing."""
+    processor = task.processor
+    if not found:
+        return [
+            parse_line(task, line, f"{table.path}, line {number}")
+            for number, (line,) in enumerate(chunk.texts(), chunk.start + 1)
+        ]
+    is_numeric = {name: isinstance(names, Numbers) for name, names in table.columns.items()}
+    cells = pa.table({name: chunk.column(column, is_numeric[name]) for name, column in found.items()})
+    selected = select_columns(cells, by_canonical_name(table.columns), _where(table, chunk))
+    inputs: list[Any] = []
+    for row in zip(*(selected[name].to_pylist() for name in found), strict=True):
+        value = row[0] if len(row) == 1 else list(row)
+        is_words = isinstance(value, list) and not processor.is_input(value)  # where it reads text
+        inputs.append(None if None in row else " ".join(value) if is_words else value)
+    return inputs
+
+
+def parse_line(task: Task, line: str, where: str) -> Any:
+    """What the model reads of a line.
+
+    Raises:
+        UsageError: the line is not an input.
+    """
+    try:
+        return task.processor.parse(line)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _where(table: TableInput, chunk: Chunk) -> str:
+    return f"{table.path}, rows {chunk.start + 1:,} to {chunk.start + len(chunk):,}"
