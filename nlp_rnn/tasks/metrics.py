@@ -237,11 +237,11 @@ class ClassCounts(_ExactMetric):
         return self.counts, self.confusion
 
 
-class SpanCounts(_ExactMetric):
-    """How many spans of each type were right, were true, and were predicted.
+class AnswerCounts(_ExactMetric):
+    """How many answers of each kind were right, were true, and were predicted.
 
     Args:
-        size: C, the number of types.
+        size: C, the number of kinds.
     """
 
     higher_is_better = True

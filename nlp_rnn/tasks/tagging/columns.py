@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import ClassVar, Literal, Self
 
 from typing_extensions import override
@@ -14,6 +15,7 @@ from nlp_rnn.data.labels import IGNORED, UNSEEN, LabelEncoder
 from nlp_rnn.data.processor import warn_unseen
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
+from nlp_rnn.tasks.tagging.lemmas import apply_rule, check_rule, find_rule
 from nlp_rnn.tasks.tagging.spans import (
     OUTSIDE,
     SchemeName,
@@ -48,6 +50,8 @@ class TagColumn:
     """How the tags write spans; empty without spans."""
     is_closed: ClassVar[bool] = True
     """Whether there are few values, all of which train is to have."""
+    is_text: ClassVar[bool] = False
+    """Whether values are text, whose labels say how to make it of the word."""
 
     def __init__(self, name: str, labels: list[str]) -> None:
         self.name = name
@@ -87,8 +91,13 @@ class TagColumn:
             warn_unseen(value for row in values for value in row if value not in known)
         return ids
 
-    def decode(self, ids: Sequence[int]) -> list[str]:
-        """The values of the words of a sentence, from their labels."""
+    def decode(self, words: Sequence[str], ids: Sequence[int]) -> list[str]:
+        """The values of the words of a sentence, from their labels.
+
+        Args:
+            words: the words, which only a column of text needs.
+            ids: their labels.
+        """
         return [self.labels[id] for id in ids]
 
 
@@ -97,6 +106,51 @@ class FeaturesColumn(TagColumn):
 
     untagged = None
     is_closed = False
+
+
+class LemmaColumn(TagColumn):
+    """Lemmas; labels are the rules that make them of words.
+
+    Args:
+        name: the name of the column.
+        labels: the rules.
+
+    Raises:
+        UsageError: a label is no rule.
+    """
+
+    is_closed = False
+    is_text = True
+
+    def __init__(self, name: str, labels: list[str]) -> None:
+        super().__init__(name, labels)
+        for rule in labels:
+            check_rule(rule)
+
+    @override
+    @classmethod
+    def learn(cls, name: str, words: Iterable[Sequence[str]], values: Iterable[Sequence[str]]) -> Self:
+        return super().learn(name, words, cls._rules(words, values))
+
+    @override
+    def encode(self, words: Sequence[Sequence[str]], values: Sequence[Sequence[str]]) -> list[list[int]]:
+        return super().encode(words, self._rules(words, values))
+
+    @override
+    def decode(self, words: Sequence[str], ids: Sequence[int]) -> list[str]:
+        return [apply_rule(self.labels[id], word) for word, id in zip(words, ids, strict=False)]
+
+    @staticmethod
+    def _rules(words: Iterable[Sequence[str]], values: Iterable[Sequence[str]]) -> list[list[str]]:
+        """The rule of each word, or `UNTAGGED` where it has no lemma; `_` is the lemma of `_` alone."""
+        rule_of = cache(find_rule)
+        return [
+            [
+                UNTAGGED if lemma == UNTAGGED != word else rule_of(word, lemma)
+                for word, lemma in zip(*row, strict=True)
+            ]
+            for row in zip(words, values, strict=True)
+        ]
 
 
 class SpanColumn(TagColumn):
@@ -158,7 +212,7 @@ class SpanColumn(TagColumn):
         return write_spans(read_spans(tags), len(tags), self.scheme)
 
 
-_CLASSES: dict[str, type[TagColumn]] = {"feats": FeaturesColumn}
+_CLASSES: dict[str, type[TagColumn]] = {"feats": FeaturesColumn, "lemma": LemmaColumn}
 # Other names of columns in well-known datasets.
 _ALIASES = {"lemma": ("lemmas",), "ner": ("ner_tags",)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Annotated, Any, Literal
 
@@ -50,6 +50,8 @@ class TaggingBatch(Batch):
     """[U] int64."""
     spelling: Tensor | None = None
     """[T, B] int64: for each position, which of the U words is there."""
+    texts: dict[str, list[list[str]]] = field(default_factory=dict)
+    """The words of each sentence, `tokens`, and the values of columns of text, where a column needs them."""
 
 
 @dataclass
@@ -87,6 +89,8 @@ class TaggingProcessor(Processor):
         self.label_features = ["label_ids", *(f"label_ids_{number}" for number in range(2, len(names) + 1))]
         more = dict.fromkeys(self.label_features, pa.list_(pa.int32()))
         self.features = {**type(self).features, **more}  # type: ignore[misc]
+        texts = [column.name for column in self.tag_columns if column.is_text]
+        self.texts = ("tokens", *texts) if texts else ()  # type: ignore[misc]
 
     @property
     def column_names(self) -> list[str]:
@@ -133,7 +137,8 @@ class TaggingProcessor(Processor):
     @override
     def collate(self, rows: dict[str, list[Any]]) -> TaggingBatch:
         words, lengths = pad(rows["word_ids"])
-        batch = TaggingBatch(rows["row"], lengths, words)
+        texts = {name: rows[name] for name in self.texts if name in rows}
+        batch = TaggingBatch(rows["row"], lengths, words, texts=texts)
         if self.characters is not None:
             # Each word's spelling is in the batch once, however often the word occurs.
             numbers: dict[tuple[int, ...], int] = {}
@@ -250,7 +255,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
         """Give those columns of tags one spelling that the corpus has not given it yet."""
         table = rows.with_format("arrow")[:]
         for name in self._accepted:
-            if name not in ("tokens", self.labels):
+            if name not in ("tokens", self.labels) and not column_class(name).is_text:
                 table = normalize_labels(table, name)
                 if column_class(name).untagged is not None:
                     warn_untagged(f"{self.description}, {split} split", table, name)

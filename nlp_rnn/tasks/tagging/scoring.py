@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,8 +15,9 @@ from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.errors import printable
 from nlp_rnn.tasks.classification import class_metrics, class_rows
-from nlp_rnn.tasks.metrics import ClassCounts, SpanCounts, counts_report
+from nlp_rnn.tasks.metrics import AnswerCounts, ClassCounts, counts_report
 from nlp_rnn.tasks.tagging.columns import MAX_SHOWN, SpanColumn, TagColumn
+from nlp_rnn.tasks.tagging.lemmas import normalized
 from nlp_rnn.tasks.tagging.spans import OUTSIDE, read_spans
 
 UNKNOWN_TAG = "(unknown tag)"
@@ -43,7 +45,14 @@ class ClassScorer:
         size = len(self.labels) + 1
         return {name: ClassCounts(size, len(self.shown)) for name in ("known", "unknown")}
 
-    def update(self, metrics: Mapping[str, Any], predicted: Tensor, labels: Tensor, known: Tensor) -> None:
+    def update(
+        self,
+        metrics: Mapping[str, Any],
+        predicted: Tensor,
+        labels: Tensor,
+        known: Tensor,
+        texts: Mapping[str, list[list[str]]] = MappingProxyType({}),
+    ) -> None:
         """Add a batch.
 
         Args:
@@ -51,6 +60,7 @@ class ClassScorer:
             predicted: [T, B] int64.
             labels: [T, B] int64; `IGNORED` where nothing is scored.
             known: [T, B] bool, whether the vocabulary has the word.
+            texts: the words and the values of a column of text.
         """
         truth = labels.masked_fill(labels == UNSEEN, len(self.labels))
         for name, words in (("known", known), ("unknown", ~known)):
@@ -104,10 +114,17 @@ class SpanScorer(ClassScorer):
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
-        return {**super().make_metrics(), "spans": SpanCounts(len(self.types))}
+        return {**super().make_metrics(), "spans": AnswerCounts(len(self.types))}
 
     @override
-    def update(self, metrics: Mapping[str, Any], predicted: Tensor, labels: Tensor, known: Tensor) -> None:
+    def update(
+        self,
+        metrics: Mapping[str, Any],
+        predicted: Tensor,
+        labels: Tensor,
+        known: Tensor,
+        texts: Mapping[str, list[list[str]]] = MappingProxyType({}),
+    ) -> None:
         super().update(metrics, predicted, labels, known)
         truth = labels.masked_fill(labels == UNSEEN, len(self.labels))
         predicted = predicted.masked_fill(labels == IGNORED, IGNORED)
@@ -141,6 +158,58 @@ class SpanScorer(ClassScorer):
         return super().tables(metrics) | {"classes": rows}
 
 
+class TextScorer(ClassScorer):
+    """Scores text that labels make of words: its accuracy, whatever the label.
+
+    Args:
+        column: the column of text.
+    """
+
+    def __init__(self, column: TagColumn) -> None:
+        super().__init__(column)
+        self.column = column
+
+    @override
+    def make_metrics(self) -> dict[str, Metric]:
+        return {"words": AnswerCounts(2)}
+
+    @override
+    def update(
+        self,
+        metrics: Mapping[str, Any],
+        predicted: Tensor,
+        labels: Tensor,
+        known: Tensor,
+        texts: Mapping[str, list[list[str]]] = MappingProxyType({}),
+    ) -> None:
+        right, total = [0, 0], [0, 0]  # of the words that the vocabulary has, and lacks
+        ids, is_scored, is_known = (part.t().tolist() for part in (predicted, labels != IGNORED, known))
+        rows = zip(texts["tokens"], texts[self.column.name], ids, is_scored, is_known, strict=True)
+        for words, values, tags, scored, in_vocabulary in rows:
+            made = self.column.decode(words, tags)
+            for found, value, counted, has in zip(made, values, scored, in_vocabulary, strict=False):
+                if counted:
+                    right[1 - has] += found == normalized(value)
+                    total[1 - has] += 1
+        metrics["words"].update(torch.tensor([right, total, total]))
+
+    @override
+    def compute(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        right, total, _ = metrics["words"].compute().double()
+        return {
+            "accuracy": float(right.sum() / total.sum().clamp(1)),
+            "known_accuracy": float(right[0] / total[0].clamp(1)),
+            "unknown_accuracy": float(right[1] / total[1].clamp(1)),
+        }
+
+    @override
+    def tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        known, unknown = metrics["words"].compute()[1].tolist()
+        return {"known_words": known, "unknown_words": unknown}
+
+
 def make_scorer(column: TagColumn) -> ClassScorer:
     """The scorer of a column."""
-    return SpanScorer(column) if isinstance(column, SpanColumn) else ClassScorer(column)
+    if isinstance(column, SpanColumn):
+        return SpanScorer(column)
+    return TextScorer(column) if column.is_text else ClassScorer(column)

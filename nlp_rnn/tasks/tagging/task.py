@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,9 @@ from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.scoring import make_scorer
 from nlp_rnn.tasks.tagging.spans import legal_sequences, read_spans
 from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
@@ -169,7 +172,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         metrics["loss"].update(self._loss(logits, seen, batch), (seen != IGNORED).sum())
         known, predicted = batch.words > UNK, self._predict(logits, batch.lengths)
         for number, (labels, (ids, _)) in enumerate(zip(_by_column(batch.labels), predicted, strict=True)):
-            self.scorers[number].update(_of(number, metrics), ids, labels, known)
+            self.scorers[number].update(_of(number, metrics), ids, labels, known, batch.texts)
 
     def _predict(self, logits: Tensor, lengths: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Per column the ids of the tags, [T, B], and their probabilities."""
@@ -201,6 +204,10 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         return self.scorers[0].tables(metrics)
 
     @override
+    def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
+        return super().plots(report) if "confusion" in report else {}
+
+    @override
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
         """Per sentence the `tags`, up to the maximum length, and their probabilities `scores`.
 
@@ -208,15 +215,18 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         spans also have `entities`: the `type` of each span, its first word `start` and the word behind its
         last one, `end`, counted from 0.
         """
-        return self._answers(self.logits(batch), batch.lengths)
+        return self._answers(self.logits(batch), batch.lengths, batch.texts.get("tokens"))
 
-    def _answers(self, logits: Tensor, lengths: Tensor) -> list[dict[str, Any]]:
+    def _answers(
+        self, logits: Tensor, lengths: Tensor, sentences: Sequence[Sequence[str]] | None
+    ) -> list[dict[str, Any]]:
         answers: list[dict[str, Any]] = [{} for _ in lengths]
+        sentences = [()] * len(answers) if sentences is None else sentences  # no column needs them
         columns = zip(self.processor.tag_columns, self.keys, self._predict(logits, lengths), strict=True)
         for column, key, (ids, probabilities) in columns:
-            rows = zip(answers, ids.t().tolist(), probabilities.t().tolist(), lengths.tolist(), strict=True)
-            for answer, tags, scores, length in rows:
-                answer[key] = column.decode(tags[:length])
+            values = ids.t().tolist(), probabilities.t().tolist(), lengths.tolist()
+            for answer, words, tags, scores, length in zip(answers, sentences, *values, strict=True):
+                answer[key] = column.decode(words, tags[:length])
                 answer[_scores_key(key)] = scores[:length]
                 if column.scheme and key == self.keys[0]:
                     answer["entities"] = [span._asdict() for span in read_spans(answer[key])]
@@ -247,7 +257,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
                 "before the text has ended: train with --model.crf false and --data.scheme none"
             )
         empty = torch.zeros(0, 1, sum(self.model.sizes), device=self.device)
-        (answer,) = self._answers(empty, torch.tensor([0]))
+        (answer,) = self._answers(empty, torch.tensor([0]), None)
         return StreamState(answer, self.model.initial_state(1))
 
     @override
@@ -265,7 +275,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             logits.append(scores)
         if not words:
             return stream
-        (answer,) = self._answers(torch.stack(logits), torch.tensor([len(words)]))
+        (answer,) = self._answers(torch.stack(logits), torch.tensor([len(words)]), [words])
         return StreamState(answer, state)
 
     @override

@@ -23,7 +23,7 @@ def test_no_value_is_a_value_of_features_alone(name, labels, ids, caplog):
     column = column_class(name).learn(name, WORDS, [["Y", "_"], ["X"]])
     assert column.labels == labels
     assert column.encode(WORDS, [["X", "_"], ["Z"]]) == ids
-    assert column.decode([1, 0]) == ["Y", "X"]
+    assert column.decode([], [1, 0]) == ["Y", "X"]
     assert "1 label(s) that the model does not know count as errors: 'Z'" in caplog.text
 
 

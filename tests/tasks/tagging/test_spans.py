@@ -179,7 +179,7 @@ def test_tags_that_are_not_legal_are_read_as_conlleval_does(caplog):
     column = learn_column("ner", rows, rows, "auto")
     assert (column.scheme, column.types) == ("iob2", ["X"])
     assert "2 tag(s) of ner in train are not legal in iob2" in caplog.text
-    assert column.decode([0, 1, 2]) == ["B-X", "I-X", "O"]
+    assert column.decode([], [0, 1, 2]) == ["B-X", "I-X", "O"]
     assert column.encode(rows, rows) == [[0, 1, 2], [2, 0, IGNORED, 0]]
     assert column.encode([], [["B-X", "I-Y"], ["S-X"]]) == [[0, UNSEEN], [0]]
 
@@ -196,4 +196,4 @@ def test_tags_that_are_not_legal_are_read_as_conlleval_does(caplog):
 def test_a_scheme_is_converted(scheme, expected):
     rows = [["B-X", "I-X", "B-X"], ["O"]]
     column = learn_column("ner", rows, rows, scheme)
-    assert column.decode(column.encode(rows, rows)[0]) == expected
+    assert column.decode([], column.encode(rows, rows)[0]) == expected
