@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Annotated, Any, TypeVar
@@ -146,7 +147,7 @@ class Rows(Dataset[dict[str, list[Any]]]):
     """
 
     def __init__(self, table: pa.Table) -> None:
-        self._length = len(table)
+        self._index = np.arange(len(table))
         self._lists: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # values, offsets
         self._scalars: dict[str, pa.Array] = {}
         for name in table.column_names:
@@ -158,7 +159,18 @@ class Rows(Dataset[dict[str, list[Any]]]):
                 self._scalars[name] = column
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._index)
+
+    def repeated(self, repeats: np.ndarray) -> Rows:
+        """Return these rows, each as often as `repeats` [N] says, one after another."""
+        more = copy(self)
+        more._index = np.repeat(self._index, repeats)
+        return more
+
+    def column(self, name: str) -> np.ndarray:
+        """Return a column of numbers, one per row."""
+        values: np.ndarray = self._scalars[name].to_numpy()[self._index]
+        return values
 
     def values(self, name: str) -> np.ndarray:
         """Return the items of all lists in a column, one after another."""
@@ -166,9 +178,11 @@ class Rows(Dataset[dict[str, list[Any]]]):
 
     def lengths(self, name: str) -> np.ndarray:
         """Return the lengths [N] of the lists in a column."""
-        return np.diff(self._lists[name][1])
+        lengths: np.ndarray = np.diff(self._lists[name][1])[self._index]
+        return lengths
 
     def __getitem__(self, indices: list[int]) -> dict[str, list[Any]]:
+        indices = self._index[np.asarray(indices, np.int64)].tolist()
         columns: dict[str, list[Any]] = {"row": indices}
         for name, (values, offsets) in self._lists.items():
             columns[name] = [values[offsets[i] : offsets[i + 1]] for i in indices]

@@ -13,6 +13,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
@@ -223,11 +224,17 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             )
         return self.splits[split]
 
+    def repeats(self, rows: Rows) -> np.ndarray | None:
+        """How often each row is seen per epoch of training, [N] int; once if None."""
+        return None
+
     def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader[dict[str, list[Any]]]:
         trainer = self.trainer
         if getattr(trainer, "overfit_batches", 0):
             shuffle = False  # the same batches in each epoch
         place = (trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches) if trainer else ()
+        if shuffle and (repeats := self.repeats(rows)) is not None:
+            rows = rows.repeated(repeats)
         loader = processor.loader(rows, self.batching, shuffle, *place)
         # From pinned memory, batches are copied to a GPU while the CPU goes on.
         loader.pin_memory = trainer is not None and trainer.strategy.root_device.type == "cuda"

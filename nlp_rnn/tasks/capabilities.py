@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nlp_rnn.errors import UsageError
@@ -72,6 +72,17 @@ class Capabilities:
 
         Returns:
             Name of a parameter of the model -> a token or label per row of it.
+        """
+        return {}
+
+    def fit_to_validation(self, batches: Iterable[Any]) -> dict[str, Any]:
+        """Set what depends on a trained model's scores, such as the threshold of a label.
+
+        Args:
+            batches: of validation, whatever their order.
+
+        Returns:
+            The settings that were set, by name.
         """
         return {}
 

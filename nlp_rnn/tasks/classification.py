@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -16,14 +16,11 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.vocabulary import UNK, Vocabulary
 from nlp_rnn.errors import UsageError, printable
-from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.plots.confusion import confusion_matrix_figure
 from nlp_rnn.tasks.base import B, P, Task
-from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState
-from nlp_rnn.tasks.losses import drop_words, label_loss
+from nlp_rnn.tasks.interface import AnswerColumn
 from nlp_rnn.tasks.metrics import ClassReport, MeanLoss, class_report
 
 if TYPE_CHECKING:
@@ -35,19 +32,6 @@ class LabelProcessor(Protocol):
 
     labels: list[str]
     """The names of the labels, in the order of their ids."""
-
-
-class TextProcessor(LabelProcessor, Protocol):
-    """What a `TextClassificationTask` needs of its processor."""
-
-    tokens: Vocabulary
-
-
-class TextBatch(Protocol):
-    """What a `TextClassificationTask` needs of its batches."""
-
-    tokens: Tensor
-    """[T, B] int64, padded with 0."""
 
 
 class ClassificationTask(Task[P, B]):
@@ -92,87 +76,6 @@ class ClassificationTask(Task[P, B]):
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         matrix = torch.tensor(report["confusion"])
         return {"confusion_matrix": confusion_matrix_figure(matrix, report["labels"])}
-
-
-class TextClassificationTask(ClassificationTask[P, B]):
-    """A task that predicts one label per row of tokens with `Classifier`.
-
-    Its processor is a `TextProcessor`, its batches are `TextBatch`es, and its constructor sets the attributes
-    below.
-    """
-
-    model: Classifier
-    label_smoothing: float
-    word_dropout: float
-
-    @override
-    def logits(self, batch: B) -> Tensor:
-        return self._logits(batch, cast(TextBatch, batch).tokens)
-
-    def _logits(self, batch: B, tokens: Tensor) -> Tensor:
-        """Logits [B, C] with `tokens` [T, B] in place of those of the batch."""
-        logits: Tensor = self.model(tokens, batch.lengths)
-        return logits
-
-    @override
-    def loss(self, batch: B) -> Tensor:
-        assert batch.labels is not None
-        tokens = drop_words(cast(TextBatch, batch).tokens, self.word_dropout, UNK)
-        return label_loss(self._logits(batch, tokens), batch.labels, self.label_smoothing)
-
-    def answer(self, batch: B) -> list[dict[str, Any]]:
-        """Per row the most probable `label`, its probability `score`, and all probabilities `scores`."""
-        return self._answers(self.logits(batch))
-
-    @override
-    @staticmethod
-    def format_answer(answer: dict[str, Any]) -> str:
-        return str(answer["label"])
-
-    @override
-    def row_names(self) -> dict[str, Sequence[str]]:
-        tokens = cast(TextProcessor, self.processor).tokens.tokens()
-        return {"embedding.weight": tokens, "fc_out.weight": self.labels, "fc_out.bias": self.labels}
-
-    @override
-    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
-        columns = {
-            "prediction": AnswerColumn(pa.string(), itemgetter("label")),
-            "probability": AnswerColumn(pa.float32(), itemgetter("score")),
-        }
-        for label in self.labels if scores else ():
-            columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
-        return columns
-
-    @override
-    def probe(self) -> Probe:
-        return Probe("tokens", lambda model, batch: model(batch.tokens, batch.lengths)[None], "running")
-
-    @override
-    def start_stream(self) -> StreamState:
-        require_unidirectional(self.model.rnn)
-        empty = torch.zeros(0, 1, dtype=torch.int64, device=self.device)
-        return StreamState(self._answers(self.model(empty))[0], self.model.initial_state(1))
-
-    @override
-    def read_stream(self, piece: str, stream: StreamState) -> StreamState:
-        (ids,) = cast(TextProcessor, self.processor).tokens.encode([piece])
-        state = stream.state
-        for token in ids:
-            logits, state = self.model.step(torch.tensor([token], device=self.device), state)
-        return StreamState(self._answers(logits)[0], state) if ids else stream
-
-    def _answers(self, logits: Tensor) -> list[dict[str, Any]]:
-        probabilities = logits.float().softmax(-1)
-        answers = []
-        for best, row in zip(probabilities.argmax(-1).tolist(), probabilities.tolist(), strict=True):
-            scores = dict(zip(self.labels, row, strict=True))
-            answers.append({"label": self.labels[best], "score": row[best], "scores": scores})
-        return answers
-
-
-def _score_of(label: str) -> Callable[[dict[str, Any]], float | None]:
-    return lambda answer: answer["scores"].get(label)
 
 
 def step_columns(name: str, scores: str = "scores", ending: str = "") -> dict[str, AnswerColumn]:

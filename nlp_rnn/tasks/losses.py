@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,13 +13,16 @@ from nlp_rnn.models.layers.devices import to_device
 from nlp_rnn.models.layers.loss import linear_cross_entropy
 
 
-def label_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+def label_loss(
+    logits: Tensor, labels: Tensor, label_smoothing: float, weights: Sequence[float] | None = None
+) -> Tensor:
     """Mean cross-entropy per scored label.
 
     Args:
         logits: [..., C] float.
         labels: [...] int64, `IGNORED` where nothing is scored.
         label_smoothing: fraction of probability spread over all C labels.
+        weights: [C] what the cross-entropy of each label is multiplied by; 1 if None.
 
     Returns:
         A float32 scalar; 0 where no label is scored.
@@ -25,6 +30,7 @@ def label_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor
     total = F.cross_entropy(
         logits.flatten(0, -2).float(),
         labels.flatten(),
+        weight=None if weights is None else torch.tensor(weights, device=logits.device),
         ignore_index=IGNORED,
         label_smoothing=label_smoothing,
         reduction="sum",

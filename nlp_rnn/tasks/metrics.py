@@ -20,7 +20,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.devices import has_float64
 
 
-class _ExactMetric(Metric):
+class ExactMetric(Metric):
     """Base class of metrics in float64 and int64, whatever the device and the precision of the model.
 
     The states are on the model's device, where several devices reduce them. They stay on the CPU if the
@@ -38,7 +38,7 @@ class _ExactMetric(Metric):
         return super()._apply(lambda state: state.to(place), exclude_state)
 
 
-class _SacreMetric(_ExactMetric):
+class _SacreMetric(ExactMetric):
     """A corpus score of sacreBLEU, from 0 to 100, with one reference per sentence.
 
     It sums sacreBLEU's statistics of each sentence and lets sacreBLEU compute the score of the sum. Both use
@@ -120,7 +120,7 @@ class ChrF(_SacreMetric):
         super().__init__(scorer, size=3 * scorer.order)
 
 
-class MeanLoss(_ExactMetric):
+class MeanLoss(ExactMetric):
     """Mean of a quantity over all items of the corpus, such as the cross-entropy per token, in nats."""
 
     higher_is_better = False
@@ -147,7 +147,7 @@ class MeanLoss(_ExactMetric):
         return self.total / self.count
 
 
-class RegressionErrors(_ExactMetric):
+class RegressionErrors(ExactMetric):
     """Mean squared error, mean absolute error and R2 of each of K predicted numbers.
 
     The true numbers may be far from 0: their sums of squares are taken around their means (Chan et al. 1983).
@@ -203,7 +203,7 @@ def _merge_moments(parts: Tensor) -> Tensor:
     return torch.stack([total, overall, variation.sum(0), squared.sum(0), absolute.sum(0)])
 
 
-class ClassCounts(_ExactMetric):
+class ClassCounts(ExactMetric):
     """Counts of true and predicted classes, in memory that grows with their number, not with its square.
 
     Args:
@@ -237,7 +237,7 @@ class ClassCounts(_ExactMetric):
         return self.counts, self.confusion
 
 
-class AnswerCounts(_ExactMetric):
+class AnswerCounts(ExactMetric):
     """How many answers of each kind were right, were true, and were predicted.
 
     Args:

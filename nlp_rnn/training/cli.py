@@ -26,6 +26,7 @@ from nlp_rnn.errors import Interrupted, UsageError, naming_memory, one_line, own
 from nlp_rnn.files import printing
 from nlp_rnn.plots.curves import learning_curves
 from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.registry import load_tasks
 from nlp_rnn.tasks.transfer import initialize_from
@@ -229,10 +230,14 @@ class _CLI(ConfiguredCLI):
         bar = trainer.progress_bar_callback
         trainer.callbacks = [] if bar is None else [bar]
         # Read again below, for the trainer may divide the weights of the model that it runs.
-        validated = trainer.validate(from_pretrained(path), self.datamodule, verbose=False)
+        model = from_pretrained(path)
+        fitted = self._fit_to_validation(model)
+        validated = trainer.validate(model, self.datamodule, verbose=False)
         metrics = validated[0] if validated else {}  # limit_val_batches may be 0
         if trainer.is_global_zero:
             model = from_pretrained(path)
+            for name, value in fitted.items():
+                setattr(model, name, value)
             card = model.card(self.datamodule.description, self.command, {"validation": metrics})
             folder = save_pretrained(model, self.run_dir / "model", card)
             point_latest(self.run_dir)
@@ -240,6 +245,17 @@ class _CLI(ConfiguredCLI):
             which = "best" if best else "last"
             _say(f"{which} checkpoint on validation: {results}")
             _say(f"model folder: {folder}")
+
+    def _fit_to_validation(self, model: Task[Any, Any]) -> dict[str, Any]:
+        """Set what a trained model can learn from the whole validation split alone; every process does so."""
+        data = self.datamodule
+        if not self.trainer.limit_val_batches or "validation" not in data.splits:
+            return {}
+        batches = data.processor.loader(data.splits["validation"], data.batching)
+        fitted = on_device(model, self.trainer.strategy.root_device).fit_to_validation(batches)
+        if fitted and self.trainer.is_global_zero:
+            _say(f"fitted to validation: {', '.join(f'{name} {value}' for name, value in fitted.items())}")
+        return fitted
 
     def _how_to_go_on(self) -> str:
         run = self.run_dir or self.start.run_dir

@@ -45,4 +45,4 @@ def test_a_report_is_plotted_as_a_confusion_matrix(name, make_task, one_batch):
     task = make_task(name).eval()
     task.update_metrics(one_batch(task), task.metrics("test"))
     plots = task.plots(task.report_tables(task.metrics("test")))
-    assert list(plots) == ["confusion_matrix"]
+    assert list(plots) == ["confusion_matrix", *(["reliability"] if name == "sentiment" else [])]

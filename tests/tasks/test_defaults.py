@@ -43,7 +43,8 @@ MODELS = {
     "sentiment": LAYERS
     | SMOOTHING
     | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.5}
-    | {"bidirectional": True, "pooling": "last", "init_encoder": None, "vectors": None},
+    | {"bidirectional": True, "pooling": "last", "init_encoder": None, "vectors": None}
+    | {"calibrate": True, "temperature": 1.0, "unsure_below": 0.0},
     "tagging": LAYERS
     | SMOOTHING
     | {"embedding_dim": 100, "hidden_dim": 200, "num_layers": 1, "dropout": 0.5}
@@ -72,7 +73,7 @@ TEXTS = {"corpus": Corpus(), "vocabulary": VocabularySettings()}
 DATA = {
     "SentimentData": TEXTS
     | {"text": ("text", "sentence", "document", "review"), "label": "label", "label_names": None}
-    | {"batching": Batching(size=64), "max_length": 256},
+    | {"batching": Batching(size=64), "max_length": 256, "balance": "none"},
     "TaggingData": TEXTS
     | {"tokens": "tokens", "tags": "upos", "characters": True, "batching": Batching(size=32)}
     | {"max_length": 512, "max_word_length": 32, "scheme": "auto"},
@@ -93,7 +94,7 @@ DATA = {
     | {"label": "label", "group": "clip", "batching": Batching(size=32)},
 }
 PROCESSORS = {
-    "sentiment": {"max_length": 256},
+    "sentiment": {"max_length": 256, "label_weights": None},
     "tagging": {
         "characters": None,
         "max_length": 512,

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from nlp_rnn.data.batching import Batch, Batching, pad
+from nlp_rnn.data.balancing import Balance, balanced_repeats, balanced_weights
+from nlp_rnn.data.batching import Batch, Batching, Rows, pad
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
@@ -19,7 +21,7 @@ from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError, join_names
-from nlp_rnn.settings import Column, Columns, MaxLength
+from nlp_rnn.settings import Column, Columns, MaxLength, PositiveNumber
 
 
 @dataclass
@@ -44,6 +46,8 @@ class SentimentProcessor(Processor):
     labels: list[str]
     """The names of the labels in answers, in the same order."""
     max_length: MaxLength = 256
+    label_weights: list[PositiveNumber] | None = None
+    """The weight of each label in the training loss, in the same order."""
 
     @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
@@ -80,6 +84,8 @@ class SentimentData(CorpusData[SentimentProcessor]):
         vocabulary: how the vocabulary is made.
         batching: how texts are batched.
         max_length: maximum number of tokens per text; the rest is cut off.
+        balance: how rare labels get as much weight as frequent ones: none; weights of the labels in the loss;
+            or sampling, where rows of rare labels are repeated in each epoch.
     """
 
     processor_class = SentimentProcessor
@@ -94,6 +100,7 @@ class SentimentData(CorpusData[SentimentProcessor]):
         vocabulary: VocabularySettings = VocabularySettings(),
         batching: Batching = Batching(size=64),
         max_length: MaxLength = 256,
+        balance: Balance = "none",
     ) -> None:
         super().__init__(corpus, batching)
         self.text = text
@@ -101,6 +108,7 @@ class SentimentData(CorpusData[SentimentProcessor]):
         self.label_names = label_names
         self.vocabulary = vocabulary
         self.max_length = max_length
+        self.balance = balance
 
     @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
@@ -118,4 +126,9 @@ class SentimentData(CorpusData[SentimentProcessor]):
         if len(set(names)) != len(names):
             raise UsageError(f"label_names must differ from each other: {join_names(names)}")
         tokens = Vocabulary.train(train["text"], self.vocabulary)
-        return SentimentProcessor(tokens, classes, names, self.max_length)
+        weights = balanced_weights(train["label"], classes) if self.balance == "weights" else None
+        return SentimentProcessor(tokens, classes, names, self.max_length, weights)
+
+    @override
+    def repeats(self, rows: Rows) -> np.ndarray | None:
+        return balanced_repeats(rows.column("label_id")) if self.balance == "sampling" else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from nlp_rnn.models.classifier import Classifier, Pooling
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
-from nlp_rnn.tasks.classification import TextClassificationTask
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.sentiment.data import SentimentBatch, SentimentProcessor
+from nlp_rnn.tasks.single_label import Temperature, Threshold
+from nlp_rnn.tasks.text_classification import TextClassificationTask
 from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
 
 
@@ -29,6 +30,10 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
             are copied where their shapes match; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
             stored, and not needed after training.
+        calibrate: fit the temperature on validation when training has ended, so that an answer of probability
+            p is right in a fraction p of cases; needs 100 rows of validation.
+        temperature: what the scores are divided by before they become probabilities.
+        unsure_below: the probability below which the answer is "unsure".
         optimization: initialization, optimizer and schedule.
     """
 
@@ -50,6 +55,9 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         word_dropout: DropProbability = 0.0,
         init_encoder: str | None = None,
         vectors: str | None = None,
+        calibrate: bool = True,
+        temperature: Temperature = 1.0,
+        unsure_below: Threshold = 0.0,
         optimization: Optimization = Optimization(),
     ) -> None:
         model = Classifier(
@@ -66,6 +74,10 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         super().__init__(processor, model, optimization)
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
+        self.calibrate = calibrate
+        self.temperature = temperature
+        self.unsure_below = unsure_below
+        self.label_weights = processor.label_weights
         if init_encoder is not None:
             initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
         if vectors is not None:

@@ -1,0 +1,124 @@
+"""What tasks share that predict one label per row: probabilities, how sure they are, rare labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import Metric
+from typing_extensions import override
+
+from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.plots.reliability import reliability_figure
+from nlp_rnn.settings import Range
+from nlp_rnn.tasks.base import B, P
+from nlp_rnn.tasks.calibration import Reliability, fit_temperature, tables
+from nlp_rnn.tasks.classification import ClassificationTask
+from nlp_rnn.tasks.interface import AnswerColumn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Temperature = Annotated[float, Range(1e-3, 1e3)]
+Threshold = Annotated[float, Range(0, 1)]
+
+UNSURE = "unsure"
+"""The answer where no label is probable enough."""
+
+_MIN_ROWS = 100  # of validation, to fit a temperature
+
+
+class SingleLabelTask(ClassificationTask[P, B]):
+    """A task that predicts one label per row.
+
+    A subclass defines `logits` [B, C] and `loss`. Those of its constructor's arguments that have the names of
+    the attributes below set these.
+    """
+
+    calibrate: bool = True
+    """Whether the temperature is fitted on validation when training has ended."""
+    temperature: float = 1.0
+    """What logits are divided by before they become probabilities."""
+    label_weights: Sequence[float] | None = None
+    """[C] the weight of each label in the training loss; 1 if None."""
+    unsure_below: float = 0.0
+    """The probability below which the answer is `UNSURE`."""
+
+    @override
+    def make_metrics(self) -> dict[str, Metric]:
+        return super().make_metrics() | {"reliability": Reliability()}
+
+    @override
+    def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> None:
+        assert batch.labels is not None
+        scored = batch.labels != IGNORED
+        logits, labels = self.logits(batch)[scored].float() / self.temperature, batch.labels[scored]
+        metrics["loss"].update(F.cross_entropy(logits, labels, reduction="sum"), len(labels))
+        metrics["confusion"].update(logits, labels)
+        probability, predicted = logits.softmax(-1).max(-1)
+        metrics["reliability"].update(probability, predicted == labels)
+
+    @override
+    def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        return super().report_tables(metrics) | tables(metrics["reliability"])
+
+    @override
+    def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
+        return super().plots(report) | {"reliability": reliability_figure(report["reliability"])}
+
+    @override
+    @torch.no_grad()
+    def fit_to_validation(self, batches: Iterable[B]) -> dict[str, Any]:
+        if not self.calibrate:
+            return {}
+        logits, labels = [], []
+        for batch in batches:
+            assert batch.labels is not None
+            logits.append(self.logits(batch.to(self.device)).float().cpu())
+            labels.append(batch.labels)
+        if sum(map(len, labels)) < _MIN_ROWS:
+            return {}
+        self.temperature = round(fit_temperature(torch.cat(logits), torch.cat(labels)), 4)
+        return {"temperature": self.temperature}
+
+    @override
+    def answer(self, batch: B) -> list[dict[str, Any]]:
+        """Per row the most probable `label`, its probability `score`, and all probabilities `scores`.
+
+        Below `unsure_below` the label is `UNSURE`.
+        """
+        return self.label_answers(self.logits(batch))
+
+    @override
+    @staticmethod
+    def format_answer(answer: dict[str, Any]) -> str:
+        return str(answer["label"])
+
+    @override
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        columns = {
+            "prediction": AnswerColumn(pa.string(), itemgetter("label")),
+            "probability": AnswerColumn(pa.float32(), itemgetter("score")),
+        }
+        for label in self.labels if scores else ():
+            columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
+        return columns
+
+    def label_answers(self, logits: Tensor) -> list[dict[str, Any]]:
+        """Answers from logits [B, C]."""
+        probabilities = (logits.float() / self.temperature).softmax(-1)
+        answers = []
+        for best, row in zip(probabilities.argmax(-1).tolist(), probabilities.tolist(), strict=True):
+            scores = dict(zip(self.labels, row, strict=True))
+            label = self.labels[best] if row[best] >= self.unsure_below else UNSURE
+            answers.append({"label": label, "score": row[best], "scores": scores})
+        return answers
+
+
+def _score_of(label: str) -> Callable[[dict[str, Any]], float | None]:
+    return lambda answer: answer["scores"].get(label)
