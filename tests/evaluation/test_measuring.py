@@ -300,7 +300,8 @@ def test_plots(tasks, corpora, name, tmp_path):
         pytest.skip("it has none")
     picture = "bleu_by_length.png" if name == "translation" else "confusion_matrix.png"
     evaluate(tasks[name], Corpus(corpora[name]), plots=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [picture]
+    more = ["reliability.png"] if name == "sentiment" else []
+    assert sorted(path.name for path in tmp_path.iterdir()) == [picture, *more]
     with Image.open(tmp_path / picture) as image:
         assert min(image.size) > 200
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20
@@ -333,7 +334,8 @@ def test_script(model, corpora, rows, tmp_path, monkeypatch, capsys):
     expected = evaluate(model, Corpus(corpora["sentiment"])).results
     assert close(figures, expected | {"data": str(data)})
     assert strict((out / "report.json").read_text()) == figures
-    assert {path.name for path in out.iterdir()} == {"report.json", "confusion_matrix.png"}
+    pictures = {"confusion_matrix.png", "reliability.png"}
+    assert {path.name for path in out.iterdir()} == {"report.json", *pictures}
     assert "accuracy" in captured.err
     assert script(monkeypatch, model, "--data", data, *columns, "--max-examples", 10) == 0
     assert strict(capsys.readouterr().out)["rows"] == 10

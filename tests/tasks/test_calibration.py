@@ -67,5 +67,6 @@ def test_coverage_counts_what_is_probable_enough():
     assert rows[0.9] == rows[0.99] == (0.25, 1.0)
 
 
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_no_predictions_have_no_error():
     assert tables(Reliability()) == {"calibration_error": 0.0, "reliability": [], "coverage": []}
