@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         default="test",
-        help="train, validation, test, or the name of a split in the corpus; default: test",
+        help="train, validation, test, or the name of a split in the corpus; all: all rows of a file; "
+        "default: test",
     )
     add_column_arguments(parser, "text=review label=stars")
     parser.add_argument("--batch-size", type=int, default=256, help="rows per batch; default: 256")

@@ -7,7 +7,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing_extensions import override
 from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
+from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor, collect_warnings
@@ -62,6 +63,8 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         self.batching = batching
         self._attached: P | None = None
         self._base: P | None = None
+        self._drawn: Drawn | None = None
+        """What `load` has drawn."""
 
     @override
     @classmethod
@@ -162,8 +165,14 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         """The encoded rows of train, validation and, where the corpus has one, test."""
         return self._prepared[1]
 
+    @property
+    def drawn(self) -> Drawn | None:
+        """Which rows of train were drawn for which split; None if the data has all of its splits."""
+        state = self._prepared[2]["drawn"]
+        return None if state is None else Drawn.from_state(state)
+
     @cached_property
-    def _prepared(self) -> tuple[P, dict[str, Rows]]:
+    def _prepared(self) -> tuple[P, dict[str, Rows], dict[str, Any]]:
         # Not the fingerprint: two vocabularies of the same tokens may still split text differently.
         states = [
             None if processor is None else processor.state() for processor in (self._attached, self._base)
@@ -185,11 +194,12 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             state = json.loads((folder / "processor.json").read_text(encoding="utf-8"))
             processor = self.processor_class.from_state(state)
         files = {name: folder / f"{name}.arrow" for name in SPLITS}
-        return processor, {
+        splits = {
             name: Rows(pa.ipc.open_file(pa.memory_map(str(file))).read_all())
             for name, file in files.items()
             if file.exists()
         }
+        return processor, splits, json.loads((folder / "facts.json").read_text(encoding="utf-8"))
 
     def _build(self, folder: Path) -> None:
         splits = self.load()
@@ -198,16 +208,23 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             processor = self.make_processor(splits["train"])
             processor = processor if self._base is None else processor.keeping(self._base)
         (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
+        truncated = {}
         for name, split in splits.items():
-            table = encode(split, processor)
+            with collect_warnings() as collected:
+                table = encode(split, processor)
+            truncated[name] = {what: count for (what, _), count in collected.truncated.items()}
             with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
                 file.write_table(table)
             if name != "train":
                 warn_of_unknown(name, Rows(table), processor)
+        facts = {"drawn": self._drawn and asdict(self._drawn), "truncated": truncated}
+        (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
     def summary(self) -> str:
         """What the data is, see `summarize`."""
-        return f"{self.description}; {summarize(self.splits, self.processor)}"
+        drawn = [] if self.drawn is None else list(self.drawn.split_rows())
+        truncated = self._prepared[2]["truncated"]
+        return f"{self.description}; {summarize(self.splits, self.processor, drawn, truncated)}"
 
     @override
     def __repr__(self) -> str:
@@ -334,7 +351,8 @@ class CorpusData(DataModule[P]):
 
     @override
     def load(self) -> DatasetDict:
-        return self.corpus.load(self.columns(), self.labels, not self._names_columns)
+        splits, self._drawn = self.corpus.load_drawn(self.columns(), self.labels, not self._names_columns)
+        return splits
 
     def load_split(self, split: str) -> Dataset:
         """Load one split alone, for evaluation, whatever other splits the corpus has or lacks.
@@ -342,7 +360,23 @@ class CorpusData(DataModule[P]):
         Raises:
             UsageError: the split is missing or cannot be read.
         """
-        return self.corpus.load_split(self.columns(), split, self.labels, not self._names_columns)
+        return self.load_measured(split)[0]
+
+    def load_measured(self, split: str, drawn: Drawn | None = None) -> tuple[Dataset, str]:
+        """Load one split alone; of rows from which training drew its splits, those in that split alone.
+
+        Args:
+            split: train, validation or test; or all, for all rows of a corpus that is one table.
+            drawn: which rows training drew for which split.
+
+        Returns:
+            The rows; and which rows these are, in words, if they are a part of those.
+
+        Raises:
+            UsageError: the split is missing or cannot be read.
+        """
+        guess = not self._names_columns
+        return self.corpus.load_measured(self.columns(), split, self.labels, guess, drawn)
 
     @override
     def cache_key(self) -> str:

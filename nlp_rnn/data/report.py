@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -24,14 +25,23 @@ _MAX_UNKNOWN = 0.2
 _SHOWN_CLASSES = 6
 
 
-def summarize(splits: Mapping[str, Rows], processor: Processor) -> str:
-    """Rows per split; how often each class occurs in train; the fraction of tokens that are unknown.
+def summarize(
+    splits: Mapping[str, Rows],
+    processor: Processor,
+    drawn: Collection[str] = (),
+    truncated: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> str:
+    """Rows per split; how often each class occurs in train; what is unknown, and what is cut.
 
     Args:
         splits: the encoded rows.
         processor: what they were encoded with.
+        drawn: the splits that were drawn from train, and train.
+        truncated: split -> what its sequences are called -> the number that were cut to the maximum length.
     """
-    parts = [f"rows: {', '.join(f'{name} {len(rows):,}' for name, rows in splits.items())}"]
+    marks = {name: " (drawn)" for name in drawn if name != "train"}
+    sizes = [f"{name} {len(rows):,}{marks.get(name, '')}" for name, rows in splits.items()]
+    parts = [f"rows: {', '.join(sizes)}"]
     labels = processor.settings().get("labels", [])
     column = next((name for name in processor.features if name.startswith("label_id")), None)
     if column is not None and labels:
@@ -48,6 +58,9 @@ def summarize(splits: Mapping[str, Rows], processor: Processor) -> str:
     if any(unknown.values()):
         shown = [f"{name} {fraction:.1%}" for name, fraction in unknown.items()]
         parts.append(f"unknown tokens: {', '.join(shown)}")
+    for what in dict.fromkeys(what for counts in truncated.values() for what in counts):
+        cut = [f"{name} {counts[what]:,}" for name, counts in truncated.items() if what in counts]
+        parts.append(f"{what} cut to the maximum length: {', '.join(cut)}")
     return "; ".join(parts)
 
 

@@ -18,6 +18,7 @@ from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import Numbers
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.corpus.validation import Split, check_labels, normalize_labels, validate_rows
 from nlp_rnn.data.module import CorpusData
@@ -59,8 +60,8 @@ class Series:
 class SeriesData(CorpusData[P]):
     """Base class: a corpus whose rows are time steps in order.
 
-    If the corpus has no validation split, the end of train becomes one. `max_examples` of the corpus keeps
-    the first rows of each split.
+    If the corpus has no validation split, the end of train becomes one; no test split is drawn.
+    `max_examples` of the corpus keeps the first rows of each split.
 
     Args:
         corpus: where rows come from.
@@ -71,7 +72,7 @@ class SeriesData(CorpusData[P]):
         batching: how series are batched.
 
     Raises:
-        UsageError: a column is named twice.
+        UsageError: a column is named twice, or the corpus has groups of its own.
     """
 
     def __init__(
@@ -83,6 +84,10 @@ class SeriesData(CorpusData[P]):
         batching: Batching,
     ) -> None:
         super().__init__(corpus, batching)
+        if corpus.group is not None:
+            raise UsageError(
+                "corpus.group is for rows that are drawn at random: name the series by data.group"
+            )
         self.labels_column = label
         self.numbers = list(numbers)
         self.group = group
@@ -122,13 +127,13 @@ class SeriesData(CorpusData[P]):
         return DatasetDict({name: Dataset(self.table(series)) for name, series in self._series.items()})
 
     @override
-    def load_split(self, split: str) -> Dataset:
+    def load_measured(self, split: str, drawn: Drawn | None = None) -> tuple[Dataset, str]:
         from datasets import Dataset
 
-        raw = self.corpus.table(self.columns(), split, guess=not self._names_columns)
+        raw, _ = self.corpus.measured_table(self.columns(), split, guess=not self._names_columns)
         if raw is None:  # validation, to be split off train
-            return Dataset(self.table(self._series[split]))
-        return Dataset(self.table(self._split_series(self._normalized(raw))))
+            return Dataset(self.table(self._series[split])), ""
+        return Dataset(self.table(self._split_series(self._normalized(raw)))), ""
 
     def _normalized(self, split: Split) -> Split:
         where, table = split
@@ -175,7 +180,7 @@ class SeriesData(CorpusData[P]):
                 raise UsageError(
                     f"{where}: column {name!r} holds lists; give each number a column of its own"
                 )
-        table = validate_rows(where, table, None, keep_all=True)
+        validate_rows(where, table, None, keep_all=True)
         if self.corpus.max_examples is not None:
             table = table.slice(0, self.corpus.max_examples)
         if len(table) == 0:

@@ -14,6 +14,7 @@ from nlp_rnn.data import Batching, Corpus
 from nlp_rnn.data.batching import BatchSize, Rows
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import MissingColumnError
+from nlp_rnn.data.corpus.reading import ALL
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.module import encode
@@ -45,7 +46,8 @@ def evaluate(
     Args:
         model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task.
         corpus: where the rows come from; they are encoded with the model's vocabulary.
-        split: train, validation or test, or the corpus's own name of a split.
+        split: train, validation or test, or the corpus's own name of a split. Of data from which training
+            drew its splits, the rows of that split alone are measured; all stands for all rows of one table.
         columns: names of the columns, where they differ from those that the model was trained with: arguments
             of the task's DataModule, such as {"source": "de", "target": "en"}. Columns and encoding that were
             stated for its files are the model's too, unless the corpus states its own.
@@ -71,9 +73,9 @@ def evaluate(
     task = model if isinstance(model, Task) else from_pretrained(model)
     if beam is not None:
         task = task.with_decoding(beam)
-    if split not in SPLITS and corpus.path not in EXAMPLES:
+    if split not in (*SPLITS, ALL) and corpus.path not in EXAMPLES:
         corpus, split = replace(corpus, test_split=split), "test"
-    rows = _read(task, corpus, split, columns or {})
+    rows, note = _read(task, corpus, split, columns or {})
     task = in_precision(on_device(task, device), precision).eval()
     metrics = task.metrics("test")
     for metric in metrics.values():
@@ -85,6 +87,7 @@ def evaluate(
         "data": corpus.path,
         "split": corpus.test_split or split,
         "rows": len(rows),
+        **({"measured": note} if note else {}),
     }
     # The F1 of each class is in a table of the report.
     results = {
@@ -97,8 +100,11 @@ def evaluate(
     return Report(standard_json(report))
 
 
-def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) -> Rows:
-    """The rows of a split, encoded; their columns are called as in training, unless they are named."""
+def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) -> tuple[Rows, str]:
+    """The rows of a split, encoded, and which rows these are if they are a part of the training's data.
+
+    Their columns are called as in training, unless they are named.
+    """
     data_class: Any = task.data_classes()[0]
     column_names = column_settings(data_class)
     for name in columns:
@@ -110,21 +116,22 @@ def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) ->
     stated = remembered.pop("corpus", {})
     stated = {name: value for name, value in stated.items() if getattr(corpus, name) is None}
 
-    def read(names: Mapping[str, Any]) -> Dataset:
+    def read(names: Mapping[str, Any]) -> tuple[Dataset, str]:
         arguments = {**task.processor.data_settings(), **names, **columns}
         data = data_class(replace(corpus, **stated), **arguments)
         data.check(task.processor)
-        return data.load_split(split)
+        measured: tuple[Dataset, str] = data.load_measured(split, task.drawn)
+        return measured
 
     try:
         try:
-            rows = read(remembered)
+            rows, note = read(remembered)
         except MissingColumnError as error:
             if corpus.path in EXAMPLES:  # whose columns are known
-                rows = read({})
+                rows, note = read({})
             else:
                 raise UsageError(f"{error}; {_trained_with(remembered)}") from None
-        return Rows(encode(rows, task.processor))
+        return Rows(encode(rows, task.processor)), note
     except UnknownLabelError as error:
         raise UsageError(f"{corpus.path}, {error}") from None
 

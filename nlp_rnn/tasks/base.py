@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Self, cast
 
 import pyarrow as pa
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torchmetrics import Metric
 from typing_extensions import TypeVar, override
 
 from nlp_rnn.data.batching import IGNORED, Batch
+from nlp_rnn.data.corpus.drawing import Drawn, differ
 from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
@@ -30,9 +34,11 @@ from nlp_rnn.tasks.optimization import Optimization, freeze, initialize
 from nlp_rnn.tasks.optimized_module import OptimizedModule
 from nlp_rnn.tasks.own_classes import class_name, describe_module
 from nlp_rnn.tasks.placement import on_device
-from nlp_rnn.tasks.pretrained import check_same_processor, check_storable, from_pretrained
+from nlp_rnn.tasks.pretrained import check_same_draw, check_same_processor, check_storable, from_pretrained
 from nlp_rnn.tasks.registry import TASKS, data_classes
 from nlp_rnn.tasks.sharding import shard, unsharded_class
+
+log = logging.getLogger(__name__)
 
 P = TypeVar("P", bound=Processor, default=Any)
 B = TypeVar("B", bound=Batch, default=Any)
@@ -78,6 +84,8 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
         self.data_columns: dict[str, Any] = {}
         """The names of the columns that it was trained on, as arguments of the DataModule. `corpus` holds the
         columns and the encoding that were stated for files, if any. Empty if not known."""
+        self.drawn: Drawn | None = None
+        """Which rows of its data were drawn for which split; None if none were, or that is not known."""
         self.train_loss = MeanLoss()
         self._step = GlobalStep()
         self._workload = Workload()
@@ -167,7 +175,13 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
         super().setup(stage)
         datamodule = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and isinstance(datamodule, DataModule):
-            self.data_columns = datamodule.data_columns
+            self.data_columns, self.drawn = datamodule.data_columns, datamodule.drawn
+        elif isinstance(datamodule, DataModule) and differ(self.drawn, datamodule.drawn):
+            log.warning(
+                "%s: the splits are not those that were drawn in training, so that rows of its train split "
+                "may be measured: give data.corpus the settings of the training",
+                datamodule.description,
+            )
         if stage == "fit" and not self.training:
             self.train()  # a loaded model answers without dropout, and Lightning would leave it so
         if stage == "fit" and self.trainer.checkpoint_callbacks:
@@ -260,6 +274,7 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
             **({"weights": INT8} if is_quantized(self.model) else {}),
             **self._own_classes(),
             **({"data_columns": self.data_columns} if self.data_columns else {}),
+            **({"drawn": asdict(self.drawn)} if self.drawn else {}),
         }
 
     def _own_classes(self) -> dict[str, Any]:
@@ -334,6 +349,8 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
         stored = checkpoint.get("nlp_rnn")
         if stored is None:
             raise UsageError("the checkpoint was not written by nlp_rnn: it has no vocabulary")
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            check_same_draw(stored.get("drawn"), self.drawn)
         check_same_processor(self.processor_class.from_state(stored["processor"]), self.processor)
         super().on_load_checkpoint(checkpoint)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
+from nlp_rnn.data.corpus.drawing import Drawn, differ
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
@@ -129,6 +130,32 @@ def check_same_processor(stored: Processor, current: Processor) -> None:
     )
 
 
+def check_same_draw(stored: Any, current: Drawn | None) -> None:
+    """Refuse to continue from a checkpoint whose data was divided into splits in another way.
+
+    Args:
+        stored: the record of the drawn splits in the checkpoint; None if it has none.
+        current: that of the data.
+
+    Raises:
+        UsageError: other rows of the same data were drawn.
+    """
+    if current is None:
+        return
+    if stored is None:
+        if "test" in current.split_rows():
+            raise UsageError(
+                "the checkpoint was trained without a test split, and one was drawn from its data now: set "
+                "data.corpus.test_fraction to 0"
+            )
+        return
+    if differ(Drawn.from_state(stored), current):
+        raise UsageError(
+            f"the checkpoint was trained on other rows of {current.source}: use the seed, the fractions, the "
+            "group and max_examples of data.corpus that it was trained with"
+        )
+
+
 def _build(stored: StoredModel, own: type[Task] | None) -> Task:
     name, where = stored.config.get("task"), stored.config_file
     if name not in list(TASKS):  # a list, for the name may be anything that JSON holds
@@ -143,6 +170,7 @@ def _build(stored: StoredModel, own: type[Task] | None) -> Task:
         processor = task_class.processor_class.from_state(stored.config["processor"])
         expected = _expected_weights(task_class, processor, stored.config)
         data_columns = _data_columns(task_class, stored.config.get("data_columns", {}))
+        drawn = Drawn.from_state(stored.config["drawn"]) if "drawn" in stored.config else None
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
@@ -152,7 +180,7 @@ def _build(stored: StoredModel, own: type[Task] | None) -> Task:
     check_checksums(stored)
     task = _untrained(task_class, processor, stored.config)
     task.model.load_state_dict(stored.weights)
-    task.data_columns = data_columns
+    task.data_columns, task.drawn = data_columns, drawn
     return task.eval()
 
 

@@ -1,8 +1,16 @@
 """The summary and the warnings that are printed before training, the first time and from the cache."""
 
+import pandas as pd
 import pytest
 
-from nlp_rnn.data import Corpus, SentimentData, TaggingData, TranslationData, VocabularySettings
+from nlp_rnn.data import (
+    Corpus,
+    LanguageModelingData,
+    SentimentData,
+    TaggingData,
+    TranslationData,
+    VocabularySettings,
+)
 
 CHINESE = [
     {"text": text, "label": i % 2}
@@ -19,8 +27,8 @@ def test_many_unknown_tokens_are_warned_of_with_a_remedy(cached, caplog):
     data = SentimentData(
         [{"text": f"{row['text']}{i}", "label": row["label"]} for i, row in enumerate(CHINESE)]
     )
-    assert data.summary().endswith("unknown tokens: train 100.0%, validation 100.0%")
-    (message,) = [message for message in caplog.messages if "unknown" in message]
+    assert "unknown tokens: train 100.0%, validation 100.0%, test 100.0%" in data.summary()
+    message, _ = [message for message in caplog.messages if "unknown" in message]
     assert message.startswith(
         "100 % of the tokens of validation (token) are unknown; set vocabulary.level to char"
     )
@@ -54,6 +62,25 @@ def test_warnings_are_repeated_when_the_data_comes_from_the_cache(cached, caplog
         warnings.append(sorted(caplog.messages))
     assert warnings[0] == warnings[1]
     assert any("left out 1 of 21 row(s)" in message for message in warnings[0])
+
+
+def test_the_summary_names_what_was_drawn_and_what_is_cut(cached, tmp_path):
+    rows = [
+        {"text": "a " * (row % 5), "de": f"{row} b", "en": f"{row} c " * (row % 2 + 1)} for row in range(100)
+    ]
+    data = LanguageModelingData([row for row in rows if row["text"]] + rows[1:5], max_length=3)
+    counts = {
+        name: sum(len(text.split()) > 3 for text in split["text"]) for name, split in data.load().items()
+    }
+    cut = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    for again in (data, LanguageModelingData(data.corpus, max_length=3)):  # made, and from the cache
+        assert "; rows: train 68, validation 8 (drawn), test 8 (drawn); " in again.summary()
+        assert again.summary().endswith(f"; texts cut to the maximum length: {cut}")
+    pd.DataFrame(rows).to_csv(tmp_path / "train.csv")
+    pd.DataFrame(rows[:9]).to_csv(tmp_path / "test.csv")
+    summary = TranslationData(tmp_path, max_length=3).summary()
+    assert "; rows: train 90, validation 10 (drawn), test 9; " in summary
+    assert "target sentences cut to the maximum length: train 47, validation 3, test 4" in summary
 
 
 def test_a_label_per_row_is_warned_of(cached, caplog):

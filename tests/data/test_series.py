@@ -71,3 +71,8 @@ def test_of_several_series_the_equal_ones_are_counted(tmp_path, caplog):
     write(tmp_path / "test.csv", test)
     SeriesTaggingData(Corpus(str(tmp_path), validation_fraction=0.3), "x", "label", "clip").load()
     assert f"{tmp_path / 'test.csv'}: 1 test series are also in train" in caplog.messages
+
+
+def test_series_have_no_groups_of_the_corpus():
+    with pytest.raises(UsageError, match=r"corpus\.group is for rows .*: name the series by data\.group"):
+        ForecastingData(Corpus("ramp", group="clip"))

@@ -33,6 +33,8 @@ SETTINGS = [
         validation_split=None,
         test_split=None,
         validation_fraction=0.1,
+        test_fraction=0.1,
+        group=None,
         max_examples=None,
         seed=0,
     ),

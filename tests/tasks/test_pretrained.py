@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 
-from nlp_rnn.data import Corpus, SentimentData
+from nlp_rnn.data import Corpus, SentimentData, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import TASKS, Optimization, Sentiment
@@ -192,3 +192,69 @@ def test_columns_in_a_folder_of_a_stranger_are_checked(make_task, tmp_path, colu
     (folder / "config.json").write_text(json.dumps({**config, "data_columns": columns}))
     with pytest.raises(UsageError, match=f"config.json: .*{re.escape(message)}"):
         from_pretrained(folder)
+
+
+REVIEWS = [{"text": f"film {row} is {'good' if row % 2 else 'bad'}", "label": row % 2} for row in range(60)]
+
+
+@pytest.fixture
+def trained(tmp_path, trainer):
+    """A task that was trained on data with drawn splits, with its trainer and that data."""
+    data = SentimentData(REVIEWS, vocabulary=VocabularySettings(level="char"))
+    task = Sentiment(data.processor, embedding_dim=8, hidden_dim=8)
+    run = trainer(tmp_path, max_epochs=1)
+    run.fit(task, data)
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    return task, data
+
+
+def test_the_drawn_splits_are_stored(trained, tmp_path):
+    task, data = trained
+    assert task.drawn == data.drawn
+    assert {name: len(rows) for name, rows in task.drawn.split_rows().items()} == {
+        "train": 48,
+        "validation": 6,
+        "test": 6,
+    }
+    for path in (tmp_path / "a.ckpt", save_pretrained(task, tmp_path / "model")):
+        assert from_pretrained(path).drawn == data.drawn
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    for damaged in ([], {**config["drawn"], "rows": "60"}):
+        (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "drawn": damaged}))
+        with pytest.raises(UsageError, match=r"config\.json: drawn must be source, content, rows and codes"):
+            from_pretrained(tmp_path / "model")
+
+
+def test_training_goes_on_with_the_same_rows_only(trained, tmp_path, trainer, caplog):
+    def data_of(rows=REVIEWS, **settings):
+        return SentimentData(Corpus(rows, **settings), vocabulary=VocabularySettings(level="char"))
+
+    task, _ = trained
+    other = data_of(seed=1)
+    other.attach_processor(task.processor)
+    for settings in ({"seed": 1}, {"test_fraction": 0.2}, {"max_examples": 20}):
+        data = data_of(**settings)
+        data.attach_processor(task.processor)
+        with pytest.raises(UsageError, match="the checkpoint was trained on other rows of data in memory"):
+            trainer(tmp_path, max_epochs=2).fit(task, data, ckpt_path=tmp_path / "a.ckpt")
+    for data in (data_of(), data_of([*REVIEWS, *REVIEWS[:10]])):
+        data.attach_processor(task.processor)
+        trainer(tmp_path, max_epochs=2).fit(task, data, ckpt_path=tmp_path / "a.ckpt")
+    loaded = from_pretrained(tmp_path / "a.ckpt")
+    caplog.clear()
+    trainer(tmp_path).test(loaded, data_of(), verbose=False)
+    assert "drawn" not in caplog.text
+    trainer(tmp_path).test(loaded, other, verbose=False)
+    assert "data in memory (60 rows): the splits are not those that were drawn in training" in caplog.text
+
+
+def test_a_checkpoint_of_a_version_that_drew_no_test_split_says_how_to_go_on(trained, tmp_path, trainer):
+    checkpoint = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    del checkpoint["nlp_rnn"]["drawn"]
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    task, data = trained
+    with pytest.raises(UsageError, match=r"without a test split, .*: set data\.corpus\.test_fraction to 0"):
+        trainer(tmp_path, max_epochs=2).fit(task, data, ckpt_path=tmp_path / "old.ckpt")
+    data = SentimentData(Corpus(REVIEWS, test_fraction=0))
+    data.attach_processor(task.processor)
+    trainer(tmp_path, max_epochs=2).fit(task, data, ckpt_path=tmp_path / "old.ckpt")

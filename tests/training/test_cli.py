@@ -132,6 +132,7 @@ def test_a_missing_test_split_is_named(trained, tmp_path, run):
     lines = [f"a {word} film,{label}\n" for word, label in (("good", "positive"), ("bad", "negative"))]
     (corpus / "train.csv").write_text("text,label\n" + "".join(lines * 20))
     arguments = ["--config", CONFIG, "--data.corpus.path", str(corpus), "--ckpt_path", str(trained / "model")]
+    arguments += ["--data.corpus.test_fraction", "0"]
     for verb in ("test", "predict"):
         code, out, error = run(verb, *arguments, "--output", str(tmp_path / "answers.jsonl"))
         assert (code, out) == (2, "")

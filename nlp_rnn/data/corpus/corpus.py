@@ -9,15 +9,17 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from typing_extensions import override
 
-from nlp_rnn.data.corpus.columns import Columns
+from nlp_rnn.data.corpus.drawing import Drawn, content_hash, draw_splits
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.memory import InMemory
+from nlp_rnn.data.corpus.reading import Reader
 from nlp_rnn.data.corpus.sources import Source, find_source
-from nlp_rnn.data.corpus.splits import SPLITS, choose_splits, draw_validation, subsample
+from nlp_rnn.data.corpus.splits import SPLITS, sample_rows, take_rows
 from nlp_rnn.data.corpus.validation import (
     Split,
     check_labels,
@@ -27,12 +29,12 @@ from nlp_rnn.data.corpus.validation import (
     warn_shared_rows,
 )
 from nlp_rnn.data.types import Dataset, DatasetDict
-from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Range, Seed, Settings
 
 log = logging.getLogger(__name__)
 
-_READING_VERSION = 4  # part of every cache key: increase it when the same files give other rows than before
+_READING_VERSION = 5  # part of every cache key: increase it when the same files give other rows than before
 
 REMEMBERED = ("columns", "encoding")
 """The settings of a corpus that a model remembers beside the names of its columns, where they are set."""
@@ -52,11 +54,15 @@ class Corpus(Settings):
         revision: branch, tag or commit of a hub dataset.
         train_split: name of the train split, or of a local file without its extension; detected if left out.
         validation_split: name of the validation split; detected if left out (dev, val, valid or validation),
-            and sampled from train if there is none.
-        test_split: name of the test split; detected if left out.
+            and drawn from train if there is none.
+        test_split: name of the test split; detected if left out, and drawn from train if that is the only
+            split, as of a single file.
         validation_fraction: fraction of train that becomes the validation split if the corpus has none.
+        test_fraction: fraction of train that becomes the test split if that is the only split; 0 for none. Of
+            series none is drawn.
+        group: column whose rows of equal value stay in one split where splits are drawn, such as an author.
         max_examples: maximum number of rows per split, sampled at random; they keep their order.
-        seed: seed of both samplings; the bundled corpora themselves do not depend on it.
+        seed: seed of all drawing; the bundled corpora themselves do not depend on it.
         columns: names of the columns of local files that have no header, in their order.
         encoding: encoding of local text files; UTF-8 if left out.
     """
@@ -68,6 +74,8 @@ class Corpus(Settings):
     validation_split: str | None = None
     test_split: str | None = None
     validation_fraction: Annotated[float, Range(1e-6, 0.999)] = 0.1
+    test_fraction: Annotated[float, Range(0, 0.999)] = 0.1
+    group: str | None = None
     max_examples: Annotated[int, Range(1, 10**12)] | None = None
     seed: Seed = 0
     columns: Sequence[str] | None = None
@@ -81,6 +89,11 @@ class Corpus(Settings):
         super().__post_init__()
         if not self.path:
             raise UsageError("path: the value is empty; give a bundled corpus, a file, a folder or a hub id")
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise UsageError(
+                f"validation_fraction {self.validation_fraction:g} and test_fraction {self.test_fraction:g} "
+                "leave nothing of train; lower them"
+            )
 
     @override
     @classmethod
@@ -94,7 +107,7 @@ class Corpus(Settings):
     def load(
         self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None, guess: bool = True
     ) -> DatasetDict:
-        """Load the splits train, validation and, where the corpus has one, test.
+        """Load the splits train, validation and, where there is one, test.
 
         Args:
             columns: canonical name -> column name(s) to accept in the data, in order of preference. The
@@ -102,9 +115,8 @@ class Corpus(Settings):
                 {"source": "de", "target": "en"} reads train.de and train.en. Columns hold text, unless the
                 names are `Words`, `Texts`, `Numbers` or `Vectors`.
             labels: canonical column of labels, one label or a list of labels per row. The labels are
-                checked, and sampling keeps every label in train. With one label per row, a sampled
-                validation split is stratified. Each number or boolean has one spelling, see
-                `normalize_labels`.
+                checked, and sampling keeps every label in train. With one label per row, drawn splits
+                are stratified. Each number or boolean has one spelling, see `normalize_labels`.
             guess: whether a file without a header, whose columns are not stated, may be read as one with
                 the columns in this order.
 
@@ -116,35 +128,62 @@ class Corpus(Settings):
         Raises:
             UsageError: the data cannot be read, or is not valid.
         """
+        return self.load_drawn(columns, labels, guess)[0]
+
+    def load_drawn(
+        self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None, guess: bool = True
+    ) -> tuple[DatasetDict, Drawn | None]:
+        """Load the splits as `load` does, and the record of which rows of train were drawn for which split.
+
+        Returns:
+            The splits, and the record; None if the corpus names all of its splits.
+
+        Raises:
+            UsageError: the data cannot be read, or is not valid.
+        """
         from datasets import Dataset, DatasetDict
 
+        reader = self._reader(columns, labels, guess)
+        chosen = reader.choose()
         raw = {
             name: (where, normalize_labels(table, labels))
-            for name, (where, table) in self.tables(columns, labels=labels, guess=guess).items()
+            for name, (where, table) in reader.read(chosen).items()
         }
         raw = {name: split for name, split in raw.items() if not has_hidden_labels(name, split, labels)}
-        tables = {name: validate_rows(where, table, labels) for name, (where, table) in raw.items()}
+        rows = {name: validate_rows(where, table, labels) for name, (where, table) in raw.items()}
+        tables = {name: take_rows(raw[name][1], numbers) for name, numbers in rows.items()}
         for name in [name for name, table in tables.items() if table.num_rows == 0]:
             message = f"{raw[name][0]}: no rows for the {name} split; give data with content"
-            if self._is_needed(name):
+            if reader.is_needed(name):
                 raise UsageError(message)
             log.warning("the %s split is left out: %s", name, message)
             del tables[name]
         if labels is not None:
             check_labels({name: (raw[name][0], table) for name, table in tables.items()}, labels)
-        if not self._source().is_bundled:
+        if not reader.source.is_bundled:
             warn_shared_rows({name: (raw[name][0], table) for name, table in tables.items()}, labels)
-        if "validation" not in tables:
-            tables["train"], tables["validation"] = draw_validation(
-                tables["train"], labels, self.validation_fraction, self.seed, self.path
-            )
-        names = [name for name in SPLITS if name in tables]
-        return DatasetDict(
-            {
-                name: Dataset(subsample(name, tables[name], labels, self.max_examples, self.seed))
-                for name in names
-            }
-        )
+        fractions = {} if "validation" in tables else {"validation": self.validation_fraction}
+        if list(chosen) == ["train"] and self.test_fraction:
+            fractions["test"] = self.test_fraction
+        parts = {}
+        if fractions:
+            train, numbers = tables["train"], rows["train"]
+            groups = reader.groups(chosen["train"])
+            kept = None if groups is None else groups[numbers]
+            parts = draw_splits(self.path, train, labels, fractions, self.seed, kept)
+            tables |= {name: take_rows(train, part) for name, part in parts.items()}
+            rows |= {name: numbers[part] for name, part in parts.items()}
+        elif self.group is not None:
+            log.warning("%s: group is not used, for the corpus has a validation split", reader.source.name)
+        for name, table in tables.items():
+            sample = sample_rows(name, table, labels, self.max_examples, self.seed)
+            tables[name], rows[name] = take_rows(table, sample), rows[name][sample]
+        splits = DatasetDict({name: Dataset(tables[name]) for name in SPLITS if name in tables})
+        if not parts:
+            return splits, None
+        whole = raw["train"][1]
+        members = {name: rows[name] for name in parts}
+        return splits, Drawn.of(self._short_name, content_hash(whole, labels), whole.num_rows, members)
 
     def load_split(
         self,
@@ -164,18 +203,44 @@ class Corpus(Settings):
         Raises:
             UsageError: the corpus has no such split, or the data cannot be read or is not valid.
         """
+        return self.load_measured(columns, split, labels, guess)[0]
+
+    def load_measured(
+        self,
+        columns: Mapping[str, str | Sequence[str]],
+        split: str,
+        labels: str | None = None,
+        guess: bool = True,
+        drawn: Drawn | None = None,
+    ) -> tuple[Dataset, str]:
+        """Load one split alone; of rows from which training drew its splits, those in that split alone.
+
+        Args:
+            columns: as for `load`.
+            split: train, validation or test; or all, for all rows of a corpus that is one table.
+            labels: as for `load`.
+            guess: as for `load`.
+            drawn: the record of the training.
+
+        Returns:
+            The rows; and which rows these are, in words, if they are a part by that record.
+
+        Raises:
+            UsageError: the corpus has no such split, or the data cannot be read or is not valid.
+        """
         from datasets import Dataset
 
-        raw = self.table(columns, split, labels, guess)
-        if raw is None:  # validation, to be sampled from train
-            return self.load(columns, labels, guess)[split]
+        raw, note = self.measured_table(columns, split, labels, guess, drawn)
+        if raw is None:  # validation, to be drawn from train
+            return self.load(columns, labels, guess)[split], ""
         where, table = raw[0], normalize_labels(raw[1], labels)
         if has_hidden_labels(split, (where, table), labels):
             raise UsageError(f"{where}: its labels are hidden; use another split")
-        table = validate_rows(where, table, labels)
+        table = take_rows(table, validate_rows(where, table, labels))
         if table.num_rows == 0:
             raise UsageError(f"{where}: no rows for the {split} split; give data with content")
-        return Dataset(subsample(split, table, None, self.max_examples, self.seed))
+        sample = sample_rows(split if split in SPLITS else "test", table, None, self.max_examples, self.seed)
+        return Dataset(take_rows(table, sample)), note
 
     def cache_key(self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None) -> str:
         """Return a SHA-256 hash (hex) of content and settings: equal keys mean equal rows from `load`.
@@ -185,15 +250,16 @@ class Corpus(Settings):
         Raises:
             UsageError: the corpus cannot be found or read.
         """
-        source, accepted, layout = self._source(), accepted_columns(columns), self._layout(labels, True)
+        reader = self._reader(columns, labels, True)
+        source, accepted = reader.source, reader.columns
         settings = {name: value for name, value in dataclasses.asdict(self).items() if name != "path"}
         digest = hashlib.sha256(
             json.dumps([_READING_VERSION, settings, list(accepted.items()), labels]).encode()
         )
         # A bundled corpus is known by its name; to find out its splits would take as long as to make it.
-        chosen = {"": ""} if source.is_bundled else self._choose_splits(source, accepted, layout)
+        chosen = {"": ""} if source.is_bundled else reader.choose()
         for split, name in chosen.items():
-            for text in source.content(name, accepted, layout):
+            for text in source.content(name, accepted, reader.layout):
                 digest.update(f"{split} {text}\n".encode())
         return digest.hexdigest()
 
@@ -217,45 +283,35 @@ class Corpus(Settings):
         Raises:
             UsageError: the data cannot be read.
         """
-        source, accepted, layout = self._source(), accepted_columns(columns), self._layout(labels, guess)
-        splits = {}
-        for split, name in self._choose_splits(source, accepted, layout, only).items():
-            try:
-                splits[split] = source.read(name, accepted, layout)
-            except UsageError as error:
-                # One that nobody asked for, such as a test split without labels, need not stop training.
-                if self._is_needed(split) or only is not None:
-                    raise
-                log.warning("the %s split is left out: %s", split, error)
-        return splits
+        reader = self._reader(columns, labels, guess)
+        return reader.read(reader.choose(only), only is not None)
 
-    def table(
+    def measured_table(
         self,
         columns: Mapping[str, str | Sequence[str]],
         split: str,
         labels: str | None = None,
         guess: bool = True,
-    ) -> Split | None:
-        """Read one split without validating its rows; a single file is used whole, for any split.
+        drawn: Drawn | None = None,
+    ) -> tuple[Split | None, str]:
+        """Read one split as `load_measured` does, without validating its rows.
 
         Args:
             columns: as for `load`.
-            split: train, validation or test.
+            split: as for `load_measured`.
             labels: as for `load`.
             guess: as for `load`.
+            drawn: the record of the training.
 
         Returns:
-            The split; None for a validation split that is to be sampled from train.
+            The split, None for a validation split that is to be drawn from train; and which rows these are.
 
         Raises:
             UsageError: the corpus has no such split, or it cannot be read.
         """
-        if split not in SPLITS:
-            raise UsageError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
-        source = self._source()
-        if source.is_whole:
-            return source.read("train", accepted_columns(columns), self._layout(labels, guess))
-        return self.tables(columns, split, labels, guess).get(split)
+        reader = self._reader(columns, labels, guess)
+        measured = None if drawn is None else reader.measured(split, labels, drawn, self._short_name)
+        return measured or (reader.table(split), "")
 
     def _source(self) -> Source:
         source = find_source(self.path, self.config, self.revision)
@@ -270,33 +326,20 @@ class Corpus(Settings):
                 )
         return source
 
-    def _layout(self, labels: str | None, guess: bool) -> Layout:
-        columns = None if self.columns is None else tuple(self.columns)
+    def _reader(self, columns: Mapping[str, str | Sequence[str]], labels: str | None, guess: bool) -> Reader:
+        stated = None if self.columns is None else tuple(self.columns)
         encoding = "utf-8" if self.encoding is None else self.encoding
-        return Layout(columns, encoding, guess, labels)
-
-    def _is_needed(self, split: str) -> bool:
-        """Whether nothing can be done without a split: train, and those that the user named."""
-        return split == "train" or self._split_names()[split] is not None
+        layout = Layout(stated, encoding, guess and self.group is None, labels)
+        return Reader(self._source(), accepted_columns(columns), layout, self._split_names(), self.group)
 
     def _split_names(self) -> dict[str, str | None]:
         """The names of the splits, as far as the user set them."""
         return {"train": self.train_split, "validation": self.validation_split, "test": self.test_split}
 
-    def _choose_splits(
-        self, source: Source, columns: Columns, layout: Layout, only: str | None = None
-    ) -> dict[str, str]:
-        """The source's names of the splits, or of one alone, by canonical name; those left are named."""
-        names = source.splits(columns, layout)
-        if source.is_bundled and only == "test" and only not in names:  # its names cannot be set
-            raise UsageError(f"{source.name} has no test split; it has {', '.join(names)}")
-        chosen = choose_splits(names, self._split_names(), source.name, only)
-        if only is None and (unused := [name for name in names if name not in chosen.values()]):
-            log.warning(
-                "%s: not used: %s (used are %s)",
-                source.name, join_names(unused), join_names(chosen.values()),
-            )  # fmt: skip
-        return chosen
+    @property
+    def _short_name(self) -> str:
+        """The name without the folders that it is in, which are nobody's business."""
+        return str(self.path) if isinstance(self.path, InMemory) else Path(self.path).name
 
 
 def accepted_columns(columns: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:

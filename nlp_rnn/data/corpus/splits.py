@@ -1,4 +1,4 @@
-"""Splits: recognized by name, sampled if validation is missing, subsampled if too large."""
+"""Splits: recognized by name, and sampled if too large."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from nlp_rnn.data.corpus.validation import encode_labels, is_list, rows_covering_labels
+from nlp_rnn.data.corpus.validation import rows_covering_labels
 from nlp_rnn.errors import UsageError, join_names
 
 SPLITS = ("train", "validation", "test")
@@ -71,44 +71,10 @@ def choose_splits(
     return chosen
 
 
-def draw_validation(
-    train: pa.Table, labels: str | None, fraction: float, seed: int, where: str
-) -> tuple[pa.Table, pa.Table]:
-    """Sample a validation split from train, at least one row; one row of each label stays in train.
-
-    Args:
-        train: the rows of train.
-        labels: column of labels; if it has one label per row, the sample is stratified.
-        fraction: fraction of the rows that becomes validation.
-        seed: seed of the sampling.
-        where: what messages call the corpus.
-
-    Returns:
-        The rows of train and those of validation, both in their order.
-
-    Raises:
-        UsageError: there are too few rows.
-    """
-    order = np.random.default_rng(seed).permutation(train.num_rows)
-    kept = rows_covering_labels(train, labels, order) if labels is not None else order[:1]
-    pool = order[~np.isin(order, kept)]
-    if labels is not None and not is_list(train, labels):
-        codes, _, _ = encode_labels(train, labels)
-        pool = pool[np.argsort(codes[pool], kind="stable")]
-    size = min(len(pool), max(1, round(fraction * train.num_rows)))
-    if size == 0:
-        raise UsageError(f"{where}: {train.num_rows} rows are too few to sample a validation split from")
-    # Evenly spaced rows of an order that is sorted by label and random within each label: each label's part
-    # is right to within one row.
-    sampled = np.zeros(train.num_rows, bool)
-    sampled[pool[((np.arange(size) + 0.5) * len(pool) / size).astype(int)]] = True
-    return train.filter(pa.array(~sampled)), train.filter(pa.array(sampled))
-
-
-def subsample(
+def sample_rows(
     split: str, table: pa.Table, labels: str | None, max_examples: int | None, seed: int
-) -> pa.Table:
-    """Sample at most `max_examples` rows, which keep their order; train keeps one row of each label.
+) -> np.ndarray:
+    """Sample at most `max_examples` rows; of train, one row of each label among them.
 
     Args:
         split: train, validation or test; each has its own sample.
@@ -117,15 +83,23 @@ def subsample(
         max_examples: maximum number of rows; None for all.
         seed: seed of the sampling.
 
+    Returns:
+        The numbers of the rows, in order.
+
     Raises:
         UsageError: there are more labels than `max_examples`.
     """
     if max_examples is None or table.num_rows <= max_examples:
-        return table
+        return np.arange(table.num_rows)
     order = np.random.default_rng([seed, SPLITS.index(split)]).permutation(table.num_rows)
     if split == "train" and labels is not None:
         kept = rows_covering_labels(table, labels, order)
         if len(kept) > max_examples:
             raise UsageError(f"max_examples={max_examples} cannot hold all labels; give {len(kept)} or more")
         order = np.concatenate([kept, order[~np.isin(order, kept)]])
-    return table.take(pa.array(np.sort(order[:max_examples])))
+    return np.sort(order[:max_examples])
+
+
+def take_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Return the rows with these numbers, which are in order; without a copy if they are all."""
+    return table if len(rows) == table.num_rows else table.take(pa.array(rows))

@@ -87,8 +87,8 @@ def _spelling(label: str) -> str:
     return label
 
 
-def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: bool = False) -> pa.Table:
-    """Check rows, and leave out those without text, words or a label; one warning counts them.
+def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: bool = False) -> np.ndarray:
+    """Check rows, and find those with text, words and a label; one warning counts the others.
 
     Args:
         where: what messages call the table.
@@ -96,6 +96,9 @@ def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: boo
         labels: column of labels, if there is one.
         keep_all: for series, which must not have gaps: text without a value is an error too, and blank text
             is kept.
+
+    Returns:
+        The numbers of the rows to use, in order.
 
     Raises:
         UsageError: a number, or one item of a list, has no value; or a row's lists differ in
@@ -129,13 +132,13 @@ def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: boo
             raise UsageError(f"{where}, row {row + 1}: {counts}; give the same number of both")
     warn_untagged(where, table, labels)
     if keep_all or complete.all():
-        return table
+        return np.arange(table.num_rows)
     counts = ", ".join(f"{name} in {(size == 0).sum():,}" for name, size in sizes.items() if not size.all())
     log.warning(
         "%s: left out %d of %d row(s) with an empty column: %s",
         where, (~complete).sum(), len(complete), counts,
     )  # fmt: skip
-    return table.filter(pa.array(complete))
+    return np.flatnonzero(complete)
 
 
 def warn_untagged(where: str, table: pa.Table, labels: str | None) -> None:

@@ -16,6 +16,7 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.validation import normalize_labels, warn_untagged
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, truncate
@@ -248,8 +249,9 @@ class TaggingData(CorpusData[TaggingProcessor]):
         return type(splits)({name: self._normalized(name, split) for name, split in splits.items()})
 
     @override
-    def load_split(self, split: str) -> Dataset:
-        return self._normalized(split, super().load_split(split))
+    def load_measured(self, split: str, drawn: Drawn | None = None) -> tuple[Dataset, str]:
+        rows, note = super().load_measured(split, drawn)
+        return self._normalized(split, rows), note
 
     def _normalized(self, split: str, rows: Dataset) -> Dataset:
         """Give those columns of tags one spelling that the corpus has not given it yet."""

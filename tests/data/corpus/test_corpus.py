@@ -57,16 +57,22 @@ def test_real_conllu(tmp_path):
     assert len({tag for tags in splits["train"]["upos"] for tag in tags}) == 17
 
 
-def test_drawn_validation_is_stratified_seeded_and_disjoint(folder):
-    path = folder({"train.tsv": tsv(0, 90, "a") + tsv(90, 100, "b")})
+@pytest.mark.parametrize("with_test", [False, True])
+def test_drawn_splits_are_stratified_seeded_and_disjoint(folder, with_test):
+    """Validation is drawn where it is missing, test where train is alone."""
+    files = {"train.tsv": tsv(0, 90, "a") + tsv(90, 100, "b")}
+    path = folder(files | ({"test.tsv": tsv(100, 110, "ab")} if with_test else {}))
     draws = [Corpus(path, validation_fraction=0.2, seed=seed).load(SENTIMENT, "label") for seed in (0, 0, 1)]
     for splits in draws:
         assert Counter(splits["validation"]["label"]) == {"a": 18, "b": 2}
-        texts = [*splits["train"]["text"], *splits["validation"]["text"]]
+        assert Counter(splits["test"]["label"]) == ({"a": 5, "b": 5} if with_test else {"a": 9, "b": 1})
+        drawn = ["train", "validation", *([] if with_test else ["test"])]
+        texts = [text for name in drawn for text in splits[name]["text"]]
         assert sorted(texts) == sorted(f"text {i}" for i in range(100))
         assert splits["train"]["text"][:] == sorted(splits["train"]["text"], key=lambda text: int(text[5:]))
-    assert draws[0]["validation"].to_dict() == draws[1]["validation"].to_dict()
-    assert draws[0]["validation"].to_dict() != draws[2]["validation"].to_dict()
+    for name in drawn[1:]:
+        assert draws[0][name].to_dict() == draws[1][name].to_dict()
+        assert draws[0][name].to_dict() != draws[2][name].to_dict()
 
 
 def test_max_examples_is_a_seeded_sample_of_each_split_in_order(folder):
@@ -128,6 +134,7 @@ def test_key_follows_content_and_settings_not_the_place(tmp_path):
         key("a", "x\t1\n", labels="label"),
         key("a", "x\t1\n", seed=1),
         key("a", "x\t1\n", validation_fraction=0.2),
+        key("a", "x\t1\n", test_fraction=0),
         key("a", "x\t1\n", max_examples=5),
         Corpus().cache_key(SENTIMENT),
         Corpus(seed=1).cache_key(SENTIMENT),

@@ -73,7 +73,7 @@ def test_hub_labels_become_names_and_a_hidden_test_split_is_dropped(hub, caplog)
 def test_rows_with_a_missing_label_are_left_out_and_counted(hub, caplog):
     hub(DatasetDict(train=hub_split([0, 1, -1] * 5)))
     splits = Corpus("a/b").load(SENTIMENT, "label")
-    assert sizes(splits) == {"train": 9, "validation": 1}
+    assert sizes(splits) == {"train": 8, "validation": 1, "test": 1}
     assert caplog.messages[0] == (
         "dataset a/b, split train: left out 5 of 15 row(s) with an empty column: label in 5"
     )
@@ -84,7 +84,7 @@ def test_hub_translations_nested_or_not(hub):
     for rows in ([{"translation": pair}] * 10, [pair] * 10):
         hub(DatasetDict(train=Dataset.from_list(rows)))
         splits = Corpus("a/b").load(PAIRS)
-        assert sizes(splits) == {"train": 9, "validation": 1}
+        assert sizes(splits) == {"train": 8, "validation": 1, "test": 1}
         assert splits["train"][0] == {"source": "Hund", "target": "dog"}
 
 
@@ -141,7 +141,7 @@ def test_offline_with_the_data_cached_works(tmp_path, monkeypatch):
     monkeypatch.setattr(hub_module, "hub_is_reachable", lambda: False)
     monkeypatch.chdir(tmp_path)
     splits = Corpus("a/b").load(SENTIMENT, "label")
-    assert sizes(splits) == {"train": 18, "validation": 2}
+    assert sizes(splits) == {"train": 16, "validation": 2, "test": 2}
     assert Corpus("a/b").cache_key(SENTIMENT) == Corpus("a/b").cache_key(SENTIMENT)
 
 

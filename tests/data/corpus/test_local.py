@@ -9,7 +9,6 @@ from datasets import DatasetDict
 
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.corpus.layout import DETECTED
 from nlp_rnn.errors import UsageError
 
 SENTIMENT = {"text": ("text", "sentence", "document"), "label": "label"}
@@ -38,8 +37,7 @@ def sizes(splits: DatasetDict) -> dict[str, int]:
 )
 def test_splits_of_a_folder(folder, names, expected):
     path = folder(dict.fromkeys(names, ""))
-    corpus, columns = Corpus(path), {"text": ("text",)}
-    found = corpus._choose_splits(corpus._source(), columns, DETECTED)
+    found = Corpus(path)._reader({"text": ("text",)}, None, True).choose()
     wanted = zip(("train", "validation", "test"), expected.split(), strict=True)
     assert found == {split: stem for split, stem in wanted if stem != "-"}
 
@@ -79,7 +77,7 @@ def test_two_formats_of_one_split(folder):
 
 def test_a_single_file_is_the_train_split(folder):
     path = folder({"test.tsv": tsv(0, 40), "train.tsv": tsv(0, 2)}) + "/test.tsv"
-    assert sizes(Corpus(path).load(SENTIMENT, "label")) == {"train": 36, "validation": 4}
+    assert sizes(Corpus(path).load(SENTIMENT, "label")) == {"train": 32, "validation": 4, "test": 4}
     with pytest.raises(UsageError, match="a single file is the train split"):
         Corpus(path, test_split="test").load(SENTIMENT, "label")
 
@@ -232,7 +230,8 @@ def test_a_folder_of_texts_per_label(tmp_path, with_splits):
             (tmp_path / split / label).mkdir(parents=True)
             for number in range(4):
                 (tmp_path / split / label / f"{number}_1.txt").write_text(f"{text} {number}\n")
-    splits = Corpus(str(tmp_path), validation_fraction=0.25).load(SENTIMENT, "label")
+    corpus = Corpus(str(tmp_path), validation_fraction=0.25, test_fraction=0)
+    splits = corpus.load(SENTIMENT, "label")
     assert sizes(splits) == {"train": 6, "validation": 2} | ({"test": 8} if with_splits else {})
     assert {(row["text"].split()[0], row["label"]) for row in splits["train"]} == {
         ("bad", "neg"),
@@ -260,7 +259,11 @@ def test_datasets_that_were_saved(tmp_path, with_splits):
     rows = datasets.Dataset.from_dict({"text": ["a", "b"] * 5, "label": [0, 1] * 5})
     (DatasetDict(train=rows, test=rows) if with_splits else rows).save_to_disk(str(tmp_path / "saved"))
     splits = Corpus(str(tmp_path / "saved")).load(SENTIMENT, "label")
-    assert sizes(splits) == {"train": 9, "validation": 1} | ({"test": 10} if with_splits else {})
+    assert sizes(splits) == {
+        "train": 9 - (not with_splits),
+        "validation": 1,
+        "test": 10 if with_splits else 1,
+    }
     assert len(Corpus(str(tmp_path / "saved")).cache_key(SENTIMENT, "label")) == 64
     (tmp_path / "saved" / ("dataset_dict.json" if with_splits else "state.json")).write_text("{")
     with pytest.raises(UsageError, match="saved: cannot be loaded"):
@@ -317,7 +320,7 @@ def test_two_files_of_one_side_are_refused(folder, other):
 def test_the_raw_text_beside_a_treebank_is_not_read(folder):
     words = "\n\n".join("1\ta\ta\tX\t_\t_\t0\troot\t_\t_\n2\tb\tb\tY\t_\t_\t1\tdep\t_\t_" for _ in range(9))
     path = folder({"x-ud-train.conllu": words + "\n\n", "x-ud-train.txt": "a b a b\n"})
-    assert sizes(Corpus(path).load(TAGS, "upos")) == {"train": 8, "validation": 1}
+    assert sizes(Corpus(path).load(TAGS, "upos")) == {"train": 7, "validation": 1, "test": 1}
 
 
 def test_texts_by_label_among_other_files(tmp_path, caplog):

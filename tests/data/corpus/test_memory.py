@@ -28,8 +28,8 @@ TABLES = {
 def test_a_table_is_the_train_split_and_any_split_of_an_evaluation(table):
     corpus = Corpus(table)
     splits = corpus.load(SENTIMENT, "label")
-    assert {name: len(split) for name, split in splits.items()} == {"train": 18, "validation": 2}
-    assert set(splits["train"]["text"]) | set(splits["validation"]["text"]) == set(COLUMNS["review"])
+    assert {name: len(split) for name, split in splits.items()} == {"train": 16, "validation": 2, "test": 2}
+    assert {text for split in splits.values() for text in split["text"]} == set(COLUMNS["review"])
     assert corpus.load_split(SENTIMENT, "test", "label")["label"][:] == ["0", "1"] * 10
     assert corpus.cache_key(SENTIMENT) == Corpus(table).cache_key(SENTIMENT)
     assert corpus.cache_key(SENTIMENT) != Corpus(ROWS[1:]).cache_key(SENTIMENT)

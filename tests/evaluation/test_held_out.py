@@ -1,0 +1,76 @@
+"""A model is measured on rows that its training held out, if it is measured on the data of its training."""
+
+import json
+
+import pandas as pd
+import pytest
+import pytorch_lightning as pl
+
+from nlp_rnn.data import Corpus, SentimentData
+from nlp_rnn.errors import UsageError
+from nlp_rnn.evaluation.measuring import evaluate
+from nlp_rnn.tasks import Sentiment
+from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+
+ROWS = [{"review": f"film {row % 30} x {row}", "stars": "15"[row % 2], "by": row % 20} for row in range(200)]
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "reviews.csv"
+    pd.DataFrame(ROWS).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(reviews, tmp_path_factory):
+    """The folder and the checkpoint of a model, and the data that it was trained on."""
+    home = tmp_path_factory.mktemp("trained")
+    data = SentimentData(Corpus(reviews, group="by"), text="review", label="stars")
+    task = Sentiment(data.processor, embedding_dim=8, hidden_dim=8)
+    run = pl.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    run.fit(task, data)
+    run.save_checkpoint(home / "a.ckpt")
+    return save_pretrained(task, home / "model"), home / "a.ckpt", data
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_the_same_file_is_measured_on_held_out_rows_alone(trained, reviews, split):
+    folder, checkpoint, data = trained
+    part = data.load()[split].to_pandas()
+    expected = evaluate(folder, Corpus(part), split, columns={"text": "text", "label": "label"}).results
+    assert expected["rows"] == len(part) in (160, 20)
+    for model in (folder, checkpoint):
+        for corpus in (Corpus(reviews), Corpus(ROWS), Corpus(reviews, seed=5, validation_fraction=0.4)):
+            results = evaluate(model, corpus, split).results
+            assert results.pop("measured").startswith(f"{len(part)} of 200 rows of ")
+            assert results == expected | {"data": str(corpus.path)}
+
+
+def test_the_command_says_which_rows_are_measured(trained, reviews, run):
+    folder, _, _ = trained
+    code, out, err = run("evaluate", str(folder), "--data", str(reviews))
+    assert code == 0
+    note = "20 of 200 rows of reviews.csv: those held out in training, for test"
+    assert (json.loads(out)["measured"], json.loads(out)["rows"]) == (note, 20)
+    assert f"measured             {note}\n" in err
+    code, out, _ = run("evaluate", str(folder), "--data", str(reviews), "--split", "all")
+    assert (code, json.loads(out)["rows"]) == (0, 200)
+    assert "measured" not in json.loads(out)
+    _, out, _ = run("evaluate", str(folder), "--data", str(reviews), "--max-examples", "5")
+    assert json.loads(out)["rows"] == 5
+
+
+def test_without_a_record_all_rows_are_measured(trained, reviews):
+    task = from_pretrained(trained[0])
+    task.drawn = None
+    results = evaluate(task, Corpus(reviews)).results
+    assert results["rows"] == 200
+    assert "measured" not in results
+
+
+def test_a_bundled_corpus_has_no_split_all(trained):
+    with pytest.raises(UsageError, match="corpus builtin: has the splits train, validation, test; name one"):
+        evaluate(trained[0], Corpus(), "all")
