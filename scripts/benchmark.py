@@ -17,6 +17,7 @@ from nlp_rnn.errors import UsageError
 _COMMANDS = {
     "train": "training steps, and the machine's limit",
     "cells": "training steps with each recurrent cell",
+    "attention": "training steps of translation with each variant of the model",
     "decode": "translating the test split, with a translation model",
     "tag": "tagging the test split, with a tagging model",
     "classify": "classifying the test split, with a sentiment model",
@@ -42,6 +43,7 @@ _COLUMNS = {
 _TRACED = ["train", "decode", "tag", "classify"]
 _BATCH_SIZE = {"translation": 128, "sentiment": 64, "tagging": 32}
 _TASK = {
+    "attention": "translation",
     "decode": "translation",
     "tag": "tagging",
     "classify": "sentiment",

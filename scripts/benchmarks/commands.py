@@ -97,6 +97,26 @@ def cells(options: Options) -> Report:
     return Report(title, rows, facts)
 
 
+def attention(options: Options) -> Report:
+    """Measure training steps of translation with each variant of the model."""
+    facts = _corpus_facts(options)
+    variants: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "context": {"context": True},
+        "luong": {"attention": "luong"},
+        "bahdanau": {"attention": "bahdanau"},
+    }
+    contestants = [
+        _trainer(f"{name} {precision}", options, {"precision": precision, "variant": variant})
+        for precision in options.precisions
+        for name, variant in variants.items()
+    ]
+    results = run_in_turns(contestants, options)
+    rows = result_rows(results, f"plain {options.precisions[0]}", None, facts["tokens_a_row"])
+    title = f"training variants, {options.data}, batch {options.batch_size}, {options.device}"
+    return Report(title, rows, facts)
+
+
 def decode(options: Options) -> Report:
     """Measure translating the test split: one sentence at a time and in bulk, greedy and with a beam of 5."""
     baseline = "tutorial loop, greedy, one at a time"

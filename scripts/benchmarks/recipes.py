@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -46,7 +47,13 @@ def make_data(options: Options) -> DataModule:
     return TaggingData(corpus, batching=batching)
 
 
-def make_task(options: Options, data: DataModule, teacher_forcing: float = 1.0, cell: str = "lstm") -> Task:
+def make_task(
+    options: Options,
+    data: DataModule,
+    teacher_forcing: float = 1.0,
+    cell: str = "lstm",
+    variant: Mapping[str, Any] = MappingProxyType({}),
+) -> Task:
     """Make the untrained task that a benchmark measures.
 
     Translation has the package's default sizes, sentiment those of a common tutorial (a BiLSTM of 2 layers of
@@ -57,12 +64,13 @@ def make_task(options: Options, data: DataModule, teacher_forcing: float = 1.0, 
         data: the DataModule of the task.
         teacher_forcing: for translation, the probability of the true previous token as the decoder's input.
         cell: of all recurrent layers.
+        variant: for translation, more settings of the model.
     """
     torch.manual_seed(0)
     processor: Any = data.processor
     if options.task == "translation":
         sizes: dict[str, Any] = {"embedding_dim": 16, "hidden_dim": 32} if options.quick else {}
-        return Translation(processor, cell=cell, teacher_forcing=teacher_forcing, **sizes)
+        return Translation(processor, cell=cell, teacher_forcing=teacher_forcing, **{**sizes, **variant})
     if options.task == "sentiment":
         size = 16 if options.quick else 300
         bidirectional = options.command != "stream"

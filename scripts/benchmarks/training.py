@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -55,6 +56,7 @@ def train(
     max_examples: int | None = None,
     teacher_forcing: float = 1.0,
     cell: str = "lstm",
+    variant: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Train with the package's DataModule, task and optimizer; a turn is a number of steps.
 
@@ -67,11 +69,12 @@ def train(
         max_examples: replaces the `max_examples` of the options.
         teacher_forcing: of translation.
         cell: of all recurrent layers.
+        variant: for translation, more settings of the model.
     """
     if max_examples:
         options = replace(options, max_examples=max_examples)
     data = make_data(options)
-    task = make_task(options, data, teacher_forcing, cell)
+    task = make_task(options, data, teacher_forcing, cell, variant)
     trainer = pl.Trainer(
         accelerator="gpu" if options.device == "cuda" else "cpu",
         devices=1,

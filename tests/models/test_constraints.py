@@ -107,6 +107,18 @@ def test_every_constraint_is_met_whatever_the_width_and_the_other_rows(seed, con
             assert [h.score for h in free] == pytest.approx([h.score for h in hypotheses], abs=1e-5)
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**31), width=st.integers(2, 4), alpha=st.sampled_from([0.0, 2.5]), data=st.data())
+def test_without_constraints_it_is_beam_search(seed, width, alpha, data):
+    n_best = data.draw(st.integers(1, width))
+    options = {"max_length": 11, "width": width, "length_penalty": alpha, "n_best": n_best, **OPTIONS}
+    step, state = make_step([make_table(seed)])
+    (free,) = beam_search(step, state, **options)
+    (found,) = constrained_beam_search(step, state, [[]], **options)
+    assert [h.tokens for h in found] == [h.tokens for h in free]
+    assert [h.score for h in found] == pytest.approx([h.score for h in free], abs=1e-5)
+
+
 def test_a_phrase_that_the_model_says_anyway_is_said_once():
     table = torch.full((12, 5, 5), -9.0)
     for before, after in ((BOS, 2), (2, 3), (3, 4), (4, EOS)):

@@ -215,7 +215,7 @@ def test_luong_attention_written_out():
 
 
 def test_bahdanau_attention_written_out():
-    model = make("bahdanau", layers=1)
+    model = make("bahdanau", layers=2)
     source, target = torch.randint(4, 13, (5, 1)), torch.randint(4, 13, (3, 1))
     decoder = model.decoder
     outputs, state = model.encoder.rnn(model.encoder.embedding(source))

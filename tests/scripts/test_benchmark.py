@@ -43,6 +43,7 @@ ROWS = {
     "train --task sentiment": ["tutorial loop", "tutorial loop, not packed"],
     "train --task tagging": ["tutorial loop", "nlp_rnn fp32", "limit: products of the step bf16"],
     "cells --task sentiment": ["rnn fp32", "gru bf16", "lstm fp32"],
+    "attention": ["plain fp32", "context fp32", "luong bf16", "bahdanau fp32"],
     "decode": ["tutorial loop, greedy, one at a time", "nlp_rnn bf16, greedy", "nlp_rnn fp32, beam 5"],
     "tag": ["tutorial loop", "nlp_rnn fp32", "nlp_rnn bf16"],
     "classify": ["tutorial loop", "tutorial loop, not packed", "nlp_rnn bf16"],
@@ -122,7 +123,9 @@ def test_each_command_measures_its_contestants(command, corpora, tmp_path, monke
         assert len(row["measurements"]) == repeat
         assert all(one["seconds"] > 0 for one in row["measurements"])
         if "rate" in row:
-            average = document["facts"].get("tokens_a_row") if verb in ("train", "cells") else None
+            average = (
+                document["facts"].get("tokens_a_row") if verb in ("train", "cells", "attention") else None
+            )
             rates = [
                 (one["tokens"] / average if average and "tokens" in one else one["units"]) / one["seconds"]
                 for one in row["measurements"]
