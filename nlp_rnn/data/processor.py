@@ -19,7 +19,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
-from nlp_rnn.data.vocabulary import Vocabulary
+from nlp_rnn.data.vocabulary import UNK, Vocabulary
 from nlp_rnn.settings import check_settings, plain
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,31 @@ class Processor(ABC):
     def data_settings(self) -> dict[str, Any]:
         """Return the DataModule's arguments that determine the form of the rows, as this was made with."""
         return {}
+
+    @property
+    def reads_unknown(self) -> bool:
+        """Whether tokens that the vocabulary lacks tell a model something, as words by their letters."""
+        return False
+
+    @property
+    def counts_unknown(self) -> bool:
+        """Whether rows are tokens, of which the vocabulary may lack some."""
+        return bool(self.features[self.length_columns[0]] == pa.list_(pa.int32()))
+
+    def count_unknown(self, rows: dict[str, list[Any]]) -> list[int]:
+        """Count the tokens of each encoded row that the vocabulary lacks, if `counts_unknown`."""
+        return [ids.count(UNK) for ids in rows[self.length_columns[0]]]
+
+    def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
+        """Return the tokens of the first row that the vocabulary lacks, as they are written.
+
+        Args:
+            rows: what `rows` and `encode` returned.
+
+        Returns:
+            The tokens in the order in which a model reads them; none if it is not known how they are written.
+        """
+        return []
 
     @abstractmethod
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
@@ -239,6 +264,10 @@ class CollectedWarnings:
     """Number of times that each unknown token occurs."""
     unseen: Counter[str] = field(default_factory=Counter)
     """Number of times that each label occurs that the model does not know."""
+    texts: int = 0
+    """Number of texts that a model was asked for an answer."""
+    lost: int = 0
+    """Number of these that have no token which the model knows."""
 
     def log(self) -> None:
         """Log the warnings."""
@@ -248,6 +277,11 @@ class CollectedWarnings:
             logger.warning(
                 "%d token(s) not in the model's vocabulary: %s",
                 self.unknown.total(), _examples(self.unknown),
+            )  # fmt: skip
+        if self.lost:
+            logger.warning(
+                "%d of %d text(s) have no word that the model knows; their answers mean nothing",
+                self.lost, self.texts,
             )  # fmt: skip
         if self.unseen:
             logger.warning(
@@ -285,6 +319,24 @@ def warn_unknown(tokens: Iterable[str]) -> None:
     """Warn of tokens that the vocabulary lacks; `collect_warnings` joins the warnings of several calls."""
     with collect_warnings() as collected:
         collected.unknown.update(tokens)
+
+
+def warn_lost(lengths: Iterable[int], unknown: Iterable[int]) -> None:
+    """Warn of texts all of whose tokens are unknown; `collect_warnings` joins the warnings of several calls.
+
+    Args:
+        lengths: the numbers of tokens of the texts.
+        unknown: how many of them the model does not know.
+    """
+    is_lost = [0 < length == count for length, count in zip(lengths, unknown, strict=True)]
+    with collect_warnings() as collected:
+        collected.texts += len(is_lost)
+        collected.lost += sum(is_lost)
+
+
+def blank_to_empty(texts: Iterable[str]) -> list[str]:
+    """Return texts of which those of white space alone are empty, as they are not to every vocabulary."""
+    return [text if text.strip() else "" for text in texts]
 
 
 def warn_unseen(labels: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from nlp_rnn.cpu import fast_matmul
 from nlp_rnn.data.batching import BatchSize
+from nlp_rnn.data.processor import warn_lost
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.streaming import Stream
 from nlp_rnn.settings import check_value
@@ -28,7 +29,8 @@ class Pipeline:
     An answer is a dictionary, whose keys depend on the task (see its `answer` method): `label`, `score` and
     `scores` for sentiment; `tags` and `scores` for tagging; `text`, `score` and `n_best` for translation and
     captioning; these and `log_prob`, `next` and `probability` for language modeling; `values` for
-    forecasting; `labels` and `scores` for series tagging.
+    forecasting; `labels` and `scores` for series tagging. For text there is `unknown` too, the number of
+    tokens that the model does not know; one warning counts the texts in which it knows none.
 
     Args:
         task: the model with its processor.
@@ -73,9 +75,9 @@ class Pipeline:
                   list of numbers [T]; then a list of lists is several series, and an array [T, 1] is one.
 
         Returns:
-            One answer for one input; a list of answers, in the order of the inputs, for several. The tags
-            and the translation of an empty text are empty; its label depends on the model alone; a language
-            model begins a new text.
+            One answer for one input; a list of answers, in the order of the inputs, for several. An
+            empty or blank text has no answer: label and score are None, tags and translation are empty; a
+            language model begins a new text.
 
         Raises:
             UsageError: an input is not text, or contains a lone surrogate, or is not a vector of the model's
@@ -202,13 +204,16 @@ class Pipeline:
         rows.update(processor.encode(rows))
         lengths = [len(ids) for ids in rows[processor.length_columns[0]]]
         order = sorted(range(len(inputs)), key=lengths.__getitem__)
+        unknown = processor.count_unknown(rows) if processor.counts_unknown else None
+        if unknown is not None and not processor.reads_unknown:
+            warn_lost(lengths, unknown)
         answers: list[dict[str, Any]] = [{}] * len(inputs)
         for start in range(0, len(order), self.batch_size):
             indices = order[start : start + self.batch_size]
             columns = {name: [column[i] for i in indices] for name, column in rows.items()}
             batch = processor.collate({"row": indices, **columns})
             for index, answer in zip(indices, self.task.answer(batch.to(self.task.device)), strict=True):
-                answers[index] = answer
+                answers[index] = answer if unknown is None else {**answer, "unknown": unknown[index]}
         return answers
 
 

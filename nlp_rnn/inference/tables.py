@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns, open_
 from nlp_rnn.inference.table_output import free_names, open_writer
 from nlp_rnn.settings import column_settings
 from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.interface import AnswerColumn
 
 
 def read_table(
@@ -86,10 +88,18 @@ def answer_table(
         UsageError: the table has no column for the model to read, or the output cannot be written.
     """
     found = find_columns(table)
-    columns = free_names(answerer.task.answer_columns(scores), table.names)
+    columns = answer_columns(answerer.task, table, scores)
     with open_writer(output, suffix, table, columns) as writer:
         for chunk, answers in answered(answerer, table, found):
             writer.write(chunk, answers)
+
+
+def answer_columns(task: Task, table: TableInput, scores: bool) -> dict[str, AnswerColumn]:
+    """The columns that a table gets, by names that it does not have yet."""
+    columns = task.answer_columns(scores)
+    if task.processor.counts_unknown:
+        columns["unknown"] = AnswerColumn(pa.int32(), itemgetter("unknown"))
+    return free_names(columns, table.names)
 
 
 def answered(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlp_rnn.data.batching import Batch
+from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.cells import cell_name
 from nlp_rnn.models.layers.quantization import is_quantized
@@ -53,7 +54,8 @@ class Inspection:
 
     task: str
     tokens: list[str]
-    """[T], as the vocabulary writes them, in the order in which the model reads them."""
+    """[T], as the vocabulary writes them, and unknown ones as the text does, in the order in which the model
+    reads them."""
     hidden: Tensor
     """[T, K, H] float32, the hidden states."""
     gates: dict[str, Tensor]
@@ -114,6 +116,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     batch = processor.collate(rows)
     names = getattr(processor, probe.tokens).tokens()
     ids: list[int] = getattr(batch, probe.tokens)[:, 0].tolist()
+    unknown = iter(processor.unknown_tokens(rows))
 
     logits, rnn = _run(task, batch)
     gradients = [Gradients(f"{cell_name(rnn.layer)}, trained", True, _gradient_norms(logits, rnn))]
@@ -126,7 +129,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
         probabilities = logits[:, 0].detach().softmax(-1).float()
     return Inspection(
         task.name,
-        [names[id] for id in ids],
+        [next(unknown, names[id]) if id == UNK else names[id] for id in ids],
         states.pop("hidden"),
         states,
         rnn.bidirectional,

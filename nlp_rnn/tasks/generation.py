@@ -105,7 +105,7 @@ def make_answers(
     Args:
         best: of each row its best hypotheses.
         texts: their texts.
-        empty: [B] bool, the rows whose answer is the empty text.
+        empty: [B] bool, the rows whose answer is the empty text, without a score.
 
     Returns:
         Per row the best `text`, its `score`, and the `n_best` of both as a list.
@@ -113,7 +113,7 @@ def make_answers(
     answers = []
     for is_empty, hypotheses, row in zip(empty.tolist(), best, texts, strict=True):
         n_best = [
-            {"text": "" if is_empty else text, "score": hypothesis.score}
+            {"text": "", "score": None} if is_empty else {"text": text, "score": hypothesis.score}
             for hypothesis, text in zip(hypotheses, row, strict=True)
         ]
         answers.append({**n_best[0], "n_best": n_best})
@@ -156,7 +156,7 @@ class GenerationTask(Task[P, B]):
             step: one step of the model: (tokens [B], state) -> logits [B, V] and the next state.
             state: the state before the first step.
             vocabulary: of the generated tokens.
-            empty: [B] bool, the rows whose answer is the empty text.
+            empty: [B] bool, the rows whose answer is the empty text, without a score.
             first: the first input token, one for all rows or [B].
 
         Returns:

@@ -90,14 +90,19 @@ class SingleLabelTask(ClassificationTask[P, B]):
     def answer(self, batch: B) -> list[dict[str, Any]]:
         """Per row the most probable `label`, its probability `score`, and all probabilities `scores`.
 
-        Below `unsure_below` the label is `UNSURE`.
+        Below `unsure_below` the label is `UNSURE`. A row without tokens has none of them, for they would
+        depend on the model alone.
         """
-        return self.label_answers(self.logits(batch))
+        answers = self.label_answers(self.logits(batch))
+        return [
+            answer if length else no_answer()
+            for answer, length in zip(answers, batch.lengths.tolist(), strict=True)
+        ]
 
     @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        return str(answer["label"])
+        return str(answer["label"] or "")
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
@@ -118,6 +123,11 @@ class SingleLabelTask(ClassificationTask[P, B]):
             label = self.labels[best] if row[best] >= self.unsure_below else UNSURE
             answers.append({"label": label, "score": row[best], "scores": scores})
         return answers
+
+
+def no_answer() -> dict[str, Any]:
+    """The answer to an empty text."""
+    return {"label": None, "score": None, "scores": {}}
 
 
 def _score_of(label: str) -> Callable[[dict[str, Any]], float | None]:

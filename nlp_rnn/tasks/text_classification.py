@@ -15,7 +15,7 @@ from nlp_rnn.tasks.base import B, P
 from nlp_rnn.tasks.classification import LabelProcessor, require_unidirectional
 from nlp_rnn.tasks.interface import Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words, label_loss
-from nlp_rnn.tasks.single_label import SingleLabelTask
+from nlp_rnn.tasks.single_label import SingleLabelTask, no_answer
 
 
 class TextProcessor(LabelProcessor, Protocol):
@@ -69,8 +69,7 @@ class TextClassificationTask(SingleLabelTask[P, B]):
     @override
     def start_stream(self) -> StreamState:
         require_unidirectional(self.model.rnn)
-        empty = torch.zeros(0, 1, dtype=torch.int64, device=self.device)
-        return StreamState(self.label_answers(self.model(empty))[0], self.model.initial_state(1))
+        return StreamState(no_answer(), self.model.initial_state(1))
 
     @override
     def read_stream(self, piece: str, stream: StreamState) -> StreamState:
@@ -78,4 +77,8 @@ class TextClassificationTask(SingleLabelTask[P, B]):
         state = stream.state
         for token in ids:
             logits, state = self.model.step(torch.tensor([token], device=self.device), state)
-        return StreamState(self.label_answers(logits)[0], state) if ids else stream
+        if not ids:
+            return stream
+        # To a model of characters white space is tokens, yet alone it is no text.
+        is_blank = stream.answer["label"] is None and not piece.strip()
+        return StreamState(stream.answer if is_blank else self.label_answers(logits)[0], state)

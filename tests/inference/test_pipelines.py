@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from nlp_rnn import pipeline as public_pipeline
 from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import TASKS as EVERY_TASK
-from nlp_rnn.tasks import BeamSettings
+from nlp_rnn.tasks import BeamSettings, Sentiment
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
@@ -79,7 +80,7 @@ def close(one, other):
 
 def test_sentiment(pipelines):
     answer = pipelines["sentiment"]("the work is good")
-    assert answer.keys() == {"label", "score", "scores"}
+    assert answer.keys() == {"label", "score", "scores", "unknown"}
     assert list(answer["scores"]) == ["negative", "positive"]
     assert sum(answer["scores"].values()) == pytest.approx(1)
     assert answer["score"] == max(answer["scores"].values()) == answer["scores"][answer["label"]]
@@ -87,7 +88,7 @@ def test_sentiment(pipelines):
 
 def test_tagging(pipelines):
     answer = pipelines["tagging"]("i work\u00a0at google")
-    assert answer.keys() == {"tags", "scores"}
+    assert answer.keys() == {"tags", "scores", "unknown"}
     assert len(answer["tags"]) == len(answer["scores"]) == 4
     assert set(answer["tags"]) <= set(TAGS)
     assert all(1 / len(TAGS) <= score <= 1 for score in answer["scores"])
@@ -99,7 +100,7 @@ def test_tagging(pipelines):
 
 def test_translation(pipelines):
     answer = pipelines["translation"]("i work")
-    assert answer.keys() == {"text", "score", "n_best"}
+    assert answer.keys() == {"text", "score", "n_best", "unknown"}
     assert len(answer["n_best"]) == 3
     assert answer["n_best"][0] == {"text": answer["text"], "score": answer["score"]}
     scores = [entry["score"] for entry in answer["n_best"]]
@@ -128,10 +129,37 @@ def test_empty_and_blank_texts_have_answers(pipelines, blank):
     label, tags, translation = (answers[name] for name in ("sentiment", "tagging", "translation"))
     if not blank.strip():
         assert close(label[1], pipelines["sentiment"](""))
-        assert tags[1] == {"tags": [], "scores": []}
-        assert translation[1]["text"] == ""
+        assert label[1] == {"label": None, "score": None, "scores": {}, "unknown": 0}
+        assert tags[1] == {"tags": [], "scores": [], "unknown": 0}
+        assert (translation[1]["text"], translation[1]["score"]) == ("", None)
         assert close(answers["language_modeling"][1], pipelines["language_modeling"](""))
-    assert label[1]["label"] in ("negative", "positive")
+    else:
+        assert label[1]["label"] in ("negative", "positive")
+
+
+@pytest.mark.parametrize("level", ["word", "char", "bpe"])
+def test_blank_texts_have_no_answer_whatever_the_level(level):
+    words = Vocabulary.train(TEXTS, VocabularySettings(level, min_frequency=1))
+    ask = pipeline("sentiment", Sentiment(SentimentProcessor(words, ["0", "1"], ["no", "yes"]), 8, 8))
+    assert [answer["label"] for answer in ask(["", " ", "\u00a0\t\n", "<br />"])][:3] == [None] * 3
+    assert ask("good")["label"] in ("no", "yes")
+
+
+def test_unknown_tokens_are_counted(pipelines):
+    for name in TASKS:
+        answers = pipelines[name](["i work", "i jog", "jog good und so", ""])
+        assert [answer["unknown"] for answer in answers] == [0, 1, 3, 0]
+
+
+def test_texts_without_a_known_word_are_counted_in_one_warning(pipelines, caplog):
+    texts = ["xyzzy", "i xyzzy", "", "plugh xyzzy"] * 3
+    with collect_warnings():
+        list(pipelines["sentiment"].iterate(texts, window=2))
+    lost = "6 of 12 text(s) have no word that the model knows; their answers mean nothing"
+    assert caplog.messages == [lost]
+    caplog.clear()
+    pipelines["tagging"](texts)  # by their letters
+    assert caplog.messages == []
 
 
 # ------------------------------------------------------------------- nothing but the text decides

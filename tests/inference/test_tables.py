@@ -80,7 +80,7 @@ FORMATS = ["csv", "tsv", "jsonl", "json", "parquet"]
 def test_every_format_becomes_every_other(models, labels, tmp_path, source, output):
     predict(models["sentiment"], str(write(tmp_path / f"in.{source}")), str(tmp_path / f"out.{output}"))
     found = read(tmp_path / f"out.{output}")
-    assert [list(row) for row in found] == [[*ROWS[0], "prediction", "probability"]] * len(ROWS)
+    assert [list(row) for row in found] == [[*ROWS[0], "prediction", "probability", "unknown"]] * len(ROWS)
     assert [{name: row[name] for name in ROWS[0]} for row in found] == ROWS
     assert [row["prediction"] for row in found] == [labels(text) for text in TEXTS]
     assert all(0.5 <= float(row["probability"]) <= 1 for row in found)
@@ -101,30 +101,32 @@ def test_other_cells_of_csv_are_kept_whatever_they_hold(models, tmp_path_factory
     with open(folder / "out.csv", encoding="utf-8", newline="") as file:
         found = list(csv.reader(file))
     assert [row[:3] for row in found] == [["a", "text", "b"], *rows]
-    assert {len(row) for row in found} == {5}
+    assert {len(row) for row in found} == {6}
 
 
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("in.csv", "text;n\nfilm;007\n", "text;n;{p};{q}\nfilm;007;{0};{1}\n"),
-        ("in.csv", "sep=;\r\ntext;n\r\nfilm;1\r\n", "text;n;{p};{q}\nfilm;1;{0};{1}\n"),
-        ("in.csv", "\ufefftext,n\nfilm, 1.10\n", 'text,n,{p},{q}\nfilm," 1.10",{0},{1}\n'),
-        ("in.csv", "text\nfilm\n\n", "text,{p},{q}\nfilm,{0},{1}\n,{2},{3}\n"),
-        ("in.csv", "text,n\n\nfilm,\n", "text,n,{p},{q}\nfilm,,{0},{1}\n"),
-        ("in.csv", "n,n,text\n1,2,film\n", "n,n,text,{p},{q}\n1,2,film,{0},{1}\n"),
-        ("in.tsv", 'text\tn\nfilm\t5" x\n', 'text\tn\t{p}\t{q}\nfilm\t5" x\t{0}\t{1}\n'),
-        ("in.tab", "text\tn\r\nfilm\tx\r\n", "text\tn\t{p}\t{q}\nfilm\tx\t{0}\t{1}\n"),
+        ("in.csv", "text;n\nfilm;007\n", "text;n;{names}\nfilm;007;{film}\n"),
+        ("in.csv", "sep=;\r\ntext;n\r\nfilm;1\r\n", "text;n;{names}\nfilm;1;{film}\n"),
+        ("in.csv", "\ufefftext,n\nfilm, 1.10\n", 'text,n,{names}\nfilm," 1.10",{film}\n'),
+        ("in.csv", "text\nfilm\n\n", "text,{names}\nfilm,{film}\n,,,0\n"),
+        ("in.csv", "text,n\n\nfilm,\n", "text,n,{names}\nfilm,,{film}\n"),
+        ("in.csv", "n,n,text\n1,2,film\n", "n,n,text,{names}\n1,2,film,{film}\n"),
+        ("in.tsv", 'text\tn\nfilm\t5" x\n', 'text\tn\t{names}\nfilm\t5" x\t{film}\n'),
+        ("in.tab", "text\tn\r\nfilm\tx\r\n", "text\tn\t{names}\nfilm\tx\t{film}\n"),
     ],
 )
 def test_the_form_of_a_delimited_table_is_kept(models, tmp_path, capsys, name, content, expected):
     (tmp_path / name).write_bytes(content.encode())
     predict(models["sentiment"], str(tmp_path / name))
     printed = capsys.readouterr().out
-    (tmp_path / "one.jsonl").write_text('{"text": "film"}\n{"text": ""}\n')
+    (tmp_path / "one.jsonl").write_text('{"text": "film"}\n')
     predict(models["sentiment"], str(tmp_path / "one.jsonl"), str(tmp_path / "out.csv"))
-    cells = [cell for row in read(tmp_path / "out.csv") for cell in list(row.values())[1:]]
-    assert printed == expected.format(*cells, p="prediction", q="probability")
+    _, *cells = read(tmp_path / "out.csv")[0].values()
+    separator = next(sign for sign in expected if sign in ",;\t")
+    names = separator.join(("prediction", "probability", "unknown"))
+    assert printed == expected.format(names=names, film=separator.join(cells))
 
 
 def test_json_lines_are_kept_byte_for_byte(models, tmp_path, capsys):
@@ -133,7 +135,7 @@ def test_json_lines_are_kept_byte_for_byte(models, tmp_path, capsys):
     predict(models["sentiment"], str(tmp_path / "in.ndjson"), columns={"text": "text"})
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(line[:-1] + ', "prediction": "')
-    assert json.loads(second) == {"prediction": None, "probability": None}
+    assert json.loads(second) == {"prediction": None, "probability": None, "unknown": None}
 
 
 def test_types_of_parquet_are_kept(models, tmp_path):
@@ -168,6 +170,19 @@ def test_chunks_and_row_groups_change_nothing(models, labels, tmp_path):
         ]
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_rows_without_a_text_are_kept_and_have_no_answer(models, labels, tmp_path, ending):
+    texts = ["good", None, " ", "film", ""]
+    table = [{"n": str(number), "text": text} for number, text in enumerate(texts)]
+    write(tmp_path / f"in.{ending}", table)
+    predict(models["sentiment"], str(tmp_path / f"in.{ending}"), str(tmp_path / "out.jsonl"), scores=True)
+    rows = read(tmp_path / "out.jsonl")
+    assert [row["n"] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert [row["prediction"] or "" for row in rows] == [labels(text or "") for text in texts]
+    for number in (1, 2, 4):
+        assert {rows[number][name] for name in rows[0] if name.startswith("pr")} == {None}
+
+
 def test_scores_have_a_column_per_class(models, tmp_path):
     predict(models["sentiment"], str(write(tmp_path / "in.csv")), str(tmp_path / "out.parquet"), scores=True)
     for row in read(tmp_path / "out.parquet"):
@@ -181,7 +196,7 @@ def test_no_column_is_overwritten(models, tmp_path):
     predict(models["sentiment"], str(tmp_path / "in.csv"), str(tmp_path / "out.jsonl"))
     predict(models["sentiment"], str(tmp_path / "out.jsonl"), str(tmp_path / "again.jsonl"))
     (row,) = read(tmp_path / "again.jsonl")
-    added = [f"{name}_{number}" for number in (2, 3) for name in ("prediction", "probability")]
+    added = [f"{name}_{number}" for number in (2, 3) for name in ("prediction", "probability", "unknown")]
     assert list(row) == ["text", "Prediction", *added]
     assert row["Prediction"] == "mine"
     # A field that only a late row has counts too.
@@ -229,7 +244,9 @@ def test_compressed_lines(models, labels, tmp_path):
     for ending, compress in COMPRESS.items():
         (tmp_path / f"in.txt{ending}").write_bytes(compress(b"good\n\nfilm"))
         predict(models["sentiment"], str(tmp_path / f"in.txt{ending}"), str(tmp_path / "out.txt.gz"))
-        assert whole(tmp_path / "out.txt.gz").split() == [labels(text) for text in ("good", "", "film")]
+        assert whole(tmp_path / "out.txt.gz").split("\n")[:-1] == [
+            labels(text) for text in ("good", "", "film")
+        ]
 
 
 def test_columns_are_those_of_training_or_named(models, labels, tmp_path):
@@ -318,5 +335,6 @@ def test_the_verb(models, tmp_path, run):
     code, out, error = run(*arguments, "--columns", "text=review_body", "--scores", "--json")
     assert (code, error) == (0, "")
     assert list(json.loads(out)) == [
-        *("id", "review_body", "prediction", "probability", "probability_negative", "probability_positive")
+        *("id", "review_body", "prediction", "probability", "probability_negative", "probability_positive"),
+        "unknown",
     ]

@@ -173,3 +173,18 @@ def test_a_long_text_is_cut_with_one_warning(caplog, tiny):
         found = inspect(tiny("sentiment"), " ".join(TOKENS * 5))
     assert len(found.tokens) == 20
     assert [record.message for record in caplog.records] == ["1 texts cut to the maximum length of 20 tokens"]
+
+
+@pytest.mark.parametrize("name", ["sentiment", "tagging", "translation", "language_modeling"])
+def test_unknown_words_are_shown_as_they_are_written(name, tiny):
+    tokens = inspect(tiny(name), "the Xyzzy is not plugh").tokens
+    expected = ["the", "Xyzzy", "is", "not", "plugh"]
+    if name == "translation":  # which reads from the end
+        assert tokens == expected[::-1]
+    else:
+        assert [token for token in tokens if token != "<bos>"] == expected
+
+
+def test_unknown_words_of_a_text_that_is_cut(tiny):
+    words = [f"new{number}" for number in range(30)]
+    assert inspect(tiny("sentiment"), " ".join(words)).tokens == words[:20]

@@ -106,7 +106,7 @@ def test_predict_answers_a_table(trained, tmp_path, capsys):
     (tmp_path / "in.csv").write_text("n,second,first\n1,the film is good .,the film is good .\n")
     main(["predict", str(trained), str(tmp_path / "in.csv")])
     header, row = capsys.readouterr().out.splitlines()
-    assert header == "n,second,first,prediction,probability"
+    assert header == "n,second,first,prediction,probability,unknown"
     assert row.split(",")[3] == "same"
 
 

@@ -59,6 +59,12 @@ class LanguageModelingProcessor(Processor):
         return {"prompt": list(inputs)}
 
     @override
+    def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
+        (count,) = self.count_unknown(rows)
+        unknown = list(self.tokens.unknown(rows["prompt"][0]))
+        return unknown[len(unknown) - count :]  # the end of a long prompt is read
+
+    @override
     def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
         return self.tokens.split_stable_prefix(pending, piece)
 

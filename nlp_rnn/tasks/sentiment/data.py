@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from nlp_rnn.data.batching import Batch, Batching, Rows, pad
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, truncate
+from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError, join_names
@@ -51,7 +52,12 @@ class SentimentProcessor(Processor):
 
     @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        return {"text": list(inputs)}
+        return {"text": blank_to_empty(inputs)}
+
+    @override
+    def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
+        (count,) = self.count_unknown(rows)
+        return list(islice(self.tokens.unknown(rows["text"][0]), count))
 
     @override
     def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:

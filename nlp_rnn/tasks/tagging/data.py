@@ -22,7 +22,7 @@ from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, truncate
 from nlp_rnn.data.series import parse_names
 from nlp_rnn.data.types import Dataset, DatasetDict
-from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Column, Columns, MaxLength, Range
 from nlp_rnn.tasks.tagging.columns import (
@@ -117,6 +117,15 @@ class TaggingProcessor(Processor):
                 for words in inputs
             ]
         }
+
+    @property
+    @override
+    def reads_unknown(self) -> bool:
+        return self.characters is not None
+
+    @override
+    def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
+        return [word for word, id in zip(rows["tokens"][0], rows["word_ids"][0], strict=False) if id == UNK]
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:

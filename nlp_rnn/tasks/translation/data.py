@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from typing_extensions import override
 from nlp_rnn.data.batching import Batch, Batching, pad, shift_targets
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, truncate
+from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError, join_names
@@ -76,10 +76,16 @@ class TranslationProcessor(Processor):
         rows: dict[str, list[Any]] = {"source": [], "prefix": [], "constraints": []}
         for value in inputs:
             text, prefix, constraints = _demands(value)
-            rows["source"].append(text)
+            rows["source"] += blank_to_empty([text])
             rows["prefix"].append(prefix)
             rows["constraints"].append(constraints)
         return rows if any(rows["prefix"]) or any(rows["constraints"]) else {"source": rows["source"]}
+
+    @override
+    def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
+        (count,) = self.count_unknown(rows)
+        unknown = list(islice(self.source.unknown(rows["source"][0]), count))
+        return unknown[::-1] if self.reverse_source else unknown
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
