@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 _CODES = {name: code for code, name in enumerate(SPLITS, 1)}
 """What stands for each split in `Drawn`; 0 for none."""
 
+_SHIFTS = np.arange(0, 8, 2, dtype=np.uint8)  # of the codes in a byte
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -47,7 +49,7 @@ class Drawn:
     rows: int
     """The number of rows of the table, those that are in no split included."""
     codes: str
-    """What split each row is in: one byte per row, compressed (zlib) and as text (base64)."""
+    """What split each row is in: four rows per byte, compressed (zlib) and as text (base64)."""
 
     @classmethod
     def of(cls, source: str, content: str, num_rows: int, splits: Mapping[str, np.ndarray]) -> Self:
@@ -59,10 +61,11 @@ class Drawn:
             num_rows: number of rows of the table.
             splits: the numbers of the rows of each split.
         """
-        codes = np.zeros(num_rows, np.uint8)
+        codes = np.zeros(-(-num_rows // 4) * 4, np.uint8)
         for name, rows in splits.items():
             codes[rows] = _CODES[name]
-        return cls(source, content, num_rows, base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode())
+        packed = np.bitwise_or.reduce(codes.reshape(-1, 4) << _SHIFTS, axis=1)
+        return cls(source, content, num_rows, base64.b64encode(zlib.compress(packed.tobytes())).decode())
 
     @classmethod
     def from_state(cls, state: Any) -> Self:
@@ -87,14 +90,14 @@ class Drawn:
         Raises:
             UsageError: the codes are damaged.
         """
+        size = -(-self.rows // 4)
         try:
-            unpack = zlib.decompressobj()
-            codes = unpack.decompress(base64.b64decode(self.codes, validate=True), self.rows + 1)
+            packed = zlib.decompressobj().decompress(base64.b64decode(self.codes, validate=True), size + 1)
         except (zlib.error, binascii.Error, ValueError):
-            codes = b""
-        numbers = np.frombuffer(codes, np.uint8)
-        if len(numbers) != self.rows or (numbers > len(SPLITS)).any():
+            packed = b""
+        if len(packed) != size:
             raise UsageError("the model's record of the rows it was trained on (drawn) is damaged; delete it")
+        numbers = ((np.frombuffer(packed, np.uint8)[:, None] >> _SHIFTS) & 3).ravel()[: self.rows]
         found = {name: np.flatnonzero(numbers == code) for name, code in _CODES.items()}
         return {name: rows for name, rows in found.items() if len(rows)}
 

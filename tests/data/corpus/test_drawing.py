@@ -155,7 +155,7 @@ def test_the_record_is_small_and_survives_storage():
     )
     splits = {name: np.flatnonzero(codes == name) for name in ("train", "validation", "test")}
     drawn = Drawn.of("a.csv", "0" * 64, len(codes), splits)
-    assert len(drawn.codes) < 0.25 * len(codes)
+    assert len(drawn.codes) < 0.22 * len(codes)
     found = Drawn.from_state(asdict(drawn)).split_rows()
     assert {name: rows.tolist() for name, rows in found.items()} == {n: r.tolist() for n, r in splits.items()}
 
@@ -183,7 +183,7 @@ def test_damaged_codes_are_refused_and_bombs_not_unpacked():
     def codes(data):
         return base64.b64encode(zlib.compress(data)).decode()
 
-    for damaged in ("!", "AAAA", codes(b"\1\1"), codes(b"\1\1\4"), codes(bytes(10**8))):
+    for damaged in ("!", "AAAA", codes(b"\1\1"), codes(b""), codes(bytes(10**8))):
         with pytest.raises(UsageError, match="is damaged; delete it"):
             Drawn("a.csv", "0" * 64, 3, damaged).split_rows()
 
