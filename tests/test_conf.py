@@ -28,7 +28,7 @@ QUICK = [
     *("--trainer.precision", "32-true", "--trainer.enable_progress_bar", "false"),
     *("--trainer.check_val_every_n_epoch", "1"),
 ]
-TINY_CORPORA = {"captioning": "digits"}
+TINY_CORPORA = {"captioning": "digits", "tagging_entities.yaml": "entities"}
 
 
 def task_of(name):
@@ -42,7 +42,8 @@ def tiny(name):
     """Flags with which a configuration trains in seconds."""
     if task_of(name) in ("forecasting", "series_tagging"):
         return QUICK
-    return [*(value.replace("builtin", TINY_CORPORA.get(task_of(name), "builtin")) for value in TEXT), *QUICK]
+    corpus = TINY_CORPORA.get(name, TINY_CORPORA.get(task_of(name), "builtin"))
+    return [*(value.replace("builtin", corpus) for value in TEXT), *QUICK]
 
 
 def test_every_task_has_a_configuration():

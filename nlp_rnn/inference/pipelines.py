@@ -27,10 +27,11 @@ class Pipeline:
     """A trained model that takes text or numbers; made by `nlp_rnn.pipeline`.
 
     An answer is a dictionary, whose keys depend on the task (see its `answer` method): `label`, `score` and
-    `scores` for sentiment; `tags` and `scores` for tagging; `text`, `score` and `n_best` for translation and
-    captioning; these and `log_prob`, `next` and `probability` for language modeling; `values` for
-    forecasting; `labels` and `scores` for series tagging. For text there is `unknown` too, the number of
-    tokens that the model does not know; one warning counts the texts in which it knows none.
+    `scores` for sentiment; `tags` and `scores` for tagging, and `entities` if tags are of spans; `text`,
+    `score` and `n_best` for translation and captioning; these and `log_prob`, `next` and `probability` for
+    language modeling; `values` for forecasting; `labels` and `scores` for series tagging. For text there is
+    `unknown` too, the number of tokens that the model does not know; one warning counts the texts in which
+    it knows none.
 
     Args:
         task: the model with its processor.

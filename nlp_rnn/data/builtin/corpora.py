@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nlp_rnn.data.builtin import sentences
+from nlp_rnn.data.builtin import entities, sentences
 from nlp_rnn.errors import UsageError
 
-VERSION = sentences.VERSION, 1
+VERSION = sentences.VERSION, 2
 """Part of every cache key. Increase the second number when a corpus of this module changes."""
 
 Tables = dict[str, pa.Table]
@@ -34,6 +34,21 @@ def _grammar() -> Tables:
             }
         )
         for name, rows in sentences.builtin_splits(0).items()
+    }
+
+
+@cache
+def _entities() -> Tables:
+    """Sentences with named entities; see `entities.py`."""
+    return {
+        name: pa.table(
+            {
+                "tokens": [row.words for row in rows],
+                "ner": [row.ner for row in rows],
+                "upos": [row.upos for row in rows],
+            }
+        )
+        for name, rows in entities.entity_splits(0).items()
     }
 
 
@@ -113,6 +128,7 @@ def _motion() -> Tables:
 
 EXAMPLES: dict[str, Callable[[], Tables]] = {
     "builtin": _grammar,
+    "entities": _entities,
     "hello": _hello,
     "ramp": _ramp,
     "digits": _digits,

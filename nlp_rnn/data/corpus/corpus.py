@@ -48,8 +48,9 @@ class Corpus(Settings):
         >>> splits = Corpus("reviews.csv").load({"text": ("text", "review"), "label": "label"}, "label")
 
     Args:
-        path: a bundled corpus (builtin, hello, ramp, digits, motion), a local file or folder, or the id of a
-            hub dataset such as "stanfordnlp/imdb". In Python also the data itself, see `InMemory`.
+        path: a bundled corpus (builtin, entities, hello, ramp, digits, motion), a local file or folder, or
+            the id of a hub dataset such as "stanfordnlp/imdb"; in Python also the data itself, see
+            `InMemory`.
         config: configuration of a hub dataset.
         revision: branch, tag or commit of a hub dataset.
         train_split: name of the train split, or of a local file without its extension; detected if left out.
