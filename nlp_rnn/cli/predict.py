@@ -29,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=path_argument,
         default="-",
-        help="file, or - for standard output (the default); one that ends as a table is one",
+        help="file, or - for standard output (the default); one that ends as a table is one; or, for a large "
+        "table, a folder/ of Parquet files, with which the same command goes on after an interruption",
+    )
+    parser.add_argument(
+        "--shard-rows", type=int, default=100_000, help="rows per file of a folder; default: 100,000"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object per line, with scores")
     parser.add_argument("--scores", action="store_true", help="in a table, a column per class")
@@ -67,4 +71,5 @@ def run(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         device=options.device,
         precision=options.precision,
+        shard_rows=options.shard_rows,
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar, cast
+from typing import Annotated, Any, BinaryIO, Literal, TypeVar, cast
 
 from nlp_rnn.data.corpus.conllu import (
     block_words,
@@ -27,13 +27,16 @@ from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import open_bytes
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
+from nlp_rnn.inference.shards import answer_in_shards
 from nlp_rnn.inference.table_input import TABLE_SUFFIXES, LinesInput
 from nlp_rnn.inference.table_output import open_text, output_format
 from nlp_rnn.inference.tables import answer_table, parse_line, read_table
+from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.pretrained import from_pretrained
 
 log = logging.getLogger(__name__)
 
+_ShardRows = Annotated[int, Range(1, 10**9)]
 _READ_BYTES = 65536  # at once: what a pipe of Linux holds
 T = TypeVar("T")
 
@@ -53,6 +56,7 @@ def predict(
     batch_size: int = 64,
     device: str = "cpu",
     precision: Literal["fp32", "bf16"] = "fp32",
+    shard_rows: int = 100_000,
 ) -> None:
     """Answer each row of a table, or each line of a file, in order and in bounded memory.
 
@@ -64,7 +68,8 @@ def predict(
         model: a model folder, a checkpoint or a hub id, as for `from_pretrained`.
         source: a file, or - for standard input: a table, one input per line, or CoNLL-U.
         output: a file, which appears when it is complete, or - for standard output. Its ending says whether
-            it is a table, and of which format.
+            it is a table, and of which format. For a large table, a folder (an existing one, or a name that
+            ends in "/"), which gets Parquet files: see `nlp_rnn.inference.shards`.
         as_json: write one JSON object per row of a table; for lines, one per answer, with all scores, rather
             than the bare answer.
         conllu: read and write CoNLL-U; only the columns that the model predicts are changed.
@@ -78,6 +83,7 @@ def predict(
         batch_size: maximum number of inputs per batch.
         device: where to compute.
         precision: fp32 or bf16, see `nlp_rnn.pipeline`.
+        shard_rows: the rows of a file, where the output is a folder.
 
     Raises:
         UsageError: the model or the source cannot be read; a line is not an input, with its number; or
@@ -99,9 +105,19 @@ def predict(
         raise UsageError("--scores adds columns to a table: give a table, an --output that is one, or --json")
     if n_best > 1 and not as_json and not writes_table:
         raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
+    in_shards = output.endswith("/") or Path(output).is_dir()
+    if in_shards and (not reads_table or as_json):
+        raise UsageError(
+            f"--output {output}: is a directory; give a file, for only tables are written as Parquet"
+        )
+    check_value(_ShardRows, shard_rows, "--shard-rows")
     answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision)
     with collect_warnings():
-        if reads_table:
+        if in_shards:
+            table = read_table(task, Path(source), columns, file_columns, encoding)
+            settings = {"beam": beam, "n_best": n_best, "precision": precision}
+            answer_in_shards(answerer, table, Path(output), shard_rows, scores, settings)
+        elif reads_table:
             suffix = output_format(output, data_suffix(Path(source)), as_json)
             table = read_table(task, Path(source), columns, file_columns, encoding)
             answer_table(answerer, table, output, suffix, scores)

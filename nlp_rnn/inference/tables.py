@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -90,8 +90,8 @@ def answer_table(
     found = find_columns(table)
     columns = answer_columns(answerer.task, table, scores)
     with open_writer(output, suffix, table, columns) as writer:
-        for chunk, answers in answered(answerer, table, found):
-            writer.write(chunk, answers)
+        for chunk in table.chunks(16 * answerer.batch_size):
+            writer.write(chunk, answer_chunk(answerer, table, found, chunk))
 
 
 def answer_columns(task: Task, table: TableInput, scores: bool) -> dict[str, AnswerColumn]:
@@ -102,20 +102,29 @@ def answer_columns(task: Task, table: TableInput, scores: bool) -> dict[str, Ans
     return free_names(columns, table.names)
 
 
-def answered(
-    answerer: Pipeline, table: TableInput, found: Mapping[str, str]
-) -> Iterator[tuple[Chunk, list[dict[str, Any] | None]]]:
-    """The chunks of a table with their answers; None is that to a row without an input."""
-    for chunk in table.chunks(16 * answerer.batch_size):
-        inputs = _inputs(answerer.task, table, chunk, found)
-        present = [place for place, value in enumerate(inputs) if value is not None]
-        answers: list[dict[str, Any] | None] = [None] * len(inputs)
-        try:
-            for place, answer in zip(present, answerer.iterate(inputs[i] for i in present), strict=True):
-                answers[place] = answer
-        except UsageError as error:
-            raise UsageError(f"{_where(table, chunk)}: {error}") from error
-        yield chunk, answers
+def answer_chunk(
+    answerer: Pipeline, table: TableInput, found: Mapping[str, str], chunk: Chunk
+) -> list[dict[str, Any] | None]:
+    """The answers to the rows of a chunk; None is that to a row without an input.
+
+    Args:
+        answerer: the model.
+        table: the table of the chunk.
+        found: canonical name -> the column that the model reads.
+        chunk: the rows.
+
+    Raises:
+        UsageError: a cell is no input.
+    """
+    inputs = _inputs(answerer.task, table, chunk, found)
+    present = [place for place, value in enumerate(inputs) if value is not None]
+    answers: list[dict[str, Any] | None] = [None] * len(inputs)
+    try:
+        for place, answer in zip(present, answerer.iterate(inputs[i] for i in present), strict=True):
+            answers[place] = answer
+    except UsageError as error:
+        raise UsageError(f"{_where(table, chunk)}: {error}") from error
+    return answers
 
 
 def _inputs(task: Task, table: TableInput, chunk: Chunk, found: Mapping[str, str]) -> list[Any]:
