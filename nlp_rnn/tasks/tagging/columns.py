@@ -20,7 +20,6 @@ from nlp_rnn.tasks.tagging.spans import (
     OUTSIDE,
     SchemeName,
     find_scheme,
-    is_span_tag,
     read_spans,
     scheme_labels,
     split_tag,
@@ -179,18 +178,8 @@ class SpanColumn(TagColumn):
             name: the name of the column.
             values: the tags of each sentence, in any scheme.
             scheme: the scheme of the labels.
-
-        Raises:
-            UsageError: a value is no tag of a span, or there are no spans.
         """
         known = {value for row in values for value in row} - {UNTAGGED, OUTSIDE}
-        if others := sorted(value for value in known if not is_span_tag(value)):
-            raise UsageError(
-                f"scheme {scheme}: {name} has values that are no tags of spans, such as "
-                f"{shorten(others[0])}; set data.scheme to none"
-            )
-        if not known:
-            raise UsageError(f"every {name} in train is {OUTSIDE}; give sentences with spans")
         return cls(name, scheme_labels({split_tag(value)[1] for value in known}, scheme), scheme)
 
     @override
@@ -231,27 +220,25 @@ def learn_column(
         name: the name of the column.
         words: the words of each sentence.
         values: their values.
-        scheme: how the labels write spans; auto recognizes it, none takes tags for what they are.
+        scheme: how the labels write spans, if the values are tags of spans; auto is as the values do, none
+            takes tags for what they are.
 
     Raises:
-        UsageError: all values are the same, or they do not fit the scheme.
+        UsageError: all values are the same.
     """
-    made = column_class(name)
-    if made is not TagColumn or scheme == "none":
+    made, found = column_class(name), None
+    if made is TagColumn and scheme != "none":
+        found = find_scheme([tag for tag in row if tag != UNTAGGED] for row in values)
+    if found is None or scheme == "none":
         return made.learn(name, words, values)
-    if scheme != "auto":
-        return SpanColumn.learn_spans(name, values, scheme)
-    found = find_scheme([tag for tag in row if tag != UNTAGGED] for row in values)
-    if found is None:
-        return made.learn(name, words, values)
-    column = SpanColumn.learn_spans(name, values, found)
+    given = SpanColumn.learn_spans(name, values, found)
     tags = ([OUTSIDE if tag == UNTAGGED else tag for tag in row] for row in values)
-    if broken := sum(a != b for row in tags for a, b in zip(row, column.rewrite(row), strict=True)):
+    if broken := sum(a != b for row in tags for a, b in zip(row, given.rewrite(row), strict=True)):
         log.warning(
             "%d tag(s) of %s in train are not legal in %s; they are read as conlleval reads them",
             broken, name, found,
         )  # fmt: skip
-    return column
+    return given if scheme == "auto" else SpanColumn.learn_spans(name, values, scheme)
 
 
 def restore_column(name: str, labels: list[str], scheme: SchemeName | Literal[""]) -> TagColumn:

@@ -284,6 +284,11 @@ class TaggingData(CorpusData[TaggingProcessor]):
     def make_processor(self, train: Dataset) -> TaggingProcessor:
         sentences = train["tokens"][:]
         columns = [learn_column(name, sentences, train[name][:], self.scheme) for name in self.tag_names]
+        if self.scheme not in ("auto", "none") and not any(column.scheme for column in columns):
+            raise UsageError(
+                f"scheme {self.scheme}: {', '.join(self.tag_names)} has no tags of spans, such as B-PER; "
+                "leave data.scheme at auto"
+            )
         characters = None
         if self.characters:
             settings = VocabularySettings(level="char", lowercase=False)

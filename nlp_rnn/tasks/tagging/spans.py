@@ -47,11 +47,6 @@ def split_tag(tag: str) -> tuple[str, str]:
     return _TO_IOBES.get(match[1], match[1]), match[2] or ""
 
 
-def is_span_tag(tag: str) -> bool:
-    """Whether a tag may belong to a span, or be O."""
-    return tag == OUTSIDE or _SPAN_TAG.fullmatch(tag) is not None
-
-
 def read_spans(tags: Sequence[str]) -> list[Span]:
     """The spans that the tags of a sentence stand for, in any scheme."""
     spans: list[Span] = []

@@ -218,3 +218,11 @@ def test_a_tagger_goes_on_with_other_tags():
             )
             assert one == other
     assert scores[1].start[new.labels.index("B-ABC")] == 0
+
+
+def test_a_scheme_is_for_the_columns_that_have_spans():
+    data = TaggingData({"train": ROWS, "validation": ROWS}, tags="upos,ner", scheme="iobes", **SETTINGS)
+    assert data.processor.schemes == ["", "iobes"]
+    assert "S-PER" in data.processor.other_labels[0]
+    with pytest.raises(UsageError, match="scheme iobes: upos has no tags of spans, such as B-PER; leave"):
+        _ = TaggingData({"train": ROWS, "validation": ROWS}, scheme="iobes", **SETTINGS).processor
