@@ -195,7 +195,7 @@ def output_format(output: str, table_format: str, as_json: bool = False) -> str:
         return ".jsonl" if as_json or table_format == ".json" else table_format
     known = (".json", ".jsonl") if as_json else TABLE_SUFFIXES
     if suffix not in known:
-        raise UsageError(f"--output {output}: give a file that ends in {', '.join(known)}, for it is a table")
+        raise UsageError(f"--output {output}: give a file that ends in {', '.join(known)}, or a folder/")
     if suffix == ".parquet" and decompressed_name(path) != Path(path.name):
         raise UsageError(f"--output {output}: Parquet is compressed by itself; let the name end in .parquet")
     return suffix

@@ -15,9 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.prediction import predict
+from nlp_rnn.tasks import TASKS, Tagging
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+from nlp_rnn.tasks.tagging.data import TaggingProcessor
 
 TEXTS = ["i work at google .", 'the "work" is , good', "good\nfilm", "a; b c\td", "NA", "!"]
 ROWS = [
@@ -338,3 +341,23 @@ def test_the_verb(models, tmp_path, run):
         *("id", "review_body", "prediction", "probability", "probability_negative", "probability_positive"),
         "unknown",
     ]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_that_reads_text_reads_tables(name):
+    processor = TASKS[name].processor_class
+    assert processor.input_description != "text" or processor.input_columns
+
+
+def test_each_column_of_tags_is_a_column(tmp_path):
+    words = Vocabulary.train_on_words([["good", "film"]], VocabularySettings(min_frequency=1))
+    names = {"columns": ["upos", "xpos"], "other_labels": [["X", "Y", "Z"]]}
+    task = Tagging(TaggingProcessor(words, ["A", "B"], **names), 4, 4)
+    (tmp_path / "in.csv").write_text("tokens\ngood new film\n")
+    predict(save_pretrained(task, tmp_path / "m"), str(tmp_path / "in.csv"), str(tmp_path / "out.jsonl"))
+    (row,) = read(tmp_path / "out.jsonl")
+    columns = ["prediction", "probability", "prediction_xpos", "probability_xpos"]
+    assert list(row) == ["tokens", *columns, "unknown"]
+    assert [len(row[name]) for name in columns] == [3] * 4
+    assert set(row["prediction_xpos"]) <= {"X", "Y", "Z"}
+    assert row["unknown"] == 1
