@@ -28,7 +28,8 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.files import open_bytes
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
 from nlp_rnn.inference.shards import answer_in_shards
-from nlp_rnn.inference.table_input import TABLE_SUFFIXES, LinesInput
+from nlp_rnn.inference.table_formats import LinesInput
+from nlp_rnn.inference.table_input import TABLE_SUFFIXES
 from nlp_rnn.inference.table_output import open_text, output_format
 from nlp_rnn.inference.tables import answer_table, parse_line, read_table
 from nlp_rnn.settings import Range, check_value

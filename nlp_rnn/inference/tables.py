@@ -21,7 +21,8 @@ from nlp_rnn.data.corpus.corpus import accepted_columns
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import Pipeline
-from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns, open_table
+from nlp_rnn.inference.table_formats import open_table
+from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns
 from nlp_rnn.inference.table_output import free_names, open_writer
 from nlp_rnn.settings import column_settings
 from nlp_rnn.tasks.base import Task
