@@ -5,6 +5,7 @@ from nlp_rnn.models.captioner import Captioner
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.cells import CELLS
+from nlp_rnn.models.pair_classifier import PairClassifier
 from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 from nlp_rnn.models.tagger import SeriesTagger, Tagger
@@ -17,6 +18,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "LanguageModel",
+    "PairClassifier",
     "Regressor",
     "Seq2Seq",
     "SeriesTagger",

@@ -74,12 +74,15 @@ class Classifier(nn.Module):
         Returns:
             Logits [B, num_classes]. An empty sequence is scored as a summary of zeros.
         """
+        logits: Tensor = self.fc_out(self.dropout(self.summarize(tokens, lengths)))
+        return logits
+
+    def summarize(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the output layer reads: [T, B] int64 ids, [B] lengths -> [B, D * H]; zeros if empty."""
         output, state = self.rnn(self.dropout(self.embedding(tokens)), lengths=lengths)  # [T, B, D * H]
         if lengths is None:
             lengths = torch.full((tokens.size(1),), tokens.size(0))
-        summary = self._pool(output, state[0], to_device(lengths, output.device))
-        logits: Tensor = self.fc_out(self.dropout(summary))
-        return logits
+        return self._pool(output, state[0], to_device(lengths, output.device))
 
     def initial_state(self, batch: int) -> State:
         """The state before the first `step` of `batch` sequences: the layers' state, then the pooling's."""

@@ -24,10 +24,12 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from nlp_rnn.tasks.forecasting import Forecasting, ForecastingData, LongMemoryData
     from nlp_rnn.tasks.generation import BeamSettings, GenerationTask
     from nlp_rnn.tasks.language_modeling import LanguageModeling, LanguageModelingData
+    from nlp_rnn.tasks.multi_label import MultiLabel, MultiLabelData
     from nlp_rnn.tasks.optimization import Optimization
     from nlp_rnn.tasks.sentiment import Sentiment, SentimentData
     from nlp_rnn.tasks.series_tagging import SeriesTagging, SeriesTaggingData
     from nlp_rnn.tasks.tagging import Tagging, TaggingData
+    from nlp_rnn.tasks.text_pairs import TextPairs, TextPairsData
     from nlp_rnn.tasks.translation import Translation, TranslationData
 
 _SHARED = {

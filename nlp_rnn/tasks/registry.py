@@ -85,6 +85,20 @@ ROWS: dict[str, TaskRow] = {
         ("SeriesTaggingData",),
         "nlp_rnn.tasks.series_tagging",
     ),
+    "text_pairs": TaskRow(
+        "two texts -> one label",
+        "TextPairs",
+        ("TextPairsData",),
+        "nlp_rnn.tasks.text_pairs",
+        ("natural-language-inference",),
+    ),
+    "multi_label": TaskRow(
+        "text -> any number of labels",
+        "MultiLabel",
+        ("MultiLabelData",),
+        "nlp_rnn.tasks.multi_label",
+        ("multi-label-classification",),
+    ),
 }
 
 

@@ -95,7 +95,7 @@ class SingleLabelTask(ClassificationTask[P, B]):
         """
         answers = self.label_answers(self.logits(batch))
         return [
-            answer if length else no_answer()
+            answer if length else self.no_answer()
             for answer, length in zip(answers, batch.lengths.tolist(), strict=True)
         ]
 
@@ -114,6 +114,11 @@ class SingleLabelTask(ClassificationTask[P, B]):
             columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
         return columns
 
+    @staticmethod
+    def no_answer() -> dict[str, Any]:
+        """The answer to an empty text."""
+        return {"label": None, "score": None, "scores": {}}
+
     def label_answers(self, logits: Tensor) -> list[dict[str, Any]]:
         """Answers from logits [B, C]."""
         probabilities = (logits.float() / self.temperature).softmax(-1)
@@ -123,11 +128,6 @@ class SingleLabelTask(ClassificationTask[P, B]):
             label = self.labels[best] if row[best] >= self.unsure_below else UNSURE
             answers.append({"label": label, "score": row[best], "scores": scores})
         return answers
-
-
-def no_answer() -> dict[str, Any]:
-    """The answer to an empty text."""
-    return {"label": None, "score": None, "scores": {}}
 
 
 def _score_of(label: str) -> Callable[[dict[str, Any]], float | None]:

@@ -1,9 +1,10 @@
-"""What tasks share that predict one label per text, with `Classifier`."""
+"""What tasks share that read texts with `Classifier`, and those of them that predict one label per text."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -11,40 +12,57 @@ from typing_extensions import override
 
 from nlp_rnn.data.vocabulary import UNK, Vocabulary
 from nlp_rnn.models.classifier import Classifier
-from nlp_rnn.tasks.base import B, P
+from nlp_rnn.tasks.base import B, P, Task
 from nlp_rnn.tasks.classification import LabelProcessor, require_unidirectional
 from nlp_rnn.tasks.interface import Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words, label_loss
-from nlp_rnn.tasks.single_label import SingleLabelTask, no_answer
+from nlp_rnn.tasks.single_label import SingleLabelTask
 
 
 class TextProcessor(LabelProcessor, Protocol):
-    """What a `TextClassificationTask` needs of its processor."""
+    """What a `TextReader` needs of its processor."""
 
     tokens: Vocabulary
 
 
 class TextBatch(Protocol):
-    """What a `TextClassificationTask` needs of its batches."""
+    """What a `TextReader` needs of its batches."""
 
     tokens: Tensor
     """[T, B] int64, padded with 0."""
 
 
-class TextClassificationTask(SingleLabelTask[P, B]):
-    """A task that predicts one label per row of tokens with `Classifier`.
+class TextReader(Task[P, B]):
+    """A task that scores texts with `Classifier`, whole or while they arrive.
 
     Its processor is a `TextProcessor`, its batches are `TextBatch`es, and its constructor sets the attributes
-    below.
+    below. A subclass defines `label_answers`.
     """
 
     model: Classifier
-    label_smoothing: float
     word_dropout: float
 
-    @override
+    @property
+    @abstractmethod
+    def labels(self) -> list[str]:
+        """The names of the labels, in the order of their ids."""
+
+    @abstractmethod
+    def label_answers(self, logits: Tensor) -> list[dict[str, Any]]:
+        """Answers from logits [B, C]."""
+
+    @staticmethod
+    @abstractmethod
+    def no_answer() -> dict[str, Any]:
+        """The answer to an empty text."""
+
     def logits(self, batch: B) -> Tensor:
+        """Scores [B, C] of the labels."""
         return self._logits(batch, cast(TextBatch, batch).tokens)
+
+    def training_logits(self, batch: B) -> Tensor:
+        """Scores [B, C] of the labels, after word dropout."""
+        return self._logits(batch, drop_words(cast(TextBatch, batch).tokens, self.word_dropout, UNK))
 
     def _logits(self, batch: B, tokens: Tensor) -> Tensor:
         """Logits [B, C] with `tokens` [T, B] in place of those of the batch."""
@@ -52,10 +70,12 @@ class TextClassificationTask(SingleLabelTask[P, B]):
         return logits
 
     @override
-    def loss(self, batch: B) -> Tensor:
-        assert batch.labels is not None
-        tokens = drop_words(cast(TextBatch, batch).tokens, self.word_dropout, UNK)
-        return label_loss(self._logits(batch, tokens), batch.labels, self.label_smoothing, self.label_weights)
+    def answer(self, batch: B) -> list[dict[str, Any]]:
+        answers = self.label_answers(self.logits(batch))
+        return [
+            answer if length else self.no_answer()
+            for answer, length in zip(answers, batch.lengths.tolist(), strict=True)
+        ]
 
     @override
     def row_names(self) -> dict[str, Sequence[str]]:
@@ -69,7 +89,7 @@ class TextClassificationTask(SingleLabelTask[P, B]):
     @override
     def start_stream(self) -> StreamState:
         require_unidirectional(self.model.rnn)
-        return StreamState(no_answer(), self.model.initial_state(1))
+        return StreamState(self.no_answer(), self.model.initial_state(1))
 
     @override
     def read_stream(self, piece: str, stream: StreamState) -> StreamState:
@@ -80,5 +100,21 @@ class TextClassificationTask(SingleLabelTask[P, B]):
         if not ids:
             return stream
         # To a model of characters white space is tokens, yet alone it is no text.
-        is_blank = stream.answer["label"] is None and not piece.strip()
+        is_blank = stream.answer == self.no_answer() and not piece.strip()
         return StreamState(stream.answer if is_blank else self.label_answers(logits)[0], state)
+
+
+class TextClassificationTask(SingleLabelTask[P, B], TextReader[P, B]):
+    """A task that predicts one label per text with `Classifier`; its constructor sets this attribute too."""
+
+    label_smoothing: float
+
+    @override
+    def logits(self, batch: B) -> Tensor:
+        return TextReader.logits(self, batch)
+
+    @override
+    def loss(self, batch: B) -> Tensor:
+        assert batch.labels is not None
+        logits = self.training_logits(batch)
+        return label_loss(logits, batch.labels, self.label_smoothing, self.label_weights)

@@ -9,6 +9,7 @@ from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.tasks import TASKS as EVERY_TASK
 from nlp_rnn.tasks import BeamSettings
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.multi_label.data import MultiLabelProcessor
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 from nlp_rnn.tasks.tagging.data import TaggingProcessor
 from nlp_rnn.tasks.translation.data import TranslationProcessor
@@ -27,6 +28,8 @@ def _tiny(name):
     words = Vocabulary.train([" ".join(known)], every)
     if name == "sentiment":
         processor = SentimentProcessor(words, ["0", "1", "2"], ["negative", "neutral", "positive"])
+    elif name == "multi_label":
+        processor = MultiLabelProcessor(words, ["a", "b", "c"])
     elif name == "tagging":
         letters = Vocabulary.train(known, VocabularySettings("char", False, 1))
         processor = TaggingProcessor(Vocabulary.train_on_words([known], every), TAGS, letters)
@@ -69,6 +72,10 @@ def corpora(rows, tmp_path_factory):
     pairs = zip(rows["sentence"], rows["label"], strict=True)
     tsv = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in pairs)
     (home / "sentiment" / "test.tsv").write_text(tsv)
+    texts = "".join(
+        f"{text}\t{'|'.join(sorted(set(text.split()) & set('abc')))}\n" for text in rows["sentence"]
+    )
+    (home / "multi_label" / "test.tsv").write_text("text\tlabels\n" + texts)
     with (home / "tagging" / "test.conllu").open("w") as file:
         for sentence, tags in zip(rows["sentence"], rows["tags"], strict=True):
             for place, (word, tag) in enumerate(zip(sentence.split(), tags, strict=True), 1):

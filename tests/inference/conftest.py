@@ -9,6 +9,7 @@ from nlp_rnn.inference.prediction import predict
 from nlp_rnn.tasks import TASKS as EVERY_TASK
 from nlp_rnn.tasks import BeamSettings
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.multi_label.data import MultiLabelProcessor
 from nlp_rnn.tasks.pretrained import save_pretrained
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 from nlp_rnn.tasks.tagging.data import TaggingProcessor
@@ -25,6 +26,8 @@ def tiny(name):
     options = {}
     if name == "sentiment":
         processor = SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 20)
+    elif name == "multi_label":
+        processor = MultiLabelProcessor(words, ["film", "work"], 20)
     elif name == "tagging":
         sentences = Vocabulary.train_on_words([text.split() for text in TEXTS], every)
         letters = Vocabulary.train(TEXTS, VocabularySettings("char", False, 1))

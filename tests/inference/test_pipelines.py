@@ -24,6 +24,7 @@ from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import TASKS as EVERY_TASK
 from nlp_rnn.tasks import BeamSettings, Sentiment
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.multi_label.data import MultiLabelProcessor
 from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 from nlp_rnn.tasks.tagging.data import TaggingProcessor
@@ -49,6 +50,7 @@ def tiny(name, cell="lstm", **options):
             20,
             8,
         ),
+        "multi_label": lambda: MultiLabelProcessor(words, ["film", "work"], 20),
         "translation": lambda: TranslationProcessor(words, words, True, 20),
         "language_modeling": lambda: LanguageModelingProcessor(words, max_length=20),
     }[name]()

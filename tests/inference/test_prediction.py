@@ -97,7 +97,7 @@ LINES = {
 @pytest.mark.parametrize("case", LINES)
 def test_lines(models, answers, name, case):
     content, texts = LINES[case]
-    key = {"sentiment": "label", "tagging": "tags"}.get(name, "text")
+    key = {"sentiment": "label", "tagging": "tags", "multi_label": "labels"}.get(name, "text")
     expected = [answer[key] for answer in pipeline(name, models[name])(texts)]
     found = [json.loads(line) for line in answers(content, name, as_json=True)]
     assert [answer[key] for answer in found] == expected

@@ -6,6 +6,7 @@ import torch
 from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.tasks import TASKS
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.multi_label.data import MultiLabelProcessor
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 from nlp_rnn.tasks.tagging.data import TaggingProcessor
 from nlp_rnn.tasks.translation.data import TranslationProcessor
@@ -20,6 +21,8 @@ def _tiny(name, cell="lstm", **options):
     words = Vocabulary.train([TEXT], every)
     if name == "sentiment":
         processor = SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 20)
+    elif name == "multi_label":
+        processor = MultiLabelProcessor(words, ["film", "work"], 20)
     elif name == "tagging":
         letters = Vocabulary.train([TEXT], VocabularySettings("char", False, 1))
         sentences = Vocabulary.train_on_words([TOKENS], every)

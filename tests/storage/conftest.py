@@ -7,6 +7,7 @@ import torch
 from nlp_rnn.data import (
     Corpus,
     LanguageModelingData,
+    MultiLabelData,
     SentimentData,
     TaggingData,
     TranslationData,
@@ -26,6 +27,7 @@ OPTIONS = {
         "optimization": Optimization(lr=0.1),
     },
     "language_modeling": {"num_layers": 2, "decoding": BeamSettings(max_output=9)},
+    "multi_label": {"thresholds": [0.25, 0.75]},
     "translation": {"num_layers": 2, "decoding": BeamSettings(beam=2, n_best=2, max_output=9)},
 }
 
@@ -47,6 +49,9 @@ def write_corpus(folder):
         rows = "".join(f"{text}\t{number % 2}\n" for number, text in enumerate(english))
         (folder / "labels").mkdir(exist_ok=True)
         (folder / "labels" / f"{split}.tsv").write_text("text\tlabel\n" + rows)
+        sets = "".join(f"{text}\t{'a' * (n % 2)}|{'b' * (n // 2)}\n" for n, text in enumerate(english))
+        (folder / "sets").mkdir(exist_ok=True)
+        (folder / "sets" / f"{split}.tsv").write_text("text\tlabels\n" + sets)
         (folder / "tags").mkdir(exist_ok=True)
         with (folder / "tags" / f"{split}.conllu").open("w") as file:
             for sentence, upos in zip(english, tags, strict=True):
@@ -65,6 +70,7 @@ def trained(tmp_path_factory, cache_home):
         "sentiment": SentimentData(Corpus(str(home / "corpus" / "labels")), vocabulary=every),
         "tagging": TaggingData(Corpus(str(home / "corpus" / "tags")), vocabulary=every),
         "language_modeling": LanguageModelingData(Corpus(str(home / "corpus")), "en", every, window=5),
+        "multi_label": MultiLabelData(Corpus(str(home / "corpus" / "sets")), vocabulary=every),
         "translation": TranslationData(Corpus(str(home / "corpus")), vocabulary=every, reverse_source=True),
     }
     torch.manual_seed(1)

@@ -21,6 +21,7 @@ TOKENIZERS = {
     "sentiment": {"tokenizer.json"},
     "tagging": {"tokenizer.words.json", "tokenizer.characters.json"},
     "language_modeling": {"tokenizer.json"},
+    "multi_label": {"tokenizer.json"},
     "translation": {"tokenizer.source.json", "tokenizer.target.json"},
 }
 
@@ -44,6 +45,7 @@ def test_weights_fit_the_bare_models(trained, name):
             character_embedding_dim=4, character_hidden_dim=6,
         ),
         "language_modeling": lambda p: LanguageModel(len(p.tokens), 8, 12, 2, 0.5),
+        "multi_label": lambda p: Classifier(len(p.tokens), 2, 8, 12, 1, 0.5, pooling="max"),
         "translation": lambda p: Seq2Seq(
             Encoder(len(p.source), 8, 12, 2, 0.5), Decoder(len(p.target), 8, 12, 2, 0.5)
         ),

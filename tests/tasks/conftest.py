@@ -12,10 +12,12 @@ from nlp_rnn.tasks import TASKS, BeamSettings
 from nlp_rnn.tasks.captioning.data import CaptioningProcessor
 from nlp_rnn.tasks.forecasting.data import ForecastingProcessor
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.multi_label.data import MultiLabelProcessor
 from nlp_rnn.tasks.optimization import make_optimizer
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 from nlp_rnn.tasks.series_tagging.data import SeriesTaggingProcessor
 from nlp_rnn.tasks.tagging.data import TaggingProcessor
+from nlp_rnn.tasks.text_pairs.data import TextPairsProcessor
 from nlp_rnn.tasks.translation.data import TranslationProcessor
 
 SENTENCES = [
@@ -65,8 +67,13 @@ ROWS["series_tagging"] = {
     "steps": ROWS["forecasting"]["steps"],
     "labels": [["up", "down", "up", "still", "down", "up"][: 2 + n] for n in (0, 3, 1, 4, 2, 0)],
 }
+ROWS["text_pairs"] = {"first": SENTENCES, "second": SENTENCES[::-1], "label": ["a", "b", "a", "c", "b", "a"]}
+ROWS["multi_label"] = {
+    "text": SENTENCES,
+    "labels": [["work"], ["work", "good"], [], ["good"], ["work"], ["film"]],
+}
 WRITES = ("translation", "captioning", "language_modeling")
-TEXT = ("sentiment", "tagging", *WRITES)  # the tasks that read or write words
+TEXT = ("sentiment", "tagging", "text_pairs", "multi_label", *WRITES)  # the tasks that read or write words
 
 
 def _make_processor(name, words=tuple(SENTENCES)):
@@ -79,6 +86,10 @@ def _make_processor(name, words=tuple(SENTENCES)):
         return SeriesTaggingProcessor(**scale, label="label", labels=["down", "still", "up"])
     if name == "sentiment":
         return SentimentProcessor(Vocabulary.train(words, every), ["0", "1"], ["negative", "positive"])
+    if name == "text_pairs":
+        return TextPairsProcessor(Vocabulary.train(words, every), ["a", "b", "c"])
+    if name == "multi_label":
+        return MultiLabelProcessor(Vocabulary.train(words, every), ["film", "good", "work"])
     if name == "tagging":
         tags = sorted({tag for tags in ROWS["tagging"]["upos"] for tag in tags} - {"_"})
         letters = Vocabulary.train(words, VocabularySettings("char", False, 1))

@@ -36,11 +36,16 @@ def test_every_task_and_cell_learns_a_tiny_corpus(name, cell, corpus_rows, make_
             assert answer["text"] == corpus_rows["translation"]["target"][row].replace(" .", ".")
         elif name == "forecasting":
             assert answer["values"] == pytest.approx(rows["following"][row], abs=8)
-        elif name == "series_tagging":
-            assert answer["labels"] == rows["labels"][row]
+        elif name in ("series_tagging", "multi_label"):
+            given = sorted if name == "multi_label" else list
+            assert given(answer["labels"]) == given(rows["labels"][row])
+        elif name == "text_pairs":
+            assert answer["label"] == rows["label"][row]
 
 
 def classes_of(task):
+    if task.name == "multi_label":
+        return 2  # each label by itself
     if task.name in WRITES:
         return len(getattr(task.processor, "tokens" if task.name == "language_modeling" else "target"))
     return len(task.processor.labels)
@@ -84,7 +89,12 @@ def test_metrics_are_of_the_corpus(name, batches, make_task, one_batch):
         task.update_metrics(batch, fresh)
         losses.append(task.compute_metrics(fresh)["loss"])
     losses = [loss for loss in losses if math.isfinite(loss)]
-    if name not in ("sentiment", "forecasting"):  # of which each row weighs the same
+    if name not in (
+        "sentiment",
+        "forecasting",
+        "text_pairs",
+        "multi_label",
+    ):  # of which each row weighs the same
         assert sum(losses) / len(losses) != pytest.approx(whole[0]["loss"], rel=1e-3)
 
 
@@ -96,6 +106,7 @@ def test_stages_log_and_reset_their_metrics(name, tmp_path, batches, make_task, 
     two = run.test(task, batches(task, size=6), verbose=False)
     assert one[0] == pytest.approx(two[0], rel=1e-5)
     figures = {"tagging": "unknown_accuracy", "forecasting": "r2", "language_modeling": "bits_per_character"}
+    figures["multi_label"] = "exact_match"
     shown = figures.get(name, "chrf" if name in WRITES else "accuracy")
     assert f"test/{shown}" in one[0]
     run.fit_loop.max_epochs = 1
@@ -127,6 +138,7 @@ def test_predictions_name_their_rows(name, tmp_path, batches, make_task, one_bat
     batch = one_batch(task)
     by_row = dict(zip(batch.rows, task.answer(batch), strict=True))
     keys = {"sentiment": "label", "tagging": "tags", "forecasting": "values", "series_tagging": "labels"}
+    keys |= {"text_pairs": "label", "multi_label": "labels"}
     key = keys.get(name, "text")
     for answer in found:
         expected = by_row[answer["row"]][key]

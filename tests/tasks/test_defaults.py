@@ -70,6 +70,15 @@ MODELS = {
     "series_tagging": LAYERS
     | {"hidden_dim": 64, "num_layers": 1, "dropout": 0.0}
     | {"bidirectional": False, "label_smoothing": 0.0},
+    "text_pairs": LAYERS
+    | SMOOTHING
+    | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.3}
+    | {"bidirectional": True, "pooling": "max", "init_encoder": None, "vectors": None}
+    | {"calibrate": True, "temperature": 1.0, "unsure_below": 0.0},
+    "multi_label": LAYERS
+    | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.5, "word_dropout": 0.0}
+    | {"bidirectional": True, "pooling": "max", "init_encoder": None, "vectors": None}
+    | {"tune_thresholds": True, "thresholds": None},
 }
 TEXTS = {"corpus": Corpus(), "vocabulary": VocabularySettings()}
 DATA = {
@@ -94,6 +103,13 @@ DATA = {
     | {"train": 51_200, "validation": 1_000, "test": 10_000, "batching": Batching(size=64)},
     "SeriesTaggingData": {"corpus": Corpus("motion"), "inputs": tuple(f"p{pixel}" for pixel in range(16))}
     | {"label": "label", "group": "clip", "batching": Batching(size=32)},
+    "TextPairsData": TEXTS
+    | {"first": ("sentence1", "premise", "question1", "text1", "first"), "label": "label"}
+    | {"second": ("sentence2", "hypothesis", "question2", "text2", "second")}
+    | {"batching": Batching(size=64), "max_length": 256, "balance": "none"},
+    "MultiLabelData": TEXTS
+    | {"text": ("text", "sentence", "document", "review", "comment_text"), "label": "labels"}
+    | {"batching": Batching(size=64), "max_length": 256},
 }
 PROCESSORS = {
     "sentiment": {"max_length": 256, "label_weights": None},
@@ -110,6 +126,8 @@ PROCESSORS = {
     "captioning": {"max_length": 100},
     "forecasting": {"group": ""},
     "series_tagging": {"group": ""},
+    "text_pairs": {"max_length": 256, "label_weights": None},
+    "multi_label": {"max_length": 256},
 }
 
 

@@ -1,5 +1,6 @@
 """Selects columns of a table and converts them to text, numbers, or lists of these."""
 
+import logging
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,8 @@ from nlp_rnn.data.corpus.numbers import NUMBER
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
 
+log = logging.getLogger(__name__)
+
 Columns = Mapping[str, tuple[str, ...]]
 """Canonical name -> names to accept in the data, in order of preference."""
 
@@ -21,6 +24,10 @@ class Words(tuple[str, ...]):
 
 class Texts(tuple[str, ...]):
     """The names of a column whose rows are text or lists of text."""
+
+
+class LabelLists(Texts):
+    """The names of a column whose rows are any number of labels: lists, or text with a separator."""
 
 
 class Numbers(tuple[str, ...]):
@@ -143,18 +150,40 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
             else:
                 _check_text_type(values.type, columns[name], f"column {column!r}", where)
                 text = _as_text(values, class_names.get(column))
-                is_split = isinstance(columns[name], Words) and not _is_any_list(text.type)
+                is_split = isinstance(columns[name], (Words, LabelLists)) and not _is_any_list(text.type)
                 if is_split and len(text) and pc.all(pc.match_substring_regex(text, _PRINTED_LIST)).as_py():
                     raise UsageError(
                         f"{where}: column {column!r} holds lists printed as text, such as "
                         f"{shorten(text.drop_null()[0].as_py())}; save it as JSON or Parquet, or as words "
                         "with spaces between them"
                     )
-                selected[name] = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text)) if is_split else text
+                if isinstance(columns[name], LabelLists):
+                    selected[name] = _label_lists(text, where)
+                elif is_split:
+                    selected[name] = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text))
+                else:
+                    selected[name] = text
         except pa.ArrowException:
             expected = "numbers" if is_numeric else "text or labels"
             raise UsageError(f"{where}: column {column!r} holds {values.type}, not {expected}") from None
     return pa.table(selected)
+
+
+_SEPARATORS = "|;,"
+
+
+def _label_lists(values: pa.Array, where: str) -> pa.Array:
+    """Lists of labels, also of text with | ; or , between the labels; empty where there is nothing."""
+    if _is_any_list(values.type):
+        return pa.ListArray.from_arrays(values.offsets, values.values)  # without null
+    texts = pc.fill_null(values, "")
+    separator = next((mark for mark in _SEPARATORS if pc.any(pc.match_substring(texts, mark)).as_py()), None)
+    if separator is not None:
+        log.warning("%s: labels are read as lists with %r between the labels", where, separator)
+    lists = [text.split(separator) if separator else [text] for text in texts.to_pylist()]
+    return pa.array(
+        [[label.strip() for label in labels if label.strip()] for labels in lists], pa.list_(pa.string())
+    )
 
 
 def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:

@@ -122,6 +122,8 @@ def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: boo
             raise UsageError(
                 f"{where}, row {missing.argmax() + 1}: column {name!r} holds no value (null); fill it in"
             )
+    if labels in lists and len(lists) == 1:
+        sizes[labels] = np.ones(table.num_rows, np.int64)  # a text may have no label
     complete = np.all([size > 0 for size in sizes.values()], axis=0)
     first, *others = lists or [""]
     for name in others:

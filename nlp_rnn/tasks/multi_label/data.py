@@ -1,0 +1,150 @@
+"""Multi-label data: texts with any number of labels each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from nlp_rnn.data.batching import Batch, Batching, pad
+from nlp_rnn.data.corpus.columns import LabelLists
+from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.labels import UNSEEN, LabelEncoder, sort_labels
+from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.processor import Processor, blank_to_empty, truncate, warn_unseen
+from nlp_rnn.data.types import Dataset
+from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
+from nlp_rnn.files import shorten
+from nlp_rnn.settings import Columns, MaxLength
+
+
+@dataclass
+class MultiLabelBatch(Batch):
+    """A batch of texts; `labels` are [B, C + 1] of 0 and 1, the last for labels unknown to the model."""
+
+    tokens: Tensor
+    """[T, B] int64, padded with 0."""
+
+
+@dataclass
+class MultiLabelProcessor(Processor):
+    """Texts to ids of tokens, sets of labels to sets of ids."""
+
+    input_columns = ("text",)
+    features = {"token_ids": pa.list_(pa.int32()), "label_ids": pa.list_(pa.int32())}
+    length_columns = ("token_ids",)
+
+    tokens: Vocabulary
+    labels: list[str]
+    """The labels in the order of their ids."""
+    max_length: MaxLength = 256
+
+    @override
+    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        return {"text": blank_to_empty(inputs)}
+
+    @override
+    def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
+        return self.tokens.split_stable_prefix(pending, piece)
+
+    @override
+    def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        token_ids = self.tokens.encode(rows["text"], self.max_length)
+        ids = {"token_ids": truncate(token_ids, self.max_length, "texts")}
+        if flags := [name for name in self.labels if name in rows and name != "text"]:
+            rows = rows | {"labels": _from_flags(rows, flags)}
+        if "labels" in rows:
+            ids["label_ids"] = LabelEncoder(self.labels, takes_unseen=True).encode_lists(rows["labels"])
+            if any(UNSEEN in label_ids for label_ids in ids["label_ids"]):
+                known = set(self.labels)
+                warn_unseen(label for labels in rows["labels"] for label in labels if label not in known)
+        return ids
+
+    @override
+    def collate(self, rows: dict[str, list[Any]]) -> MultiLabelBatch:
+        tokens, lengths = pad(rows["token_ids"])
+        batch = MultiLabelBatch(rows["row"], lengths, tokens)
+        if "label_ids" in rows:
+            batch.labels = torch.zeros(len(lengths), len(self.labels) + 1, dtype=torch.int64)
+            for row, ids in enumerate(rows["label_ids"]):
+                batch.labels[row, np.where(np.asarray(ids, int) == UNSEEN, len(self.labels), ids)] = 1
+        return batch
+
+
+class MultiLabelData(CorpusData[MultiLabelProcessor]):
+    """Texts from any corpus, with any number of labels each.
+
+    Args:
+        corpus: where texts come from.
+        text: name of the column of texts; of several names, the first that exists.
+        label: name of the column of labels: lists, or text with | ; or , between the labels, where an empty
+            cell is a text without a label. Or a list of columns, one per label, of 0 and 1 or false and true.
+        vocabulary: how the vocabulary is made.
+        batching: how texts are batched.
+        max_length: maximum number of tokens per text; the rest is cut off.
+    """
+
+    processor_class = MultiLabelProcessor
+
+    def __init__(
+        self,
+        corpus: Corpus = Corpus(),
+        text: Columns = ("text", "sentence", "document", "review", "comment_text"),
+        label: Columns = "labels",
+        vocabulary: VocabularySettings = VocabularySettings(),
+        batching: Batching = Batching(size=64),
+        max_length: MaxLength = 256,
+    ) -> None:
+        super().__init__(corpus, batching)
+        self.text = text
+        self.label = label
+        self.vocabulary = vocabulary
+        self.max_length = max_length
+
+    @property
+    def labels(self) -> str | None:  # type: ignore[override]  # by the instance
+        """The column of labels, unless each label has a column."""
+        return "labels" if isinstance(self.label, str) else None
+
+    @override
+    def columns(self) -> Mapping[str, str | Sequence[str]]:
+        if isinstance(self.label, str):
+            return {"text": self.text, "labels": LabelLists((self.label,))}
+        if len(self.label) < 2 or "text" in self.label:
+            raise UsageError("label: give the name of one column, or of two or more, none of them text")
+        return {"text": self.text} | {name: name for name in self.label}
+
+    @override
+    def make_processor(self, train: Dataset) -> MultiLabelProcessor:
+        if isinstance(self.label, str):
+            labels = sort_labels(label for labels in train["labels"] for label in labels)
+        else:
+            labels = list(self.label)
+        return MultiLabelProcessor(Vocabulary.train(train["text"], self.vocabulary), labels, self.max_length)
+
+
+_PRESENT, _ABSENT = ("1", "true", "yes"), ("0", "false", "no", "-1")
+
+
+def _from_flags(rows: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[list[str]]:
+    """The labels of each row whose columns say that they are present.
+
+    Raises:
+        UsageError: a column says something else.
+    """
+    labels: list[list[str]] = [[] for _ in rows[names[0]]]
+    for name in names:
+        for row, flag in enumerate(rows[name]):
+            value = flag.strip().lower()
+            if value not in (*_PRESENT, *_ABSENT):
+                raise UsageError(f"column {name!r} holds {shorten(flag)}, neither 1 nor 0: is it a label?")
+            if value in _PRESENT:
+                labels[row].append(name)
+    return labels

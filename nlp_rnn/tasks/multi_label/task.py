@@ -1,0 +1,212 @@
+"""Multi-label classification: any number of labels per text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import Metric
+from typing_extensions import override
+
+from nlp_rnn.errors import UsageError, printable
+from nlp_rnn.models.classifier import Classifier, Pooling
+from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
+from nlp_rnn.tasks.interface import AnswerColumn, Probe
+from nlp_rnn.tasks.metrics import MeanLoss
+from nlp_rnn.tasks.multi_label.data import MultiLabelBatch, MultiLabelProcessor
+from nlp_rnn.tasks.multi_label.metrics import LabelSetCounts, best_thresholds
+from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.single_label import Threshold
+from nlp_rnn.tasks.text_classification import TextReader
+from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
+
+_SEPARATOR = "|"  # between labels in text
+
+
+class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
+    """Trains `Classifier` on texts with any number of labels, each of which is decided by itself.
+
+    Metrics: `precision`, `recall` and `f1` over all labels of all texts (micro), `macro_f1`, the mean F1 of
+    the labels, and `exact_match`, the fraction of texts whose labels are all right. A label of the data that
+    the model does not know counts as one that it missed.
+
+    Args:
+        processor: vocabulary and labels; linked from the data.
+        embedding_dim: size of the embedding.
+        hidden_dim: size of the recurrent state, per direction.
+        num_layers: number of recurrent layers.
+        dropout: on the embedding, between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        bidirectional: read in both directions.
+        pooling: what the output layer reads: the last state, or the mean or max of the outputs.
+        word_dropout: fraction of tokens replaced by the unknown token in training.
+        init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
+            are copied where their shapes match; not stored, and not needed after training.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
+            stored, and not needed after training.
+        tune_thresholds: choose for each label the threshold with the best F1 on validation when training has
+            ended.
+        thresholds: the probability from which a label is given, one per label; 0.5 for all if left out.
+        optimization: initialization, optimizer and schedule.
+    """
+
+    name = "multi_label"
+    progress_bar_metrics = ("f1",)
+    example = "not a bad film"
+    processor_class = MultiLabelProcessor
+
+    def __init__(
+        self,
+        processor: MultiLabelProcessor,
+        embedding_dim: LayerSize = 128,
+        hidden_dim: LayerSize = 128,
+        num_layers: NumLayers = 1,
+        dropout: DropProbability = 0.5,
+        cell: CellName = "lstm",
+        bidirectional: bool = True,
+        pooling: Pooling = "max",
+        word_dropout: DropProbability = 0.0,
+        init_encoder: str | None = None,
+        vectors: str | None = None,
+        tune_thresholds: bool = True,
+        thresholds: Sequence[Threshold] | None = None,
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        model = Classifier(
+            vocab_size=len(processor.tokens),
+            num_classes=len(processor.labels),
+            embedding_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            cell=cell,
+            bidirectional=bidirectional,
+            pooling=pooling,
+        )
+        super().__init__(processor, model, optimization)
+        self.word_dropout = word_dropout
+        self.tune_thresholds = tune_thresholds
+        self.thresholds = thresholds
+        if thresholds is not None and len(thresholds) != len(processor.labels):
+            raise UsageError(f"{len(thresholds)} thresholds do not fit {len(processor.labels)} labels")
+        if init_encoder is not None:
+            initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
+        if vectors is not None:
+            initialize_embedding(vectors, processor.tokens, model.embedding)
+
+    @property
+    @override
+    def labels(self) -> list[str]:
+        labels: list[str] = self.processor.labels
+        return labels
+
+    @override
+    def loss(self, batch: MultiLabelBatch) -> Tensor:
+        return self._loss(self.training_logits(batch), batch)
+
+    def _loss(self, logits: Tensor, batch: MultiLabelBatch) -> Tensor:
+        """Mean binary cross-entropy of all labels."""
+        assert batch.labels is not None
+        logits = logits.float()
+        return F.binary_cross_entropy_with_logits(logits, batch.labels[:, :-1].to(logits.dtype))
+
+    @override
+    def make_metrics(self) -> dict[str, Metric]:
+        return {"loss": MeanLoss(), "counts": LabelSetCounts(len(self.labels) + 1)}
+
+    @override
+    def update_metrics(self, batch: MultiLabelBatch, metrics: Mapping[str, Any]) -> None:
+        assert batch.labels is not None
+        logits = self.logits(batch)
+        metrics["loss"].update(self._loss(logits, batch) * len(batch), len(batch))
+        predicted = F.pad(self._is_given(logits), (0, 1))  # labels that the model does not know
+        metrics["counts"].update(predicted, batch.labels.bool())
+
+    @override
+    def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        scores = metrics["counts"].compute()
+        names = ("precision", "recall", "f1", "macro_f1", "exact_match")
+        by_label = zip(self.labels, scores["label_f1"].tolist(), strict=False)
+        return {
+            "loss": metrics["loss"].compute().item(),
+            **{name: scores[name].item() for name in names},
+            **{f"f1_{printable(label)}": f1 for label, f1 in by_label},
+        }
+
+    @override
+    def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        scores = metrics["counts"].compute()
+        columns = (
+            scores[name].tolist() for name in ("label_precision", "label_recall", "label_f1", "support")
+        )
+        rows = zip(self.labels, self._thresholds().tolist(), *columns, strict=False)
+        keys = ("label", "threshold", "precision", "recall", "f1", "support")
+        return {"labels": [dict(zip(keys, row, strict=True)) for row in rows]}
+
+    @override
+    @torch.no_grad()
+    def fit_to_validation(self, batches: Iterable[MultiLabelBatch]) -> dict[str, Any]:
+        if not self.tune_thresholds:
+            return {}
+        probabilities, labels = [], []
+        for batch in batches:
+            assert batch.labels is not None
+            probabilities.append(self.logits(batch.to(self.device)).float().sigmoid().cpu())
+            labels.append(batch.labels[:, :-1].bool())
+        best = best_thresholds(torch.cat(probabilities), torch.cat(labels))
+        self.thresholds = [round(threshold, 4) for threshold in best]
+        return {"thresholds": self.thresholds}
+
+    def _thresholds(self) -> Tensor:
+        """[C] float32, on the CPU."""
+        return torch.tensor(self.thresholds if self.thresholds is not None else [0.5] * len(self.labels))
+
+    def _is_given(self, logits: Tensor) -> Tensor:
+        """[B, C] bool: whether a label is one of the answer, from logits [B, C]."""
+        return logits.float().sigmoid() >= self._thresholds().to(logits.device)
+
+    @override
+    def label_answers(self, logits: Tensor) -> list[dict[str, Any]]:
+        """Per row the `labels`, of which there may be none, and the probabilities of all labels, `scores`.
+
+        Of a row without tokens the `labels` are None.
+        """
+        probabilities = logits.float().sigmoid().tolist()
+        return [
+            {
+                "labels": [label for label, given in zip(self.labels, row, strict=True) if given],
+                "scores": dict(zip(self.labels, scores, strict=True)),
+            }
+            for row, scores in zip(self._is_given(logits).tolist(), probabilities, strict=True)
+        ]
+
+    @override
+    @staticmethod
+    def no_answer() -> dict[str, Any]:
+        return {"labels": None, "scores": {}}
+
+    @override
+    @staticmethod
+    def format_answer(answer: dict[str, Any]) -> str:
+        return _SEPARATOR.join(answer["labels"] or ())
+
+    @override
+    def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
+        columns = {"prediction": AnswerColumn(pa.list_(pa.string()), itemgetter("labels"))}
+        for label in self.labels if scores else ():
+            columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
+        return columns
+
+    @override
+    def probe(self) -> Probe:
+        return Probe("tokens", lambda model, batch: model(batch.tokens, batch.lengths)[None])
+
+
+def _score_of(label: str) -> Callable[[dict[str, Any]], float | None]:
+    return lambda answer: answer["scores"].get(label)

@@ -1,0 +1,149 @@
+"""Text pair data: two texts with one label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from nlp_rnn.data.balancing import Balance, balanced_repeats, balanced_weights
+from nlp_rnn.data.batching import Batch, Batching, Rows, pad
+from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.labels import LabelEncoder, sort_labels
+from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
+from nlp_rnn.data.types import Dataset
+from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
+from nlp_rnn.settings import Column, Columns, MaxLength, PositiveNumber
+
+
+@dataclass
+class TextPairsBatch(Batch):
+    """A batch of pairs; `lengths` are those of the first texts, `labels` are [B]."""
+
+    first: Tensor
+    """[T, B] int64, padded with 0."""
+    second: Tensor
+    """[S, B] int64, padded with 0."""
+    second_lengths: Tensor
+    """[B] int64."""
+
+
+@dataclass
+class TextPairsProcessor(Processor):
+    """Pairs of texts to ids of tokens, labels to ids of classes."""
+
+    input_description = "pair of texts"
+    input_columns = ("first", "second")
+    features = {
+        "first_ids": pa.list_(pa.int32()),
+        "second_ids": pa.list_(pa.int32()),
+        "label_id": pa.int32(),
+    }
+    length_columns = ("first_ids", "second_ids")
+
+    tokens: Vocabulary
+    labels: list[str]
+    """The labels in the order of their ids."""
+    max_length: MaxLength = 256
+    label_weights: list[PositiveNumber] | None = None
+    """The weight of each label in the training loss, in the same order."""
+
+    @override
+    def is_input(self, value: Any) -> bool:
+        return isinstance(value, (list, tuple)) and [type(text) for text in value] == [str, str]
+
+    @override
+    def is_single(self, value: Any) -> bool:
+        return self.is_input(value)
+
+    @override
+    def parse(self, line: str) -> Any:
+        """Parse two texts with a tab between them."""
+        texts = line.split("\t")
+        if len(texts) != 2:
+            raise UsageError(f"{len(texts)} text(s), not two with a tab between them")
+        return texts
+
+    @override
+    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        firsts, seconds = ([pair[side] for pair in inputs] for side in (0, 1))
+        return {"first": blank_to_empty(firsts), "second": blank_to_empty(seconds)}
+
+    @override
+    def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        ids: dict[str, list[Any]] = {
+            f"{name}_ids": truncate(self.tokens.encode(rows[name], self.max_length), self.max_length, "texts")
+            for name in ("first", "second")
+        }
+        if "label" in rows:
+            ids["label_id"] = LabelEncoder(self.labels).encode(rows["label"])
+        return ids
+
+    @override
+    def collate(self, rows: dict[str, list[Any]]) -> TextPairsBatch:
+        first, lengths = pad(rows["first_ids"])
+        second, second_lengths = pad(rows["second_ids"])
+        labels = torch.tensor(rows["label_id"]) if "label_id" in rows else None
+        return TextPairsBatch(rows["row"], lengths, first, second, second_lengths, labels=labels)
+
+
+class TextPairsData(CorpusData[TextPairsProcessor]):
+    """Labeled pairs of texts from any corpus, such as a sentence and a hypothesis, or two questions.
+
+    Args:
+        corpus: where pairs come from.
+        first: name of the column of first texts; of several names, the first that exists.
+        second: name of the column of second texts, likewise.
+        label: name of the column of labels.
+        vocabulary: how the vocabulary of both texts is made.
+        batching: how pairs are batched.
+        max_length: maximum number of tokens per text; the rest is cut off.
+        balance: how rare labels get as much weight as frequent ones: none; weights of the labels in the loss;
+            or sampling, where rows of rare labels are repeated in each epoch.
+    """
+
+    processor_class = TextPairsProcessor
+    labels = "label"
+
+    def __init__(
+        self,
+        corpus: Corpus = Corpus(),
+        first: Columns = ("sentence1", "premise", "question1", "text1", "first"),
+        second: Columns = ("sentence2", "hypothesis", "question2", "text2", "second"),
+        label: Column = "label",
+        vocabulary: VocabularySettings = VocabularySettings(),
+        batching: Batching = Batching(size=64),
+        max_length: MaxLength = 256,
+        balance: Balance = "none",
+    ) -> None:
+        super().__init__(corpus, batching)
+        self.first = first
+        self.second = second
+        self.label = label
+        self.vocabulary = vocabulary
+        self.max_length = max_length
+        self.balance = balance
+
+    @override
+    def columns(self) -> Mapping[str, str | Sequence[str]]:
+        return {"first": self.first, "second": self.second, "label": self.label}
+
+    @override
+    def make_processor(self, train: Dataset) -> TextPairsProcessor:
+        labels = sort_labels(train["label"])
+        tokens = Vocabulary.train(chain(train["first"], train["second"]), self.vocabulary)
+        weights = balanced_weights(train["label"], labels) if self.balance == "weights" else None
+        return TextPairsProcessor(tokens, labels, self.max_length, weights)
+
+    @override
+    def repeats(self, rows: Rows) -> np.ndarray | None:
+        return balanced_repeats(rows.column("label_id")) if self.balance == "sampling" else None

@@ -1,0 +1,112 @@
+"""Text pairs: one label per pair of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from typing_extensions import override
+
+from nlp_rnn.data.vocabulary import UNK
+from nlp_rnn.models.classifier import Pooling
+from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.models.pair_classifier import PairClassifier
+from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
+from nlp_rnn.tasks.losses import drop_words, label_loss
+from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.single_label import SingleLabelTask, Temperature, Threshold
+from nlp_rnn.tasks.text_pairs.data import TextPairsBatch, TextPairsProcessor
+from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
+
+
+class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
+    """Trains `PairClassifier` on labeled pairs of texts.
+
+    Args:
+        processor: vocabulary and labels; linked from the data.
+        embedding_dim: size of the embedding.
+        hidden_dim: size of the recurrent state, per direction.
+        num_layers: number of recurrent layers.
+        dropout: on the embedding, between layers and before the output layer.
+        cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
+        bidirectional: read in both directions.
+        pooling: how the outputs over time become the summary of a text: the last state, or the mean or max.
+        label_smoothing: fraction of probability spread over all labels in the training loss.
+        word_dropout: fraction of tokens replaced by the unknown token in training.
+        init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
+            are copied where their shapes match; not stored, and not needed after training.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
+            stored, and not needed after training.
+        calibrate: fit the temperature on validation when training has ended, so that an answer of probability
+            p is right in a fraction p of cases; needs 100 rows of validation.
+        temperature: what the scores are divided by before they become probabilities.
+        unsure_below: the probability below which the answer is "unsure".
+        optimization: initialization, optimizer and schedule.
+    """
+
+    name = "text_pairs"
+    example = ["a man plays a guitar", "a man makes music"]
+    processor_class = TextPairsProcessor
+
+    def __init__(
+        self,
+        processor: TextPairsProcessor,
+        embedding_dim: LayerSize = 128,
+        hidden_dim: LayerSize = 128,
+        num_layers: NumLayers = 1,
+        dropout: DropProbability = 0.3,
+        cell: CellName = "lstm",
+        bidirectional: bool = True,
+        pooling: Pooling = "max",
+        label_smoothing: Smoothing = 0.0,
+        word_dropout: DropProbability = 0.0,
+        init_encoder: str | None = None,
+        vectors: str | None = None,
+        calibrate: bool = True,
+        temperature: Temperature = 1.0,
+        unsure_below: Threshold = 0.0,
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        model = PairClassifier(
+            vocab_size=len(processor.tokens),
+            num_classes=len(processor.labels),
+            embedding_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            cell=cell,
+            bidirectional=bidirectional,
+            pooling=pooling,
+        )
+        super().__init__(processor, model, optimization)
+        self.label_smoothing = label_smoothing
+        self.word_dropout = word_dropout
+        self.calibrate = calibrate
+        self.temperature = temperature
+        self.unsure_below = unsure_below
+        self.label_weights = processor.label_weights
+        if init_encoder is not None:
+            initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
+        if vectors is not None:
+            initialize_embedding(vectors, processor.tokens, model.embedding)
+
+    @override
+    def logits(self, batch: TextPairsBatch) -> Tensor:
+        logits: Tensor = self.model(batch.first, batch.second, batch.lengths, batch.second_lengths)
+        return logits
+
+    @override
+    def loss(self, batch: TextPairsBatch) -> Tensor:
+        assert batch.labels is not None
+        first, second = (drop_words(ids, self.word_dropout, UNK) for ids in (batch.first, batch.second))
+        logits = self.model(first, second, batch.lengths, batch.second_lengths)
+        return label_loss(logits, batch.labels, self.label_smoothing, self.label_weights)
+
+    @override
+    def row_names(self) -> dict[str, Sequence[str]]:
+        labels = self.labels
+        return {
+            "embedding.weight": self.processor.tokens.tokens(),
+            "fc_out.weight": labels,
+            "fc_out.bias": labels,
+        }
