@@ -349,7 +349,7 @@ class Task(Capabilities, Configured, OptimizedModule, ABC, Generic[P, B]):
         stored = checkpoint.get("nlp_rnn")
         if stored is None:
             raise UsageError("the checkpoint was not written by nlp_rnn: it has no vocabulary")
-        if self.trainer.state.fn == TrainerFn.FITTING:
+        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
             check_same_draw(stored.get("drawn"), self.drawn)
         check_same_processor(self.processor_class.from_state(stored["processor"]), self.processor)
         super().on_load_checkpoint(checkpoint)

@@ -94,9 +94,10 @@ class SingleLabelTask(ClassificationTask[P, B]):
         depend on the model alone.
         """
         answers = self.label_answers(self.logits(batch))
+        lengths = sum(batch.all_lengths().values(), torch.zeros_like(batch.lengths))
         return [
             answer if length else self.no_answer()
-            for answer, length in zip(answers, batch.lengths.tolist(), strict=True)
+            for answer, length in zip(answers, lengths.tolist(), strict=True)
         ]
 
     @override

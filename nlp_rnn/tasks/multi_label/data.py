@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,11 @@ class MultiLabelProcessor(Processor):
     @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         return {"text": blank_to_empty(inputs)}
+
+    @override
+    def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
+        (count,) = self.count_unknown(rows)
+        return list(islice(self.tokens.unknown(rows["text"][0]), count))
 
     @override
     def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:

@@ -20,7 +20,7 @@ from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
 from nlp_rnn.data.types import Dataset
-from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Column, Columns, MaxLength, PositiveNumber
 
@@ -77,6 +77,11 @@ class TextPairsProcessor(Processor):
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
         firsts, seconds = ([pair[side] for pair in inputs] for side in (0, 1))
         return {"first": blank_to_empty(firsts), "second": blank_to_empty(seconds)}
+
+    @override
+    def count_unknown(self, rows: dict[str, list[Any]]) -> list[int]:
+        pairs = zip(rows["first_ids"], rows["second_ids"], strict=True)
+        return [first.count(UNK) + second.count(UNK) for first, second in pairs]
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:

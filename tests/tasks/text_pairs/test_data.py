@@ -44,6 +44,19 @@ def test_a_pipeline_takes_a_pair_or_several(data):
             ask([wrong])
 
 
+def test_a_pair_of_empty_texts_has_no_answer(data):
+    ask = pipeline("text-pairs", TextPairs(data.processor, 4, 4))
+    none, left, right = ask([("", " "), ("a man", ""), ("", "a man")])
+    assert (none["label"], none["score"]) == (None, None)
+    assert left["label"] is not None
+    assert right["label"] is not None
+
+
+def test_unknown_words_of_both_texts_are_counted(data):
+    ask = pipeline("text-pairs", TextPairs(data.processor, 4, 4))
+    assert ask(("a zebra", "xylophones play a man"))["unknown"] == 3
+
+
 def test_lines_have_a_tab(data):
     assert data.processor.parse("one\ttwo words") == ["one", "two words"]
     for line in ("one", "a\tb\tc"):
