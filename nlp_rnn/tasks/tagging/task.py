@@ -147,7 +147,10 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         )
 
     def _loss(self, logits: Tensor, labels: Tensor, batch: TaggingBatch, smoothing: float = 0.0) -> Tensor:
-        """The sum over all words and columns."""
+        """The sum over all words and columns, times the number of columns.
+
+        So its mean over the targets is the sum of the columns' means, where each word has all tags.
+        """
         losses: list[Tensor] = []
         for scores, targets in zip(logits.split(self.model.sizes, -1), _by_column(labels), strict=True):
             if self.crf and not losses:
@@ -162,7 +165,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
                     reduction="sum",
                 )
             )
-        return torch.stack(losses).sum()
+        return torch.stack(losses).sum() * len(losses)
 
     @override
     def update_metrics(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> None:
