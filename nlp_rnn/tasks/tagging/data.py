@@ -100,7 +100,9 @@ class TaggingProcessor(Processor):
 
     @override
     def data_settings(self) -> dict[str, Any]:
-        return {"tags": ",".join(self.column_names), "characters": self.characters is not None}
+        scheme = next(filter(None, self.schemes or ()), "none")
+        characters = self.characters is not None
+        return {"tags": ",".join(self.column_names), "scheme": scheme, "characters": characters}
 
     @override
     def is_input(self, value: Any) -> bool:

@@ -223,6 +223,7 @@ def test_a_tagger_goes_on_with_other_tags():
 def test_a_scheme_is_for_the_columns_that_have_spans():
     data = TaggingData({"train": ROWS, "validation": ROWS}, tags="upos,ner", scheme="iobes", **SETTINGS)
     assert data.processor.schemes == ["", "iobes"]
+    assert data.processor.data_settings()["scheme"] == "iobes"  # which training on with other data takes
     assert "S-PER" in data.processor.other_labels[0]
     with pytest.raises(UsageError, match="scheme iobes: upos has no tags of spans, such as B-PER; leave"):
         _ = TaggingData({"train": ROWS, "validation": ROWS}, scheme="iobes", **SETTINGS).processor
