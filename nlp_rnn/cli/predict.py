@@ -43,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read and write CoNLL-U, for taggers; always so for an INPUT that ends in .conllu",
     )
+    parser.add_argument(
+        "--unsure-below",
+        type=float,
+        metavar="P",
+        help='the answer is "unsure" where no label is as probable as this; default: as trained',
+    )
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
     parser.add_argument("--n-best", type=int, default=1, help="answers per input, with --json; default: 1")
     parser.add_argument("--batch-size", type=int, default=64, help="inputs per batch; default: 64")
@@ -72,4 +78,5 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         precision=options.precision,
         shard_rows=options.shard_rows,
+        unsure_below=options.unsure_below,
     )

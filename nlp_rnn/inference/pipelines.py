@@ -226,6 +226,7 @@ def pipeline(
     beam: int | None = None,
     n_best: int = 1,
     precision: Literal["fp32", "bf16"] = "fp32",
+    unsure_below: float | None = None,
 ) -> Pipeline:
     """Load a trained model for a task.
 
@@ -242,6 +243,8 @@ def pipeline(
         n_best: answers per input, at most `beam`.
         precision: fp32, or bf16, which halves the size of the weights and saves time on hardware that
             supports it. With bf16 answers are rounded, and may depend on the batch by as much.
+        unsure_below: the probability below which the answer is "unsure", for tasks that predict one label per
+            input; as trained if left out.
 
     Returns:
         A callable that takes one input or several, see `Pipeline`.
@@ -266,4 +269,6 @@ def pipeline(
         raise UsageError(f"the model is for {loaded.name}, not for {name}")
     if beam is not None or n_best != 1:
         loaded = loaded.with_decoding(beam, n_best)
+    if unsure_below is not None:
+        loaded = loaded.with_threshold(unsure_below)
     return Pipeline(loaded, batch_size, device, precision)

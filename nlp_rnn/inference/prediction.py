@@ -58,6 +58,7 @@ def predict(
     device: str = "cpu",
     precision: Literal["fp32", "bf16"] = "fp32",
     shard_rows: int = 100_000,
+    unsure_below: float | None = None,
 ) -> None:
     """Answer each row of a table, or each line of a file, in order and in bounded memory.
 
@@ -85,6 +86,7 @@ def predict(
         device: where to compute.
         precision: fp32 or bf16, see `nlp_rnn.pipeline`.
         shard_rows: the rows of a file, where the output is a folder.
+        unsure_below: the probability below which the answer is "unsure", see `nlp_rnn.pipeline`.
 
     Raises:
         UsageError: the model or the source cannot be read; a line is not an input, with its number; or
@@ -112,11 +114,11 @@ def predict(
             f"--output {output}: is a directory; give a file, for only tables are written as Parquet"
         )
     check_value(_ShardRows, shard_rows, "--shard-rows")
-    answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision)
+    answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision, unsure_below)
     with collect_warnings():
         if in_shards:
             table = read_table(task, Path(source), columns, file_columns, encoding)
-            settings = {"beam": beam, "n_best": n_best, "precision": precision}
+            settings = {"beam": beam, "n_best": n_best, "precision": precision, "unsure_below": unsure_below}
             answer_in_shards(answerer, table, Path(output), shard_rows, scores, settings)
         elif reads_table:
             suffix = output_format(output, data_suffix(Path(source)), as_json)

@@ -42,6 +42,17 @@ class Capabilities:
         """
         raise UsageError(f"beam and n_best are for tasks that generate text, which {self.name} is not")
 
+    def with_threshold(self, unsure_below: float) -> Self:
+        """A task whose answers are "unsure" where no label is probable enough; it shares all else.
+
+        Args:
+            unsure_below: the probability below which the answer is "unsure".
+
+        Raises:
+            UsageError: this task does not predict one label per input, or the number is out of range.
+        """
+        raise UsageError(f"unsure_below is for tasks that predict one label, which {self.name} is not")
+
     def check_generates(self) -> None:
         """Check that models of this task continue texts.
 

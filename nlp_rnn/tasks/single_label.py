@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import pyarrow as pa
 import torch
@@ -15,7 +16,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.plots.reliability import reliability_figure
-from nlp_rnn.settings import Range
+from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.base import B, P
 from nlp_rnn.tasks.calibration import Reliability, fit_temperature, tables
 from nlp_rnn.tasks.classification import ClassificationTask
@@ -85,6 +86,13 @@ class SingleLabelTask(ClassificationTask[P, B]):
             return {}
         self.temperature = round(fit_temperature(torch.cat(logits), torch.cat(labels)), 4)
         return {"temperature": self.temperature}
+
+    @override
+    def with_threshold(self, unsure_below: float) -> Self:
+        check_value(Threshold, unsure_below, "unsure_below")
+        task = copy(self)
+        task.unsure_below = unsure_below
+        return task
 
     @override
     def answer(self, batch: B) -> list[dict[str, Any]]:

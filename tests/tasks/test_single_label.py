@@ -56,6 +56,23 @@ def test_an_answer_that_is_not_probable_enough_is_unsure(make_task, one_batch):
         assert answer["score"] == before["score"]
 
 
+def test_a_threshold_is_set_when_asking(make_task, one_batch, run, tmp_path):
+    task = make_task("sentiment").eval()
+    ask = pipeline("sentiment", task, unsure_below=1.0)
+    assert ask("the film is good")["label"] == UNSURE
+    assert task.unsure_below == 0.0
+    with pytest.raises(UsageError, match="unsure_below must be between 0 and 1, not 2"):
+        pipeline("sentiment", task, unsure_below=2.0)
+    with pytest.raises(
+        UsageError, match="unsure_below is for tasks that predict one label, which tagging is not"
+    ):
+        pipeline("tagging", make_task("tagging"), unsure_below=0.5)
+    folder, text = save_pretrained(task, tmp_path / "model"), tmp_path / "in.txt"
+    text.write_text("the film is good\n")
+    assert run("predict", str(folder), str(text), "--unsure-below", "1") == (0, "unsure\n", "")
+    assert run("predict", str(folder), str(text))[1] != "unsure\n"
+
+
 def test_weights_and_repeats_make_labels_equally_frequent():
     labels = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
     weights = balanced_weights(labels, ["a", "b", "c"])

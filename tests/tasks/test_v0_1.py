@@ -25,8 +25,13 @@ def close(one, other):
     [("sentiment", "sentiment"), ("translation", "translation"), ("tagging", "tagging.ckpt")],
 )
 def test_it_answers_as_before(task, file):
-    answers = pipeline(task, MODELS / file)(ANSWERS[task]["inputs"])
-    assert close(answers, ANSWERS[task]["answers"])
+    inputs, old = ANSWERS[task]["inputs"], ANSWERS[task]["answers"]
+    for given, before, answer in zip(inputs, old, pipeline(task, MODELS / file)(inputs), strict=True):
+        kept = {key: answer[key] for key in before}
+        if given == "" and task != "language_modeling":  # whose answers depended on the model alone
+            assert not kept.get("label") and not kept.get("text") and not kept.get("tags")
+        else:
+            assert close(kept, before)
 
 
 def test_its_settings_are_read():
