@@ -178,9 +178,10 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
     def row_names(self) -> dict[str, Sequence[str]]:
         encoder, decoder = self.model.encoder, self.model.decoder
         output = ("bias",) if decoder.fc_out is None else ("fc_out.weight", "fc_out.bias")
-        names = {f"decoder.{part}": self.processor.target.tokens() for part in ("embedding.weight", *output)}
+        parts = [f"decoder.{part}" for part in ("embedding.weight", *output)]
+        names: dict[str, Sequence[str]] = dict.fromkeys(parts, self.processor.target.tokens())
         if hasattr(encoder, "embedding"):  # it is the decoder's where all are tied
-            return {"encoder.embedding.weight": self.processor.source.tokens(), **names}
+            names["encoder.embedding.weight"] = self.processor.source.tokens()
         return names
 
     @override

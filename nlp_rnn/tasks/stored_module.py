@@ -1,0 +1,182 @@
+"""How a task is described, stored and loaded: plain values and tensors, so that reading needs no pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast
+
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import nn
+from typing_extensions import override
+
+from nlp_rnn.data.corpus.drawing import Drawn
+from nlp_rnn.data.processor import Processor
+from nlp_rnn.errors import UsageError
+from nlp_rnn.models.layers.quantization import INT8, is_quantized
+from nlp_rnn.settings import Configured, restore_settings
+from nlp_rnn.storage.card import CardFacts, model_card
+from nlp_rnn.storage.stored import FORMAT_VERSION
+from nlp_rnn.tasks.capabilities import Capabilities
+from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.optimized_module import OptimizedModule
+from nlp_rnn.tasks.own_classes import class_name, describe_module
+from nlp_rnn.tasks.placement import on_device
+from nlp_rnn.tasks.pretrained import check_same_draw, check_same_processor, check_storable, from_pretrained
+from nlp_rnn.tasks.registry import TASKS
+from nlp_rnn.tasks.sharding import unsharded_class
+
+
+class StoredModule(Capabilities, Configured, OptimizedModule):
+    """A LightningModule that is stored as settings, processor and weights.
+
+    Args:
+        processor: turns inputs into ids and ids into batches.
+        model: computes the scores.
+        optimization: initialization, optimizer and schedule.
+    """
+
+    processor_class: ClassVar[type[Processor]]
+    example: str | list[Any]
+    """An input for documentation, such as the code in a model's card."""
+
+    def __init__(self, processor: Any, model: nn.Module, optimization: Optimization) -> None:
+        super().__init__()
+        self.processor = processor
+        self.model = model
+        self._model_class = type(model)
+        self.optimization = optimization
+        self.data_columns: dict[str, Any] = {}
+        """The names of the columns that it was trained on, as arguments of the DataModule. `corpus` holds the
+        columns and the encoding that were stated for files, if any. Empty if not known."""
+        self.drawn: Drawn | None = None
+        """Which rows of its data were drawn for which split; None if none were, or that is not known."""
+
+    def stored(self) -> dict[str, Any]:
+        """What is needed beside the weights to build this task again: plain values only."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "task": self.name,
+            "settings": self.settings,
+            "processor": self.processor.state(),
+            "fingerprint": self.processor.fingerprint,
+            **({"weights": INT8} if is_quantized(self.model) else {}),
+            **self._own_classes(),
+            **({"data_columns": self.data_columns} if self.data_columns else {}),
+            **({"drawn": asdict(self.drawn)} if self.drawn else {}),
+        }
+
+    def _own_classes(self) -> dict[str, Any]:
+        """The user's own classes, if the task or its model is of one."""
+        owner: dict[str, Any] = (
+            {} if TASKS.get(self.name) is type(self) else {"class": class_name(type(self))}
+        )
+        if unsharded_class(self.model) is not self._model_class:
+            owner["model"] = describe_module(self.model)
+        return owner
+
+    @classmethod
+    def from_settings(cls, processor: Processor, settings: Mapping[str, Any]) -> Self:
+        """A task with newly initialized float weights, from plain settings.
+
+        Args:
+            processor: of this class's `processor_class`.
+            settings: what `settings` of a task returned.
+
+        Raises:
+            UsageError: a setting is unknown to this class, or has a value out of range.
+        """
+        constructor: Callable[..., Self] = cls
+        return constructor(processor, **restore_settings(cls, settings, f"task {cls.name}"))
+
+    def summary(self) -> str:
+        """The class, the number of parameters and the sizes of the vocabularies, in one line."""
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        sizes = {f"{name} vocabulary": len(v) for name, v in self.processor.vocabularies().items()}
+        if classes := self.processor.settings().get("labels"):
+            sizes["classes"] = len(classes)
+        return ", ".join(
+            [f"{type(self).__name__}, {parameters:,} parameters", *(f"{n} {s:,}" for n, s in sizes.items())]
+        )
+
+    @override
+    def __repr__(self) -> str:
+        return f"{self.summary()}\n{self.model}"
+
+    def card(
+        self, corpus: str = "", command: str = "", metrics: Mapping[str, Mapping[str, float]] | None = None
+    ) -> str:
+        """The README.md of this model's folder.
+
+        Args:
+            corpus: what the model was trained on, if known.
+            command: the command that trained it, if known.
+            metrics: split -> metric -> measured value.
+        """
+        parameters = self.model.named_parameters()
+        return model_card(
+            CardFacts(
+                task=self.name,
+                example=self.example,
+                num_parameters=sum(p.numel() for name, p in parameters if not name.endswith(".scale")),
+                vocabularies={n: len(vocabulary) for n, vocabulary in self.processor.vocabularies().items()},
+                model=str(self.model),
+                corpus=corpus,
+                command=command,
+                metrics=metrics or {},
+            )
+        )
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        check_storable(cast(Any, self), checkpoint["state_dict"], "model.")
+        checkpoint["nlp_rnn"] = self.stored()
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        stored = checkpoint.get("nlp_rnn")
+        if stored is None:
+            raise UsageError("the checkpoint was not written by nlp_rnn: it has no vocabulary")
+        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            check_same_draw(stored.get("drawn"), self.drawn)
+        check_same_processor(self.processor_class.from_state(stored["processor"]), self.processor)
+        super().on_load_checkpoint(checkpoint)
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: str | torch.device | None = None,
+        hparams_file: None = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+    ) -> Self:
+        """Read a Lightning checkpoint that this package wrote; see `nlp_rnn.from_pretrained`.
+
+        Args:
+            checkpoint_path: the .ckpt file.
+            map_location: the device of the model; the CPU if left out.
+            hparams_file: not supported, for a checkpoint holds all settings.
+            strict: only True, for a model is loaded whole or not at all.
+            weights_only: only True, for nothing is unpickled.
+
+        Raises:
+            UsageError: it cannot be loaded, is for another task, an argument is not supported, or there is no
+                such device.
+        """
+        if hparams_file is not None or strict is False or weights_only is False:
+            raise UsageError(
+                "load_from_checkpoint: a checkpoint holds all settings, is loaded whole and never unpickled; "
+                "leave out hparams_file, strict=False and weights_only=False"
+            )
+        task = from_pretrained(checkpoint_path, cast(Any, cls))
+        if not isinstance(task, cls):
+            raise UsageError(
+                f"{checkpoint_path} holds a model for {task.name}, not for {cls.name}"
+                if task.name != cls.name
+                else f"{checkpoint_path} holds a {type(task).__name__}, not a {cls.__name__}"
+            )
+        return task if map_location is None else cast(Self, on_device(task, map_location))
