@@ -179,10 +179,10 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         encoder, decoder = self.model.encoder, self.model.decoder
         output = ("bias",) if decoder.fc_out is None else ("fc_out.weight", "fc_out.bias")
         parts = [f"decoder.{part}" for part in ("embedding.weight", *output)]
-        names: dict[str, Sequence[str]] = dict.fromkeys(parts, self.processor.target.tokens())
+        names: dict[str, Sequence[str]] = {}
         if hasattr(encoder, "embedding"):  # it is the decoder's where all are tied
             names["encoder.embedding.weight"] = self.processor.source.tokens()
-        return names
+        return names | dict.fromkeys(parts, self.processor.target.tokens())
 
     @override
     def probe(self) -> Probe:
