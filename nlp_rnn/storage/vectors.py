@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain, islice
@@ -28,9 +28,10 @@ from nlp_rnn.files import atomic_write, open_bytes
 
 log = logging.getLogger(__name__)
 
-RANKS = ("as written", "in lower case", "normalized")
+RANKS = ("as written", "in lower case", "normalized", "by their subwords")
 """The ways in which a word is found, best first."""
 
+_BY_SUBWORDS = len(RANKS) - 1
 _OPEN: dict[str, Callable[[Any], Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
@@ -76,12 +77,14 @@ def find_vectors(path: str | Path, tokens: Sequence[str], size: int | None = Non
 
     A token takes the vector of the word that equals it; else of the first that does so in lower case; else of
     the first that does so after Unicode's NFKC normalization and case folding.
-    Damaged lines are left out, with a warning that has their numbers.
+    Damaged lines are left out, with a warning that has their numbers. A fastText model (.bin) also has the
+    vectors of words that it has never seen; it is read whole, by gensim.
 
     Args:
-        path: text of GloVe, fastText (.vec) or word2vec, one word and its numbers per line, or word2vec's
-            binary format; also compressed (.gz, .bz2, .xz, .zst), or in a .zip archive. Of several files in
-            one archive, the name of one follows: vectors.zip/vectors.100d.txt.
+        path: text of GloVe, fastText (.vec) or word2vec, one word and its numbers per line, word2vec's binary
+            format, or a fastText model (.bin). All but the last may be compressed (.gz, .bz2, .xz, .zst), or
+            in a .zip archive. Of several files in one archive, the name of one follows:
+            vectors.zip/vectors.100d.txt.
         tokens: [V], each once, as they are after the vocabulary's own normalization.
         size: the number of dimensions that the vectors must have; any if None.
 
@@ -92,7 +95,7 @@ def find_vectors(path: str | Path, tokens: Sequence[str], size: int | None = Non
     with _open_vectors(str(path)) as (file, name):
         start = file.peek(4096)
         if start.startswith(_FASTTEXT_MODEL):
-            raise UsageError(f"{name}: a fastText model, not vectors; give the .vec file of the same words")
+            return _from_fasttext(path, name, tokens, size)
         header = _HEADER.match(start)
         reading = _Reading(name, file, header, size)
         entries = reading.binary() if header and _is_binary(start[header.end() :]) else reading.text()
@@ -136,13 +139,41 @@ def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -
                 file.write(f"{token} {numbers}\n".encode())
 
 
+def _from_fasttext(path: str | Path, name: str, tokens: Sequence[str], size: int | None) -> FoundVectors:
+    """The vectors of tokens in a fastText model, of those that it lacks from their subwords."""
+    try:
+        from gensim.models.fasttext import load_facebook_vectors
+    except ModuleNotFoundError:
+        remedy = "pip install 'nlp-rnn[fasttext]' to read it, or give the .vec file of the same words"
+        raise UsageError(f"{name}: a fastText model; {remedy}") from None
+    if Path(path).suffix.lower() != ".bin":
+        raise UsageError(f"{name}: a fastText model in another file; unpack it, and give the .bin file")
+    model = load_facebook_vectors(str(path))
+    _check_size(name, model.vector_size, size)
+    matrix = np.zeros((len(tokens), model.vector_size), np.float32)
+    ranks = np.full(len(tokens), -1, np.int8)
+    for place, token in enumerate(tokens):
+        if token in model.key_to_index or token not in SPECIALS:
+            with suppress(KeyError):  # not even a subword of it is known
+                matrix[place] = model.get_vector(token)
+                ranks[place] = 0 if token in model.key_to_index else _BY_SUBWORDS
+    return FoundVectors(matrix, ranks)
+
+
+def _check_size(name: str, size: int, wanted: int | None) -> None:
+    """Raise UsageError unless vectors have the wanted number of dimensions."""
+    if wanted not in (None, size):
+        message = f"{name}: its vectors have {size} dimensions, the embedding has {wanted}"
+        raise UsageError(f"{message}: set model.embedding_dim to {size}")
+
+
 class _Wanted:
     """The tokens that are looked for, and the best vectors so far."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._ranks = np.full(len(tokens), -1, np.int8)
         self._vectors: dict[int, np.ndarray] = {}
-        self._by_key: tuple[dict[str, list[int]], ...] = tuple({} for _ in RANKS)
+        self._by_key: tuple[dict[str, list[int]], ...] = tuple({} for _ in RANKS[:_BY_SUBWORDS])
         for place, token in enumerate(tokens):
             if place != PAD:
                 for by_key, key in zip(self._by_key, (token, token.lower(), _normalized(token)), strict=True):
@@ -270,11 +301,7 @@ class _Reading:
     def _set_size(self, size: int) -> None:
         if size < 1:
             raise UsageError(f"{self._name}, line 1: not a word and its numbers; give vectors")
-        if self._wanted_size not in (None, size):
-            raise UsageError(
-                f"{self._name}: its vectors have {size} dimensions, the embedding has {self._wanted_size}: "
-                f"set model.embedding_dim to {size}"
-            )
+        _check_size(self._name, size, self._wanted_size)
         self.size = size
 
     def _damage(self) -> None:

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import sys
 import tracemalloc
 import zipfile
 
@@ -131,7 +132,10 @@ ERRORS = {
     "empty": ("", "line 1: not a word and its numbers; give vectors"),
     "text": ("this is\nno file of vectors\n", "v.txt, line 1: not a word and 1 numbers"),
     "a table": ("text,label\ngood,1\n", "line 1: not a word and its numbers"),
-    "fastText": ((793712314).to_bytes(4, "little") + b"\x0c" * 40, "a fastText model, not vectors"),
+    "fastText": (
+        (793712314).to_bytes(4, "little") + b"\x0c" * 40,
+        "a fastText model in another file",
+    ),
     "another size": ("the 1 2\n", "have 2 dimensions, the embedding has 3: set model.embedding_dim to 2"),
 }
 
@@ -155,6 +159,32 @@ def test_names_a_damaged_archive(tmp_path):
     cut = write(tmp_path / "cut.txt.gz", gzip.compress((TEXT * 1000).encode())[:-20])
     with pytest.raises(UsageError, match=r"cut.txt.gz: damaged"):
         find_vectors(cut, TOKENS)
+
+
+SENTENCES = [["the", "film", "is", "good"], ["the", "films", "are", "bad"]] * 20
+
+
+def test_a_fasttext_model_has_vectors_of_new_words(tmp_path):
+    fasttext = pytest.importorskip("gensim.models.fasttext")
+    sizes = {"vector_size": 5, "min_count": 1, "min_n": 3, "max_n": 4, "bucket": 50}
+    model = fasttext.FastText(SENTENCES, workers=1, seed=1, **sizes)
+    path = tmp_path / "model.bin"
+    fasttext.save_facebook_model(model, str(path))
+    tokens = [*SPECIALS, "film", "filming", "good"]
+    vectors = find_vectors(path, tokens)
+    assert vectors.ranks.tolist() == [-1, -1, -1, -1, 0, 3, 0]
+    for place in (4, 5, 6):
+        np.testing.assert_allclose(vectors.matrix[place], model.wv.get_vector(tokens[place]), atol=1e-6)
+    assert vectors.report() == "3 of 7 tokens found (42.9%: 2 as written, 1 by their subwords)"
+    with pytest.raises(UsageError, match="have 5 dimensions, the embedding has 4"):
+        find_vectors(path, tokens, 4)
+
+
+def test_says_how_a_fasttext_model_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gensim.models.fasttext", None)
+    path = write(tmp_path / "model.bin", (793712314).to_bytes(4, "little") + b"\x0c" * 40)
+    with pytest.raises(UsageError, match=r"pip install 'nlp-rnn\[fasttext\]' to read it"):
+        find_vectors(path, ["a"])
 
 
 @pytest.mark.parametrize("ending", [".txt", ".vec", ".bin", ".txt.gz", ".bin.gz"])
