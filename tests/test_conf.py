@@ -29,6 +29,7 @@ QUICK = [
     *("--trainer.check_val_every_n_epoch", "1"),
 ]
 TINY_CORPORA = {"captioning": "digits", "tagging_entities.yaml": "entities"}
+TINY_CORPORA |= {"text_pairs": "pairs", "multi_label": "topics"}
 
 
 def task_of(name):

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from nlp_rnn.data.builtin import entities, sentences
+from nlp_rnn.data.builtin.lexicon import SCENES
 from nlp_rnn.errors import UsageError
 
-VERSION = sentences.VERSION, 2
+VERSION = sentences.VERSION, 3
 """Part of every cache key. Increase the second number when a corpus of this module changes."""
 
 Tables = dict[str, pa.Table]
@@ -50,6 +51,43 @@ def _entities() -> Tables:
         )
         for name, rows in entities.entity_splits(0).items()
     }
+
+
+def _pairs() -> Tables:
+    """English and German sentences: each second German one is not the translation, but the next in order.
+
+    Ordered by their words, sentences that begin alike are neighbors, so that a model must read to the end.
+    """
+    tables = {}
+    for name, sentences_of_split in _grammar().items():
+        english, german = (sentences_of_split[language].to_pylist() for language in ("en", "de"))
+        ordered = sorted(set(german))
+        following = dict(zip(ordered, ordered[1:] + ordered[:1], strict=True))
+        is_other = [row % 2 == 1 for row in range(len(german))]
+        tables[name] = pa.table(
+            {
+                "first": english,
+                "second": [following[text] if o else text for text, o in zip(german, is_other, strict=True)],
+                "label": ["other" if o else "translation" for o in is_other],
+            }
+        )
+    return tables
+
+
+def _topics() -> Tables:
+    """Sentences with the scenes that their nouns belong to, and whether they are negative."""
+    scenes: dict[str, set[str]] = {}
+    for scene, nouns in SCENES.items():
+        for form in {form for noun in nouns for form in (noun.english, noun.plural)}:
+            scenes.setdefault(form, set()).add(scene)
+    tables = {}
+    for name, table in _grammar().items():
+        labels = [
+            sorted(({label} & {"negative"}).union(*(scenes.get(word, ()) for word in words)))
+            for words, label in zip(table["tokens"].to_pylist(), table["label"].to_pylist(), strict=True)
+        ]
+        tables[name] = pa.table({"text": table["text"], "labels": pa.array(labels, pa.list_(pa.string()))})
+    return tables
 
 
 def _hello() -> Tables:
@@ -129,6 +167,8 @@ def _motion() -> Tables:
 EXAMPLES: dict[str, Callable[[], Tables]] = {
     "builtin": _grammar,
     "entities": _entities,
+    "pairs": _pairs,
+    "topics": _topics,
     "hello": _hello,
     "ramp": _ramp,
     "digits": _digits,

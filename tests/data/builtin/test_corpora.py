@@ -25,6 +25,27 @@ def test_the_sentences_are_columns_of_text_and_of_words():
         assert table["label"] == [row.sentiment for row in rows]
 
 
+def test_pairs_are_translations_or_begin_alike():
+    for name, rows in sentences.builtin_splits(0).items():
+        translations = {" ".join(row.english): " ".join(row.german) for row in rows}
+        table = EXAMPLES["pairs"]()[name].to_pydict()
+        columns = zip(table["first"], table["second"], table["label"], strict=True)
+        for number, (first, second, label) in enumerate(columns):
+            assert label == ("translation", "other")[number % 2]
+            assert (translations[first] == second) == (label == "translation")
+
+
+def test_topics_are_the_scenes_of_nouns():
+    rows = EXAMPLES["topics"]()["validation"].to_pydict()
+    sentiments = EXAMPLES["builtin"]()["validation"].to_pydict()["label"]
+    known = {"restaurant", "theatre", "office", "journey", "home", "negative"}
+    assert {label for labels in rows["labels"] for label in labels} == known
+    for text, labels, sentiment in zip(rows["text"], rows["labels"], sentiments, strict=True):
+        assert ("negative" in labels) == (sentiment == "negative")
+        if "soup" in text.split():
+            assert "restaurant" in labels
+
+
 def test_hello_is_one_word():
     splits = Corpus("hello").load({"text": "text"})
     assert {name: split["text"][:] for name, split in splits.items()} == {
