@@ -17,6 +17,8 @@ class Capabilities:
 
     name: ClassVar[str]
     """The key of the task in the registry."""
+    fitted: ClassVar[frozenset[str]] = frozenset()
+    """The settings that `fit_to_validation` sets: they are of these weights and labels alone."""
 
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         """The plots of a report of this task, by file name without extension."""

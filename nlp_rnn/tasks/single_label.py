@@ -41,6 +41,8 @@ class SingleLabelTask(ClassificationTask[P, B]):
     the attributes below set these.
     """
 
+    fitted = frozenset({"temperature"})
+
     calibrate: bool = True
     """Whether the temperature is fitted on validation when training has ended."""
     temperature: float = 1.0

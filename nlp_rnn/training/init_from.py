@@ -47,7 +47,8 @@ def _settings(task: Task) -> dict[str, Any]:
     if "vocabulary" in known and vocabularies:
         first = vocabularies[0]
         data["vocabulary"] = {"level": first.level, "lowercase": first.lowercase}
-    classes = {"model": (type(task), task.settings), "data": (data_class, data)}
+    settings = {name: value for name, value in task.settings.items() if name not in task.fitted}
+    classes = {"model": (type(task), settings), "data": (data_class, data)}
     return {
         name: {"class_path": f"{owner.__module__}.{owner.__qualname__}", "init_args": values}
         for name, (owner, values) in classes.items()

@@ -7,9 +7,10 @@ import pytorch_lightning as pl
 import torch
 
 from nlp_rnn import from_pretrained, save_pretrained
-from nlp_rnn.data import LanguageModelingData, SentimentData, VocabularySettings
+from nlp_rnn.data import LanguageModelingData, MultiLabelData, SentimentData, VocabularySettings
 from nlp_rnn.models.layers.quantization import quantize
-from nlp_rnn.tasks import LanguageModeling, Sentiment
+from nlp_rnn.tasks import LanguageModeling, MultiLabel, Sentiment
+from nlp_rnn.training.init_from import with_settings_of_model
 
 FOOD = "the soup is good,tasty\nthe pasta is bad,nasty\nthe film is good,tasty\na dull soup,nasty\n" * 8
 SMALL = ["--trainer.max_epochs", "1", "--data.vocabulary.min_frequency", "1", "--data.batching.size", "8"]
@@ -25,6 +26,7 @@ def base(tmp_path_factory):
     torch.manual_seed(1)
     task = Sentiment(data.processor, 6, 7, cell="gru", dropout=0.25)
     task.data_columns = data.data_columns
+    task.temperature = 4.0
     return save_pretrained(task, tmp_path_factory.mktemp("base") / "model")
 
 
@@ -90,6 +92,17 @@ def test_settings_win_over_those_of_the_model(fit, base):
     assert "not copied: rnn.weight_ih_l1, " in error
     settings = json.loads((run_dir / "model" / "config.json").read_text())["settings"]
     assert (settings["dropout"], settings["num_layers"], settings["cell"]) == (0.5, 2, "gru")
+
+
+def test_what_was_fitted_to_the_old_labels_is_left_out(fit, tmp_path):
+    code, error, run_dir = fit()
+    assert code == 0, error
+    assert from_pretrained(run_dir / "model").temperature == 1.0
+    data = MultiLabelData([{"text": "good", "labels": "a|b"}, {"text": "bad", "labels": "c"}] * 5)
+    folder = save_pretrained(MultiLabel(data.processor, 6, 7, thresholds=[0.1, 0.2, 0.3]), tmp_path / "m")
+    arguments = with_settings_of_model(["fit", "--init_from", str(folder)])
+    assert '"hidden_dim": 7' in arguments[1]
+    assert '"thresholds"' not in arguments[1]
 
 
 def test_parts_can_be_frozen(fit, base):

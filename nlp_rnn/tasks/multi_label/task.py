@@ -60,6 +60,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
     progress_bar_metrics = ("f1",)
     example = "not a bad film"
     processor_class = MultiLabelProcessor
+    fitted = frozenset({"thresholds"})
 
     def __init__(
         self,
