@@ -33,7 +33,7 @@ def shard(module: pl.LightningModule) -> None:
         register_fsdp_forward_method(module, step)
 
 
-def unsharded_class(model: nn.Module) -> type:
-    """The class of a model, whether `shard` has divided it or not: that changes its class."""
-    owner = type(model)
-    return owner.__mro__[2] if isinstance(model, FSDPModule) else owner
+def unsharded_class(module: nn.Module) -> type:
+    """The class of a module, whether `shard` has divided it or not: that changes its class."""
+    owner = type(module)
+    return owner.__mro__[2] if isinstance(module, FSDPModule) else owner

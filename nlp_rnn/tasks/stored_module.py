@@ -70,10 +70,11 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
 
     def _own_classes(self) -> dict[str, Any]:
         """The user's own classes, if the task or its model is of one."""
+        task_class = unsharded_class(self)
         owner: dict[str, Any] = (
-            {} if TASKS.get(self.name) is type(self) else {"class": class_name(type(self))}
+            {} if TASKS.get(self.name) is task_class else {"class": class_name(task_class)}
         )
-        if unsharded_class(self.model) is not self._model_class:
+        if type(self.model) is not self._model_class:
             owner["model"] = describe_module(self.model)
         return owner
 

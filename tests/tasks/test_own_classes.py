@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models import Classifier
@@ -207,3 +208,10 @@ def test_nothing_is_imported_because_a_folder_names_it(own_task, tmp_path, monke
     monkeypatch.setitem(sys.modules, "own_module_of_a_test", module)
     assert type(from_pretrained(folder)) is Quiet
     assert class_name(Quiet) == f"{__name__}:Quiet"
+
+
+def test_a_task_that_is_divided_among_devices_is_stored_as_its_own_class(make_task):
+    task = make_task("sentiment")
+    stored = task.stored()
+    task.__class__ = type("FSDPSentiment", (FSDPModule, type(task)), {})  # as `fully_shard` does
+    assert task.stored() == stored
