@@ -97,6 +97,12 @@ class SingleLabelTask(ClassificationTask[P, B]):
         return task
 
     @override
+    def apply_settings(self, settings: Mapping[str, Any]) -> None:
+        self.unsure_below = settings.get("unsure_below", 0.0)
+        if (temperature := settings.get("temperature", 1.0)) != 1.0:  # else what was fitted stays
+            self.temperature = temperature
+
+    @override
     def answer(self, batch: B) -> list[dict[str, Any]]:
         """Per row the most probable `label`, its probability `score`, and all probabilities `scores`.
 

@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError, one_line
+from nlp_rnn.settings import plain
 from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
@@ -30,8 +31,10 @@ log = logging.getLogger(__name__)
 # The weights do not depend on these; those that end in a dot are groups.
 _CHANGEABLE = (
     *("dropout", "locked", "weight_dropout", "word_dropout", "label_smoothing", "teacher_forcing"),
+    *("calibrate", "temperature", "unsure_below", "tune_thresholds", "thresholds", "copy_unknown"),
     *("decoding.", "optimization."),
 )
+_FIXED = "optimization.freeze"  # the checkpoint has optimizer state of the weights that were trained
 
 
 def changeable(name: str) -> bool:
@@ -40,7 +43,7 @@ def changeable(name: str) -> bool:
     Args:
         name: such as `dropout` or `optimization.lr`.
     """
-    return name.startswith(_CHANGEABLE)
+    return name.startswith(_CHANGEABLE) and name != _FIXED
 
 
 @dataclass(frozen=True)
@@ -180,9 +183,9 @@ def differences(
         (name, `name NEW (was OLD)`).
     """
     for name, old_value in old.items():
-        new_value = new.get(name, old_value)
-        if is_dataclass(new_value) and not isinstance(new_value, type):
-            new_value = asdict(new_value)
+        new_value = plain(new.get(name, old_value))
+        if isinstance(old_value, list) and isinstance(new_value, str):
+            new_value = [new_value]  # one name, where several may be given
         if isinstance(old_value, Mapping) and isinstance(new_value, Mapping):
             yield from differences(old_value, new_value, f"{prefix}{name}.")
         elif new_value != old_value:

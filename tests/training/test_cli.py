@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlp_rnn import from_pretrained
+from nlp_rnn import from_pretrained, save_pretrained
 from nlp_rnn.tasks import Translation
 
 CONFIG = "conf/sentiment_builtin.yaml"
@@ -253,3 +253,21 @@ def test_settings_of_the_trainer_do_what_is_said(run, tmp_path, arguments, code,
     assert ended == code, error
     assert said in error
     assert (tmp_path / "sentiment_builtin" / "1" / "model").is_dir() == ("on validation" in said)
+
+
+def test_what_was_fitted_to_validation_stays_unless_it_is_set(trained, tmp_path, run, caplog):
+    task = from_pretrained(trained / "model")
+    task.temperature = 4.0
+    model = ["--ckpt_path", str(save_pretrained(task, tmp_path / "model"))]
+    config = ["--config", str(trained / "config.yaml")]
+
+    def loss(*arguments):
+        code, out, error = run("validate", *config, *arguments)
+        assert code == 0, error
+        assert "stays as it is" not in caplog.text
+        return json.loads(out)["val/loss"]
+
+    cold, fitted = loss("--ckpt_path", str(trained / "checkpoints" / "best.ckpt")), loss(*model)
+    assert fitted != pytest.approx(cold, abs=1e-9)
+    assert loss(*model, "--model.temperature", "4") == fitted
+    assert loss(*model, "--model.temperature", "2") not in (fitted, cold)

@@ -115,6 +115,14 @@ def test_parts_can_be_frozen(fit, base):
         assert torch.equal(weight, new.model.rnn.get_parameter(name))
 
 
+def test_a_run_with_a_frozen_part_resumes(fit, run):
+    code, error, run_dir = fit("--model.optimization.freeze", "embedding")
+    assert code == 0, error
+    code, _, error = run("fit", "--resume", str(run_dir), "--trainer.max_epochs", "2")
+    assert code == 0, error
+    assert "changed settings" not in error
+
+
 def test_a_run_that_resumes_needs_the_model_no_more(fit, base, tmp_path, run):
     copy = save_pretrained(from_pretrained(base), tmp_path / "copy")
     code, error, run_dir = fit(source=copy)

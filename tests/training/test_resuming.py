@@ -154,12 +154,26 @@ def test_training_resumes_from_checkpoints_alone(trained, tmp_path, run, path, s
     assert not list(tmp_path.iterdir())
 
 
-def test_a_resumed_model_keeps_its_size(trained, tmp_path, run):
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--model.hidden_dim", "16"), "hidden_dim 16 (was 8)"),
+        (("--model.optimization.freeze", "embedding"), "optimization.freeze ['embedding'] (was [])"),
+    ],
+)
+def test_a_resumed_model_keeps_its_size_and_what_is_trained(trained, tmp_path, run, option, said):
     checkpoint = str(trained / "checkpoints" / "last.ckpt")
     arguments = ["fit", "--config", CONFIG, *TINY, "--ckpt_path", checkpoint, "--runs", str(tmp_path)]
-    code, _, error = run(*arguments, "--model.hidden_dim", "16", "--trainer.max_epochs", "3")
+    code, _, error = run(*arguments, *option, "--trainer.max_epochs", "3")
     assert code == 2
-    assert "hidden_dim 16 (was 8)" in one_line(error)
+    assert said in one_line(error)
+
+
+def test_what_answers_depend_on_alone_can_change(trained, tmp_path, run):
+    arguments = ["fit", "--resume", shutil.copytree(trained, tmp_path / "1"), "--trainer.max_epochs", "3"]
+    code, _, error = run(*map(str, arguments), "--model.unsure_below", "0.75", "--model.calibrate", "false")
+    assert code == 0, error
+    assert from_pretrained(tmp_path / "1" / "model").settings["unsure_below"] == 0.75
 
 
 def test_a_damaged_checkpoint_is_passed_over(trained, tmp_path, run, caplog):

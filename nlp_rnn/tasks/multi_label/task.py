@@ -93,9 +93,8 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         super().__init__(processor, model, optimization)
         self.word_dropout = word_dropout
         self.tune_thresholds = tune_thresholds
-        self.thresholds = thresholds
-        if thresholds is not None and len(thresholds) != len(processor.labels):
-            raise UsageError(f"{len(thresholds)} thresholds do not fit {len(processor.labels)} labels")
+        self.thresholds: Sequence[float] | None = None
+        self.apply_settings({"thresholds": thresholds})
         if init_encoder is not None:
             initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
         if vectors is not None:
@@ -163,6 +162,15 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         best = best_thresholds(torch.cat(probabilities), torch.cat(labels))
         self.thresholds = [round(threshold, 4) for threshold in best]
         return {"thresholds": self.thresholds}
+
+    @override
+    def apply_settings(self, settings: Mapping[str, Any]) -> None:
+        thresholds = settings.get("thresholds")
+        if thresholds is None:  # what was fitted stays
+            return
+        if len(thresholds) != len(self.labels):
+            raise UsageError(f"{len(thresholds)} thresholds do not fit {len(self.labels)} labels")
+        self.thresholds = thresholds
 
     def _thresholds(self) -> Tensor:
         """[C] float32, on the CPU."""

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 from torch.nn import functional as F
@@ -12,6 +12,7 @@ from nlp_rnn.tasks.multi_label.metrics import LabelSetCounts, best_thresholds
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_scores_are_those_of_scikit_learn(data):
     rows, labels = data.draw(st.integers(1, 8)), data.draw(st.integers(2, 4))
@@ -33,6 +34,7 @@ def test_scores_are_those_of_scikit_learn(data):
     assert scores["exact_match"].item() == pytest.approx((truth == predicted).all(1).float().mean().item())
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_threshold_has_a_better_f1(data):
     rows = data.draw(st.integers(1, 9))
