@@ -135,7 +135,7 @@ class Legal(NamedTuple):
     start: list[bool]
     """[C]"""
     transitions: list[list[bool]]
-    """[C][C]: from the first label to the second one."""
+    """[C, C] from the first label to the second one."""
     end: list[bool]
     """[C]"""
 
