@@ -77,7 +77,8 @@ def best_thresholds(probabilities: Tensor, labels: Tensor, default: float = 0.5)
         default: the threshold of a label that no row has.
 
     Returns:
-        [C], each in the middle between two probabilities; of equally good ones that nearest to the default.
+        [C], each about in the middle between two probabilities, on the same side of every one of them in
+        float32 too; of equally good ones that nearest to the default.
     """
     thresholds = []
     for scores, present in zip(probabilities.double().t(), labels.t(), strict=True):
@@ -92,7 +93,13 @@ def best_thresholds(probabilities: Tensor, labels: Tensor, default: float = 0.5)
         )  # between equal ones is none
         lower = torch.cat([values[1:], torch.zeros(1, dtype=torch.float64)])
         middles = (values + lower) / 2
-        best = ends & (f1 >= f1[ends].max() - 1e-12)
-        candidates = middles[best]
-        thresholds.append(float(candidates[(candidates - default).abs().argmin()]))
+        best = (ends & (f1 >= f1[ends].max() - 1e-12)).nonzero()[:, 0]
+        nearest = best[(middles[best] - default).abs().argmin()]
+        thresholds.append(_short(lower[nearest].item(), values[nearest].item()))
     return thresholds
+
+
+def _short(low: float, high: float) -> float:
+    """A number of few digits that is above `low` and not above `high`, about in their middle."""
+    rounded = (round((low + high) / 2, digits) for digits in range(4, 10))
+    return next((value for value in rounded if low < torch.tensor(value).item() <= high), high)

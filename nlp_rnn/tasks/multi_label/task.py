@@ -159,8 +159,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
             assert batch.labels is not None
             probabilities.append(self.logits(batch.to(self.device)).float().sigmoid().cpu())
             labels.append(batch.labels[:, :-1].bool())
-        best = best_thresholds(torch.cat(probabilities), torch.cat(labels))
-        self.thresholds = [round(threshold, 4) for threshold in best]
+        self.thresholds = best_thresholds(torch.cat(probabilities), torch.cat(labels))
         return {"thresholds": self.thresholds}
 
     @override
