@@ -43,7 +43,7 @@ class Reliability(ExactMetric):
         bins = (probabilities * _FINE).long().clamp(0, _FINE - 1)
         self.counts += torch.bincount(bins, minlength=_FINE)
         self.correct += torch.bincount(bins[correct.to(bins.device)], minlength=_FINE)
-        self.confidence += torch.bincount(bins, probabilities, minlength=_FINE)
+        self.confidence.index_add_(0, bins, probabilities)  # `bincount` of weights is not deterministic
 
     @override
     def compute(self) -> Tensor:

@@ -9,6 +9,7 @@ from pytorch_lightning import seed_everything
 
 from nlp_rnn.models.layers.cells import CELLS, recurrent_layer
 from nlp_rnn.tasks import TASKS
+from nlp_rnn.tasks.calibration import Reliability
 from nlp_rnn.tasks.optimization import make_optimizer
 
 pytestmark = [
@@ -47,6 +48,16 @@ def test_losses_are_those_of_the_cpu(name, precision, fit):
     for key in ("train/loss_epoch", "val/loss"):
         assert logged[key] == pytest.approx(expected[key], rel=TOLERANCES[precision]), key
     assert all(parameter.isfinite().all() for parameter in task.parameters())
+
+
+def test_probabilities_are_counted_where_only_deterministic_algorithms_are_allowed():
+    metric = Reliability().cuda()
+    torch.use_deterministic_algorithms(True)
+    try:
+        metric.update(torch.tensor([0.5, 0.5], device="cuda"), torch.tensor([True, False], device="cuda"))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert metric.compute().item() == 0
 
 
 @pytest.mark.parametrize(

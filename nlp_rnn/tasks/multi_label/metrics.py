@@ -36,6 +36,7 @@ class LabelSetCounts(ExactMetric):
             predicted: [B, C] bool.
             labels: [B, C] bool.
         """
+        predicted, labels = (sets.to(self.rows.device) for sets in (predicted, labels))
         self.true_positives += (predicted & labels).sum(0)
         self.false_positives += (predicted & ~labels).sum(0)
         self.false_negatives += (~predicted & labels).sum(0)
