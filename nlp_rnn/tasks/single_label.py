@@ -15,6 +15,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.errors import UsageError
 from nlp_rnn.plots.reliability import reliability_figure
 from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.base import B, P
@@ -93,12 +94,17 @@ class SingleLabelTask(ClassificationTask[P, B]):
     def with_threshold(self, unsure_below: float) -> Self:
         check_value(Threshold, unsure_below, "unsure_below")
         task = copy(self)
-        task.unsure_below = unsure_below
+        task.apply_settings({"unsure_below": unsure_below})
         return task
 
     @override
     def apply_settings(self, settings: Mapping[str, Any]) -> None:
         self.unsure_below = settings.get("unsure_below", 0.0)
+        if self.unsure_below and UNSURE in self.labels:
+            raise UsageError(
+                f"unsure_below answers {UNSURE!r}, which is a label too: call the label something else, or "
+                "leave unsure_below at 0"
+            )
         if (temperature := settings.get("temperature", 1.0)) != 1.0:  # else what was fitted stays
             self.temperature = temperature
 

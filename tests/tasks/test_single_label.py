@@ -73,6 +73,16 @@ def test_a_threshold_is_set_when_asking(make_task, one_batch, run, tmp_path):
     assert run("predict", str(folder), str(text))[1] != "unsure\n"
 
 
+def test_unsure_is_no_label_as_well():
+    rows = [{"text": "a good film", "label": UNSURE}, {"text": "a film", "label": "good"}] * 5
+    processor = SentimentData({"train": rows, "validation": rows}).processor
+    task = Sentiment(processor, 4, 4)
+    for ask in (task.with_threshold, lambda limit: Sentiment(processor, 4, 4, unsure_below=limit)):
+        with pytest.raises(UsageError, match="unsure_below answers 'unsure', which is a label too"):
+            ask(0.5)
+    assert task.with_threshold(0.0).unsure_below == 0
+
+
 def test_weights_and_repeats_make_labels_equally_frequent():
     labels = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
     weights = balanced_weights(labels, ["a", "b", "c"])

@@ -75,8 +75,7 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
         self.calibrate = calibrate
-        self.temperature = temperature
-        self.unsure_below = unsure_below
+        self.apply_settings({"temperature": temperature, "unsure_below": unsure_below})
         self.label_weights = processor.label_weights
         if init_encoder is not None:
             initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
