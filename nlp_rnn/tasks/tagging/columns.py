@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Self
 from typing_extensions import override
 
 from nlp_rnn.data.corpus.validation import UNTAGGED
-from nlp_rnn.data.labels import IGNORED, UNSEEN, LabelEncoder
+from nlp_rnn.data.labels import UNSEEN, LabelEncoder
 from nlp_rnn.data.processor import warn_unseen
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
@@ -20,6 +20,7 @@ from nlp_rnn.tasks.tagging.spans import (
     OUTSIDE,
     SchemeName,
     find_scheme,
+    is_span_tag,
     read_spans,
     scheme_labels,
     split_tag,
@@ -188,13 +189,13 @@ class SpanColumn(TagColumn):
 
         Args:
             words: the words of each sentence.
-            values: their tags; untagged words separate spans.
+            values: their tags; untagged words separate spans, as does what is no tag of a span.
         """
-        ids = super().encode(words, [self.rewrite(row) for row in values])
-        return [
-            [IGNORED if tag == UNTAGGED else id for id, tag in zip(row, tags, strict=True)]
-            for row, tags in zip(ids, values, strict=True)
+        rewritten = [
+            [new if is_span_tag(tag) else tag for tag, new in zip(row, self.rewrite(row), strict=True)]
+            for row in values
         ]
+        return super().encode(words, rewritten)
 
     def rewrite(self, tags: Sequence[str]) -> list[str]:
         """The tags of a sentence in this scheme; those that are untagged become O."""

@@ -47,6 +47,11 @@ def split_tag(tag: str) -> tuple[str, str]:
     return _TO_IOBES.get(match[1], match[1]), match[2] or ""
 
 
+def is_span_tag(tag: str) -> bool:
+    """Whether a tag is O, or has the form of a tag of a span."""
+    return tag == OUTSIDE or _SPAN_TAG.fullmatch(tag) is not None
+
+
 def read_spans(tags: Sequence[str]) -> list[Span]:
     """The spans that the tags of a sentence stand for, in any scheme."""
     spans: list[Span] = []

@@ -5,7 +5,7 @@ import pytest
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.errors import UsageError
-from nlp_rnn.tasks.tagging.columns import MAX_SHOWN, check_names, column_class
+from nlp_rnn.tasks.tagging.columns import MAX_SHOWN, check_names, column_class, learn_column
 
 WORDS = [["a", "b"], ["c"]]
 
@@ -45,3 +45,10 @@ def test_a_column_with_one_value_is_refused(name, only):
 def test_names_are_of_different_columns(names):
     with pytest.raises(UsageError, match="tags: give the names of different columns"):
         check_names(names)
+
+
+def test_what_is_no_tag_of_a_span_is_unknown(caplog):
+    column = learn_column("ner", WORDS, [["B-PER", "O"], ["B-LOC"]], "auto")
+    (ids,) = column.encode([list("abcde")], [["PER", "O", "I-LOC", "b-PER", "_"]])
+    assert ids == [UNSEEN, column.labels.index("O"), column.labels.index("B-LOC"), UNSEEN, IGNORED]
+    assert "2 label(s) that the model does not know count as errors: 'PER', 'b-PER'" in caplog.text
