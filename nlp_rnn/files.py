@@ -5,6 +5,7 @@ or form feed is white space inside a line.
 """
 
 import errno
+import hashlib
 import logging
 import os
 import re
@@ -63,6 +64,19 @@ def read_bytes(path: str | Path) -> bytes:
     """
     with open_bytes(path) as file, read_errors(path):
         return file.read()
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the SHA-256 hash (hex) of a regular file's bytes, which need not fit into memory.
+
+    Raises:
+        UsageError: the path is missing, unreadable, or not a regular file.
+    """
+    digest = hashlib.sha256()
+    with open_bytes(path) as file, read_errors(path):
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def decode_lines(data: bytes, name: str, encoding: str = "utf-8") -> list[str]:

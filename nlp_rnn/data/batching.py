@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 from itertools import islice
-from typing import Annotated, Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,8 @@ from nlp_rnn.settings import Range, Seed, Settings
 # multiple of this. A larger value needs more padding. 1 trains worse: after three epochs on Multi30k the
 # validation loss is 3.19, against 3.09 without grouping by second length.
 _BUCKET_WIDTH = 8
+
+_ROWS_AT_ONCE = 1 << 16  # whose lengths are lists
 
 BatchSize = Annotated[int, Range(1, 1_000_000)]
 
@@ -144,51 +147,92 @@ class Rows(Dataset[dict[str, list[Any]]]):
 
     Indexing takes a list of row numbers and returns columns of lists: `rows[[3, 5]]["token_ids"]` are the
     ids of rows 3 and 5. The column `row` has the row numbers.
+
+    Args:
+        table: the rows, in chunks of any size, which stay where they are.
+        path: the Arrow file that the table is mapped from, if it is: other processes then open the file
+            rather than get a copy of the rows.
     """
 
-    def __init__(self, table: pa.Table) -> None:
-        self._index = np.arange(len(table))
-        self._lists: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # values, offsets
-        self._scalars: dict[str, pa.Array] = {}
-        for name in table.column_names:
-            column = table[name].combine_chunks()
-            if pa.types.is_list(column.type) and pa.types.is_primitive(column.type.value_type):
+    def __init__(self, table: pa.Table, path: Path | None = None) -> None:
+        self._path = path
+        self._index: np.ndarray | None = None
+        batches = table.to_batches()
+        self._size = len(table)
+        self._starts = np.cumsum([0, *map(len, batches)])[:-1]  # of the chunks
+        self._lists: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}  # values, offsets of each chunk
+        self._scalars: dict[str, list[pa.Array]] = {}
+        for place, (name, kind) in enumerate(zip(table.schema.names, table.schema.types, strict=True)):
+            chunks = [batch.column(place) for batch in batches]
+            if pa.types.is_list(kind) and pa.types.is_primitive(kind.value_type):
                 # Not `to_numpy`: that imports pandas, which takes half a second.
-                self._lists[name] = (np.from_dlpack(column.values), np.from_dlpack(column.offsets))
+                self._lists[name] = [
+                    (np.from_dlpack(chunk.values), np.from_dlpack(chunk.offsets)) for chunk in chunks
+                ]
             else:
-                self._scalars[name] = column
+                self._scalars[name] = chunks
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Map the rows of an Arrow file into memory."""
+        return cls(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), path)
+
+    @override
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        if self._path is None:
+            return super().__reduce__()
+        return _reopen, (type(self), self._path, self._index)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [*self._lists, *self._scalars]
 
     def __len__(self) -> int:
-        return len(self._index)
+        return self._size if self._index is None else len(self._index)
 
     def repeated(self, repeats: np.ndarray) -> Rows:
         """Return these rows, each as often as `repeats` [N] says, one after another."""
         more = copy(self)
-        more._index = np.repeat(self._index, repeats)
+        more._index = np.repeat(np.arange(len(self)) if self._index is None else self._index, repeats)
         return more
 
     def column(self, name: str) -> np.ndarray:
         """Return a column of numbers, one per row."""
-        values: np.ndarray = self._scalars[name].to_numpy()[self._index]
-        return values
+        return self._selected([chunk.to_numpy() for chunk in self._scalars[name]])
 
-    def values(self, name: str) -> np.ndarray:
-        """Return the items of all lists in a column, one after another."""
-        return self._lists[name][0]
+    def values(self, name: str) -> Iterator[np.ndarray]:
+        """Yield the items of all lists in a column, in parts of bounded size."""
+        return (values[offsets[0] : offsets[-1]] for values, offsets in self._lists[name])
 
     def lengths(self, name: str) -> np.ndarray:
-        """Return the lengths [N] of the lists in a column."""
-        lengths: np.ndarray = np.diff(self._lists[name][1])[self._index]
-        return lengths
+        """Return the lengths [N] of the lists in a column, int32."""
+        return self._selected([np.diff(offsets) for _, offsets in self._lists[name]])
+
+    def _selected(self, parts: list[np.ndarray]) -> np.ndarray:
+        whole = np.concatenate(parts) if parts else np.zeros(0, np.int32)
+        return whole if self._index is None else whole[self._index]
 
     def __getitem__(self, indices: list[int]) -> dict[str, list[Any]]:
-        indices = self._index[np.asarray(indices, np.int64)].tolist()
-        columns: dict[str, list[Any]] = {"row": indices}
-        for name, (values, offsets) in self._lists.items():
-            columns[name] = [values[offsets[i] : offsets[i + 1]] for i in indices]
-        for name, column in self._scalars.items():
-            columns[name] = column.take(pa.array(indices, pa.int64())).to_pylist()
+        numbers = np.asarray(indices, np.int64)
+        if self._index is not None:
+            numbers = self._index[numbers]
+        chunks = np.searchsorted(self._starts, numbers, side="right") - 1
+        places = list(zip(chunks.tolist(), (numbers - self._starts[chunks]).tolist(), strict=True))
+        columns: dict[str, list[Any]] = {"row": numbers.tolist()}
+        for name, parts in self._lists.items():
+            columns[name] = [
+                parts[chunk][0][parts[chunk][1][row] : parts[chunk][1][row + 1]] for chunk, row in places
+            ]
+        for name, arrays in self._scalars.items():
+            columns[name] = [arrays[chunk][row].as_py() for chunk, row in places]
         return columns
+
+
+def _reopen(rows: type[Rows], path: Path, index: np.ndarray | None) -> Rows:
+    opened = rows.open(path)
+    opened._index = index
+    return opened
 
 
 class EpochSampler(DistributedSampler[ItemType], SequentialSampler, ABC):
@@ -257,9 +301,10 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
         self.num_replicas = world_size
         self.accumulated = accumulated
         self.seed = batching.seed
-        self._groups = lengths.copy()
-        if shuffle:
+        self._groups = lengths
+        if shuffle and lengths.shape[1] > 1:
             # If sorted by exact length, each batch would train the model on targets of one length.
+            self._groups = lengths.copy()
             self._groups[:, 1:] = -(-lengths[:, 1:] // _BUCKET_WIDTH) * _BUCKET_WIDTH
         # Where batches end in the sorted rows: the same in each epoch, for ties do not change it.
         order = np.lexsort(self._groups.T[::-1])
@@ -270,19 +315,22 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
         size, max_tokens = self.batching.size * parts, self.batching.max_tokens
         ends: list[int] = []
         start = longest = 0
-        first, maximum = lengths[:, 0].tolist(), lengths.max(axis=1, initial=1).tolist()
-        for row in range(len(first)):
+        first = before = 0  # the lengths of the batch's first row, and of the row before
+        for row, (length, maximum) in enumerate(_lengths_by_row(lengths)):
             count = row - start
-            longest = max(longest, maximum[row])
+            longest = max(longest, maximum)
             is_full = count == size
             rows = -(-(count + 1) // parts)
             too_large = max_tokens is not None and rows > 1 and rows * longest > max_tokens
             # At least half full, and all rows of one length: a smaller batch is better than a padded one.
-            length_changes = count * 2 >= size and first[start] == first[row - 1] != first[row]
+            length_changes = count * 2 >= size and first == before != length
             if count and (is_full or too_large or length_changes):
                 ends.append(row)
-                start, longest = row, maximum[row]
-        return [*ends, len(first)] if first else []
+                start, longest = row, maximum
+            if start == row:
+                first = length
+            before = length
+        return [*ends, len(lengths)] if len(lengths) else []
 
     def __len__(self) -> int:
         if self.shuffle:
@@ -292,8 +340,12 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
     @override
     def items(self) -> Iterator[list[int]]:
         random = np.random.default_rng((self.seed, self.epoch))
-        ties = random.permutation(len(self.lengths)) if self.shuffle else np.arange(len(self.lengths))
-        order = np.lexsort((ties, *self._groups.T[::-1]))
+        # Numbers of rows have 32 bits where these suffice: there may be hundreds of millions.
+        ties = np.arange(len(self.lengths), dtype=_index_type(len(self.lengths)))
+        if self.shuffle:
+            ties = random.permutation(ties)
+        order = np.lexsort((ties, *self._groups.T[::-1])).astype(ties.dtype)
+        del ties
         batches = np.split(order, self._ends[:-1]) if self._ends else []
         if self.shuffle:
             for number in random.permutation(len(batches)):
@@ -304,3 +356,14 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
         batches += [order[:0]] * (-len(batches) % self.num_replicas)
         for batch in batches[self.rank :: self.num_replicas]:
             yield batch.tolist()
+
+
+def _lengths_by_row(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
+    """The first and the greatest length of each row of [N, K], the latter at least 1."""
+    for start in range(0, len(lengths), _ROWS_AT_ONCE):
+        part = lengths[start : start + _ROWS_AT_ONCE]
+        yield from zip(part[:, 0].tolist(), part.max(axis=1, initial=1).tolist(), strict=True)
+
+
+def _index_type(size: int) -> type[np.signedinteger[Any]]:
+    return np.int32 if size < 2**31 else np.int64

@@ -34,12 +34,15 @@ class RunningText(Dataset[dict[str, Any]]):
     """
 
     def __init__(self, rows: Rows) -> None:
-        columns = rows[list(range(len(rows)))]
-        ends = np.cumsum([len(ids) for ids in columns["token_ids"]])
-        self._ids = np.insert(np.concatenate(columns["token_ids"]), np.r_[0, ends[:-1]], BOS)  # [N]
+        lengths = rows.lengths("token_ids") + 1
+        ends = np.cumsum(lengths, dtype=np.int64)
         # [N] number of characters of a row, at the position where its EOS is predicted
-        self._characters = np.zeros(len(self._ids), np.int64)
-        self._characters[ends + np.arange(len(ends))] = columns["characters"]
+        self._characters = np.zeros(int(ends[-1]), np.int32)
+        self._characters[ends - 1] = rows.column("characters")
+        self._ids = np.full(len(self._characters), BOS, np.int32)  # [N]
+        is_token = np.ones(len(self._ids), bool)
+        is_token[ends - lengths] = False
+        self._ids[is_token] = np.concatenate(list(rows.values("token_ids")))
 
     def __len__(self) -> int:
         return len(self._ids)

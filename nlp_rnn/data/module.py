@@ -25,7 +25,7 @@ from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.splits import SPLITS
-from nlp_rnn.data.labels import UnknownLabelError
+from nlp_rnn.data.encoding import check_known, encode_parts, encoded_schema
 from nlp_rnn.data.processor import Processor, collect_warnings
 from nlp_rnn.data.report import check_seen, recorded_warnings, repeat_warnings, summarize, warn_of_unknown
 from nlp_rnn.data.types import Dataset, DatasetDict
@@ -36,10 +36,6 @@ log = logging.getLogger(__name__)
 
 # Part of every cache key: increase it when the encoded form of a corpus changes.
 _ENCODING_VERSION = 5
-
-_MAX_UNSEEN = 0.5  # of the labels of a split; with more, it is hardly the right column
-
-_ROWS_PER_PART = 1000  # encoded at once
 
 P = TypeVar("P", bound=Processor)
 
@@ -194,11 +190,7 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             state = json.loads((folder / "processor.json").read_text(encoding="utf-8"))
             processor = self.processor_class.from_state(state)
         files = {name: folder / f"{name}.arrow" for name in SPLITS}
-        splits = {
-            name: Rows(pa.ipc.open_file(pa.memory_map(str(file))).read_all())
-            for name, file in files.items()
-            if file.exists()
-        }
+        splits = {name: Rows.open(file) for name, file in files.items() if file.exists()}
         return processor, splits, json.loads((folder / "facts.json").read_text(encoding="utf-8"))
 
     def _build(self, folder: Path) -> None:
@@ -210,13 +202,16 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
         truncated = {}
         for name, split in splits.items():
-            with collect_warnings() as collected:
-                table = encode(split, processor)
+            path = folder / f"{name}.arrow"
+            schema = encoded_schema(split, processor)
+            with collect_warnings() as collected, pa.ipc.new_file(path, schema) as file:
+                for part in encode_parts(split, processor, schema):
+                    file.write_table(part)
             truncated[name] = {what: count for (what, _), count in collected.truncated.items()}
-            with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as file:
-                file.write_table(table)
+            rows = Rows.open(path)
+            check_known(rows, processor)
             if name != "train":
-                warn_of_unknown(name, Rows(table), processor)
+                warn_of_unknown(name, rows, processor)
         facts = {"drawn": self._drawn and asdict(self._drawn), "truncated": truncated}
         (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
@@ -381,35 +376,3 @@ class CorpusData(DataModule[P]):
     @override
     def cache_key(self) -> str:
         return self.corpus.cache_key(self.columns(), self.labels)
-
-
-def encode(rows: Dataset, processor: Processor) -> pa.Table:
-    """Encode a split.
-
-    Args:
-        rows: canonical columns.
-        processor: encodes the rows.
-
-    Returns:
-        The processor's `features`, and those of its `texts` that the split has.
-
-    Raises:
-        UsageError: a row cannot be encoded.
-    """
-    columns = rows.with_format("arrow")[:]
-    schema = pa.schema([(name, processor.features[name]) for name in processor.encode(rows[:0])])
-    with collect_warnings():
-        parts = []
-        for start in range(0, len(rows), _ROWS_PER_PART):
-            try:
-                part = processor.encode(rows[start : start + _ROWS_PER_PART])
-            except UnknownLabelError as error:
-                raise error.after(start) from None
-            parts.append(pa.table(part, schema))
-    table = pa.concat_tables([schema.empty_table(), *parts]).combine_chunks()
-    for name in processor.texts:
-        if name in columns.column_names:
-            table = table.append_column(name, columns[name])
-    if "label_ids" in schema.names:
-        check_seen(Rows(table), processor, _MAX_UNSEEN)
-    return table

@@ -45,9 +45,10 @@ def summarize(
     labels = processor.settings().get("labels", [])
     column = next((name for name in processor.features if name.startswith("label_id")), None)
     if column is not None and labels:
+        counts = np.zeros(len(labels), np.int64)
         train = splits["train"]
-        ids = np.hstack(train[list(range(len(train)))][column])
-        counts = np.bincount(ids[ids >= 0], minlength=len(labels))
+        for ids in train.values(column) if column.endswith("s") else [train.column(column)]:
+            counts += np.bincount(ids[ids >= 0], minlength=len(labels))
         order = np.argsort(-counts, kind="stable")[:_SHOWN_CLASSES]
         shown = [f"{printable(labels[i]):.40}: {counts[i]:,}" for i in order]
         more = ", ..." if len(labels) > _SHOWN_CLASSES else ""
@@ -67,8 +68,12 @@ def summarize(
 def unknown_fractions(rows: Rows, processor: Processor) -> dict[str, float]:
     """The fraction of the tokens in each column of ids that the vocabulary lacks."""
     columns = [name for name in processor.length_columns if processor.features[name] == pa.list_(pa.int32())]
-    values = {name: rows.values(name) for name in columns}
-    return {name: float((ids == UNK).mean()) if len(ids) else 0.0 for name, ids in values.items()}
+    fractions = {}
+    for name in columns:
+        counts = [(np.count_nonzero(ids == UNK), len(ids)) for ids in rows.values(name)]
+        unknown, total = map(sum, zip(*counts, strict=True)) if counts else (0, 0)
+        fractions[name] = unknown / total if total else 0.0
+    return fractions
 
 
 def warn_of_unknown(split: str, rows: Rows, processor: Processor) -> None:
@@ -92,8 +97,8 @@ def check_seen(rows: Rows, processor: Processor, allowed: float) -> None:
     Raises:
         UsageError: more are.
     """
-    ids = rows.values("label_ids")
-    unseen, scored = int((ids == UNSEEN).sum()), int((ids != IGNORED).sum())
+    counts = [((ids == UNSEEN).sum(), (ids != IGNORED).sum()) for ids in rows.values("label_ids")]
+    unseen, scored = (int(sum(count)) for count in zip(*counts, strict=True)) if counts else (0, 0)
     if unseen > allowed * scored:
         known = join_names(processor.settings()["labels"])
         raise UsageError(

@@ -45,12 +45,14 @@ class VocabularySettings(Settings):
         lowercase: convert upper case to lower case.
         min_frequency: leave out tokens that occur fewer times in the train split.
         max_size: maximum number of tokens, special tokens included; the most frequent are kept.
+        sample: make it from so many rows of the train split, chosen at random; from all if left out.
     """
 
     level: Level = "word"
     lowercase: bool = True
     min_frequency: Annotated[int, Range(0, 10**9)] = 2
     max_size: Annotated[int, Range(5, 10**8)] = 32_000
+    sample: Annotated[int, Range(1, 10**12)] | None = None
 
 
 class Vocabulary:
@@ -99,16 +101,17 @@ class Vocabulary:
         line_breaks = normalizers.Replace(Regex(LINE_BREAK), " ")
         normalizer = normalizers.Sequence([line_breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
-        texts = chain.from_iterable(map(pieces, map(_check_text, texts)))
         if settings.level == "bpe":
-            texts = list(texts)
+            if iter(texts) is texts:  # it can be read once only
+                texts = list(texts)
             tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
             tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
                 [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
             )
             tokenizer.decoder = decoders.Metaspace()
             # Scripts with thousands of characters must leave room for merges.
-            alphabet = _alphabet(map(normalizer.normalize_str, texts), max(1, settings.max_size // 3))
+            normalized = map(normalizer.normalize_str, _pieces(texts))
+            alphabet = _alphabet(normalized, max(1, settings.max_size // 3))
             trainer = trainers.BpeTrainer(
                 initial_alphabet=alphabet, limit_alphabet=len(alphabet), **_trainer_arguments(settings)
             )
@@ -118,7 +121,7 @@ class Vocabulary:
             tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
             trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
         tokenizer.normalizer = normalizer
-        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer.train_from_iterator(_pieces(texts), trainer)
         return cls(tokenizer)
 
     @classmethod
@@ -341,6 +344,10 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """A hash of all tokens in the order of their ids."""
         return hashlib.sha256("\0".join(self.tokens()).encode()).hexdigest()[:16]
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    return chain.from_iterable(map(pieces, map(_check_text, texts)))
 
 
 def _trainer_arguments(settings: VocabularySettings) -> dict[str, Any]:

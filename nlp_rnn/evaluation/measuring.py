@@ -16,8 +16,8 @@ from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import MissingColumnError
 from nlp_rnn.data.corpus.reading import ALL
 from nlp_rnn.data.corpus.splits import SPLITS
+from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.labels import UnknownLabelError
-from nlp_rnn.data.module import encode
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.evaluation.report import Report, standard_json

@@ -16,6 +16,7 @@ from typing_extensions import override
 from nlp_rnn.data.corpus.columns import Columns, column_key
 from nlp_rnn.data.corpus.delimited import (
     EXCEL_SEPARATOR,
+    LONGEST_CELL,
     csv_rows,
     detect_dialect,
     has_quoted_fields,
@@ -29,7 +30,6 @@ from nlp_rnn.files import shorten
 from nlp_rnn.inference.table_input import Chunk, TableInput, cell_text
 from nlp_rnn.inference.table_parquet import ParquetInput
 
-_LONGEST_CELL = 1 << 26  # characters: more, and a stray quote has joined the rows of a file
 T = TypeVar("T")
 
 
@@ -134,7 +134,7 @@ class DelimitedInput(TableInput):
         """(line number, fields) of each row, the header included."""
         lines, dialect = self._lines(warns), self._dialect
         if dialect.quoted:
-            rows = csv_rows(self.path, lines, dialect, _LONGEST_CELL, warns)
+            rows = csv_rows(self.path, lines, dialect, LONGEST_CELL, warns)
         else:
             rows = split_rows((line.removesuffix("\r") for line in lines), dialect)
         width = 0

@@ -1,7 +1,9 @@
+import pickle
 from dataclasses import dataclass, replace
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -336,3 +338,22 @@ def test_workers_give_the_same_batches():
             yield from ((batch.rows, batch.source.tolist(), batch.references) for batch in loader)
 
     assert list(batches(2)) == list(batches(0))
+
+
+def test_rows_of_a_file_are_opened_again_not_copied(tmp_path):
+    table = dataset().with_format("arrow")[:]
+    path = tmp_path / "rows.arrow"
+    with pa.ipc.new_file(path, table.schema) as file:
+        for start in range(0, len(table), 3):
+            file.write_table(table.slice(start, 3))
+    held = pa.total_allocated_bytes()
+    rows = Rows.open(path)
+    assert pa.total_allocated_bytes() - held < 1000  # mapped, not read
+    for original in (rows, rows.repeated(np.array([2, 0, 1, 1]))):
+        copied = pickle.dumps(original)
+        path.touch()
+        again = pickle.loads(copied)
+        assert pa.total_allocated_bytes() - held < 1000
+        assert len(again) == len(original) == 4
+        assert str(again[[0, 1, 3]]) == str(original[[0, 1, 3]])
+    assert np.concatenate(list(rows.values("ids"))).tolist() == [id for ids in dataset()["ids"] for id in ids]

@@ -4,8 +4,8 @@ import datasets
 import pytest
 
 from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.labels import IGNORED, LabelEncoder, UnknownLabelError, sort_labels
-from nlp_rnn.data.module import encode
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 

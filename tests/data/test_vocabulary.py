@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlp_rnn.data import Corpus, SentimentData
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 
@@ -341,3 +342,22 @@ def test_a_vocabulary_of_another_kind_is_not_extended(settings):
     new = Vocabulary.train(["A bad soup"], settings)
     assert old.extended(new) is new
     assert (new.level, new.lowercase) == (settings.level, settings.lowercase)
+
+
+# ---------------------------------------------------------------------------------------- from a sample
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_texts_that_can_be_read_once_or_again_give_one_vocabulary(level):
+    assert trained(level, iter(TEXTS)).to_json() == trained(level, TEXTS).to_json()
+
+
+def test_a_vocabulary_from_a_sample_has_the_words_of_some_rows():
+    rows = [{"text": f"word{n} again", "label": n % 2} for n in range(100)]
+    sizes = []
+    for sample in (None, 10, 1000):
+        settings = VocabularySettings(min_frequency=1, sample=sample)
+        data = SentimentData(Corpus(rows, test_fraction=0), vocabulary=settings)
+        sizes.append(len(data.processor.tokens) - len(SPECIALS) - 1)
+        assert data.processor.classes == ["0", "1"]  # of all rows
+    assert sizes == [90, 10, 90]

@@ -3,12 +3,14 @@
 import logging
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nlp_rnn.data.corpus.numbers import NUMBER
+from nlp_rnn.data.corpus.spool import convert_chunks
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
 
@@ -138,31 +140,26 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
     table = table.flatten()
     selected = {}
     for name, column in match_columns(table.column_names, columns, where).items():
-        values = table.column(column).combine_chunks()
+        values = table.column(column)
         is_numeric = isinstance(columns[name], Numbers)
         try:
             if is_numeric:
                 if isinstance(columns[name], Vectors) and not _is_any_list(values.type):
                     raise UsageError(f"{where}: column {column!r} holds {values.type}, not lists of numbers")
-                selected[name] = _as_numbers(values, f"column {column!r}", where)
+                to_numbers = partial(_as_numbers, column=f"column {column!r}", where=where)
+                selected[name] = convert_chunks(values, to_numbers)
                 if isinstance(columns[name], Vectors):
                     _check_equal_lengths(selected[name], f"column {column!r}", where)
             else:
                 _check_text_type(values.type, columns[name], f"column {column!r}", where)
-                text = _as_text(values, class_names.get(column))
-                is_split = isinstance(columns[name], (Words, LabelLists)) and not _is_any_list(text.type)
-                if is_split and len(text) and pc.all(pc.match_substring_regex(text, _PRINTED_LIST)).as_py():
-                    raise UsageError(
-                        f"{where}: column {column!r} holds lists printed as text, such as "
-                        f"{shorten(text.drop_null()[0].as_py())}; save it as JSON or Parquet, or as words "
-                        "with spaces between them"
-                    )
+                text = _text_column(values, class_names.get(column))
+                if isinstance(columns[name], (Words, LabelLists)) and not _is_any_list(text.type):
+                    _check_not_printed(text, f"column {column!r}", where)
                 if isinstance(columns[name], LabelLists):
-                    selected[name] = _label_lists(text, where)
-                elif is_split:
-                    selected[name] = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text))
-                else:
-                    selected[name] = text
+                    text = convert_chunks(text, partial(_label_lists, separator=_separator(text, where)))
+                elif isinstance(columns[name], Words) and not _is_any_list(text.type):
+                    text = convert_chunks(text, _split_words)
+                selected[name] = text
         except pa.ArrowException:
             expected = "numbers" if is_numeric else "text or labels"
             raise UsageError(f"{where}: column {column!r} holds {values.type}, not {expected}") from None
@@ -172,28 +169,77 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
 _SEPARATORS = "|;,"
 
 
-def _label_lists(values: pa.Array, where: str) -> pa.Array:
-    """Lists of labels, also of text with | ; or , between the labels; empty where there is nothing."""
-    if _is_any_list(values.type):
-        return pa.ListArray.from_arrays(values.offsets, values.values)  # without null
-    texts = pc.fill_null(values, "")
-    separator = next((mark for mark in _SEPARATORS if pc.any(pc.match_substring(texts, mark)).as_py()), None)
+def _separator(labels: pa.ChunkedArray, where: str) -> str | None:
+    """What stands between the labels of a column of text; None if nothing does."""
+    if _is_any_list(labels.type):
+        return None
+    separator = next(
+        (
+            mark
+            for mark in _SEPARATORS
+            if any(pc.any(pc.match_substring(chunk, mark)).as_py() for chunk in labels.chunks)
+        ),
+        None,
+    )
     if separator is not None:
         log.warning("%s: labels are read as lists with %r between the labels", where, separator)
-    lists = [text.split(separator) if separator else [text] for text in texts.to_pylist()]
+    return separator
+
+
+def _label_lists(values: pa.Array, _: int, separator: str | None) -> pa.Array:
+    """Lists of labels, also of text with a separator between the labels; empty where there is nothing."""
+    if _is_any_list(values.type):
+        ends = np.cumsum(pc.fill_null(pc.list_value_length(values), 0).to_numpy(), dtype=np.int32)
+        offsets = pa.array(np.concatenate([np.zeros(1, np.int32), ends]))
+        return pa.ListArray.from_arrays(offsets, pc.list_flatten(values))  # without null
+    texts = pc.fill_null(values, "").to_pylist()
+    lists = [text.split(separator) if separator else [text] for text in texts]
     return pa.array(
         [[label.strip() for label in labels if label.strip()] for labels in lists], pa.list_(pa.string())
     )
 
 
-def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
+def _text_column(values: pa.ChunkedArray, class_names: list[str] | None) -> pa.ChunkedArray:
+    if values.type == pa.string():
+        return values
+    integral = all(_is_integral(chunk) for chunk in values.chunks)
+    return convert_chunks(values, lambda chunk, _: _as_text(chunk, class_names, integral))
+
+
+def _is_integral(values: pa.Array) -> bool:
+    """Whether an array, or what its lists hold, has no number with decimals."""
+    while _is_any_list(values.type):
+        values = pc.list_flatten(values)
+    if not pa.types.is_floating(values.type):
+        return True
+    values = pc.if_else(pc.is_nan(values), None, values)
+    return pc.all(pc.equal(values, pc.round(values))).as_py() is not False
+
+
+def _check_not_printed(text: pa.ChunkedArray, column: str, where: str) -> None:
+    """Raise UsageError if all texts are lists as Python prints them."""
+    printed = (pc.all(pc.match_substring_regex(chunk, _PRINTED_LIST)).as_py() for chunk in text.chunks)
+    if len(text) and all(printed):
+        raise UsageError(
+            f"{where}: {column} holds lists printed as text, such as "
+            f"{shorten(text.drop_null()[0].as_py())}; save it as JSON or Parquet, or as words "
+            "with spaces between them"
+        )
+
+
+def _split_words(text: pa.Array, _: int) -> pa.Array:
+    return pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text))
+
+
+def _as_numbers(values: pa.Array, start: int, column: str, where: str) -> pa.Array:
     missing = values.is_null().to_numpy(zero_copy_only=False)
-    row = np.arange(len(values))  # of each item
+    row = np.arange(len(values))  # of each item, counted from `start`
     items, is_list = values, _is_any_list(values.type)
     while _is_any_list(items.type):
         sizes = pc.list_value_length(items)
         if items is not values and (index := _first_unequal(sizes)) is not None:
-            raise UsageError(f"{where}, row {row[index] + 1}: {column} holds lists of unequal length")
+            number = start + row[index] + 1
+            raise UsageError(f"{where}, row {number}: {column} holds lists of unequal length")
         missing[row[items.is_null().to_numpy(zero_copy_only=False)]] = True
         row = np.repeat(row, pc.fill_null(sizes, 0).to_numpy())
         items = pc.list_flatten(items)
@@ -202,14 +248,14 @@ def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
     if not is_list and (pa.types.is_string(items.type) or pa.types.is_large_string(items.type)):
         trimmed = pc.utf8_trim_whitespace(items)
         items = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-        for number, text in enumerate(items.to_pylist(), 1):
+        for number, text in enumerate(items.to_pylist(), start + 1):
             if text is not None and not NUMBER.fullmatch(text):
                 raise UsageError(f"{where}, row {number}: {column} holds {shorten(text)}, not a number")
     # With safe=False, integers that a float cannot represent are rounded.
     items = items.cast(pa.float32() if is_list else pa.float64(), safe=False)
     not_finite = pc.fill_null(pc.invert(pc.is_finite(items)), False).to_numpy(zero_copy_only=False)
     if not_finite.any():
-        number = row[not_finite.argmax()] + 1
+        number = start + row[not_finite.argmax()] + 1
         raise UsageError(f"{where}, row {number}: {column} holds a number that is not finite, or too large")
     if not is_list:
         return items
@@ -219,9 +265,9 @@ def _as_numbers(values: pa.Array, column: str, where: str) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), items, mask=pa.array(missing))
 
 
-def _check_equal_lengths(values: pa.Array, column: str, where: str) -> None:
+def _check_equal_lengths(values: pa.ChunkedArray, column: str, where: str) -> None:
     """Raise UsageError unless all lists, except null, have one length."""
-    sizes = pc.list_value_length(values)
+    sizes = pc.list_value_length(values).combine_chunks()
     if (row := _first_unequal(sizes)) is not None:
         raise UsageError(
             f"{where}, row {row + 1}: {column} holds {sizes[row]} numbers, {sizes.drop_null()[0]} before; "
@@ -270,12 +316,12 @@ def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
     return names
 
 
-def _as_text(values: pa.Array, class_names: list[str] | None) -> pa.Array:
+def _as_text(values: pa.Array, class_names: list[str] | None, integral: bool) -> pa.Array:
     arrow_type = values.type
     if _is_any_list(arrow_type):
         ends = np.cumsum(pc.fill_null(pc.list_value_length(values), 0).to_numpy(), dtype=np.int32)
         offsets = pa.array(np.concatenate([np.zeros(1, np.int32), ends]))
-        items = _as_text(pc.list_flatten(values), class_names)
+        items = _as_text(pc.list_flatten(values), class_names, integral)
         return pa.ListArray.from_arrays(offsets, items, mask=values.is_null())
     if pa.types.is_dictionary(arrow_type):
         values = values.dictionary_decode()
@@ -284,6 +330,6 @@ def _as_text(values: pa.Array, class_names: list[str] | None) -> pa.Array:
         return pa.array(class_names, pa.string()).take(ids)
     elif pa.types.is_floating(arrow_type):
         values = pc.if_else(pc.is_nan(values), None, values)
-        if pc.all(pc.equal(values, pc.round(values))).as_py() is not False:
+        if integral:
             values = values.cast(pa.int64())
     return values.cast(pa.string())

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import pyarrow as pa
 from typing_extensions import override
 
 from nlp_rnn.data.corpus.drawing import Drawn, content_hash, draw_splits
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.memory import InMemory
 from nlp_rnn.data.corpus.reading import Reader
-from nlp_rnn.data.corpus.sources import Source, find_source
+from nlp_rnn.data.corpus.sources import HubStream, Source, find_source
 from nlp_rnn.data.corpus.splits import SPLITS, sample_rows, take_rows
 from nlp_rnn.data.corpus.validation import (
     Split,
@@ -62,10 +63,13 @@ class Corpus(Settings):
         test_fraction: fraction of train that becomes the test split if that is the only split; 0 for none. Of
             series none is drawn.
         group: column whose rows of equal value stay in one split where splits are drawn, such as an author.
-        max_examples: maximum number of rows per split, sampled at random; they keep their order.
+        max_examples: maximum number of rows per split, sampled at random; they keep their order. Of a
+            stream, the first rows.
         seed: seed of all drawing; the bundled corpora themselves do not depend on it.
         columns: names of the columns of local files that have no header, in their order.
         encoding: encoding of local text files; UTF-8 if left out.
+        streaming: fetch the rows of a hub dataset while they are encoded, rather than download its files;
+            with `max_examples`, no more than these are fetched.
     """
 
     path: str = "builtin"
@@ -81,6 +85,7 @@ class Corpus(Settings):
     seed: Seed = 0
     columns: Sequence[str] | None = None
     encoding: str | None = None
+    streaming: bool = False
 
     def __post_init__(self) -> None:
         path: Any = os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path
@@ -142,7 +147,7 @@ class Corpus(Settings):
         Raises:
             UsageError: the data cannot be read, or is not valid.
         """
-        from datasets import Dataset, DatasetDict
+        from datasets import DatasetDict
 
         reader = self._reader(columns, labels, guess)
         chosen = reader.choose()
@@ -179,7 +184,7 @@ class Corpus(Settings):
         for name, table in tables.items():
             sample = sample_rows(name, table, labels, self.max_examples, self.seed)
             tables[name], rows[name] = take_rows(table, sample), rows[name][sample]
-        splits = DatasetDict({name: Dataset(tables[name]) for name in SPLITS if name in tables})
+        splits = DatasetDict({name: as_dataset(tables[name]) for name in SPLITS if name in tables})
         if not parts:
             return splits, None
         whole = raw["train"][1]
@@ -229,8 +234,6 @@ class Corpus(Settings):
         Raises:
             UsageError: the corpus has no such split, or the data cannot be read or is not valid.
         """
-        from datasets import Dataset
-
         raw, note = self.measured_table(columns, split, labels, guess, drawn)
         if raw is None:  # validation, to be drawn from train
             return self.load(columns, labels, guess)[split], ""
@@ -241,7 +244,7 @@ class Corpus(Settings):
         if table.num_rows == 0:
             raise UsageError(f"{where}: no rows for the {split} split; give data with content")
         sample = sample_rows(split if split in SPLITS else "test", table, None, self.max_examples, self.seed)
-        return Dataset(take_rows(table, sample)), note
+        return as_dataset(take_rows(table, sample)), note
 
     def cache_key(self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None) -> str:
         """Return a SHA-256 hash (hex) of content and settings: equal keys mean equal rows from `load`.
@@ -315,7 +318,12 @@ class Corpus(Settings):
         return measured or (reader.table(split), "")
 
     def _source(self) -> Source:
-        source = find_source(self.path, self.config, self.revision)
+        source = find_source(self.path, self.config, self.revision, self.streaming, self.max_examples)
+        if self.streaming and not isinstance(source, HubStream):
+            raise UsageError(
+                f"{source.name}: streaming is for datasets of the hub; all else is read part by part "
+                "anyway, so leave it out"
+            )
         if any(self._split_names().values()):
             if source.is_bundled:
                 raise UsageError(
@@ -341,6 +349,13 @@ class Corpus(Settings):
     def _short_name(self) -> str:
         """The name without the folders that it is in, which are nobody's business."""
         return str(self.path) if isinstance(self.path, InMemory) else Path(self.path).name
+
+
+def as_dataset(table: pa.Table) -> Dataset:
+    """Return a table as a dataset. Its rows stay where they are: without a name, all would be hashed."""
+    from datasets import Dataset
+
+    return Dataset(table, fingerprint="unnamed")
 
 
 def accepted_columns(columns: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nlp_rnn.data.corpus.columns import (
     Columns,
@@ -23,7 +24,8 @@ from nlp_rnn.data.corpus.columns import (
 )
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.numbers import NUMBER
-from nlp_rnn.data.corpus.text import data_suffix, read_lines
+from nlp_rnn.data.corpus.spool import row_chunks, spooled
+from nlp_rnn.data.corpus.text import data_suffix, plain_lines
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
 
@@ -33,6 +35,7 @@ _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 EXCEL_SEPARATOR = re.compile(r'"?sep=."?[,;\t|]*', re.IGNORECASE)  # a first line that is no row
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _MANY_LABELS = 0.25  # different labels per row, from which on a column is hardly one of labels
+LONGEST_CELL = 1 << 26  # characters: more, and a stray quote has joined the rows of a file
 _FEW_ROWS = 10  # with which many rows may well have a label of their own
 
 
@@ -64,16 +67,19 @@ def read_delimited(path: Path, columns: Columns, layout: Layout) -> pa.Table:
     Raises:
         UsageError: the file is malformed (with the line) or lacks a column (with the columns that it has).
     """
-    lines = read_lines(path, layout.encoding)
-    if lines and EXCEL_SEPARATOR.fullmatch(lines[0]):
-        lines[0] = ""  # so that the lines keep their numbers
-    first = next((line for line in lines if line.strip()), "")
+    first = next((line for line in _lines(path, layout, warns=False) if line.strip()), "")
     dialect = detect_dialect(first, data_suffix(path), columns, layout)
-    if not dialect.quoted and has_quoted_fields(lines, dialect.separator):
+    if not dialect.quoted and has_quoted_fields(_lines(path, layout, warns=False), dialect.separator):
         dialect = replace(dialect, quoted=True)
-    longest = sum(map(len, lines)) + len(lines)
-    rows = list(csv_rows(path, lines, dialect, longest) if dialect.quoted else split_rows(lines, dialect))
+    lines = _lines(path, layout, warns=True)
+    rows = csv_rows(path, lines, dialect, LONGEST_CELL) if dialect.quoted else split_rows(lines, dialect)
     return _table(path, columns, rows, dialect, layout)
+
+
+def _lines(path: Path, layout: Layout, warns: bool) -> Iterator[str]:
+    for number, line in enumerate(plain_lines(path, layout.encoding, warns)):
+        # Excel's first line that is no row is blank, so that the lines keep their numbers.
+        yield "" if not number and EXCEL_SEPARATOR.fullmatch(line) else line
 
 
 def detect_dialect(first: str, suffix: str, columns: Columns, layout: Layout) -> Dialect:
@@ -189,20 +195,19 @@ def _table(
     layout: Layout,
 ) -> pa.Table:
     """The wanted columns under their canonical names, as text."""
-    rows = [(number, fields or [""]) for number, fields in numbered_rows]
-    content = [index for index, (_, fields) in enumerate(rows) if fields != [""]]
-    if not content:
+    rows = ((number, fields or [""]) for number, fields in numbered_rows)
+    head = next((row for row in rows if row[1] != [""]), None)
+    if head is None:
         return pa.table({name: pa.array([], pa.string()) for name in columns})
-    number, first = rows[content[0]]
+    number, first = head
     guessed = has_header = False
     if layout.columns is not None:
         places = _stated_places(f"{path}, line {number}", columns, first, layout.columns)
         has_header = _is_stated(f"{path}, line {number}", first, layout.columns)
-        rows = rows[content[0] + has_header :]
     elif matching_columns(first, columns):
         matches = match_columns(first, columns, f"{path}, line {number}")
         places = {name: first.index(column) for name, column in matches.items()}
-        rows = rows[content[0] + 1 :]
+        has_header = True
     elif layout.may_guess and len(first) == len(columns) and not _is_header(first, columns):
         places = {name: place for place, name in enumerate(columns)}
         guessed = True
@@ -213,17 +218,23 @@ def _table(
             f"({_SEPARATORS[dialect.separator]} between); name the columns, or state those of a file without "
             "a header, in their order, by corpus.columns"
         )
-    if len(first) > 1:  # in a single column an empty line is an empty text
-        rows = [row for row in rows if row[1] != [""]]
     remedy = f"; quote fields that hold {_SEPARATORS[dialect.separator]}" if dialect.quoted else ""
-    for line, fields in rows:
-        if len(fields) != len(first):
-            raise UsageError(
-                f"{path}, line {line}: {len(first)} fields expected ({join_names(map(shorten, first))}), "
-                f"{len(fields)} found{remedy}"
-            )
-    table = pa.table(
-        {name: pa.array([fields[place] for _, fields in rows], pa.string()) for name, place in places.items()}
+
+    def cells() -> Iterator[list[str]]:
+        for line, fields in rows if has_header else chain([head], rows):
+            if len(fields) == len(first):
+                yield fields
+            elif fields != [""]:  # in a single column an empty line is an empty text
+                raise UsageError(
+                    f"{path}, line {line}: {len(first)} fields expected ({join_names(map(shorten, first))}), "
+                    f"{len(fields)} found{remedy}"
+                )
+
+    table = spooled(
+        pa.table(
+            {name: pa.array([row[place] for row in chunk], pa.string()) for name, place in places.items()}
+        )
+        for _, chunk in row_chunks(cells())
     )
     if guessed:
         _check_guess(path, table, first, layout.labels)
@@ -263,7 +274,7 @@ def _check_guess(path: Path, table: pa.Table, first: Sequence[str], labels: str 
     names = ", ".join(table.column_names)
     state = f"state the columns in their order, for example corpus.columns [{names}]"
     if labels is not None and table.num_rows >= _FEW_ROWS:
-        counts = Counter(table[labels].to_pylist())
+        counts = _counts(table[labels])
         if len(counts) >= _MANY_LABELS * table.num_rows:
             raise UsageError(
                 f"{path}: no header, and read as {names} it has {len(counts):,} different labels in "
@@ -284,8 +295,13 @@ def _has_label_of_its_own(table: pa.Table, labels: str | None) -> bool:
     """Whether the first row has a label that no other has, while all others occur several times."""
     if labels is None or not table.num_rows:
         return False
-    counts = Counter(table[labels].to_pylist())
+    counts = _counts(table[labels])
     return counts[table[labels][0].as_py()] == 1 < min(sorted(counts.values())[1:], default=1)
+
+
+def _counts(values: pa.ChunkedArray) -> dict[str, int]:
+    """How often each value occurs."""
+    return {count["values"]: count["counts"] for count in pc.value_counts(values).to_pylist()}
 
 
 def _is_header(first: list[str], columns: Columns) -> bool:

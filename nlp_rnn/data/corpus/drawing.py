@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nlp_rnn.data.corpus.splits import SPLITS, take_rows
+from nlp_rnn.data.corpus.spool import numbered_chunks, table_chunks
 from nlp_rnn.data.corpus.validation import (
     encode_labels,
     is_list,
+    row_hashes,
     row_keys,
     rows_covering_labels,
     warn_shared_rows,
@@ -114,15 +116,18 @@ def content_hash(table: pa.Table, labels: str | None) -> str:
     """The SHA-256 hash (hex) of all rows but their labels, whatever file or object they were read from."""
     digest = hashlib.sha256(str(table.num_rows).encode())
     for name in (name for name in table.column_names if name != labels):
-        values = table.column(name).combine_chunks()
-        if _is_numeric(values.type):
+        column = table.column(name)
+        if _is_numeric(column.type):
             if is_list(table, name):
-                digest.update(pc.fill_null(pc.list_value_length(values), -1).to_numpy().tobytes())
-                values = pc.list_flatten(values)
-            digest.update(values.to_numpy(zero_copy_only=False).tobytes())
+                for _, chunk in numbered_chunks(column):
+                    digest.update(pc.fill_null(pc.list_value_length(chunk), -1).to_numpy().tobytes())
+            for _, chunk in numbered_chunks(column):
+                values = pc.list_flatten(chunk) if is_list(table, name) else chunk
+                digest.update(values.to_numpy(zero_copy_only=False).tobytes())
         else:
-            for chunk in pc.fill_null(row_keys(table.select([name])), "").iterchunks():
-                digest.update("\x1d".join([*chunk.to_pylist(), ""]).encode())
+            for _, part in table_chunks(table.select([name])):
+                keys = pc.fill_null(row_keys(part), "")
+                digest.update("\x1d".join([*keys.to_pylist(), ""]).encode())
         digest.update(b"\x1c")
     return digest.hexdigest()
 
@@ -137,9 +142,10 @@ def number_groups(values: pa.ChunkedArray) -> np.ndarray:
     Returns:
         [rows] the number of each row's group, from 0.
     """
-    values = values.combine_chunks()
-    blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(values), ""), True).to_numpy(zero_copy_only=False)
-    groups = pc.fill_null(values, "").dictionary_encode().indices.to_numpy().astype(np.int64)
+    groups = row_hashes(pa.table({"": pc.fill_null(values, "")}))
+    parts = [pc.equal(pc.utf8_trim_whitespace(chunk), "") for _, chunk in numbered_chunks(values)]
+    blank = pc.fill_null(pa.chunked_array(parts, pa.bool_()), True).to_numpy()
+    groups = _by_occurrence(groups)
     groups[blank] = len(groups) + np.arange(blank.sum())
     numbers: np.ndarray = np.unique(groups, return_inverse=True)[1]
     return numbers
@@ -199,6 +205,8 @@ def _draw(
     groups: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """As `draw_splits`; a split is missing where there are too few rows or groups."""
+    # What the drawing depends on.
+    train = pa.table({"": pa.nulls(len(train))}) if labels is None else train.select([labels])
     rest, splits = np.arange(train.num_rows), {}
     for name, fraction in fractions.items():
         own_seed = seed if name == "validation" else (seed, _CODES[name])
@@ -236,7 +244,7 @@ def draw_rows(
     kept = rows_covering_labels(table, labels, by_group) if labels is not None else by_group[:1]
     pool = order[~np.isin(order, numbers[kept])]
     if labels is not None and not is_list(table, labels):
-        codes, names, _ = encode_labels(table, labels)
+        codes, names = encode_labels(table, labels)
         pairs, counts = np.unique(numbers * len(names) + codes, return_counts=True)
         pairs = pairs[np.argsort(counts, kind="stable")]
         label_of = np.zeros(len(sizes), np.int64)
@@ -263,5 +271,14 @@ def _equal_rows(table: pa.Table, labels: str | None) -> np.ndarray | None:
     inputs = table if labels is None else table.drop_columns([labels])
     if any(_is_numeric(field.type) for field in inputs.schema):
         return None
-    groups = row_keys(inputs).cast(pa.large_string()).combine_chunks().dictionary_encode().indices.to_numpy()
-    return None if groups.max(initial=0) + 1 == len(groups) else groups
+    hashes = row_hashes(inputs)
+    different = len(np.unique(hashes))
+    return None if different == len(hashes) else _by_occurrence(hashes)
+
+
+def _by_occurrence(values: np.ndarray) -> np.ndarray:
+    """Number values [N] in the order in which they occur first."""
+    _, first, places = np.unique(values, return_index=True, return_inverse=True)
+    numbers = np.empty(len(first), np.int64)
+    numbers[np.argsort(first)] = np.arange(len(first))
+    return numbers[places]

@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from nlp_rnn.data.types import DatasetDict
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, one_line
 
 
-def load_hub_dataset(path: str, config: str | None = None, revision: str | None = None) -> DatasetDict:
+def load_hub_dataset(
+    path: str, config: str | None = None, revision: str | None = None, streaming: bool = False
+) -> DatasetDict:
     """Load all splits of a dataset from the hub or its local cache, without running the dataset's own code.
 
     Args:
         path: id on the hub, such as "stanfordnlp/imdb".
         config: name of one of the dataset's configurations.
         revision: branch, tag or commit.
+        streaming: whether the rows are not stored, but fetched when they are read; then the splits are
+            streams.
 
     Raises:
         UsageError: the dataset cannot be loaded, or is not cached and the hub cannot be reached.
@@ -26,7 +30,7 @@ def load_hub_dataset(path: str, config: str | None = None, revision: str | None 
     name = f"dataset {path}" + (f", config {config}" if config else "")
     try:
         datasets.config.HF_HUB_OFFLINE = unreachable  # read the cache at once, without retries
-        return datasets.load_dataset(path, config, revision=revision)
+        return datasets.load_dataset(path, config, revision=revision, streaming=streaming)
     except Exception as error:  # many libraries raise errors of many types here
         if unreachable:
             raise UsageError(
@@ -36,6 +40,22 @@ def load_hub_dataset(path: str, config: str | None = None, revision: str | None 
         raise UsageError(f"{name}: cannot be loaded: {' '.join(str(error).split())[:500]}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = offline
+
+
+def hub_commit(path: str, revision: str | None = None) -> str:
+    """The commit (hex) of the hub that a dataset's branch or tag stands for now.
+
+    Raises:
+        UsageError: the hub does not tell it.
+    """
+    import huggingface_hub
+
+    try:
+        return str(huggingface_hub.HfApi().dataset_info(path, revision=revision).sha)
+    except Exception as error:  # the types depend on the installed HTTP library
+        raise UsageError(
+            f"dataset {path}: cannot be streamed, for the hub does not answer: {one_line(error)}"
+        ) from error
 
 
 def is_saved(folder: Path) -> bool:

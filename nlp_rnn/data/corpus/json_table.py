@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from nlp_rnn.data.corpus.columns import Columns, Numbers, Words, match_columns, matching_columns
 from nlp_rnn.data.corpus.layout import Layout
-from nlp_rnn.data.corpus.text import data_suffix, read_lines
+from nlp_rnn.data.corpus.spool import Spool, row_chunks
+from nlp_rnn.data.corpus.text import data_suffix, plain_lines, read_lines
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
 
@@ -36,8 +37,13 @@ def read_json(path: Path, columns: Columns, layout: Layout) -> pa.Table:
     Raises:
         UsageError: the file is malformed (with line or row) or lacks a column (with the columns there are).
     """
-    lines = read_lines(path, layout.encoding)
-    records = json_document(path, lines, columns) if data_suffix(path) == ".json" else None
+    records = None
+    lines: Iterable[str]
+    if data_suffix(path) == ".json":
+        lines = read_lines(path, layout.encoding)
+        records = json_document(path, lines, columns)
+    else:
+        lines = plain_lines(path, layout.encoding)
     if records is None:
         records = ((where, record) for where, _, record in json_lines(path, lines))
     return _table(path, columns, records)
@@ -160,53 +166,74 @@ def _holds_rows(value: Any, columns: Columns) -> bool:
 
 def flatten_object(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record with the fields of the objects in it as fields of its own."""
+    if dict not in map(type, record.values()):
+        return record
     nested = {k: v for value in record.values() if isinstance(value, dict) for k, v in value.items()}
     return nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
 
 
 def _table(path: Path, columns: Columns, records: Iterable[tuple[str, Any]]) -> pa.Table:
-    rows: list[dict[str, Any]] = []
-    places: list[str] = []  # of the rows
     known: dict[tuple[str, ...], tuple[str, dict[str, str]]] = {}  # by fields: the first record, its columns
-    for where, record in records:
-        if not isinstance(record, dict):
-            raise UsageError(f"{where}: a JSON object expected, found {shorten(json.dumps(record))}")
-        record = flatten_object(record)
-        fields = tuple(record)
-        if fields not in known:
-            present = {name: columns[name] for name in matching_columns(fields, columns)}
-            known[fields] = where, match_columns(fields, present, where)
-        rows.append({name: record[column] for name, column in known[fields][1].items()})
-        places.append(where)
+
+    def rows() -> Iterator[tuple[str, dict[str, Any]]]:
+        for where, record in records:
+            if not isinstance(record, dict):
+                raise UsageError(f"{where}: a JSON object expected, found {shorten(json.dumps(record))}")
+            record = flatten_object(record)
+            fields = tuple(record)
+            if fields not in known:
+                present = {name: columns[name] for name in matching_columns(fields, columns)}
+                known[fields] = where, match_columns(fields, present, where)
+            yield where, {name: record[column] for name, column in known[fields][1].items()}
+
+    spools = {name: Spool() for name in columns}
+    for start, chunk in row_chunks(rows()):
+        for name, names in columns.items():
+            array = _column(path, name, isinstance(names, Numbers), chunk, start)
+            spools[name].add(pa.table({name: array}))
+    _check_fields(columns, known)
+    arrays = {}
+    for name, spool in spools.items():
+        try:
+            arrays[name] = spool.table()[name]
+        except pa.ArrowException as error:
+            raise UsageError(f"{path}, column {name!r}: {' '.join(str(error).split())}") from None
+    return pa.table(arrays)
+
+
+def _check_fields(columns: Columns, known: Mapping[tuple[str, ...], tuple[str, dict[str, str]]]) -> None:
+    """Refuse records without a column, unless others have all of their fields, and it.
+
+    A field that is left out is a missing value; a record with other fields may mean another one by it.
+    """
     whole = {field for fields, (_, found) in known.items() if len(found) == len(columns) for field in fields}
     for fields, (where, found) in known.items():
-        # A field that is left out is a missing value; a record with other fields may mean another one by it.
         if len(found) < len(columns) and not (whole and whole.issuperset(fields)):
             match_columns(fields, columns, where)
-    arrays = {}
-    for name, names in columns.items():
-        values = [row.get(name) for row in rows]
-        is_numeric = isinstance(names, Numbers)
-        if not is_numeric:
-            values = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
-        with_booleans = [row for row, value in enumerate(values, 1) if is_numeric and _has_boolean(value)]
-        if with_booleans:
-            raise UsageError(
-                f"{path}, row {with_booleans[0]}: column {name!r} holds true or false; write 1 or 0"
-            )
-        try:
-            arrays[name] = json_array(values, is_numeric) if rows else pa.array([], pa.string())
-        except UnicodeEncodeError:
-            where = next(place for place, value in zip(places, values, strict=True) if not _is_text(value))
-            raise UsageError(
-                f"{where}, column {name!r}: half of a surrogate pair (\\ud800 to \\udfff), "
-                "which is no character; write both halves"
-            ) from None
-        except (pa.ArrowException, OverflowError) as error:  # mixed types
-            texts = [row for row, value in enumerate(values, 1) if isinstance(value, str)]
-            row = f", row {texts[0]}" if texts and is_numeric else ""
-            raise UsageError(f"{path}{row}, column {name!r}: {' '.join(str(error).split())}") from None
-    return pa.table(arrays)
+
+
+def _column(
+    path: Path, name: str, is_numeric: bool, rows: list[tuple[str, dict[str, Any]]], start: int
+) -> pa.Array:
+    """One column of some rows, the first of which has the number `start`."""
+    values = [row.get(name) for _, row in rows]
+    if not is_numeric:
+        values = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
+    with_booleans = [row for row, value in enumerate(values, start + 1) if is_numeric and _has_boolean(value)]
+    if with_booleans:
+        raise UsageError(f"{path}, row {with_booleans[0]}: column {name!r} holds true or false; write 1 or 0")
+    try:
+        return json_array(values, is_numeric) if rows else pa.array([], pa.string())
+    except UnicodeEncodeError:
+        where = next(where for (where, _), value in zip(rows, values, strict=True) if not _is_text(value))
+        raise UsageError(
+            f"{where}, column {name!r}: half of a surrogate pair (\\ud800 to \\udfff), "
+            "which is no character; write both halves"
+        ) from None
+    except (pa.ArrowException, OverflowError) as error:  # mixed types
+        texts = [row for row, value in enumerate(values, start + 1) if isinstance(value, str)]
+        place = f", row {texts[0]}" if texts and is_numeric else ""
+        raise UsageError(f"{path}{place}, column {name!r}: {' '.join(str(error).split())}") from None
 
 
 def _is_text(value: Any) -> bool:

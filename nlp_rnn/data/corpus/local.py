@@ -13,8 +13,16 @@ import pyarrow as pa
 from nlp_rnn.data.corpus.columns import Columns, MissingColumnError
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.splits import named_split
+from nlp_rnn.data.corpus.spool import text_column
 from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES, is_table, read_table
-from nlp_rnn.data.corpus.text import ARCHIVES, data_stem, data_suffix, decompressed_name, read_lines
+from nlp_rnn.data.corpus.text import (
+    ARCHIVES,
+    data_stem,
+    data_suffix,
+    decompressed_name,
+    plain_lines,
+    read_lines,
+)
 from nlp_rnn.data.corpus.validation import Split
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import read_errors
@@ -95,7 +103,7 @@ def read_files(files: list[Path], columns: Columns, layout: Layout) -> Split:
         _check_parts(tables)
         parts = [read_table(file, columns, layout) for file in tables]
         where = str(tables[0]) if len(tables) == 1 else f"{tables[0].parent} ({len(tables)} parts)"
-        return where, pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+        return where, pa.concat_tables(parts, promote_options="permissive")
     return _read_sides(files, columns, layout)
 
 
@@ -166,16 +174,16 @@ def _is_text(file: Path) -> bool:
 
 def _texts_by_label(folder: Path, layout: Layout) -> pa.Table:
     """Each text is a file; the name of its folder is its label."""
-    texts, labels = [], []
+    files: list[Path] = []
     for inner in _entries(folder):
         if not inner.is_dir() or inner.name in _UNLABELED:
             continue
         if others := [file for file in _entries(inner) if not _is_text(file)]:
             log.warning("%s: not used: %s", inner, join_names(file.name for file in others))
-        for file in filter(_is_text, _entries(inner)):
-            texts.append("\n".join(read_lines(file, layout.encoding)))
-            labels.append(inner.name)
-    return pa.table({"text": pa.array(texts, pa.string()), "label": pa.array(labels, pa.string())})
+        files += filter(_is_text, _entries(inner))
+    texts = text_column("\n".join(read_lines(file, layout.encoding)) for file in files)
+    labels = text_column(file.parent.name for file in files)
+    return pa.table({"text": texts, "label": labels})
 
 
 def _read_sides(files: list[Path], columns: Columns, layout: Layout) -> Split:
@@ -188,14 +196,14 @@ def _read_sides(files: list[Path], columns: Columns, layout: Layout) -> Split:
             raise UsageError(_unreadable(files[0], accepted))
         if len(matches) > 1 and extensions[matches[0]] == extensions[matches[1]]:
             raise UsageError(f"{matches[0]}: {matches[1].name} is in the same folder; keep one of the two")
-        sides[name] = (matches[0], read_lines(matches[0], layout.encoding))
+        sides[name] = (matches[0], text_column(plain_lines(matches[0], layout.encoding)))
     if len({len(lines) for _, lines in sides.values()}) > 1:
         counts = ", ".join(f"{file.name} {len(lines)}" for file, lines in sides.values())
         raise UsageError(
             f"{files[0].parent}: parallel files of unequal length, in lines {counts}; align them"
         )
     where = " and ".join(str(file) for file, _ in sides.values())
-    return where, pa.table({name: pa.array(lines, pa.string()) for name, (_, lines) in sides.items()})
+    return where, pa.table({name: lines for name, (_, lines) in sides.items()})
 
 
 def _unreadable(file: Path, accepted: tuple[str, ...]) -> str:

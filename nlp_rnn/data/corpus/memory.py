@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from nlp_rnn.data.corpus.spool import table_chunks
+from nlp_rnn.data.corpus.stream import draw_stream, is_stream
 from nlp_rnn.errors import UsageError, one_line
 
 _KINDS = (
@@ -21,7 +23,8 @@ class InMemory(str):
 
     Args:
         data: one table, which is used whole: a DataFrame, a `datasets.Dataset`, an Arrow table, a list of
-            dicts, or a dict of columns. Or a dict of tables by split, such as a `DatasetDict`.
+            dicts, or a dict of columns. Or a dict of tables by split, such as a `DatasetDict`. A
+            `datasets.IterableDataset` is a table too, whose rows are read when they are needed.
 
     Raises:
         UsageError: it is something else, or a column holds values of several types.
@@ -29,8 +32,8 @@ class InMemory(str):
 
     has_splits: bool
     """Whether the data names its splits; else it is one table."""
-    tables: dict[str, pa.Table]
-    """The tables by the data's own names of the splits."""
+    tables: dict[str, Any]
+    """The tables, or streams, by the data's own names of the splits."""
 
     def __new__(cls, data: Any) -> Self:
         """Convert the data."""
@@ -39,20 +42,46 @@ class InMemory(str):
         has_splits = bool(full) and all(map(_is_table, full))
         if has_splits:
             by_split = {str(name): _table(table) for name, table in data.items()}
-            sizes = ", ".join(f"{name} {table.num_rows:,}" for name, table in by_split.items())
+            sizes = ", ".join(f"{name} {_size(table)}" for name, table in by_split.items())
         else:
             by_split = {"train": _table(data)}
-            sizes = f"{by_split['train'].num_rows:,} rows"
+            size = _size(by_split["train"])
+            sizes = size if is_stream(by_split["train"]) else f"{size} rows"
         self = super().__new__(cls, f"data in memory ({sizes})")
         self.has_splits, self.tables = has_splits, by_split
+        self._drawn = {}
         return self
 
-    def fingerprint(self, split: str) -> str:
-        """Return a SHA-256 hash (hex) of the content of a split."""
-        table, sink = self.tables[split], pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
-        return hashlib.sha256(memoryview(sink.getvalue())).hexdigest()
+    _drawn: dict[tuple[str, int | None], pa.Table]
+    """What was read of the streams."""
+
+    def table(self, split: str, limit: int | None = None) -> pa.Table:
+        """Return a split.
+
+        Args:
+            split: the data's own name of the split.
+            limit: the maximum number of rows of a stream, of which these are the first.
+
+        Raises:
+            UsageError: the stream cannot be read.
+        """
+        data = self.tables[split]
+        if not is_stream(data):
+            return data
+        if (split, limit) not in self._drawn:
+            where = f"{self}, split {split}" if self.has_splits else str(self)
+            self._drawn[split, limit] = draw_stream(data, limit, where)
+        return self._drawn[split, limit]
+
+    def fingerprint(self, split: str, limit: int | None = None) -> str:
+        """Return a SHA-256 hash (hex) of the content of a split, see `table`."""
+        table, digest = self.table(split, limit), hashlib.sha256()
+        for _, part in table_chunks(table):
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, table.schema) as stream:
+                stream.write_table(part.combine_chunks())
+            digest.update(memoryview(sink.getvalue()))
+        return digest.hexdigest()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # it is never changed
@@ -67,12 +96,15 @@ def _is_table(value: Any) -> bool:
     return hasattr(value, "with_format") or hasattr(value, "column_names") or hasattr(value, "columns")
 
 
-def _table(data: Any) -> pa.Table:
-    if isinstance(data, pa.Table):
+def _size(table: Any) -> str:
+    return "a stream" if is_stream(table) else f"{table.num_rows:,}"
+
+
+def _table(data: Any) -> Any:
+    """Data as an Arrow table; a stream as it is."""
+    if isinstance(data, pa.Table) or is_stream(data):
         return data
     if hasattr(data, "with_format") and hasattr(data, "features"):  # of datasets
-        if not hasattr(data, "__len__"):
-            raise UsageError("a streamed dataset is not read yet: load it without streaming")
         return data.with_format("arrow")[:]
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from abc import ABC, abstractmethod
@@ -15,16 +14,17 @@ from typing_extensions import override
 
 from nlp_rnn.data.builtin.corpora import EXAMPLES, VERSION
 from nlp_rnn.data.corpus.columns import Columns, Words, select_columns
-from nlp_rnn.data.corpus.hub import is_saved, load_hub_dataset, load_saved
+from nlp_rnn.data.corpus.hub import hub_commit, is_saved, load_hub_dataset, load_saved
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.local import content_files, find_files, read_files
 from nlp_rnn.data.corpus.memory import InMemory
+from nlp_rnn.data.corpus.stream import draw_stream
 from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES
 from nlp_rnn.data.corpus.text import data_suffix
 from nlp_rnn.data.corpus.validation import Split
 from nlp_rnn.data.types import DatasetDict
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import read_bytes, read_errors
+from nlp_rnn.files import file_hash, read_errors
 
 
 class Source(ABC):
@@ -101,7 +101,7 @@ class Files(Source):
     @override
     def content(self, split: str, columns: Columns, layout: Layout) -> Iterator[str]:
         for label, file in content_files(self._files(columns, layout)[split]):
-            yield f"{label} {data_suffix(file)} {hashlib.sha256(read_bytes(file)).hexdigest()}"
+            yield f"{label} {data_suffix(file)} {file_hash(file)}"
 
 
 class Datasets(Source):
@@ -137,12 +137,49 @@ class Datasets(Source):
         yield f"{self._path} {self._dataset[split]._fingerprint}"
 
 
-class Memory(Source):
-    """Data that the program holds."""
+class HubStream(Source):
+    """A dataset of the hub in streaming mode: its first rows are read, and the rest is never fetched.
 
-    def __init__(self, data: InMemory) -> None:
+    Args:
+        path: id on the hub.
+        config: name of one of the configurations.
+        revision: branch, tag or commit.
+        limit: the maximum number of rows of each split; None for all.
+    """
+
+    def __init__(self, path: str, config: str | None, revision: str | None, limit: int | None) -> None:
+        self.name = f"dataset {path}"
+        self._path, self._config, self._revision, self._limit = path, config, revision, limit
+
+    @cached_property
+    def _dataset(self) -> DatasetDict:
+        return load_hub_dataset(self._path, self._config, self._revision, streaming=True)
+
+    @override
+    def splits(self, columns: Columns, layout: Layout) -> list[str]:
+        return list(self._dataset)
+
+    @override
+    def read(self, split: str, columns: Columns, layout: Layout) -> Split:
+        where = f"{self.name}, split {split}"
+        return where, select_columns(draw_stream(self._dataset[split], self._limit, where), columns, where)
+
+    @override
+    def content(self, split: str, columns: Columns, layout: Layout) -> Iterator[str]:
+        yield f"{self._path} {self._config} {hub_commit(self._path, self._revision)} {self._limit}"
+
+
+class Memory(Source):
+    """Data that the program holds.
+
+    Args:
+        data: the data.
+        limit: the maximum number of rows of each stream; None for all.
+    """
+
+    def __init__(self, data: InMemory, limit: int | None = None) -> None:
         self.name = str(data)
-        self._data = data
+        self._data, self._limit = data, limit
         self.is_whole = not data.has_splits
 
     @override
@@ -152,26 +189,30 @@ class Memory(Source):
     @override
     def read(self, split: str, columns: Columns, layout: Layout) -> Split:
         where = self.name if self.is_whole else f"{self.name}, split {split}"
-        return where, select_columns(self._data.tables[split], columns, where)
+        return where, select_columns(self._data.table(split, self._limit), columns, where)
 
     @override
     def content(self, split: str, columns: Columns, layout: Layout) -> Iterator[str]:
-        yield self._data.fingerprint(split)
+        yield self._data.fingerprint(split, self._limit)
 
 
-def find_source(path: str, config: str | None, revision: str | None) -> Source:
+def find_source(
+    path: str, config: str | None, revision: str | None, streaming: bool = False, limit: int | None = None
+) -> Source:
     """Find out what a path names.
 
     Args:
         path: a bundled corpus, a local file or folder, the id of a hub dataset, or the data itself.
         config: configuration of a hub dataset.
         revision: branch, tag or commit of a hub dataset.
+        streaming: whether a hub dataset is streamed.
+        limit: the maximum number of rows of each stream; None for all.
 
     Raises:
-        UsageError: it is none of these, or two of them.
+        UsageError: it is none of these, or two of them; or it cannot be streamed.
     """
     if isinstance(path, InMemory):
-        return Memory(path)
+        return Memory(path, limit)
     if path in EXAMPLES:
         if Path(path).exists():
             raise UsageError(
@@ -188,4 +229,4 @@ def find_source(path: str, config: str | None, revision: str | None) -> Source:
         raise UsageError(
             f"{path}: no such file or folder; give one, a hub id (owner/name), or {', '.join(EXAMPLES)}"
         )
-    return Datasets(path, config, revision)
+    return HubStream(path, config, revision, limit) if streaming else Datasets(path, config, revision)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from nlp_rnn.data.corpus.spool import spooled, table_chunks
 from nlp_rnn.data.corpus.validation import rows_covering_labels
 from nlp_rnn.errors import UsageError, join_names
 
@@ -102,4 +103,12 @@ def sample_rows(
 
 def take_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
     """Return the rows with these numbers, which are in order; without a copy if they are all."""
-    return table if len(rows) == table.num_rows else table.take(pa.array(rows))
+    if len(rows) == table.num_rows:
+        return table
+    return spooled(
+        (
+            part.take(pa.array(rows[slice(*np.searchsorted(rows, [start, start + len(part)]))] - start))
+            for start, part in table_chunks(table)
+        ),
+        table.schema,
+    )

@@ -8,12 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nlp_rnn.data.corpus.columns import Columns, Words, by_canonical_name, match_columns, select_columns
+from nlp_rnn.data.corpus import spool
+from nlp_rnn.data.corpus.columns import (
+    Columns,
+    Words,
+    by_canonical_name,
+    match_columns,
+    select_columns,
+)
 from nlp_rnn.data.corpus.conllu import read_conllu
 from nlp_rnn.data.corpus.delimited import read_delimited
 from nlp_rnn.data.corpus.json_table import read_json
 from nlp_rnn.data.corpus.layout import DETECTED, Layout
-from nlp_rnn.data.corpus.text import data_suffix, read_data
+from nlp_rnn.data.corpus.text import data_suffix, opened_data, read_data
 from nlp_rnn.data.corpus.word_lines import WORD_LINE_SUFFIXES, is_word_lines, read_word_lines
 from nlp_rnn.errors import UsageError
 
@@ -54,7 +61,7 @@ def read_table(path: str | Path, columns: Columns, layout: Layout = DETECTED) ->
     if suffix in (".jsonl", ".json"):
         return select_columns(read_json(path, columns, layout), canonical, str(path))
     if suffix == ".parquet":
-        return select_columns(_parquet_table(path), columns, str(path))
+        return select_columns(_parquet_table(path, columns), columns, str(path))
     if suffix == ".npz":
         return select_columns(_numpy_table(path, columns), canonical, str(path))
     if suffix == ".conllu":
@@ -64,13 +71,23 @@ def read_table(path: str | Path, columns: Columns, layout: Layout = DETECTED) ->
     raise UsageError(f"{path}: unknown format {suffix!r}; known are {', '.join(TABLE_SUFFIXES)}")
 
 
-def _parquet_table(path: Path) -> pa.Table:
+def _parquet_table(path: Path, columns: Columns) -> pa.Table:
     try:
-        table = pq.ParquetFile(pa.BufferReader(read_data(path))).read()
-        table.validate(full=True)  # checks, for example, that text is UTF-8
-        return table
+        with opened_data(path) as source:
+            file = pq.ParquetFile(source)
+            schema = file.schema_arrow
+            wanted = match_columns(schema.empty_table().flatten().column_names, columns, str(path)).values()
+            # A column, or the struct that a field such as `translation.de` is in.
+            names = [name for name in schema.names if any(f"{w}.".startswith(f"{name}.") for w in wanted)]
+            batches = file.iter_batches(spool.CHUNK_ROWS, columns=names)
+            return spool.spooled((_checked(batch, schema) for batch in batches), schema)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the latter for names of columns
         raise UsageError(f"{path}: damaged or not Parquet ({' '.join(str(error).split())})") from None
+
+
+def _checked(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    batch.validate(full=True)  # checks, for example, that text is UTF-8
+    return pa.Table.from_batches([batch]).replace_schema_metadata(schema.metadata)
 
 
 def _numpy_table(path: Path, columns: Columns) -> pa.Table:

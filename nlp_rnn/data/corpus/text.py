@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from nlp_rnn.data.corpus.spool import temporary_copy
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import decode_lines, open_bytes, read_bytes, read_errors
 
@@ -117,6 +118,21 @@ def read_blocks(path: Path) -> Iterator[bytes]:
 
 
 @contextmanager
+def opened_data(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read its bytes, decompressed, in any order. A compressed one is copied to disk.
+
+    Raises:
+        UsageError: the file cannot be read, is an archive, or is damaged.
+    """
+    if _compression(path) not in _OPEN:
+        with open_bytes(path) as file:
+            yield file
+        return
+    with temporary_copy(read_blocks(path)) as file:
+        yield file
+
+
+@contextmanager
 def compressing(file: BinaryIO, name: Path) -> Iterator[Any]:
     """Compress what is written to a file as the ending of its name says, if it says so."""
     if _compression(name) not in _OPEN_TO_WRITE:
@@ -179,6 +195,11 @@ def stream_lines(
         log.warning("%s: kept %d NUL character(s) as text", path, nuls)
     if warns and is_utf8 and not is_ascii:
         _warn_utf8(path, encoding, setting)
+
+
+def plain_lines(path: Path, encoding: str = "utf-8", warns: bool = True) -> Iterator[str]:
+    """Read lines as `read_lines` does, in bounded memory."""
+    return (line.removesuffix("\r") for line in stream_lines(path, encoding, warns))
 
 
 def _decoder(encoding: str, setting: str = "corpus.encoding") -> codecs.IncrementalDecoder:

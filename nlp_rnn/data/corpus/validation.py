@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nlp_rnn.data.corpus.spool import convert_chunks, numbered_chunks, table_chunks
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 Split = tuple[str, pa.Table]
 """What messages call a split, and its rows with canonical columns."""
 
+_HASH_PARTS = 16
+_HASHES_AT_ONCE = 1 << 16
 _FEW_ROWS = 10  # with which each row may well have a label of its own
 
 UNTAGGED = "_"
@@ -62,18 +65,32 @@ def normalize_labels(table: pa.Table, labels: str | None) -> pa.Table:
     """
     if labels is None:
         return table
-    values = table.column(labels).combine_chunks()
-    items = pc.list_flatten(values) if is_list(table, labels) else values
-    encoded = items.dictionary_encode()
-    spellings = [_spelling(label) for label in encoded.dictionary.to_pylist()]
+    found = pc.unique(_items(table.column(labels))).to_pylist()
+    spellings = {label: _spelling(label) for label in found if label is not None}
     if is_list(table, labels):
-        spellings = [UNTAGGED if label == "-100" else label for label in spellings]
-    if spellings == encoded.dictionary.to_pylist():
+        spellings = {key: UNTAGGED if label == "-100" else label for key, label in spellings.items()}
+    if all(label == spelling for label, spelling in spellings.items()):
         return table
-    normalized = pa.array(spellings, pa.string()).take(encoded.indices)
-    if is_list(table, labels):
-        normalized = pa.ListArray.from_arrays(values.offsets, normalized, mask=values.is_null())
+
+    def normalize(values: pa.Array, _: int) -> pa.Array:
+        if pa.types.is_list(values.type):
+            sizes = pc.fill_null(pc.list_value_length(values), 0).to_numpy()
+            offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+            items = normalize(pc.list_flatten(values), 0)
+            return pa.ListArray.from_arrays(offsets, items, mask=values.is_null())
+        encoded = values.dictionary_encode()
+        names = [None if label is None else spellings[label] for label in encoded.dictionary.to_pylist()]
+        return pa.array(names, pa.string()).take(encoded.indices)
+
+    normalized = convert_chunks(table.column(labels), normalize)
     return table.set_column(table.column_names.index(labels), labels, normalized)
+
+
+def _items(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column, or what its lists hold one after another."""
+    if not pa.types.is_list(column.type):
+        return column
+    return pa.chunked_array([pc.list_flatten(chunk) for chunk in column.chunks], column.type.value_type)
 
 
 def _spelling(label: str) -> str:
@@ -104,33 +121,27 @@ def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: boo
         UsageError: a number, or one item of a list, has no value; or a row's lists differ in
             length.
     """
-    sizes, lists = {}, {}
+    sizes: dict[str, np.ndarray] = {}  # the lengths of lists; else whether there is a value
     for name in table.column_names:
-        values = table.column(name).combine_chunks()
-        is_numeric = pa.types.is_floating(getattr(values.type, "value_type", values.type))
-        missing = values.is_null().to_numpy(zero_copy_only=False) & (is_numeric or keep_all)
-        if is_list(table, name):
-            is_null = pc.list_flatten(values).is_null()
-            missing[pc.list_parent_indices(values).filter(is_null).to_numpy()] = True
-            lists[name] = pc.fill_null(pc.list_value_length(values), 0)
-            sizes[name] = lists[name].to_numpy()
-        elif is_numeric:
-            sizes[name] = np.ones(len(values), np.int64)
-        else:
-            sizes[name] = pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0).to_numpy()
-        if missing.any():
-            raise UsageError(
-                f"{where}, row {missing.argmax() + 1}: column {name!r} holds no value (null); fill it in"
-            )
-    if labels in lists and len(lists) == 1:
-        sizes[labels] = np.ones(table.num_rows, np.int64)  # a text may have no label
-    complete = np.all([size > 0 for size in sizes.values()], axis=0)
+        sizes[name] = np.zeros(table.num_rows, np.int32 if is_list(table, name) else bool)
+        for start, values in numbered_chunks(table.column(name)):
+            size, missing = _sizes(values, keep_all)
+            if missing.any():
+                row = start + int(missing.argmax()) + 1
+                raise UsageError(f"{where}, row {row}: column {name!r} holds no value (null); fill it in")
+            sizes[name][start : start + len(size)] = size
+    lists = [name for name in sizes if is_list(table, name)]
+    if labels is not None and lists == [labels]:
+        sizes[labels] = np.ones(table.num_rows, bool)  # a text may have no label
+    complete = np.ones(table.num_rows, bool)
+    for size in sizes.values():
+        complete &= size > 0
     first, *others = lists or [""]
     for name in others:
-        differs = pc.not_equal(lists[first], lists[name]).to_numpy(zero_copy_only=False) & complete
+        differs = (sizes[first] != sizes[name]) & complete
         if differs.any():
             row = int(differs.argmax())
-            counts = f"{lists[first][row]} {first} but {lists[name][row]} {name}"
+            counts = f"{sizes[first][row]} {first} but {sizes[name][row]} {name}"
             raise UsageError(f"{where}, row {row + 1}: {counts}; give the same number of both")
     warn_untagged(where, table, labels)
     if keep_all or complete.all():
@@ -143,6 +154,19 @@ def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: boo
     return np.flatnonzero(complete)
 
 
+def _sizes(values: pa.Array, keep_all: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The number of items or, but for lists, of characters of each row; and whether it lacks a value."""
+    is_numeric = pa.types.is_floating(getattr(values.type, "value_type", values.type))
+    missing = values.is_null().to_numpy(zero_copy_only=False) & (is_numeric or keep_all)
+    if pa.types.is_list(values.type):
+        is_null = pc.list_flatten(values).is_null()
+        missing[pc.list_parent_indices(values).filter(is_null).to_numpy()] = True
+        return pc.fill_null(pc.list_value_length(values), 0).to_numpy(), missing
+    if is_numeric:
+        return np.ones(len(values), np.int64), missing
+    return pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0).to_numpy(), missing
+
+
 def warn_untagged(where: str, table: pa.Table, labels: str | None) -> None:
     """Warn of words without a tag, with their number.
 
@@ -152,8 +176,8 @@ def warn_untagged(where: str, table: pa.Table, labels: str | None) -> None:
         labels: column of labels, if there is one.
     """
     if labels is not None and is_list(table, labels):
-        items = pc.list_flatten(table.column(labels).combine_chunks())
-        if untagged := pc.sum(pc.equal(items, UNTAGGED)).as_py():
+        chunks = _items(table.column(labels)).chunks
+        if untagged := sum(pc.sum(pc.equal(items, UNTAGGED)).as_py() or 0 for items in chunks):
             log.warning("%s: %d word(s) without a tag (_ or -100) are left out of scoring", where, untagged)
 
 
@@ -168,7 +192,7 @@ def check_labels(splits: Mapping[str, Split], labels: str) -> None:
         UsageError: it has not; the message has the row and the label.
     """
     where, train = splits["train"]
-    known = set(encode_labels(train, labels)[1]) - {UNTAGGED}
+    known = set(label_names(train, labels)) - {UNTAGGED}
     if len(known) < 2:
         only = shorten(next(iter(known), UNTAGGED))
         raise UsageError(f"{where}: every {labels} in train is {only}; give two or more")
@@ -180,10 +204,9 @@ def check_labels(splits: Mapping[str, Split], labels: str) -> None:
     if is_list(train, labels):
         return  # an unknown label among others counts as an error of the model
     for where, table in splits.values():  # train has its own labels
-        codes, names, rows = encode_labels(table, labels)
-        for code, label in enumerate(names):
+        for label in label_names(table, labels):
             if label not in known | {UNTAGGED}:
-                row = rows[np.argmax(codes == code)] + 1
+                row = pc.index(table.column(labels), label).as_py() + 1
                 raise UsageError(
                     f"{where}, row {row}: label {shorten(label)} is never seen in train; "
                     f"known: {join_names(sorted(known))}"
@@ -201,19 +224,44 @@ def warn_shared_rows(splits: Mapping[str, Split], labels: str | None) -> None:
     others = {name: split for name, split in splits.items() if name != "train"}
     with_label = labels is not None and not is_list(train, labels)
     if with_label:
-        texts = train.drop_columns([labels])
-        pairs = pa.table({"text": row_keys(texts), "label": train[labels]})
-        counts = pairs.group_by("text").aggregate([("label", "count_distinct")])["label_count_distinct"]
-        if ambiguous := pc.sum(pc.greater(counts, 1)).as_py():
+        assert labels is not None
+        hashes, codes = row_hashes(train.drop_columns([labels])), encode_labels(train, labels)[0]
+        if ambiguous := _count_ambiguous(hashes, codes):
             log.warning("%s: %d text(s) have more than one label in train", where, ambiguous)
+        del codes
+    whole = row_hashes(train) if others else np.zeros(0, np.int64)
     for name, (where, table) in others.items():
-        in_train = pc.is_in(row_keys(table), row_keys(train))
-        if shared := pc.sum(in_train).as_py():
+        in_train = _are_in(row_hashes(table), whole)
+        if shared := in_train.sum():
             log.warning("%s: %d %s row(s) are also in train", where, shared, name)
         if with_label:
-            is_known = pc.is_in(row_keys(table.drop_columns([labels])), row_keys(texts))
-            if relabeled := pc.sum(pc.and_not(is_known, in_train)).as_py():
+            is_known = _are_in(row_hashes(table.drop_columns([labels])), hashes)
+            if relabeled := (is_known & ~in_train).sum():
                 log.warning("%s: %d text(s) of %s are in train with another label", where, relabeled, name)
+
+
+def _are_in(some: np.ndarray, many: np.ndarray) -> np.ndarray:
+    """Whether each of some values is among many, which are neither sorted nor copied."""
+    values, places = np.unique(some, return_inverse=True)
+    found = np.zeros(len(values), bool)
+    for start in range(0, len(many) if len(values) else 0, _HASHES_AT_ONCE):
+        part = many[start : start + _HASHES_AT_ONCE]
+        nearest = np.searchsorted(values, part).clip(max=len(values) - 1)
+        found[nearest[values[nearest] == part]] = True
+    return found[places]
+
+
+def _count_ambiguous(hashes: np.ndarray, codes: np.ndarray) -> int:
+    """The number of different hashes [N] that occur with several codes [N]."""
+    count = 0
+    for part in range(_HASH_PARTS):  # so that only a part of them is sorted at once
+        rows = np.flatnonzero(hashes % _HASH_PARTS == part)
+        rows = rows[np.argsort(hashes[rows])]
+        equal = np.diff(hashes[rows]) == 0
+        differ = equal & (np.diff(codes[rows]) != 0)
+        groups = np.cumsum(~equal)
+        count += len(np.unique(groups[differ]))
+    return count
 
 
 def is_list(table: pa.Table, column: str) -> bool:
@@ -221,20 +269,21 @@ def is_list(table: pa.Table, column: str) -> bool:
     return bool(pa.types.is_list(table.schema.field(column).type))
 
 
-def encode_labels(table: pa.Table, column: str) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Number the labels of a column in order of first occurrence.
+def label_names(table: pa.Table, column: str) -> list[str]:
+    """The labels of a column in order of first occurrence."""
+    names: list[str] = pc.unique(_items(table.column(column))).to_pylist()
+    return names
+
+
+def encode_labels(table: pa.Table, column: str) -> tuple[np.ndarray, list[str]]:
+    """Number the labels of a column of one label per row in order of first occurrence.
 
     Returns:
-        [N] the number of each label; the label of each number; [N] the row of each label. N is the number of
-        labels in all rows.
+        [rows] int32, the number of each row's label; the label of each number.
     """
-    values = table.column(column).combine_chunks()
-    rows = np.arange(len(values))
-    if is_list(table, column):
-        rows = pc.list_parent_indices(values).to_numpy()
-        values = pc.list_flatten(values)
-    encoded = values.dictionary_encode()
-    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist(), rows
+    encoded = table.column(column).dictionary_encode()
+    codes = [chunk.indices.to_numpy() for chunk in encoded.chunks]
+    return np.concatenate(codes) if codes else np.zeros(0, np.int32), label_names(table, column)
 
 
 def rows_covering_labels(table: pa.Table, labels: str, order: np.ndarray) -> np.ndarray:
@@ -245,11 +294,29 @@ def rows_covering_labels(table: pa.Table, labels: str, order: np.ndarray) -> np.
         labels: column of labels.
         order: [rows] a permutation of the row numbers.
     """
-    codes, names, rows = encode_labels(table, labels)
-    first = np.full(len(names), len(order))
-    np.minimum.at(first, codes, np.argsort(order)[rows])
+    numbers = {name: number for number, name in enumerate(label_names(table, labels))}
+    first = np.full(len(numbers), len(order))
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    for start, values in numbered_chunks(table.column(labels)):
+        rows = np.arange(len(values))
+        if pa.types.is_list(values.type):
+            rows = pc.list_parent_indices(values).to_numpy()
+            values = pc.list_flatten(values)
+        encoded = values.dictionary_encode()
+        codes = np.array([numbers[name] for name in encoded.dictionary.to_pylist()], np.int64)
+        np.minimum.at(first, codes[encoded.indices.to_numpy()], places[start + rows])
     covering: np.ndarray = order[np.unique(first)]
     return covering
+
+
+def row_hashes(table: pa.Table) -> np.ndarray:
+    """Return one int64 per row; those of equal rows are equal, and others hardly ever (1 in 2 ** 64)."""
+    hashes = [
+        np.fromiter(map(hash, row_keys(part).to_pylist()), np.int64, len(part))
+        for _, part in table_chunks(table)
+    ]
+    return np.concatenate(hashes) if hashes else np.zeros(0, np.int64)
 
 
 def row_keys(table: pa.Table) -> pa.ChunkedArray:

@@ -13,6 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, shift_targets
+from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Vectors
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.numbers import parse_numbers
@@ -174,7 +175,9 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
             raise UsageError(
                 f"{self.description}: all vectors of the train split are equal; give vectors that differ"
             )
-        target = Vocabulary.train(train["caption"], self.vocabulary)
+        target = Vocabulary.train(
+            ColumnValues(train, "caption", sample=self.vocabulary.sample), self.vocabulary
+        )
         return CaptioningProcessor(target, means.tolist(), scale, self.max_length)
 
 

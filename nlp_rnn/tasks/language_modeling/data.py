@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +14,11 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, Rows, pad
 from nlp_rnn.data.bptt import RunningText, StreamSampler
+from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Texts
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.module import CorpusData, encode
+from nlp_rnn.data.encoding import encode
+from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, collect_warnings, truncate, warn_unknown
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
@@ -158,7 +160,8 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
 
     @override
     def make_processor(self, train: Dataset) -> LanguageModelingProcessor:
-        tokens = Vocabulary.train(map(join_words, train["text"]), self.vocabulary)
+        texts = ColumnValues(train, "text", sample=self.vocabulary.sample)
+        tokens = Vocabulary.train(_Joined(texts), self.vocabulary)
         return LanguageModelingProcessor(tokens, self.window, self.max_length)
 
     @override
@@ -172,6 +175,17 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
             prompts = processor.rows([join_words(text) for text in self.load()["test"]["text"]])
             rows = Rows(encode(Dataset.from_dict(prompts), processor))
         return self._loader(rows, processor)
+
+
+class _Joined(Iterable[str]):
+    """Texts, whose words are joined; they can be read several times."""
+
+    def __init__(self, texts: Iterable[str | Sequence[str]]) -> None:
+        self._texts = texts
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return map(join_words, self._texts)
 
 
 def join_words(text: str | Sequence[str]) -> str:

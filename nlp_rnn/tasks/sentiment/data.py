@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.balancing import Balance, balanced_repeats, balanced_weights
 from nlp_rnn.data.batching import Batch, Batching, Rows, pad
+from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
@@ -122,7 +123,7 @@ class SentimentData(CorpusData[SentimentProcessor]):
 
     @override
     def make_processor(self, train: Dataset) -> SentimentProcessor:
-        classes = sort_labels(train["label"])
+        classes = sort_labels(ColumnValues(train, "label"))
         names = list(self.label_names or (["negative", "positive"] if classes == ["0", "1"] else classes))
         if len(names) != len(classes):
             raise UsageError(
@@ -131,8 +132,11 @@ class SentimentData(CorpusData[SentimentProcessor]):
             )
         if len(set(names)) != len(names):
             raise UsageError(f"label_names must differ from each other: {join_names(names)}")
-        tokens = Vocabulary.train(train["text"], self.vocabulary)
-        weights = balanced_weights(train["label"], classes) if self.balance == "weights" else None
+        texts = ColumnValues(train, "text", sample=self.vocabulary.sample)
+        tokens = Vocabulary.train(texts, self.vocabulary)
+        weights = (
+            balanced_weights(ColumnValues(train, "label"), classes) if self.balance == "weights" else None
+        )
         return SentimentProcessor(tokens, classes, names, self.max_length, weights)
 
     @override

@@ -213,7 +213,7 @@ def column_class(name: str) -> type[TagColumn]:
 
 
 def learn_column(
-    name: str, words: Sequence[Sequence[str]], values: Sequence[Sequence[str]], scheme: Scheme
+    name: str, words: Iterable[Sequence[str]], values: Sequence[Sequence[str]], scheme: Scheme
 ) -> TagColumn:
     """Make the column of a train split.
 

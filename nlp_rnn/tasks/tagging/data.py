@@ -14,6 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
+from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
@@ -284,7 +285,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
 
     @override
     def make_processor(self, train: Dataset) -> TaggingProcessor:
-        sentences = train["tokens"][:]
+        sentences = ColumnValues(train, "tokens")
         columns = [learn_column(name, sentences, train[name][:], self.scheme) for name in self.tag_names]
         if self.scheme not in ("auto", "none") and not any(column.scheme for column in columns):
             raise UsageError(
@@ -295,7 +296,8 @@ class TaggingData(CorpusData[TaggingProcessor]):
         if self.characters:
             settings = VocabularySettings(level="char", lowercase=False)
             characters = Vocabulary.train((word for words in sentences for word in words), settings)
-        words = Vocabulary.train_on_words(sentences, self.vocabulary)
+        sampled = ColumnValues(train, "tokens", sample=self.vocabulary.sample)
+        words = Vocabulary.train_on_words(sampled, self.vocabulary)
         main, *others = columns
         schemes = [column.scheme for column in columns]
         return TaggingProcessor(

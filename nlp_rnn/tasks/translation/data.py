@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, pad, shift_targets
+from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
@@ -189,8 +190,12 @@ class TranslationData(CorpusData[TranslationProcessor]):
 
     @override
     def make_processor(self, train: Dataset) -> TranslationProcessor:
+        def learn(*sides: str) -> Vocabulary:
+            texts = ColumnValues(train, *sides, sample=self.vocabulary.sample)
+            return Vocabulary.train(texts, self.vocabulary)
+
         if self.shared_vocabulary:
-            source = target = Vocabulary.train(chain(train["source"], train["target"]), self.vocabulary)
+            source = target = learn("source", "target")
         else:
-            source, target = (Vocabulary.train(train[side], self.vocabulary) for side in ("source", "target"))
+            source, target = learn("source"), learn("target")
         return TranslationProcessor(source, target, self.reverse_source, self.max_length)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_rnn.data.corpus.drawing import Drawn, content_hash, draw_rows, draw_splits, number_groups
-from nlp_rnn.data.corpus.validation import encode_labels
+from nlp_rnn.data.corpus.validation import label_names
 from nlp_rnn.errors import UsageError
 
 BOTH = {"validation": 0.1, "test": 0.1}
@@ -45,7 +45,7 @@ def test_each_row_is_in_one_split_and_groups_are_whole(labels, fractions, num_gr
     assert sorted(np.concatenate(list(splits.values()))) == list(range(len(labels)))
     assert all(len(rows) and list(rows) == sorted(rows) for rows in splits.values())
     train = table.take(pa.array(splits["train"]))
-    assert set(encode_labels(train, "label")[1]) == set(labels)
+    assert set(label_names(train, "label")) == set(labels)
     if groups is not None:
         places = defaultdict(set)
         for name, rows in splits.items():

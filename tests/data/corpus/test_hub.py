@@ -28,7 +28,7 @@ def hub(monkeypatch):
     def put(answer: DatasetDict | Exception, reachable: bool = True) -> list[tuple]:
         calls = []
 
-        def load_dataset(path, name=None, *, revision=None):
+        def load_dataset(path, name=None, *, revision=None, streaming=False):
             calls.append((path, name, revision, datasets.config.HF_HUB_OFFLINE))
             if isinstance(answer, Exception):
                 raise answer

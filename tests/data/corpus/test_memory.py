@@ -78,7 +78,6 @@ def test_missing_values_of_pandas_are_missing(caplog):
         ({"text": "ab", "label": [1, 2]}, "column 'text': str is no list of values"),
         ({"text": ["a"], "label": [1, 2]}, "columns of unequal length, in rows text 1, label 2"),
         ({"text": ["a", "b"], "label": [1, "x"]}, "column 'label': .*; give values of one type"),
-        (datasets.Dataset.from_list(ROWS).to_iterable_dataset(), "a streamed dataset is not read yet"),
     ],
 )
 def test_what_is_no_table_is_refused(data, message):

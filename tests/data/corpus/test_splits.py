@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_rnn.data.corpus.splits import sample_rows, take_rows
-from nlp_rnn.data.corpus.validation import encode_labels
+from nlp_rnn.data.corpus.validation import label_names
 
 
 @settings(max_examples=50, deadline=None)
@@ -24,4 +24,4 @@ def test_a_sample_of_train_has_every_label(labels, limit, seed, listed):
     assert sorted(rows) == list(rows)
     kept = take_rows(table, rows)
     assert kept["row"].to_pylist() == list(rows)
-    assert set(encode_labels(kept, "label")[1]) == set(labels)
+    assert set(label_names(kept, "label")) == set(labels)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from nlp_rnn.data import Batching, Corpus, LanguageModelingData, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
-from nlp_rnn.data.module import encode
+from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline

@@ -4,7 +4,7 @@ import datasets
 import pytest
 
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
-from nlp_rnn.data.module import encode
+from nlp_rnn.data.encoding import encode
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.sentiment.data import SentimentData
 
