@@ -186,7 +186,7 @@ def _table(path: Path, columns: Columns, records: Iterable[tuple[str, Any]]) -> 
                 known[fields] = where, match_columns(fields, present, where)
             yield where, {name: record[column] for name, column in known[fields][1].items()}
 
-    spools = {name: Spool() for name in columns}
+    spools = {name: Spool(safe=not isinstance(names, Numbers)) for name, names in columns.items()}
     for start, chunk in row_chunks(rows()):
         for name, names in columns.items():
             array = _column(path, name, isinstance(names, Numbers), chunk, start)
@@ -223,7 +223,9 @@ def _column(
     if with_booleans:
         raise UsageError(f"{path}, row {with_booleans[0]}: column {name!r} holds true or false; write 1 or 0")
     try:
-        return json_array(values, is_numeric) if rows else pa.array([], pa.string())
+        array = json_array(values, is_numeric) if rows else pa.array([], pa.string())
+        # Beside integers with a sign, those without would lose theirs.
+        return pa.array(_as_floats(values)) if is_numeric and "uint64" in str(array.type) else array
     except UnicodeEncodeError:
         where = next(where for (where, _), value in zip(rows, values, strict=True) if not _is_text(value))
         raise UsageError(

@@ -27,9 +27,13 @@ class Spool:
     its space is free again as soon as no table needs it, even if the process is killed.
 
     Parts may differ in their types where one type holds both, such as numbers with and without decimals.
+
+    Args:
+        safe: whether to refuse a number that the common type would round.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, safe: bool = True) -> None:
+        self._safe = safe
         self._parts: list[pa.Table] = []  # in memory, behind those of the files
         self._size = 0
         self._files: list[_File] = []
@@ -75,7 +79,11 @@ class Spool:
             return pa.concat_tables(tables)
         whole = pa.unify_schemas(schemas, promote_options="permissive")
         return spooled(
-            (pa.Table.from_batches([batch]).cast(whole) for table in tables for batch in table.to_batches()),
+            (
+                pa.Table.from_batches([batch]).cast(whole, safe=self._safe)
+                for table in tables
+                for batch in table.to_batches()
+            ),
             whole,
         )
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, pad
+from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import LabelLists
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import UNSEEN, LabelEncoder, sort_labels
@@ -130,10 +131,11 @@ class MultiLabelData(CorpusData[MultiLabelProcessor]):
     @override
     def make_processor(self, train: Dataset) -> MultiLabelProcessor:
         if isinstance(self.label, str):
-            labels = sort_labels(label for labels in train["labels"] for label in labels)
+            labels = sort_labels(label for labels in ColumnValues(train, "labels") for label in labels)
         else:
             labels = list(self.label)
-        return MultiLabelProcessor(Vocabulary.train(train["text"], self.vocabulary), labels, self.max_length)
+        texts = ColumnValues(train, "text", sample=self.vocabulary.sample)
+        return MultiLabelProcessor(Vocabulary.train(texts, self.vocabulary), labels, self.max_length)
 
 
 _PRESENT, _ABSENT = ("1", "true", "yes"), ("0", "false", "no", "-1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.balancing import Balance, balanced_repeats, balanced_weights
 from nlp_rnn.data.batching import Batch, Batching, Rows, pad
+from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
@@ -144,9 +144,12 @@ class TextPairsData(CorpusData[TextPairsProcessor]):
 
     @override
     def make_processor(self, train: Dataset) -> TextPairsProcessor:
-        labels = sort_labels(train["label"])
-        tokens = Vocabulary.train(chain(train["first"], train["second"]), self.vocabulary)
-        weights = balanced_weights(train["label"], labels) if self.balance == "weights" else None
+        labels = sort_labels(ColumnValues(train, "label"))
+        texts = ColumnValues(train, "first", "second", sample=self.vocabulary.sample)
+        tokens = Vocabulary.train(texts, self.vocabulary)
+        weights = (
+            balanced_weights(ColumnValues(train, "label"), labels) if self.balance == "weights" else None
+        )
         return TextPairsProcessor(tokens, labels, self.max_length, weights)
 
     @override

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nlp_rnn.data import encoding
 from nlp_rnn.data.corpus import spool, validation
-from nlp_rnn.data.corpus.columns import Numbers, Texts, Vectors, Words
+from nlp_rnn.data.corpus.columns import LabelLists, Numbers, Texts, Vectors, Words
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.sentiment.data import SentimentData
@@ -110,7 +110,7 @@ def test_a_table_in_memory_with_splits_or_groups(monkeypatch, caplog, rows, chun
 
 
 VALUES = {
-    "numbers": (Numbers(("x",)), [1, 2.5, None, -3, 2**60]),
+    "numbers": (Numbers(("x",)), [1, 2.5, None, -3, 2**60, 2**63 + 1]),
     "lists": (Numbers(("x",)), [[1, 2], [0.5], [], None]),
     "vectors": (Vectors(("x",)), [[1, 2], [0.5, 3], [4, 5.5]]),
     "words": (Words(("x",)), [["a", "b"], [], None, ["c"]]),
@@ -118,6 +118,8 @@ VALUES = {
     "floats as text": (("x",), [1.0, 2.0, 2.5, None]),
     "integers and floats as text": (("x",), [1, 2.0, 2.5, None]),
     "text": (Texts(("x",)), ["a", None, "b"]),
+    "lists of labels": (LabelLists(("x",)), [["a", "b"], [], None, ["c"]]),
+    "labels in text": (LabelLists(("x",)), ["a,b", " c ", "", None, "a;c", "b|c"]),
 }
 
 
@@ -128,6 +130,7 @@ def test_columns_of_any_type(tmp_path_factory, monkeypatch, caplog, data, kind, 
     rows = data.draw(st.lists(st.sampled_from(values), min_size=1, max_size=20))
     path = tmp_path_factory.mktemp("corpus") / f"train.{form}"
     if form == "parquet":
+        rows = [float(value) if isinstance(value, int) else value for value in rows]
         pq.write_table(pa.table({"x": pa.array(rows)}), path)
     else:
         path.write_text("".join(json.dumps({"x": value}) + "\n" for value in rows))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nlp_rnn.data import Corpus, MultiLabelData, VocabularySettings
-from nlp_rnn.data.module import encode
+from nlp_rnn.data.encoding import encode
 from nlp_rnn.errors import UsageError
 
 TEXTS = ["a good film", "a bad film", "dull", "fun"]
