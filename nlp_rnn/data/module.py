@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.cache import cached_folder
+from nlp_rnn.data.corpus.columns import MissingColumnError
 from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.splits import SPLITS
@@ -346,7 +347,11 @@ class CorpusData(DataModule[P]):
 
     @override
     def load(self) -> DatasetDict:
-        splits, self._drawn = self.corpus.load_drawn(self.columns(), self.labels, not self._names_columns)
+        try:
+            splits, self._drawn = self.corpus.load_drawn(self.columns(), self.labels, not self._names_columns)
+        except MissingColumnError as error:
+            names = " and ".join(f"data.{name}" for name in column_settings(self.settings_owner()))
+            raise MissingColumnError(f"{error}; columns are named by {names}") from None
         return splits
 
     def load_split(self, split: str) -> Dataset:

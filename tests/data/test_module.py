@@ -289,3 +289,12 @@ def test_data_says_what_it_holds():
     assert data.processor is not None
     assert repr(data) == str(data) == f"SentimentData({data.summary()})"
     assert repr(data.processor.tokens) == "Vocabulary(7 tokens, level word)"
+
+
+def test_a_missing_column_says_which_settings_name_columns(tmp_path):
+    (tmp_path / "a.csv").write_text("tweet,mood,day\na,1,2\nb,0,2\n")
+    with pytest.raises(UsageError, match=r"corpus\.columns; columns are named by data\.text and"):
+        SentimentData(Corpus(str(tmp_path / "a.csv"))).summary()
+    (tmp_path / "b.csv").write_text("text,mood\na,1\nb,0\n")
+    with pytest.raises(UsageError, match=r"'label'; .* columns are named by data\.text and data\.label$"):
+        SentimentData(Corpus(str(tmp_path / "b.csv"))).summary()

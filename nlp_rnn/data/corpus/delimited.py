@@ -84,7 +84,7 @@ def _lines(path: Path, layout: Layout, warns: bool) -> Iterator[str]:
 
 def detect_dialect(first: str, suffix: str, columns: Columns, layout: Layout) -> Dialect:
     """Return the dialect in which a first line has most of the wanted columns; else that of the ending."""
-    natural = "\t" if suffix == ".tsv" else ","
+    natural = "," if suffix == ".csv" else "\t"
 
     def score(dialect: Dialect) -> tuple[int, bool]:
         fields = _header(first, dialect)
@@ -215,8 +215,8 @@ def _table(
         wanted = ", ".join(" or ".join(names) for names in columns.values())
         raise MissingColumnError(
             f"{path}, line {number}: no column {wanted} in the header {join_names(map(shorten, first))} "
-            f"({_SEPARATORS[dialect.separator]} between); name the columns, or state those of a file without "
-            "a header, in their order, by corpus.columns"
+            f"({_SEPARATORS[dialect.separator]} between); state the columns of a file without a header, in "
+            "their order, by corpus.columns"
         )
     remedy = f"; quote fields that hold {_SEPARATORS[dialect.separator]}" if dialect.quoted else ""
 

@@ -93,10 +93,10 @@ def read_files(files: list[Path], columns: Columns, layout: Layout) -> Split:
     """
     if files[0].is_dir() and _split_name(files[0], columns) is None:
         return str(files[0]), _texts_by_label(files[0], layout)
-    tables = [file for file in files if is_table(file, columns)]
+    known = [file for file in files if is_table(file, columns) or _is_stated_table(file, columns, layout)]
     # The folder of a treebank may also hold its raw text.
-    tables = [file for file in tables if data_suffix(file) != ".txt"] or tables
-    sides = [file for file in files if not is_table(file, columns)]
+    tables = [file for file in known if data_suffix(file) != ".txt"] or known
+    sides = [file for file in files if file not in known]
     if tables and sides:
         raise UsageError(f"{tables[0]}: {sides[0].name} is in the same folder; keep one of the two")
     if tables:
@@ -105,6 +105,11 @@ def read_files(files: list[Path], columns: Columns, layout: Layout) -> Split:
         where = str(tables[0]) if len(tables) == 1 else f"{tables[0].parent} ({len(tables)} parts)"
         return where, pa.concat_tables(parts, promote_options="permissive")
     return _read_sides(files, columns, layout)
+
+
+def _is_stated_table(file: Path, columns: Columns, layout: Layout) -> bool:
+    """Whether a text file, such as deu.txt of Tatoeba's pairs, is a table because its columns are stated."""
+    return layout.columns is not None and data_suffix(file) == ".txt" and _side(file, columns) is None
 
 
 def content_files(files: list[Path]) -> Iterator[tuple[str, Path]]:
@@ -212,6 +217,12 @@ def _unreadable(file: Path, accepted: tuple[str, ...]) -> str:
         return f"{file}: an archive of files; unpack it, and give the file or folder in it"
     if suffix in _SPREADSHEETS:
         return f"{file}: a spreadsheet; save it as CSV (UTF-8)"
+    if suffix == ".txt":
+        return (
+            f"{file}: text without columns: if its lines hold fields with tabs between, state their names, in "
+            "their order, by corpus.columns; if it is one side of parallel text, give a folder with a file "
+            f"per side, which ends in {' or '.join(f'.{extension}' for extension in accepted)}"
+        )
     similar = get_close_matches(suffix, TABLE_SUFFIXES, 1)
     hint = f"; did you mean {similar[0]}?" if similar else ""
     wanted = " or ".join(f"{data_stem(file)}.{extension}" for extension in accepted)

@@ -82,7 +82,7 @@ def lines(rows):
         (
             lines((f"text {i}", i % 2) for i in range(40)),
             Layout(may_guess=False),
-            "no column text or sentence, label in the header 'text 0', '0' (tabs between); name the columns",
+            "no column text or sentence, label in the header 'text 0', '0' (tabs between); state the columns",
         ),
         (
             lines((i % 2, f"text {i}") for i in range(40)),

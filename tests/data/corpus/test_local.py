@@ -278,6 +278,17 @@ def test_an_unknown_ending_names_a_similar_one(folder):
         Corpus(f"{path}/reviews.cvs").load(SENTIMENT, "label")
 
 
+def test_a_text_file_with_stated_columns_is_a_table(folder):
+    lines = "".join(f'Go {i}.\tGeh {i}.\tby "a" & b\n' for i in range(20))
+    path = folder({"deu.txt": "\ufeff" + lines})
+    with pytest.raises(UsageError, match=r"deu\.txt: text without columns: .* by corpus\.columns; .* \.en$"):
+        Corpus(f"{path}/deu.txt").load({"source": "en", "target": "de"})
+    splits = Corpus(f"{path}/deu.txt", columns=("en", "de", "by")).load({"source": "en", "target": "de"})
+    assert sizes(splits) == {"train": 16, "validation": 2, "test": 2}
+    row = splits["train"][0]
+    assert row["source"].replace("Go", "Geh") == row["target"]
+
+
 @pytest.mark.parametrize(
     "files",
     [
