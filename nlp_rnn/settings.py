@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
+from difflib import get_close_matches
 from functools import wraps
 from inspect import getattr_static, signature
 from types import NoneType, UnionType
@@ -167,7 +168,13 @@ def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[.
 
     @wraps(init)
     def recorded(self: Configured, *args: Any, **kwargs: Any) -> None:
-        bound = parameters.bind(self, *args, **kwargs)
+        try:
+            bound = parameters.bind(self, *args, **kwargs)
+        except TypeError as error:
+            unknown = next((name for name in kwargs if name not in parameters.parameters), "")
+            similar = get_close_matches(unknown, parameters.parameters, 1)
+            hint = f"; did you mean {similar[0]}?" if similar else ""
+            raise TypeError(f"{owner.__name__}: {error}{hint}") from None
         bound.apply_defaults()
         bound.arguments.update({name: _as_python(value) for name, value in bound.arguments.items()})
         _, *names = bound.arguments

@@ -295,3 +295,18 @@ def test_the_attributes_of_data_are_its_settings(data_class):
     given = {"inputs": ["a"]} if "inputs" in setting_types(data_class) else {}
     data = data_class(**given)
     assert data.settings == vars(data)["_arguments"][data.settings_owner()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"hiden_dim": 3},
+            "^Sentiment: got an unexpected keyword argument 'hiden_dim'; did you mean hidden_dim?",
+        ),
+        ({"xyzzy": 3}, "^Sentiment: got an unexpected keyword argument 'xyzzy'$"),
+    ],
+)
+def test_an_unknown_argument_names_the_class_and_a_similar_one(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        TASKS["sentiment"](None, **arguments)

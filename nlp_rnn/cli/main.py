@@ -74,7 +74,7 @@ def _run_verb(name: str, *arguments: str) -> None:
     module = import_module(verb.module)
     parser = verb_parser(name, verb)
     module.add_arguments(parser)
-    options = parser.parse_intermixed_args(list(arguments))  # options may come first
+    options = parser.parse_intermixed_args(list(map(_hyphenated, arguments)))  # options may come first
     with naming_memory(verb.memory):
         if trusted := getattr(options, "trust", []):
             with importing():
@@ -82,6 +82,12 @@ def _run_verb(name: str, *arguments: str) -> None:
 
                 import_trusted(trusted)
         module.run(options)
+
+
+def _hyphenated(argument: str) -> str:
+    """An option with hyphens in its name, also where it was written with underscores, as those of fit are."""
+    name, equals, value = argument.partition("=")
+    return f"{name.replace('_', '-')}{equals}{value}" if name.startswith("--") else argument
 
 
 def _takes_configuration(arguments: list[str]) -> bool:

@@ -121,6 +121,16 @@ def test_the_flags_tell_the_two_forms_of_predict_apart(monkeypatch, arguments, a
     assert called == [answered]
 
 
+@pytest.mark.parametrize(
+    "option",
+    [["--unsure_below", "some_value"], ["--unsure-below", "some_value"], ["--unsure_below=some_value"]],
+)
+def test_options_may_have_underscores_as_those_of_fit_have(run, tmp_path, option):
+    code, _, error = run("predict", str(tmp_path), *option)
+    assert code == 2
+    assert "argument --unsure-below: invalid float value: 'some_value'" in one_line(error)
+
+
 def test_the_help_of_predict_explains_both_forms(run):
     code, out, _ = run("predict", "--help")
     assert code == 0

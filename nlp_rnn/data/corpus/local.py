@@ -218,10 +218,11 @@ def _unreadable(file: Path, accepted: tuple[str, ...]) -> str:
     if suffix in _SPREADSHEETS:
         return f"{file}: a spreadsheet; save it as CSV (UTF-8)"
     if suffix == ".txt":
+        endings = " or ".join(f".{extension}" for extension in accepted)
         return (
-            f"{file}: text without columns: if its lines hold fields with tabs between, state their names, in "
+            f"{file}: text without columns: if there are tabs between fields, state their names, in "
             "their order, by corpus.columns; if it is one side of parallel text, give a folder with a file "
-            f"per side, which ends in {' or '.join(f'.{extension}' for extension in accepted)}"
+            f"per side, which ends in {endings}"
         )
     similar = get_close_matches(suffix, TABLE_SUFFIXES, 1)
     hint = f"; did you mean {similar[0]}?" if similar else ""
