@@ -66,7 +66,7 @@ class DelimitedWriter(TableWriter):
     @override
     def write(self, chunk: Chunk, answers: Answers) -> None:
         for cells, answer in zip(chunk.texts(), answers, strict=True):
-            added = [_text(_value(column, answer), column.type) for column in self._columns]
+            added = [_text(_value(column, answer), column.type, column.separator) for column in self._columns]
             if not self._is_quoted:  # then there is no way to write a line break
                 added = [re.sub(r"[\t\r\n]", " ", text) for text in added]
             self._write_row([*cells, *added])
@@ -152,10 +152,10 @@ def _value(column: AnswerColumn, answer: dict[str, Any] | None) -> Any:
     return None if answer is None else column.value(answer)
 
 
-def _text(value: Any, arrow_type: pa.DataType) -> str:
-    """A value of an answer as the text of a cell: lists of words and numbers with spaces between them."""
+def _text(value: Any, arrow_type: pa.DataType, separator: str = " ") -> str:
+    """A value of an answer as the text of a cell: lists of words and numbers with a separator between them."""
     if isinstance(value, list) and not pa.types.is_nested(arrow_type.value_type):
-        return " ".join(_text(item, arrow_type.value_type) for item in value)
+        return separator.join(_text(item, arrow_type.value_type) for item in value)
     if isinstance(value, float) and arrow_type == pa.float32():
         return str(np.float32(value))  # the fewest digits that tell it from others
     return cell_text(value)

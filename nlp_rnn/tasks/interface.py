@@ -74,3 +74,5 @@ class AnswerColumn(NamedTuple):
     type: pa.DataType
     value: Callable[[dict[str, Any]], Any]
     """The cell of an answer."""
+    separator: str = " "
+    """What is between the items of a list, where a cell is text."""

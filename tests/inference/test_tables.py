@@ -234,6 +234,14 @@ def test_the_answers_of_every_task_are_columns(models, tmp_path, name):
         assert float(text["score"]) == first["score"]
 
 
+def test_labels_of_a_text_are_told_apart_in_a_cell(models, tmp_path):
+    task = from_pretrained(models["multi_label"])
+    task.thresholds = [0.0] * len(task.labels)
+    (tmp_path / "in.csv").write_text("text\ngood\n")
+    predict(save_pretrained(task, tmp_path / "m"), str(tmp_path / "in.csv"), str(tmp_path / "out.csv"))
+    assert read(tmp_path / "out.csv")[0]["prediction"] == "|".join(task.labels)
+
+
 def test_lines_become_a_table_where_the_output_is_one(models, labels, tmp_path):
     (tmp_path / "in.txt").write_bytes(b'a "b", film\r\ngood')
     predict(models["sentiment"], str(tmp_path / "in.txt"), str(tmp_path / "out.csv"))

@@ -206,7 +206,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
-        columns = {"prediction": AnswerColumn(pa.list_(pa.string()), itemgetter("labels"))}
+        columns = {"prediction": AnswerColumn(pa.list_(pa.string()), itemgetter("labels"), _SEPARATOR)}
         for label in self.labels if scores else ():
             columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
         return columns
