@@ -153,7 +153,7 @@ def _value(column: AnswerColumn, answer: dict[str, Any] | None) -> Any:
 
 
 def _text(value: Any, arrow_type: pa.DataType, separator: str = " ") -> str:
-    """A value of an answer as the text of a cell: lists of words and numbers with a separator between them."""
+    """A value of an answer as the text of a cell: items of lists with a separator between them."""
     if isinstance(value, list) and not pa.types.is_nested(arrow_type.value_type):
         return separator.join(_text(item, arrow_type.value_type) for item in value)
     if isinstance(value, float) and arrow_type == pa.float32():
