@@ -133,6 +133,8 @@ def initialize_from(task: Task, source: Task, where: str) -> None:
         )
     if left:
         reports.append(f"not copied: {join_names(left)}")
+    if task.optimization.freeze:  # which may be a setting of the trained model
+        reports.append(f"frozen: {join_names(task.optimization.freeze)}")
     report = "; ".join([f"copied {copied} of {len(ours)} tensors", *reports])
     _print_once(one_line(f"init_from {where}: {report}"))
 

@@ -110,6 +110,7 @@ def test_parts_can_be_frozen(fit, base):
         "--model.optimization.freeze", "[embedding, rnn]", "--model.optimization.lr", "1"
     )
     assert code == 0, error
+    assert "; frozen: embedding and rnn" in error or "; frozen: embedding, rnn" in error
     old, new = from_pretrained(base), from_pretrained(run_dir / "model")
     for name, weight in old.model.rnn.named_parameters():
         assert torch.equal(weight, new.model.rnn.get_parameter(name))

@@ -84,7 +84,7 @@ def _lines(path: Path, layout: Layout, warns: bool) -> Iterator[str]:
 
 def detect_dialect(first: str, suffix: str, columns: Columns, layout: Layout) -> Dialect:
     """Return the dialect in which a first line has most of the wanted columns; else that of the ending."""
-    natural = "," if suffix == ".csv" else "\t"
+    natural = "\t" if suffix == ".tsv" else ","
 
     def score(dialect: Dialect) -> tuple[int, bool]:
         fields = _header(first, dialect)

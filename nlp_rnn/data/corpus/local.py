@@ -93,10 +93,10 @@ def read_files(files: list[Path], columns: Columns, layout: Layout) -> Split:
     """
     if files[0].is_dir() and _split_name(files[0], columns) is None:
         return str(files[0]), _texts_by_label(files[0], layout)
-    known = [file for file in files if is_table(file, columns) or _is_stated_table(file, columns, layout)]
+    tables = [file for file in files if is_table(file, columns)]
     # The folder of a treebank may also hold its raw text.
-    tables = [file for file in known if data_suffix(file) != ".txt"] or known
-    sides = [file for file in files if file not in known]
+    tables = [file for file in tables if data_suffix(file) != ".txt"] or tables
+    sides = [file for file in files if not is_table(file, columns)]
     if tables and sides:
         raise UsageError(f"{tables[0]}: {sides[0].name} is in the same folder; keep one of the two")
     if tables:
@@ -105,11 +105,6 @@ def read_files(files: list[Path], columns: Columns, layout: Layout) -> Split:
         where = str(tables[0]) if len(tables) == 1 else f"{tables[0].parent} ({len(tables)} parts)"
         return where, pa.concat_tables(parts, promote_options="permissive")
     return _read_sides(files, columns, layout)
-
-
-def _is_stated_table(file: Path, columns: Columns, layout: Layout) -> bool:
-    """Whether a text file, such as deu.txt of Tatoeba's pairs, is a table because its columns are stated."""
-    return layout.columns is not None and data_suffix(file) == ".txt" and _side(file, columns) is None
 
 
 def content_files(files: list[Path]) -> Iterator[tuple[str, Path]]:
@@ -220,9 +215,9 @@ def _unreadable(file: Path, accepted: tuple[str, ...]) -> str:
     if suffix == ".txt":
         endings = " or ".join(f".{extension}" for extension in accepted)
         return (
-            f"{file}: text without columns: if there are tabs between fields, state their names, in "
-            "their order, by corpus.columns; if it is one side of parallel text, give a folder with a file "
-            f"per side, which ends in {endings}"
+            f"{file}: text without columns: if there are tabs between fields, rename it to .tsv, and state the "
+            "columns in their order by corpus.columns; if it is one side of parallel text, give a folder "
+            f"with a file per side, this one's ending in {endings}"
         )
     similar = get_close_matches(suffix, TABLE_SUFFIXES, 1)
     hint = f"; did you mean {similar[0]}?" if similar else ""

@@ -68,8 +68,6 @@ def read_table(path: str | Path, columns: Columns, layout: Layout = DETECTED) ->
         return select_columns(read_conllu(path, layout.encoding), columns, str(path))
     if suffix in WORD_LINE_SUFFIXES or is_table(path, columns):
         return select_columns(read_word_lines(path, columns, layout), columns, str(path))
-    if suffix == ".txt" and layout.columns is not None:
-        return select_columns(read_delimited(path, columns, layout), canonical, str(path))
     raise UsageError(f"{path}: unknown format {suffix!r}; known are {', '.join(TABLE_SUFFIXES)}")
 
 

@@ -278,15 +278,17 @@ def test_an_unknown_ending_names_a_similar_one(folder):
         Corpus(f"{path}/reviews.cvs").load(SENTIMENT, "label")
 
 
-def test_a_text_file_with_stated_columns_is_a_table(folder):
+def test_pairs_with_tabs_between_in_a_text_file(folder):
     lines = "".join(f'Go {i}.\tGeh {i}.\tby "a" & b\n' for i in range(20))
-    path = folder({"deu.txt": "\ufeff" + lines})
-    with pytest.raises(UsageError, match=r"deu\.txt: text without columns: .* by corpus\.columns; .* \.en$"):
-        Corpus(f"{path}/deu.txt").load({"source": "en", "target": "de"})
-    splits = Corpus(f"{path}/deu.txt", columns=("en", "de", "by")).load({"source": "en", "target": "de"})
+    path = folder({"deu.txt": lines, "deu.tsv": lines})
+    pairs = {"source": "en", "target": "de"}
+    with pytest.raises(
+        UsageError, match=r"deu\.txt: .* rename it to \.tsv, and state .*corpus\.columns.*\.en$"
+    ):
+        Corpus(f"{path}/deu.txt", columns=("en", "de", "by")).load(pairs)
+    splits = Corpus(f"{path}/deu.tsv", columns=("en", "de", "by")).load(pairs)
     assert sizes(splits) == {"train": 16, "validation": 2, "test": 2}
-    row = splits["train"][0]
-    assert row["source"].replace("Go", "Geh") == row["target"]
+    assert all(row["source"].replace("Go", "Geh") == row["target"] for row in splits["train"])
 
 
 @pytest.mark.parametrize(
