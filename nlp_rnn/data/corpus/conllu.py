@@ -31,7 +31,8 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
     Returns:
         One row per sentence, and a column per field, such as tokens, lemma, upos, xpos and feats; each is a
         list with one text per syntactic word. Multiword tokens and empty nodes are left out. If the words
-        have the attribute `ner` or `name` in MISC, there is a column ner too.
+        have the attribute `ner` or `name` in MISC, there is a column ner too, O at words without it if no
+        word has O.
 
     Raises:
         UsageError: the file cannot be read, or a line is malformed (with its number); or the treebank
@@ -60,8 +61,11 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
     }
     if "misc" in fields and _NER not in fields:
         entities = [[_entity(misc) for misc in row] for row in table["misc"]]
-        if any(tag != "_" for row in entities for tag in row):
-            table[_NER] = entities
+        tags = {tag for row in entities for tag in row}
+        if tags - {"_"}:
+            # Most treebanks have the attribute at entities alone: then a word without it is outside of them.
+            other = "_" if "O" in tags else "O"
+            table[_NER] = [[other if tag == "_" else tag for tag in row] for row in entities]
     return pa.table(table, schema=pa.schema([(name, pa.list_(pa.string())) for name in table]))
 
 

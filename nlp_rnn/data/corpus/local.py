@@ -215,8 +215,8 @@ def _unreadable(file: Path, accepted: tuple[str, ...]) -> str:
     if suffix == ".txt":
         endings = " or ".join(f".{extension}" for extension in accepted)
         return (
-            f"{file}: text without columns: if there are tabs between fields, rename it to .tsv, and state the "
-            "columns in their order by corpus.columns; if it is one side of parallel text, give a folder "
+            f"{file}: text without columns: if there are tabs between fields, rename it to .tsv and state "
+            "the columns in their order by corpus.columns; if it is one side of parallel text, give a folder "
             f"with a file per side, this one's ending in {endings}"
         )
     similar = get_close_matches(suffix, TABLE_SUFFIXES, 1)

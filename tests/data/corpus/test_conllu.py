@@ -138,6 +138,8 @@ def test_entities_in_misc(tmp_path):
         "ner=O\r", "SpaceAfter=No|name=S-ORG\r", "NER=B-X\r", "Ref=1|ner=O\r",
     ]  # fmt: skip
     assert [line.split("\t")[:-1] for line in tagged] == [line.split("\t")[:-1] for line in lines]
+    write(tmp_path, "a.conllu", "\n".join(lines).replace("NER=O", "_"))
+    assert rows(read_conllu(path).select(["ner"])) == [(["O", "B-ORG", "O", "O"],)]
     write(tmp_path, "a.conllu", "1\ta" + "\t_" * 8)
     assert "ner" not in read_conllu(path).column_names
 

@@ -283,7 +283,7 @@ def test_pairs_with_tabs_between_in_a_text_file(folder):
     path = folder({"deu.txt": lines, "deu.tsv": lines})
     pairs = {"source": "en", "target": "de"}
     with pytest.raises(
-        UsageError, match=r"deu\.txt: .* rename it to \.tsv, and state .*corpus\.columns.*\.en$"
+        UsageError, match=r"deu\.txt: .* rename it to \.tsv and state .*corpus\.columns.*\.en$"
     ):
         Corpus(f"{path}/deu.txt", columns=("en", "de", "by")).load(pairs)
     splits = Corpus(f"{path}/deu.tsv", columns=("en", "de", "by")).load(pairs)
