@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from nlp_rnn.errors import join_names
 from nlp_rnn.settings import nested_settings, setting_types
 from nlp_rnn.tasks.registry import ROWS
 
@@ -42,12 +43,14 @@ NOT_VALID = "Does not validate against any of the Union"
 _NOT_INSTALLED = re.compile(r"class_path '(?:\w+\.)*(\w+)': Requirement '([^']+)' not met")
 _KEY = re.compile(r"Parser key [\"']([\w.]+)[\"']")
 _REFUSED_IMPORT = re.compile(r"Importing '([\w.]+)' is not allowed")
+_NOT_A_GROUP = re.compile(r"(?:Unable to load config|Importing) '([^']*)'")
 _NO_CLASS = re.compile(r"class_path '([^']+)': (?:m|No m)odule|dot import path string: (\S+)")
 _WRONG_CLASS = re.compile(r"Import path does not correspond to a subclass of (\w+)")
 _NOT_PLAIN = re.compile(r"cannot represent an object.*class_path='(?:\w+\.)*(\w+)'")
 _MISSING = re.compile(r"required: ([\w.]+(?:, [\w.]+)*)")
 _NO_VALUE = re.compile(r"argument (--[\w.]+)\S*: expected one argument")
 _NOT_NESTED = re.compile(r"NestedArg\(key='([\w.-]+)'")
+_FILES = "; a file or folder is given by data.corpus.path"
 _VALUE = re.compile(r"(?:Got value|Given value): (.+?)(?: - Expected a |$)")
 _EXPECTED = re.compile(r"Expected an? (?:<class '(?:\w+\.)*(\w+)'>|typing\.Literal\[([^\]]*)\])")
 _TYPES = {
@@ -102,7 +105,7 @@ def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) 
         known: the names of all settings.
         arguments: what was parsed; the parser names a nested flag only by its first part.
     """
-    text = " ".join(message.split())
+    text, known = " ".join(message.split()), list(known)
     keys: list[str] = _KEY.findall(text)
     where = _path(keys)
 
@@ -122,15 +125,15 @@ def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) 
             f"--{where}.{match[1]}: no {where} is chosen yet; "
             f"give --config conf/NAME.yaml, or --{where} CLASS before this flag"
         )
+    inner = dict.fromkeys(name.removeprefix(f"{where}.") for name in known if name.startswith(f"{where}."))
+    if (match := _NOT_A_GROUP.search(text)) and "." in where and inner:
+        names = join_names(inner)
+        return f"{where}: {match[1]!r} is no value for a group of settings; set {where}.NAME, of {names}"
     if match := _REFUSED_IMPORT.search(text):
         allowed = "use a class of nlp_rnn, of pytorch_lightning or of a package that --trust names"
-        return f"{where}: {match[1]!r} is refused; {allowed}"
+        return f"{where}: {match[1]!r} is refused; {allowed}{_FILES if where == 'data' else ''}"
     if match := _NO_CLASS.search(text):
-        models = [row.model for row in ROWS.values()]
-        modules = [name for row in ROWS.values() for name in row.data]
-        classes = {"model": models, "data": modules, "": models + modules}.get(where, [])
-        hint = f"; use one of {', '.join(classes)}" if classes else ""
-        return f"{where}{': ' if where else ''}there is no class {match[1] or match[2]!r}{hint}"
+        return _no_class(where, match[1] or match[2])
     if match := _WRONG_CLASS.search(text):
         return f"{where}: not the name of a {match[1]}"
     if match := _MISSING.search(text):
@@ -139,9 +142,20 @@ def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) 
     if match := _NOT_PLAIN.search(text):
         return f"{match[1]}: has settings that a configuration cannot hold; use it in Python"
     value = _VALUE.search(text)
+    if value and where in ("model", "data"):
+        return _no_class(where, value[1])
     if where and value and (expected := _expected(text, nested=len(keys) > 1)):
         return f"{where}: expected {expected}, not {value[1]!r}"
     return text if len(text) < 300 else f"{text[:300]} ..."
+
+
+def _no_class(where: str, name: str) -> str:
+    models = [row.model for row in ROWS.values()]
+    modules = [name for row in ROWS.values() for name in row.data]
+    classes = {"model": models, "data": modules, "": models + modules}.get(where, [])
+    hint = f"; use one of {', '.join(classes)}" if classes else ""
+    files = _FILES if where == "data" else ""
+    return f"{where}{': ' if where else ''}there is no class {name!r}{hint}{files}"
 
 
 def _path(keys: Iterable[str]) -> str:

@@ -252,3 +252,29 @@ def test_a_class_that_cannot_be_made_is_named(run, tmp_path, monkeypatch, argume
     assert (code, out) == (2, "")
     assert said in error.splitlines()[-1]
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "first"),
+    [
+        ("data.corpus", "builtin", "path"),
+        ("data.corpus", "tweets.csv", "path"),
+        ("data.corpus", "data/tweets.csv", "path"),
+        ("data.batching", "32", "size"),
+        ("data.vocabulary", "bpe", "level"),
+        ("model.optimization", "adam", "optimizer"),
+    ],
+)
+def test_a_value_for_a_group_of_settings_names_the_settings(refusal, name, value, first):
+    said = refusal("--model", "Sentiment", "--data", "SentimentData", f"--{name}", value)
+    problem = f"{name}: {value!r} is no value for a group of settings"
+    assert said.startswith(f"nlp-rnn: error: {problem}; set {name}.NAME, of {first}, ")
+
+
+@pytest.mark.parametrize("config", [(), ("--config", "conf/sentiment_builtin.yaml")])
+@pytest.mark.parametrize("file", ["tweets.csv", "data/tweets.csv", "tweets"])
+def test_a_file_in_the_place_of_the_data_class(refusal, config, file):
+    said = refusal("--model", "Sentiment", *config, "--data", file)
+    assert said.startswith("nlp-rnn: error: data: ")
+    assert repr(file) in said
+    assert said.endswith("; a file or folder is given by data.corpus.path\n")
