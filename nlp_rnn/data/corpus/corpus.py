@@ -181,7 +181,7 @@ class Corpus(Settings):
             rows |= {name: numbers[part] for name, part in parts.items()}
         elif self.group is not None:
             log.warning("%s: group is not used, for the corpus has a validation split", reader.source.name)
-        for name, table in tables.items():
+        for name, table in tables.items() if self.max_examples is not None else ():
             sample = sample_rows(name, table, labels, self.max_examples, self.seed)
             tables[name], rows[name] = take_rows(table, sample), rows[name][sample]
         splits = DatasetDict({name: as_dataset(tables[name]) for name in SPLITS if name in tables})

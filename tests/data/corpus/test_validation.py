@@ -2,10 +2,13 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from nlp_rnn.data.corpus import spool, validation
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.corpus.validation import normalize_labels
+from nlp_rnn.data.corpus.validation import normalize_labels, warn_shared_rows
 from nlp_rnn.errors import UsageError
 
 SENTIMENT = {"text": ("text", "sentence", "document"), "label": "label"}
@@ -164,3 +167,35 @@ def test_an_evaluation_split_without_rows_is_left_out_unless_it_is_named(folder,
     assert "the test split is left out: " in caplog.text
     with pytest.raises(UsageError, match=r"test\.tsv: no rows for the test split"):
         Corpus(path, test_split="test").load(SENTIMENT, "label")
+
+
+rows_with_labels = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xyz")), max_size=40)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(train=rows_with_labels, test=rows_with_labels, chunk=st.integers(1, 9))
+def test_shared_rows_are_counted(monkeypatch, caplog, train, test, chunk):
+    def table(rows, names=("text", "label")):
+        return pa.table(
+            {name: pa.array([r[place] for r in rows], pa.string()) for place, name in enumerate(names)}
+        )
+
+    caplog.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, "CHUNK_ROWS", chunk)
+        patch.setattr(validation, "_HASHES_AT_ONCE", chunk)
+        patch.setattr(validation, "_HASH_PARTS", chunk)
+        warn_shared_rows({"train": ("train", table(train)), "test": ("test", table(test))}, "label")
+    labels = {text: {label for t, label in train if t == text} for text, _ in train}
+    counts = [
+        (
+            sum(len(found) > 1 for found in labels.values()),
+            "train: {} text(s) have more than one label in train",
+        ),
+        (sum(row in train for row in test), "test: {} test row(s) are also in train"),
+        (
+            sum(row not in train and row[0] in labels for row in test),
+            "test: {} text(s) of test are in train with another label",
+        ),
+    ]
+    assert caplog.messages == [message.format(count) for count, message in counts if count]
