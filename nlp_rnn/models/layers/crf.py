@@ -216,10 +216,12 @@ def _marginals(batch: _Sorted, scores: ChainScores, lengths: Tensor) -> Tensor:
     mirror = to_device(torch.where(steps < lengths, lengths - 1 - steps, steps), batch.emissions.device)
     index = mirror[..., None].expand_as(batch.emissions)
     reversal = batch._replace(emissions=batch.emissions.gather(0, index))
-    sums = _forward(batch, scores)
-    before, after = (_stack(batch, part) for part in (sums, _forward(reversal, scores.reversed())))
-    joint = before + after.gather(0, index) - batch.emissions - _log_partition(batch, sums, scores)[:, None]
-    return joint.masked_fill((steps >= lengths).to(joint.device)[..., None], 0)
+    before, after = (
+        _stack(batch, _forward(*part)) for part in ((batch, scores), (reversal, scores.reversed()))
+    )
+    joint = before + after.gather(0, index) - batch.emissions
+    # Normalized at each step: the sum over all sequences is rounded too coarsely where they are long.
+    return joint.log_softmax(-1).masked_fill((steps >= lengths).to(joint.device)[..., None], 0)
 
 
 def _stack(batch: _Sorted, steps: list[Tensor]) -> Tensor:

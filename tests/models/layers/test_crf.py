@@ -121,6 +121,18 @@ def test_what_is_behind_an_end_and_who_else_is_in_the_batch_does_not_matter(dtyp
         torch.testing.assert_close(one[0], likelihood[row])
 
 
+def test_probabilities_of_long_sequences_sum_to_one():
+    every = torch.ones(5, dtype=torch.bool)
+    layer = LinearChainCRF(every, every.expand(5, 5), every)
+    lengths = torch.tensor([400, 150])
+    emissions = 20 * torch.randn(400, 2, 5, generator=torch.Generator().manual_seed(0))
+    probabilities = layer.marginals(emissions, lengths).exp()
+    inside = torch.arange(400)[:, None] < lengths
+    torch.testing.assert_close(probabilities.sum(-1)[inside], torch.ones(550), rtol=0, atol=1e-6)
+    exact = layer.double().marginals(emissions.double(), lengths).exp()
+    torch.testing.assert_close(probabilities.double(), exact, rtol=0, atol=1e-2)
+
+
 def test_gradients():
     torch.manual_seed(0)
     allowed = torch.ones(3, 3, dtype=torch.bool)
