@@ -50,12 +50,17 @@ RANGES = [
 def test_the_ends_of_each_range_are_allowed_and_nothing_beyond(owner, name, rule):
     low, high = rule.low, rule.high
     assert low <= high
-    check_settings(owner, {name: low})
-    check_settings(owner, {name: high})
+    is_list = name == "thresholds"  # one number per label
+
+    def check(value):
+        check_settings(owner, {name: [value] if is_list else value})
+
+    check(low)
+    check(high)
     step = 1 if isinstance(low, int) and isinstance(high, int) and high > 1 else 1e-3 * max(abs(low), 1e-9)
     for wrong in (low - step, high + step * max(1, high), math.nan, math.inf, -math.inf, -(10**400), 10**400):
         with pytest.raises(UsageError, match=f"^{name} must be between .* and .*, not "):
-            check_settings(owner, {name: wrong})
+            check(wrong)
 
 
 @pytest.mark.parametrize("owner", OWNERS)

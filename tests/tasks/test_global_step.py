@@ -98,7 +98,7 @@ def test_accumulated_batches_train_as_one(name, make_task, task_rows, trainer, t
     torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "multi_label"])  # each row has targets
 def test_without_targets_loss_and_gradients_are_zero(name, make_task, one_batch, trainer, tmp_path):
     """A batch in which nothing is scored, and one without rows, as the last one of a device may be."""
     task = make_task(name, optimization=SGD)

@@ -23,7 +23,7 @@ def test_label_smoothing_affects_the_training_loss_only(name, make_task, one_bat
     elif name == "captioning":
         logits = smooth.model(batch.vectors, batch.target)
     elif name == "tagging":
-        logits = smooth._logits(batch, batch.words)
+        logits = smooth.logits(batch)
     elif name == "language_modeling":
         logits, _ = smooth.model(batch.tokens, lengths=batch.lengths)
     else:

@@ -51,6 +51,8 @@ def test_the_hubs_names_of_tasks_are_understood():
         "text-generation": "language_modeling",
         "image-to-text": "captioning",
         "time-series-forecasting": "forecasting",
+        "natural-language-inference": "text_pairs",
+        "multi-label-classification": "multi_label",
     }
     assert {alias: task_name(alias) for alias in aliases} == aliases
     assert {alias for row in ROWS.values() for alias in row.aliases} == aliases.keys()
