@@ -140,7 +140,10 @@ def _inputs(task: Task, table: TableInput, chunk: Chunk, found: Mapping[str, str
     cells = pa.table({name: chunk.column(column, is_numeric[name]) for name, column in found.items()})
     selected = select_columns(cells, by_canonical_name(table.columns), _where(table, chunk))
     inputs: list[Any] = []
-    for row in zip(*(selected[name].to_pylist() for name in found), strict=True):
+    rows = zip(*(selected[name].to_pylist() for name in found), strict=True)
+    for number, row in enumerate(rows, chunk.start + 1):
+        if any(isinstance(value, list) and None in value for value in row):
+            raise UsageError(f"{table.path}, row {number}: a list holds no value (null); fill it in")
         value = row[0] if len(row) == 1 else list(row)
         is_words = isinstance(value, list) and not processor.is_input(value)  # where it reads text
         inputs.append(None if None in row else " ".join(value) if is_words else value)

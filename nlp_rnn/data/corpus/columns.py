@@ -44,8 +44,12 @@ class MissingColumnError(UsageError):
     """Data does not have a column that is wanted."""
 
 
-# What Python and NumPy print for a list of texts.
-_PRINTED_LIST = r"""(?s)^\s*\[\s*['"].*['"]\s*\]\s*$"""
+# What Python, NumPy and JSON print for a list of texts; then for such lists, empty ones and nothing; and for
+# lists and sets of any labels, and nothing.
+_PRINTED_TEXTS = r"""(?s)^\s*\[\s*['"].*['"]\s*\]\s*$"""
+_ONLY_TEXTS = r"""(?s)^\s*(\[\s*['"].*['"]\s*\]|\[\s*\])?\s*$"""
+_ONLY_LABELS = r"""(?s)^\s*(\[\s*['"].*['"]\s*\]|\[[^\[\]]*\]|\{[^{}]*\})?\s*$"""
+_SEPARATED = r"[\[{].*[,'\"]"
 
 
 def by_canonical_name(columns: Columns) -> Columns:
@@ -154,7 +158,7 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
                 _check_text_type(values.type, columns[name], f"column {column!r}", where)
                 text = _text_column(values, class_names.get(column))
                 if isinstance(columns[name], (Words, LabelLists)) and not _is_any_list(text.type):
-                    _check_not_printed(text, f"column {column!r}", where)
+                    _check_not_printed(text, columns[name], f"column {column!r}", where)
                 if isinstance(columns[name], LabelLists):
                     text = convert_chunks(text, partial(_label_lists, separator=_separator(text, where)))
                 elif isinstance(columns[name], Words) and not _is_any_list(text.type):
@@ -182,7 +186,10 @@ def _separator(labels: pa.ChunkedArray, where: str) -> str | None:
         None,
     )
     if separator is not None:
-        log.warning("%s: labels are read as lists with %r between the labels", where, separator)
+        log.warning(
+            "%s: labels are read as lists with %r between the labels; if one label may hold it, give lists "
+            "(JSON or Parquet)", where, separator,
+        )  # fmt: skip
     return separator
 
 
@@ -216,19 +223,24 @@ def _is_integral(values: pa.Array) -> bool:
     return pc.all(pc.equal(values, pc.round(values))).as_py() is not False
 
 
-def _check_not_printed(text: pa.ChunkedArray, column: str, where: str) -> None:
-    """Raise UsageError if all texts are lists as Python prints them."""
-    printed = (pc.all(pc.match_substring_regex(chunk, _PRINTED_LIST)).as_py() for chunk in text.chunks)
-    if len(text) and all(printed):
+def _check_not_printed(text: pa.ChunkedArray, names: tuple[str, ...], column: str, where: str) -> None:
+    """Raise UsageError if texts are nothing but lists as Python or JSON print them."""
+    is_labels = isinstance(names, LabelLists)
+    only, printed = (_ONLY_LABELS, _SEPARATED) if is_labels else (_ONLY_TEXTS, _PRINTED_TEXTS)
+    if not all(pc.all(pc.match_substring_regex(chunk, only)).as_py() for chunk in text.chunks):
+        return
+    lists = text.filter(pc.match_substring_regex(text, printed))
+    if len(lists):
         raise UsageError(
-            f"{where}: {column} holds lists printed as text, such as "
-            f"{shorten(text.drop_null()[0].as_py())}; save it as JSON or Parquet, or as words "
-            "with spaces between them"
+            f"{where}: {column} holds lists printed as text, such as {shorten(lists[0].as_py())}; save it as "
+            f"JSON or Parquet, or as text with {'|' if is_labels else 'spaces'} between the items"
         )
 
 
 def _split_words(text: pa.Array, _: int) -> pa.Array:
-    return pc.utf8_split_whitespace(pc.utf8_trim_whitespace(text))
+    trimmed = pc.utf8_trim_whitespace(text)
+    words = pc.utf8_split_whitespace(trimmed)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar([], words.type), words)
 
 
 def _as_numbers(values: pa.Array, start: int, column: str, where: str) -> pa.Array:

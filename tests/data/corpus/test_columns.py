@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_rnn.data import Corpus
-from nlp_rnn.data.corpus.columns import Numbers, Texts, Words, select_columns
+from nlp_rnn.data.corpus.columns import LabelLists, Numbers, Texts, Words, select_columns
 from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import UsageError
 
@@ -246,5 +246,27 @@ def test_a_column_of_just_the_name_comes_before_similar_ones():
 def test_printed_lists_are_not_split_into_words(text):
     with pytest.raises(UsageError, match=r"holds lists printed as text, such as .*; save it as JSON"):
         select_columns(pa.table({"tokens": [text]}), {"tokens": Words(("tokens",))}, "a.csv")
+    with pytest.raises(UsageError, match=r"holds lists printed as text"):
+        select_columns(pa.table({"tokens": ["[]", text, ""]}), {"tokens": Words(("tokens",))}, "a.csv")
     kept = select_columns(pa.table({"tokens": ["[ a ]", text]}), {"tokens": Words(("tokens",))}, "a.csv")
     assert kept["tokens"][0].as_py() == ["[", "a", "]"]
+
+
+def test_blank_text_has_no_words():
+    table = pa.table({"tokens": ["a  b", "", " ", None]})
+    words = select_columns(table, {"tokens": Words(("tokens",))}, "a.csv")["tokens"]
+    assert words.to_pylist() == [["a", "b"], [], [], None]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["['a', 'b']", "[]", ""], ['["a"]', '["a", "b"]'], ["[1, 2]", "[1]", None], ["{'a', 'b'}", "{'a'}"]],
+)
+def test_printed_lists_are_not_split_into_labels(cells):
+    columns = {"labels": LabelLists(("labels",))}
+    with pytest.raises(
+        UsageError, match=r"lists printed as text, such as .*; save it as JSON or Parquet, or"
+    ):
+        select_columns(pa.table({"labels": cells}), columns, "a.csv")
+    kept = select_columns(pa.table({"labels": ["[a]|[b]", "[b]"]}), columns, "a.csv")
+    assert kept["labels"].to_pylist() == [["[a]", "[b]"], ["[b]"]]
