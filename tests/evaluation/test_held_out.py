@@ -61,6 +61,14 @@ def test_the_command_says_which_rows_are_measured(trained, reviews, run):
     assert "measured" not in json.loads(out)
     _, out, _ = run("evaluate", str(folder), "--data", str(reviews), "--max-examples", "5")
     assert json.loads(out)["rows"] == 5
+    assert json.loads(out)["measured"] == f"5 sampled from {note}"
+
+
+@pytest.mark.parametrize(("name", "what"), [("reviews.csv", "name"), ("other.csv", "number")])
+def test_changed_rows_are_told(trained, tmp_path, caplog, name, what):
+    pd.DataFrame(ROWS[::-1]).to_csv(tmp_path / name, index=False)
+    assert evaluate(trained[0], Corpus(tmp_path / name)).results["rows"] == 200
+    assert f"not the rows that the model was trained on, though of the same {what};" in caplog.text
 
 
 def test_without_a_record_all_rows_are_measured(trained, reviews):

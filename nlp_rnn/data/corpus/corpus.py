@@ -244,6 +244,8 @@ class Corpus(Settings):
         if table.num_rows == 0:
             raise UsageError(f"{where}: no rows for the {split} split; give data with content")
         sample = sample_rows(split if split in SPLITS else "test", table, None, self.max_examples, self.seed)
+        if note and len(sample) < table.num_rows:
+            note = f"{len(sample):,} sampled from {note}"
         return as_dataset(take_rows(table, sample)), note
 
     def cache_key(self, columns: Mapping[str, str | Sequence[str]], labels: str | None = None) -> str:

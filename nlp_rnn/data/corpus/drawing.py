@@ -136,8 +136,12 @@ def _is_numeric(arrow_type: pa.DataType) -> bool:
     return bool(pa.types.is_floating(getattr(arrow_type, "value_type", arrow_type)))
 
 
-def number_groups(values: pa.ChunkedArray) -> np.ndarray:
+def number_groups(where: str, values: pa.ChunkedArray) -> np.ndarray:
     """Number the different values of a column of text; each row without a value is a group of its own.
+
+    Args:
+        where: what messages call the table.
+        values: [rows] the column.
 
     Returns:
         [rows] the number of each row's group, from 0.
@@ -147,6 +151,8 @@ def number_groups(values: pa.ChunkedArray) -> np.ndarray:
     blank = pc.fill_null(pa.chunked_array(parts, pa.bool_()), True).to_numpy()
     groups = _by_occurrence(groups)
     groups[blank] = len(groups) + np.arange(blank.sum())
+    if blank.any():
+        log.warning("%s: %d row(s) have no group (corpus.group); each is by itself", where, blank.sum())
     numbers: np.ndarray = np.unique(groups, return_inverse=True)[1]
     return numbers
 
@@ -188,8 +194,8 @@ def draw_splits(
         splits = _draw(train, labels, fractions, seed, None)
         inputs = train if labels is None else train.drop_columns([labels])
         warn_shared_rows({name: (where, inputs.take(rows)) for name, rows in splits.items()}, None)
-    for name in set(fractions) - set(splits):
-        what = f"{train.num_rows} rows" if groups is None else f"{groups.max() + 1} groups"
+    for name in (name for name in fractions if name not in splits):
+        what = f"{train.num_rows} rows" if groups is None else f"{len(np.unique(groups))} groups"
         message = f"{where}: {what} are too few to sample a {name} split from"
         if name == "validation":
             raise UsageError(message)

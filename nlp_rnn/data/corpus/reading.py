@@ -95,7 +95,7 @@ class Reader:
         where, table = self.source.read(train, {**self.columns, _GROUP: (self.group,)}, self.layout)
         if _GROUP not in table.column_names:
             raise UsageError(f"{where}: no column {self.group!r} for corpus.group; it needs a table")
-        return number_groups(table[_GROUP])
+        return number_groups(where, table[_GROUP])
 
     def table(self, split: str) -> Split | None:
         """Read one split; a single table is used whole, for any split.
@@ -141,10 +141,10 @@ class Reader:
             return None
         where, table = whole
         if table.num_rows != drawn.rows or content_hash(table, labels) != drawn.content:
-            if name == drawn.source:
+            if name == drawn.source or table.num_rows == drawn.rows:
                 log.warning(
-                    "%s: not the rows that the model was trained on, though of the same name; some of those "
-                    "may be among the rows measured", where,
+                    "%s: not the rows that the model was trained on, though of the same %s; some of those "
+                    "may be among the rows measured", where, "name" if name == drawn.source else "number",
                 )  # fmt: skip
             return (whole, "") if self.source.is_whole or split == "train" else None
         splits = drawn.split_rows()

@@ -114,7 +114,7 @@ def test_groups_are_drawn_as_near_to_the_fraction_as_they_can():
     thirds = draw_splits("here", labels, "label", BOTH, 0, np.arange(1000) % 3)
     assert {name: len(rows) for name, rows in thirds.items()}.keys() == {"train", *BOTH}
     with pytest.raises(UsageError, match="here: 1 groups are too few to sample a validation split from"):
-        draw_splits("here", labels, "label", BOTH, 0, np.zeros(1000, np.int64))
+        draw_splits("here", labels, "label", BOTH, 0, np.full(1000, 7))
 
 
 def test_equal_texts_stay_together(caplog):
@@ -143,8 +143,9 @@ def test_few_rows_are_refused_or_leave_no_test_split(caplog):
         draw_splits("here", table.slice(1), "label", BOTH, 0)
 
 
-def test_rows_without_a_group_are_groups_of_their_own():
-    groups = number_groups(pa.chunked_array([["x", None, "", "y", " ", "x"]]))
+def test_rows_without_a_group_are_groups_of_their_own(caplog):
+    groups = number_groups("a.csv", pa.chunked_array([["x", None, "", "y", " ", "x"]]))
+    assert "a.csv: 3 row(s) have no group (corpus.group); each is by itself" in caplog.text
     assert groups[0] == groups[5]
     assert len(set(groups)) == 5
 
