@@ -150,7 +150,7 @@ def _from_flags(rows: Mapping[str, Sequence[str]], names: Sequence[str]) -> list
     labels: list[list[str]] = [[] for _ in rows[names[0]]]
     for name in names:
         for row, flag in enumerate(rows[name]):
-            value = flag.strip().lower()
+            value = flag.strip().lower().removesuffix(".0")  # as programs write numbers beside missing ones
             if value not in (*_PRESENT, *_ABSENT):
                 raise UsageError(f"column {name!r} holds {shorten(flag)}, neither 1 nor 0: is it a label?")
             if value in _PRESENT:

@@ -67,8 +67,8 @@ class TextPairsProcessor(Processor):
 
     @override
     def parse(self, line: str) -> Any:
-        """Parse two texts with a tab between them."""
-        texts = line.split("\t")
+        """Parse two texts with a tab between them; a blank line is two empty ones."""
+        texts = line.split("\t") if line.strip() else ["", ""]
         if len(texts) != 2:
             raise UsageError(f"{len(texts)} text(s), not two with a tab between them")
         return texts

@@ -59,6 +59,7 @@ def test_unknown_words_of_both_texts_are_counted(data):
 
 def test_lines_have_a_tab(data):
     assert data.processor.parse("one\ttwo words") == ["one", "two words"]
+    assert data.processor.parse(" ") == ["", ""]
     for line in ("one", "a\tb\tc"):
         with pytest.raises(UsageError, match="not two with a tab between them"):
             data.processor.parse(line)
