@@ -7,6 +7,7 @@ or form feed is white space inside a line.
 import errno
 import hashlib
 import logging
+import math
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nlp_rnn.errors import RunError, UsageError, printable
 
@@ -103,6 +104,15 @@ def decode_lines(data: bytes, name: str, encoding: str = "utf-8") -> list[str]:
 def shorten(text: str) -> str:
     """Quote a text for a message, at most 30 characters of it."""
     return repr(text if len(text) <= 30 else text[:30] + "…")
+
+
+def standard_json(value: Any) -> Any:
+    """A value with None in place of NaN and infinity, which standard JSON does not have."""
+    if isinstance(value, dict):
+        return {name: standard_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [standard_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check_writable(folder: Path, flag: str) -> None:

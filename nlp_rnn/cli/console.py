@@ -101,6 +101,12 @@ def column_arguments(options: argparse.Namespace) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in options.columns)
 
 
+def file_column_arguments(options: argparse.Namespace) -> list[str] | None:
+    """The value of `--file-columns`, whose names have spaces or commas between them."""
+    parts: list[str] | None = options.file_columns
+    return parts and [name for part in parts for name in part.split(",")]
+
+
 def path_argument(text: str) -> str:
     """The value of an argument that names a file, a folder or a model: an empty one is a mistake."""
     if not text:

@@ -11,6 +11,7 @@ from nlp_rnn.cli.console import (
     add_device_arguments,
     add_model_arguments,
     column_arguments,
+    file_column_arguments,
     importing,
     path_argument,
 )
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
             config=options.config_name,
             revision=options.revision,
             max_examples=options.max_examples,
-            columns=options.file_columns,
+            columns=file_column_arguments(options),
             encoding=options.encoding,
         ),
         split=options.split,

@@ -9,6 +9,7 @@ from nlp_rnn.cli.console import (
     add_device_arguments,
     add_model_arguments,
     column_arguments,
+    file_column_arguments,
     importing,
     path_argument,
 )
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
         conllu=options.conllu or options.input.endswith(".conllu"),
         scores=options.scores,
         columns=column_arguments(options),
-        file_columns=options.file_columns,
+        file_columns=file_column_arguments(options),
         encoding=options.encoding,
         beam=options.beam,
         n_best=options.n_best,

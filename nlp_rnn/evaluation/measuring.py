@@ -20,7 +20,8 @@ from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError, join_names
-from nlp_rnn.evaluation.report import Report, standard_json
+from nlp_rnn.evaluation.report import Report
+from nlp_rnn.files import standard_json
 from nlp_rnn.plots.figure import save
 from nlp_rnn.settings import check_value, column_settings
 from nlp_rnn.tasks.base import Task

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,12 +56,3 @@ def _cell(value: Any) -> str:
     if not isinstance(value, float):
         return printable(str(value))
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
-
-
-def standard_json(value: Any) -> Any:
-    """A value with None in place of NaN and infinity, which standard JSON does not have."""
-    if isinstance(value, dict):
-        return {name: standard_json(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [standard_json(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

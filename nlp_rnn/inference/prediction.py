@@ -21,7 +21,7 @@ from nlp_rnn.data.corpus.conllu import (
     conllu_fields,
     replace_tags,
 )
-from nlp_rnn.data.corpus.text import data_suffix, decompressed_name, read_blocks
+from nlp_rnn.data.corpus.text import ARCHIVES, data_suffix, decompressed_name, read_blocks
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.errors import UsageError
@@ -283,7 +283,7 @@ def _open_source(source: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
     else:
         path = Path(source)
-        if decompressed_name(path) != Path(path.name):
+        if decompressed_name(path) != Path(path.name) or path.suffix.lower() in ARCHIVES:
             yield cast(BinaryIO, _Decompressed(path))
             return
         with open_bytes(path) as file:

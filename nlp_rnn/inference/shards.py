@@ -17,7 +17,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, cannot_write, open_bytes, read_bytes
 from nlp_rnn.inference.pipelines import Pipeline
 from nlp_rnn.inference.table_input import TableInput, find_columns
-from nlp_rnn.inference.table_output import ParquetWriter
+from nlp_rnn.inference.table_output import ParquetWriter, check_names
 from nlp_rnn.inference.tables import answer_chunk, answer_columns
 from nlp_rnn.storage.stored import checksums
 
@@ -54,12 +54,14 @@ def answer_in_shards(
             be written; or another process writes it.
     """
     found = find_columns(table)
+    check_names(table, ".parquet")
     columns = answer_columns(answerer.task, table, scores)
     manifest = {
         "model": _hash_model(answerer),
         "table": _hash_file(table.path),
         "settings": {**(settings or {}), "reads": found, "columns": [*table.names, *columns], "rows": rows},
     }
+    _check_begun(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0)
@@ -105,12 +107,19 @@ def _count_whole(folder: Path, rows: int) -> int:
     return number
 
 
+def _check_begun(folder: Path) -> None:
+    """Raise UsageError if a folder holds other files than those of `answer_in_shards`."""
+    if not folder.is_dir() or (folder / _MANIFEST).exists():
+        return
+    if any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        raise UsageError(f"--output {folder}: holds other files; give a new folder")
+
+
 def _check_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Store what a folder is begun with, or compare it."""
     path = folder / _MANIFEST
+    _check_begun(folder)
     if not path.exists():
-        if any(not entry.name.startswith(".") for entry in folder.iterdir()):
-            raise UsageError(f"--output {folder}: holds other files; give a new folder")
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         return

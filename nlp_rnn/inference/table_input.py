@@ -91,6 +91,8 @@ def find_columns(table: TableInput) -> dict[str, str]:
     Raises:
         UsageError: one is missing, or several columns could be it.
     """
+    if not table.names and table.columns:
+        raise UsageError(f"{table.path}: is empty, and has not even names of columns; give a table")
     found = matching_columns(table.searched, table.columns)
     for canonical, accepted in table.columns.items():
         if canonical not in found:

@@ -201,6 +201,20 @@ def output_format(output: str, table_format: str, as_json: bool = False) -> str:
     return suffix
 
 
+def check_names(table: TableInput, suffix: str) -> None:
+    """Refuse columns of one name in a format that cannot have them.
+
+    Raises:
+        UsageError: there are some.
+    """
+    repeated = [name for name, times in Counter(table.names).items() if times > 1]
+    if repeated and suffix not in (".csv", ".tsv"):
+        raise UsageError(
+            f"{table.path}: several columns are called {join_names(map(shorten, repeated))}, which {suffix} "
+            "does not allow; rename all but one, or write .csv"
+        )
+
+
 @contextmanager
 def open_writer(
     output: str, suffix: str, table: TableInput, columns: Mapping[str, AnswerColumn]
@@ -216,12 +230,7 @@ def open_writer(
     Raises:
         UsageError: the output cannot be written, or not in this format.
     """
-    repeated = [name for name, times in Counter(table.names).items() if times > 1]
-    if repeated and suffix not in (".csv", ".tsv"):
-        raise UsageError(
-            f"{table.path}: several columns are called {join_names(map(shorten, repeated))}, which {suffix} "
-            "does not allow; rename all but one, or write .csv"
-        )
+    check_names(table, suffix)
     if suffix == ".parquet":
         with atomic_write(Path(output)) as temporary:
             writer = ParquetWriter(temporary, table.schema, columns)

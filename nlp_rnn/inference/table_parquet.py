@@ -14,7 +14,7 @@ from typing_extensions import override
 from nlp_rnn.data.corpus.columns import Columns
 from nlp_rnn.data.corpus.text import decompressed_name, read_data
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import open_bytes
+from nlp_rnn.files import open_bytes, standard_json
 from nlp_rnn.inference.table_input import Chunk, TableInput, cell_text
 
 
@@ -42,7 +42,8 @@ class ParquetChunk(Chunk):
         names = self.table.column_names
         rows = zip(*self._columns(), strict=True)
         return [
-            json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=str) for row in rows
+            json.dumps(standard_json(dict(zip(names, row, strict=True))), ensure_ascii=False, default=str)
+            for row in rows
         ]
 
     def _columns(self) -> list[list[Any]]:

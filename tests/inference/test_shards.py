@@ -153,8 +153,10 @@ def test_other_folders_and_inputs_are_refused(models, undisturbed, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     (tmp_path / "in.txt").write_text("good\n")
+    (tmp_path / "twice.csv").write_text("text,n,n\ngood,1,2\n")
     for arguments, message in (
         ((str(source), str(tmp_path / "full")), "holds other files; give a new folder"),
+        ((str(tmp_path / "twice.csv"), f"{tmp_path}/new/"), "several columns are called 'n'"),
         ((str(source), str(tmp_path / "in.txt") + "/"), "cannot be written"),
         ((str(tmp_path / "in.txt"), f"{tmp_path}/new/"), "is a directory; give a file"),
     ):
@@ -163,7 +165,7 @@ def test_other_folders_and_inputs_are_refused(models, undisturbed, tmp_path):
     with pytest.raises(UsageError, match="--shard-rows must be between 1"):
         predict(models["sentiment"], str(source), f"{tmp_path}/new/", shard_rows=0)
     assert not (tmp_path / "new").exists()
-    assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.slow

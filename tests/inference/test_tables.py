@@ -310,6 +310,8 @@ FAULTS = {
     "ending": ("in.csv", b"text\nfilm\n", {"output": "out.txt"}, r"out\.txt: give a file that ends in \.csv"),
     "JSON in CSV": ("in.csv", b"text\nfilm\n", {"as_json": True, **CSV}, r"ends in \.json, \.jsonl"),
     "same names": ("in.csv", b"text,n,n\nfilm,1,2\n", {}, r"several columns are called 'n', which \.jsonl"),
+    "archive": ("in.csv.zip", b"PK film\n", {"output": "out.txt"}, r"zip: an archive of files; unpack"),
+    "empty": ("in.csv", b"\n", {}, r"in\.csv: is empty, and has not even names of columns; give a table"),
     "lines": ("in.txt", b"film\n", {"columns": {"text": "a"}}, r"in\.txt is read line by line"),
     "scores of lines": ("in.txt", b"film\n", {"scores": True, "output": "-"}, "--scores adds columns"),
 }  # fmt: skip
@@ -337,12 +339,33 @@ def test_scores_are_for_one_label_per_text(models, tmp_path):
             predict(models[name], str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), scores=True)
 
 
+def test_blank_cells_and_missing_words(models, tmp_path):
+    (tmp_path / "in.csv").write_text("tokens,n\nthe film,1\n,2\n")
+    predict(models["tagging"], str(tmp_path / "in.csv"), str(tmp_path / "out.jsonl"))
+    assert [len(row["prediction"]) for row in read(tmp_path / "out.jsonl")] == [2, 0]
+    (tmp_path / "in.jsonl").write_text('{"tokens": ["a"]}\n{"tokens": ["a", null]}\n')
+    with pytest.raises(UsageError, match=r"in\.jsonl, row 2: a list holds no value \(null\); fill it in"):
+        predict(models["tagging"], str(tmp_path / "in.jsonl"), str(tmp_path / "out.csv"))
+
+
+def test_numbers_that_json_lacks_are_null(models, tmp_path):
+    numbers = [{"text": "film", "a": float("nan"), "b": [1.0, float("inf")]}]
+    pq.write_table(pa.Table.from_pylist(numbers), tmp_path / "in.parquet")
+    predict(models["sentiment"], str(tmp_path / "in.parquet"), str(tmp_path / "out.jsonl"))
+    row = json.loads((tmp_path / "out.jsonl").read_text(), parse_constant=pytest.fail)
+    assert (row["a"], row["b"]) == (None, [1.0, None])
+
+
 def test_the_verb(models, tmp_path, run):
     (tmp_path / "in.csv").write_text("id,review_body\n7,good\n")
     arguments = ("predict", str(models["sentiment"]), str(tmp_path / "in.csv"))
     code, out, error = run(*arguments)
     assert (code, out) == (2, "")
     assert "name it: --columns text=COLUMN" in error
+    (tmp_path / "no_header.csv").write_text("7,good\n")
+    for names in (["id", "text"], ["id,text"]):
+        code, out, _ = run(*arguments[:2], str(tmp_path / "no_header.csv"), "--file-columns", *names)
+        assert (code, out.splitlines()[1][:7]) == (0, "7,good,")
     code, out, error = run(*arguments, "--columns", "text=review_body", "--scores", "--json")
     assert (code, error) == (0, "")
     assert list(json.loads(out)) == [
