@@ -26,6 +26,8 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.files import shorten
 from nlp_rnn.settings import Columns, MaxLength
 
+_RESERVED = ("text", "labels")  # canonical columns, which no column of a single label can be
+
 
 @dataclass
 class MultiLabelBatch(Batch):
@@ -65,7 +67,7 @@ class MultiLabelProcessor(Processor):
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         token_ids = self.tokens.encode(rows["text"], self.max_length)
         ids = {"token_ids": truncate(token_ids, self.max_length, "texts")}
-        if flags := [name for name in self.labels if name in rows and name != "text"]:
+        if flags := [name for name in self.labels if name in rows and name not in _RESERVED]:
             rows = rows | {"labels": _from_flags(rows, flags)}
         if "labels" in rows:
             ids["label_ids"] = LabelEncoder(self.labels, takes_unseen=True).encode_lists(rows["labels"])
@@ -124,8 +126,9 @@ class MultiLabelData(CorpusData[MultiLabelProcessor]):
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         if isinstance(self.label, str):
             return {"text": self.text, "labels": LabelLists((self.label,))}
-        if len(self.label) < 2 or "text" in self.label:
-            raise UsageError("label: give the name of one column, or of two or more, none of them text")
+        if len(self.label) < 2 or any(name in self.label for name in _RESERVED):
+            names = " or ".join(_RESERVED)
+            raise UsageError(f"label: give the name of one column, or of two or more, none of them {names}")
         return {"text": self.text} | {name: name for name in self.label}
 
     @override

@@ -93,6 +93,7 @@ def test_flags_say_yes_or_no(tmp_path):
     [
         ({"label": ["drama"]}, "give the name of one column, or of two or more"),
         ({"label": ["drama", "text"]}, "none of them text"),
+        ({"label": ["drama", "labels"]}, "none of them text or labels"),
         ({"label": ["drama", "love"]}, "no column 'love'"),
     ],
 )
@@ -115,3 +116,10 @@ def test_encoding_a_whole_split(tmp_path):
         [],
         [1, 2],
     ]
+
+
+def test_a_label_may_be_called_as_a_column_is():
+    data = MultiLabelData([{"text": "good", "labels": "labels|text"}, {"text": "bad", "labels": "b"}] * 5)
+    assert data.processor.labels == ["b", "labels", "text"]
+    encoded = data.processor.encode({"text": ["a"], "labels": [["text", "labels"]]})
+    assert encoded["label_ids"] == [[2, 1]]
