@@ -42,7 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conllu",
         action="store_true",
-        help="read and write CoNLL-U, for taggers; always so for an INPUT that ends in .conllu",
+        help="write CoNLL-U, for taggers, from CoNLL-U or from text, one sentence per line; always so for an "
+        "INPUT or OUTPUT that ends in .conllu",
+    )
+    parser.add_argument(
+        "--words",
+        action="store_true",
+        help="for taggers: the text is words with spaces between them; do not split these, as raw text is",
     )
     parser.add_argument(
         "--unsure-below",
@@ -68,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         options.input,
         options.output,
         as_json=options.json,
-        conllu=options.conllu or options.input.endswith(".conllu"),
+        conllu=options.conllu or any(path.endswith(".conllu") for path in (options.input, options.output)),
         scores=options.scores,
         columns=column_arguments(options),
         file_columns=file_column_arguments(options),
@@ -80,4 +86,5 @@ def run(options: argparse.Namespace) -> None:
         precision=options.precision,
         shard_rows=options.shard_rows,
         unsure_below=options.unsure_below,
+        words=options.words,
     )

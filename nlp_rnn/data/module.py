@@ -36,7 +36,7 @@ from nlp_rnn.settings import Configured, column_settings, plain
 log = logging.getLogger(__name__)
 
 # Part of every cache key: increase it when the encoded form of a corpus changes.
-_ENCODING_VERSION = 5
+_ENCODING_VERSION = 6
 
 P = TypeVar("P", bound=Processor)
 

@@ -26,12 +26,12 @@ from nlp_rnn.tasks.registry import TASKS, task_name
 class Pipeline:
     """A trained model that takes text or numbers; made by `nlp_rnn.pipeline`.
 
-    An answer is a dictionary, whose keys depend on the task (see its `answer` method): `label`, `score` and
-    `scores` for sentiment; `tags` and `scores` for tagging, and `entities` if tags are of spans; `text`,
-    `score` and `n_best` for translation and captioning; these and `log_prob`, `next` and `probability` for
-    language modeling; `values` for forecasting; `labels` and `scores` for series tagging. For text there is
-    `unknown` too, the number of tokens that the model does not know; one warning counts the texts in which
-    it knows none.
+    An answer is a dictionary, whose keys depend on the task (see its `answer` method): `label`, `score`
+    and `scores` for sentiment; `words`, `tags` and `scores` for tagging, `offsets` of words in a text,
+    and `entities` if tags are of spans; `text`, `score` and `n_best` for translation and captioning;
+    these and `log_prob`, `next` and `probability` for language modeling; `values` for forecasting;
+    `labels` and `scores` for series tagging. For text there is `unknown` too, the number of tokens that
+    the model does not know; one warning counts the texts in which it knows none.
 
     Args:
         task: the model with its processor.
@@ -66,8 +66,8 @@ class Pipeline:
             inputs: one input, or several as an iterable, such as a list, a generator, an array of texts or
                 one column of a table. What an input is depends on the task:
 
-                - text: a string, which may be empty. For tagging, words separated by spaces, or, in a list of
-                  inputs, a list of words.
+                - text: a string, which may be empty. For tagging, raw text, or, in a list of inputs, a list
+                  of words.
                 - translation: text, or a mapping with it as `text`; its `prefix` is the text that the
                   translation begins with, its `constraints` are words or phrases that it contains.
                 - captioning: a vector as a list or array of numbers, which may be nested as the rows of an

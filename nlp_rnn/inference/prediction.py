@@ -19,6 +19,7 @@ from nlp_rnn.data.corpus.conllu import (
     check_field,
     conllu_blocks,
     conllu_fields,
+    is_conllu,
     replace_tags,
 )
 from nlp_rnn.data.corpus.text import ARCHIVES, data_suffix, decompressed_name, read_blocks
@@ -59,6 +60,7 @@ def predict(
     precision: Literal["fp32", "bf16"] = "fp32",
     shard_rows: int = 100_000,
     unsure_below: float | None = None,
+    words: bool = False,
 ) -> None:
     """Answer each row of a table, or each line of a file, in order and in bounded memory.
 
@@ -74,7 +76,8 @@ def predict(
             ends in "/"), which gets Parquet files: see `nlp_rnn.inference.shards`.
         as_json: write one JSON object per row of a table; for lines, one per answer, with all scores, rather
             than the bare answer.
-        conllu: read and write CoNLL-U; only the columns that the model predicts are changed.
+        conllu: write CoNLL-U. Of a source that is CoNLL-U only the columns that the model predicts are
+            changed; one that is raw text becomes a sentence per line, and blank lines are left out.
         scores: write the probability of each class too, in a table.
         columns: names of the columns of a table that the model reads, such as {"text": "review"}, where they
             are others than in training.
@@ -87,6 +90,7 @@ def predict(
         precision: fp32 or bf16, see `nlp_rnn.pipeline`.
         shard_rows: the rows of a file, where the output is a folder.
         unsure_below: the probability below which the answer is "unsure", see `nlp_rnn.pipeline`.
+        words: for taggers, take a text as words with white space between them, rather than as raw text.
 
     Raises:
         UsageError: the model or the source cannot be read; a line is not an input, with its number; or
@@ -95,8 +99,12 @@ def predict(
     if as_json and conllu:
         raise UsageError("JSON or CoNLL-U: choose one")
     task = from_pretrained(model)
+    if words:
+        task.take_words()
     if conllu and not task.conllu_columns:
         raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
+    if conllu and _is_table(source):
+        raise UsageError(f"{source}: is a table; CoNLL-U can be made of text, one sentence per line")
     reads_table = not conllu and bool(task.processor.input_columns) and _is_table(source)
     writes_table = reads_table or (not conllu and not as_json and _is_table(output))
     if not reads_table and (columns or file_columns or encoding):
@@ -119,6 +127,7 @@ def predict(
         if in_shards:
             table = read_table(task, Path(source), columns, file_columns, encoding)
             settings = {"beam": beam, "n_best": n_best, "precision": precision, "unsure_below": unsure_below}
+            settings |= {"words": True} if words else {}
             answer_in_shards(answerer, table, Path(output), shard_rows, scores, settings)
         elif reads_table:
             suffix = output_format(output, data_suffix(Path(source)), as_json)
@@ -149,11 +158,16 @@ def _write_text(answerer: Pipeline, source: str, output: str, as_json: bool, con
         arriving = _Arriving(stream)
         lines = decoded_lines(arriving, name)
         if conllu:
-            first = next(lines, "")
-            fields = conllu_fields(first, name)
+            beginning = _beginning(lines)
+            lines = chain(beginning, lines)
+            is_read = data_suffix(Path(source)) == ".conllu" or is_conllu(beginning)
+            fields = conllu_fields(beginning[0] if beginning and is_read else "", name)
             for column in answerer.task.conllu_columns:
                 check_field(column, fields, name)
-            blocks = conllu_blocks(chain([first] if first else [], lines), name, fields)
+            if is_read:
+                blocks = conllu_blocks(lines, name, fields)
+            else:
+                blocks = filter(None, map(answerer.task.conllu_block, _stripped(lines)))
             answers = (_tagged_blocks(answerer, chunk, fields) for chunk in arriving.chunks(blocks, answerer))
         else:
             numbered = enumerate(_stripped(lines), 1)
@@ -252,6 +266,16 @@ def _answer_lines(answerer: Pipeline, inputs: list[Any], as_json: bool) -> Itera
             yield json.dumps(answer, ensure_ascii=False) + "\n"
         else:
             yield answerer.task.format_answer(answer).replace("\n", " ") + "\n"
+
+
+def _beginning(lines: Iterator[str]) -> list[str]:
+    """The first lines, up to one that is neither blank nor a comment of CoNLL-U."""
+    beginning: list[str] = []
+    for line in lines:
+        beginning.append(line)
+        if line.removeprefix("\ufeff").strip() and not line.removeprefix("\ufeff").startswith("#"):
+            break
+    return beginning
 
 
 def _stripped(lines: Iterator[str]) -> Iterator[str]:

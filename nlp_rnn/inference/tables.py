@@ -13,6 +13,8 @@ import pyarrow as pa
 from nlp_rnn.data.corpus.columns import (
     Columns,
     Numbers,
+    Sentences,
+    Words,
     by_canonical_name,
     matching_columns,
     select_columns,
@@ -70,7 +72,8 @@ def _input_columns(task: Task, names: Mapping[str, Any]) -> Columns:
     data_class: Any = task.data_classes()[0]
     data = data_class(**{**task.processor.data_settings(), **names})
     columns = accepted_columns(data.columns())
-    return {name: columns[name] for name in task.processor.input_columns}
+    wanted = {name: columns[name] for name in task.processor.input_columns}
+    return {name: Sentences(names) if isinstance(names, Words) else names for name, names in wanted.items()}
 
 
 def answer_table(

@@ -80,6 +80,22 @@ class Capabilities:
         """
         raise UsageError(f"holds a model for {self.name}, not for language_modeling")
 
+    def take_words(self) -> None:
+        """Take texts as words with white space between them, rather than to split these too.
+
+        Raises:
+            UsageError: this task does not split text into words.
+        """
+        raise UsageError(f"words with spaces between them are for taggers, which {self.name} is not")
+
+    def conllu_block(self, text: str) -> str:
+        """A sentence as CoNLL-U, without tags, if the task has `conllu_columns`; "" without words.
+
+        Args:
+            text: raw text.
+        """
+        raise NotImplementedError  # pragma: no cover
+
     def row_names(self) -> dict[str, Sequence[str]]:
         """What the rows of some of the model's weights stand for.
 

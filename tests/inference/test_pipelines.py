@@ -90,13 +90,16 @@ def test_sentiment(pipelines):
 
 def test_tagging(pipelines):
     answer = pipelines["tagging"]("i work\u00a0at google")
-    assert answer.keys() == {"tags", "scores", "unknown"}
+    assert answer.keys() == {"words", "tags", "scores", "offsets", "unknown"}
+    assert answer["words"] == ["i", "work", "at", "google"]
+    assert answer["offsets"] == [[0, 1], [2, 6], [7, 9], [10, 16]]
     assert len(answer["tags"]) == len(answer["scores"]) == 4
     assert set(answer["tags"]) <= set(TAGS)
     assert all(1 / len(TAGS) <= score <= 1 for score in answer["scores"])
     words = [["i", "work", "at", "google"], ("a b", "<pad>", "", "don't")]
     by_words = pipelines["tagging"](words)
-    assert close(by_words[0], answer)
+    assert by_words[0].keys() == answer.keys() - {"offsets"}
+    assert close(by_words[0], {key: answer[key] for key in by_words[0]})
     assert len(by_words[1]["tags"]) == 4  # one a word, whatever is in it
 
 
@@ -132,7 +135,7 @@ def test_empty_and_blank_texts_have_answers(pipelines, blank):
     if not blank.strip():
         assert close(label[1], pipelines["sentiment"](""))
         assert label[1] == {"label": None, "score": None, "scores": {}, "unknown": 0}
-        assert tags[1] == {"tags": [], "scores": [], "unknown": 0}
+        assert tags[1] == {"words": [], "tags": [], "scores": [], "offsets": [], "unknown": 0}
         assert (translation[1]["text"], translation[1]["score"]) == ("", None)
         assert close(answers["language_modeling"][1], pipelines["language_modeling"](""))
     else:
@@ -256,7 +259,10 @@ def test_very_long_text_is_cut_with_a_warning(pipelines, name, unit, caplog):
         assert "cut to the maximum length of 20 tokens" in caplog.text
         assert close(answer, pipelines[name](unit * 20))
     else:  # a single word of a million letters
-        assert close(answer, pipelines[name]("x" * 20))
+        placed = {key: answer.pop(key) for key in ("words", "offsets") if key in answer}
+        assert placed in ({}, {"words": [text], "offsets": [[0, len(text)]]})
+        expected = pipelines[name]("x" * 20)
+        assert close(answer, {key: value for key, value in expected.items() if key not in placed})
     if name == "tagging":
         assert len(answer["tags"]) == (20 if unit == "good " else 1)
 

@@ -37,7 +37,9 @@ def test_one_answer_per_line_in_order(models, answers):
     assert answers(as_bytes(texts)) == labels
     assert answers(as_bytes(texts), batch_size=3) == labels
     tags = pipeline("tagging", models["tagging"])(texts)
-    assert answers(as_bytes(texts), "tagging") == [" ".join(answer["tags"]) for answer in tags]
+    assert answers(as_bytes(texts), "tagging") == [
+        " ".join(map("/".join, zip(answer["words"], answer["tags"], strict=True))) for answer in tags
+    ]
     translations = pipeline("translation", models["translation"])(texts)
     assert answers(as_bytes(texts), "translation") == [answer["text"] for answer in translations]
 

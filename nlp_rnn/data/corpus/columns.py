@@ -24,6 +24,10 @@ class Words(tuple[str, ...]):
     """The names of a column whose rows are lists of text."""
 
 
+class Sentences(Words):
+    """The names of a column whose rows are lists of words, or text that its reader splits into words."""
+
+
 class Texts(tuple[str, ...]):
     """The names of a column whose rows are text or lists of text."""
 
@@ -126,8 +130,8 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
     joined. Blank text becomes null, and so does a row with an inner list that is null.
 
     All else becomes text: class labels their names (-1 becomes null), integers and integral floats their
-    digits, booleans "true" and "false"; null stays null. Text where lists of words are wanted is split at
-    white space. The fields of a struct such as `translation: {de, en}` are columns.
+    digits, booleans "true" and "false"; null stays null. Text where lists of words are wanted (`Words`, not
+    `Sentences`) is split at white space. The fields of a struct such as `translation: {de, en}` are columns.
 
     Args:
         table: any table.
@@ -161,7 +165,11 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
                     _check_not_printed(text, columns[name], f"column {column!r}", where)
                 if isinstance(columns[name], LabelLists):
                     text = convert_chunks(text, partial(_label_lists, separator=_separator(text, where)))
-                elif isinstance(columns[name], Words) and not _is_any_list(text.type):
+                elif (
+                    isinstance(columns[name], Words)
+                    and not isinstance(columns[name], Sentences)
+                    and not _is_any_list(text.type)
+                ):
                     text = convert_chunks(text, _split_words)
                 selected[name] = text
         except pa.ArrowException:

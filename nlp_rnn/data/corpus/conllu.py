@@ -14,11 +14,13 @@ from nlp_rnn.files import shorten
 
 _WORD_ID = re.compile(r"[0-9]{1,9}")
 _OTHER_ID = re.compile(r"([0-9]{1,9})([-.])([0-9]{1,9})")  # a multiword token 3-4 or an empty node 3.1
+_NUMBERED = re.compile(r"[0-9]+([-.][0-9]+)?\s")
 _FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 # The first line of CoNLL-U Plus, whose files have other columns.
 _PLUS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
 # The attribute of MISC in which treebanks with named entities have them, where there is no column NER.
 _NER, _NER_ATTRIBUTES = "ner", ("ner", "name")
+_TEXT = "text"
 
 
 def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
@@ -32,7 +34,8 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
         One row per sentence, and a column per field, such as tokens, lemma, upos, xpos and feats; each is a
         list with one text per syntactic word. Multiword tokens and empty nodes are left out. If the words
         have the attribute `ner` or `name` in MISC, there is a column ner too, O at words without it if no
-        word has O.
+        word has O. The column text is the text of the sentence, with white space where words do not have
+        SpaceAfter=No.
 
     Raises:
         UsageError: the file cannot be read, or a line is malformed (with its number); or the treebank
@@ -41,12 +44,13 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
     path = Path(path)
     lines = read_lines(path, encoding)
     fields = conllu_fields(lines[0] if lines else "", str(path))
-    sentences = []
+    sentences, texts = [], []
     for block in conllu_blocks((line + "\n" for line in lines), str(path), fields):
         tokens = [columns for line in block.split("\n") if (columns := _columns(line))]
         words = [columns for columns in tokens if _is_word(columns, fields)]
         if words:
             sentences.append(words)
+            texts.append(_text(tokens, fields))
     form = fields.index("form")
     num_words = sum(map(len, sentences))
     withheld = sum(word[form] == "_" for words in sentences for word in words)
@@ -66,7 +70,8 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
             # Most treebanks have the attribute at entities alone: then a word without it is outside of them.
             other = "_" if "O" in tags else "O"
             table[_NER] = [[other if tag == "_" else tag for tag in row] for row in entities]
-    return pa.table(table, schema=pa.schema([(name, pa.list_(pa.string())) for name in table]))
+    made = pa.table(table, schema=pa.schema([(name, pa.list_(pa.string())) for name in table]))
+    return made.append_column(_TEXT, pa.array(texts, pa.string())) if _TEXT not in fields else made
 
 
 def conllu_fields(first_line: str, where: str) -> tuple[str, ...]:
@@ -179,6 +184,65 @@ def _with_entity(misc: str, tag: str) -> str:
         if key.lower() in _NER_ATTRIBUTES:
             return "|".join([*attributes[:place], f"{key}={tag}", *attributes[place + 1 :]])
     return "|".join([*attributes, f"{_NER}={tag}"])
+
+
+def _text(tokens: Sequence[Sequence[str]], fields: Sequence[str]) -> str:
+    """The text of a sentence, from its words and multiword tokens."""
+    form = fields.index("form")
+    misc = fields.index("misc") if "misc" in fields else None
+    parts: list[str] = []
+    written = 0  # the last word of a multiword token
+    for columns in tokens:
+        other = _OTHER_ID.fullmatch(columns[0]) if fields[0] == "id" else None
+        if other is None and fields[0] == "id" and int(columns[0]) <= written:
+            continue
+        if other is not None and other[2] == ".":
+            continue
+        written = int(other[3]) if other else written
+        is_joined = misc is not None and "SpaceAfter=No" in columns[misc].split("|")
+        parts += [columns[form], "" if is_joined else " "]
+    return "".join(parts).rstrip()
+
+
+def conllu_block(text: str, tokens: Iterable[tuple[int, int, Sequence[str]]]) -> str:
+    """Make a sentence of CoNLL-U of raw text; what is not known of its words is `_`.
+
+    Args:
+        text: the text.
+        tokens: for each token the place where it begins in the text, the one behind its end, and its words:
+            several make it a multiword token.
+
+    Returns:
+        The block, with an empty line at its end; "" if there are no tokens.
+    """
+    lines: list[str] = []
+    number = 0
+    for start, end, words in tokens:
+        is_joined = end < len(text) and not text[end].isspace()
+        misc = "SpaceAfter=No" if is_joined else "_"
+        if len(words) > 1:
+            lines.append(_token_line(f"{number + 1}-{number + len(words)}", text[start:end], misc))
+            misc = "_"
+        for word in words:
+            number += 1
+            lines.append(_token_line(str(number), word, misc))
+    return "\n".join([f"# text = {text.strip()}", *lines, "", ""]) if lines else ""
+
+
+def is_conllu(lines: Iterable[str]) -> bool:
+    """Whether text begins as CoNLL-U does, after comments: with a number and fields, or at least a tab."""
+    comments = []
+    for line in lines:
+        line = line.removeprefix("\ufeff")
+        if line.startswith("#"):
+            comments.append(line)
+        elif line.strip():
+            return "\t" in line or (_NUMBERED.match(line) is not None and len(line.split()) == len(_FIELDS))
+    return all(line.startswith("# ") for line in comments)
+
+
+def _token_line(id: str, form: str, misc: str) -> str:
+    return "\t".join([id, form, *["_"] * (len(_FIELDS) - 3), misc])
 
 
 def _columns(line: str) -> list[str]:

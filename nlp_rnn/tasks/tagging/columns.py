@@ -259,6 +259,7 @@ def check_names(names: Sequence[str]) -> None:
         UsageError: says which.
     """
     keys = [name.casefold() for name in names]
-    clashes = {"tags", "scores"} & set(keys[1:])  # with the keys of answers
+    answered = {"tags", "scores", "words", "offsets", "entities", "unknown"}  # the keys of an answer
+    clashes = answered & set(keys[1:])
     if not names or not all(keys) or len(set(keys)) < len(keys) or clashes:
         raise UsageError(f"tags: give the names of different columns, not {join_names(map(repr, names))}")

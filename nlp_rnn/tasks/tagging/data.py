@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -35,9 +35,23 @@ from nlp_rnn.tasks.tagging.columns import (
     learn_column,
     restore_column,
 )
+from nlp_rnn.tasks.tagging.split_learning import learn_splitter
+from nlp_rnn.tasks.tagging.splitting import CHUNK, Token, WordSplitter
 
 UPOS = "upos"
 """The column of tags where no other is named."""
+
+
+RAW = "raw text"
+"""The column of rows that holds a `RawText`, or None for a list of words."""
+
+
+class RawText(NamedTuple):
+    """A text that was split into words."""
+
+    text: str
+    offsets: list[tuple[int, int]]
+    """Of each word the first character, and the one behind the last."""
 
 
 @dataclass
@@ -52,8 +66,9 @@ class TaggingBatch(Batch):
     """[U] int64."""
     spelling: Tensor | None = None
     """[T, B] int64: for each position, which of the U words is there."""
-    texts: dict[str, list[list[str]]] = field(default_factory=dict)
-    """The words of each sentence, `tokens`, and the values of columns of text, where a column needs them."""
+    texts: dict[str, list[Any]] = field(default_factory=dict)
+    """Of each sentence, as far as they are known, the words, `tokens`, the `RawText`, and the values of the
+    columns of text."""
 
 
 @dataclass
@@ -82,9 +97,13 @@ class TaggingProcessor(Processor):
     """The tags of all columns but the first, which has `labels`."""
     schemes: list[Literal["", "iob1", "iob2", "iobes", "bilou"]] | None = None
     """How the tags of each column write spans; empty for one without spans, None if no column has them."""
+    splitter: WordSplitter | None = None
+    """Splits texts into words; None to split them at white space alone, as models of version 0.1 do."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.splitter, Mapping):
+            self.splitter = WordSplitter(**self.splitter)
         names = self.column_names
         labels, schemes = [self.labels, *(self.other_labels or [])], self.schemes or [""] * len(names)
         self.tag_columns = [restore_column(*column) for column in zip(names, labels, schemes, strict=True)]
@@ -112,14 +131,26 @@ class TaggingProcessor(Processor):
 
     @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        """Turn sentences into rows; each is a list of words, or a text with white space between words."""
+        """Turn sentences into rows; each is a list of words, or a text, which is split into words."""
         # Of the words beyond the maximum length, one is enough: it shows that there are more.
-        return {
-            "tokens": [
-                words.split(maxsplit=self.max_length) if isinstance(words, str) else list(words)
-                for words in inputs
-            ]
-        }
+        rows: dict[str, list[Any]] = {"tokens": [], RAW: []}
+        for sentence in inputs:
+            raw = None
+            words = sentence
+            if isinstance(sentence, str):
+                tokens = islice(self.split(sentence), self.max_length + 1)
+                placed = [(word, (token.start, token.end)) for token in tokens for word in token.words]
+                words = [word for word, _ in placed]
+                raw = RawText(sentence, [offsets for _, offsets in placed])
+            rows["tokens"].append(list(words))
+            rows[RAW].append(raw)
+        return rows
+
+    def split(self, text: str) -> Iterator[Token]:
+        """The words of a text with their places."""
+        if self.splitter is not None:
+            return self.splitter.split(text)
+        return (Token(*match.span(), (match.group(),)) for match in CHUNK.finditer(text))
 
     @property
     @override
@@ -150,7 +181,7 @@ class TaggingProcessor(Processor):
     @override
     def collate(self, rows: dict[str, list[Any]]) -> TaggingBatch:
         words, lengths = pad(rows["word_ids"])
-        texts = {name: rows[name] for name in self.texts if name in rows}
+        texts = {name: rows[name] for name in ("tokens", RAW, *self.texts) if name in rows}
         batch = TaggingBatch(rows["row"], lengths, words, texts=texts)
         if self.characters is not None:
             # Each word's spelling is in the batch once, however often the word occurs.
@@ -309,4 +340,16 @@ class TaggingData(CorpusData[TaggingProcessor]):
             columns=None if self.tag_names == [UPOS] else self.tag_names,
             other_labels=[column.labels for column in others] or None,
             schemes=schemes if any(schemes) else None,
+            splitter=learn_splitter(self._texts(list(sentences)), list(sentences)),
         )
+
+    def _texts(self, sentences: Sequence[Sequence[str]]) -> list[str | None]:
+        """The texts of sentences of train, where the corpus has them in a column `text`; None elsewhere."""
+        columns = {"tokens": self.columns()["tokens"], "text": "text"}
+        try:
+            _, table = self.corpus.tables(columns, "train", guess=False)["train"]
+        except UsageError:  # there is no such column, or it holds something else
+            return [None] * len(sentences)
+        words, texts = (table[name].to_pylist() for name in columns)
+        text_of = {tuple(row or ()): text for row, text in zip(words, texts, strict=True)}
+        return [text_of.get(tuple(words)) for words in sentences]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +15,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.corpus.conllu import conllu_block
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
@@ -29,9 +33,9 @@ from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.tagging.columns import TagColumn
-from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
+from nlp_rnn.tasks.tagging.data import RAW, RawText, TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.scoring import make_scorer
-from nlp_rnn.tasks.tagging.spans import legal_sequences, read_spans
+from nlp_rnn.tasks.tagging.spans import Span, legal_sequences, read_spans
 from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
 
 if TYPE_CHECKING:
@@ -212,28 +216,51 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
 
     @override
     def answer(self, batch: TaggingBatch) -> list[dict[str, Any]]:
-        """Per sentence the `tags`, up to the maximum length, and their probabilities `scores`.
+        """Per sentence the `words`, their `tags`, up to the maximum length, and their probabilities `scores`.
 
-        Further columns of tags are under their names, and their probabilities under `COLUMN_scores`. Tags of
-        spans also have `entities`: the `type` of each span, its first word `start` and the word behind its
-        last one, `end`, counted from 0.
+        Further columns of tags are under their names, and their probabilities under `COLUMN_scores`. Of a
+        sentence that was a text, `offsets` has the first character of each word and the one behind the last;
+        the words of a contraction share those of the contraction. Tags of spans also have `entities`: the
+        `type` of each span, its first word `start` and the word behind its last one, `end`, counted from 0,
+        its `text`, and its `offsets` in a sentence that was a text. Batches of a corpus have no words.
         """
-        return self._answers(self.logits(batch), batch.lengths, batch.texts.get("tokens"))
+        sentences = batch.texts.get("tokens", [None] * len(batch.lengths))
+        raw_texts = batch.texts.get(RAW, [None] * len(batch.lengths))
+        return self._answers(self.logits(batch), batch.lengths, sentences, raw_texts)
 
     def _answers(
-        self, logits: Tensor, lengths: Tensor, sentences: Sequence[Sequence[str]] | None
+        self,
+        logits: Tensor,
+        lengths: Tensor,
+        sentences: Sequence[Sequence[str] | None],
+        raw_texts: Sequence[RawText | None],
     ) -> list[dict[str, Any]]:
-        answers: list[dict[str, Any]] = [{} for _ in lengths]
-        sentences = [()] * len(answers) if sentences is None else sentences  # no column needs them
+        sizes = lengths.tolist()
+        answers: list[dict[str, Any]] = [
+            {} if words is None else {"words": list(words[:size])}
+            for words, size in zip(sentences, sizes, strict=True)
+        ]
         columns = zip(self.processor.tag_columns, self.keys, self._predict(logits, lengths), strict=True)
         for column, key, (ids, probabilities) in columns:
-            values = ids.t().tolist(), probabilities.t().tolist(), lengths.tolist()
-            for answer, words, tags, scores, length in zip(answers, sentences, *values, strict=True):
-                answer[key] = column.decode(words, tags[:length])
-                answer[_scores_key(key)] = scores[:length]
-                if column.scheme and key == self.keys[0]:
-                    answer["entities"] = [span._asdict() for span in read_spans(answer[key])]
+            values = ids.t().tolist(), probabilities.t().tolist(), sizes
+            for answer, words, tags, scores, size in zip(answers, sentences, *values, strict=True):
+                answer[key] = column.decode(words or (), tags[:size])
+                answer[_scores_key(key)] = scores[:size]
+        for answer, words, raw, size in zip(answers, sentences, raw_texts, sizes, strict=True):
+            if self.processor.tag_columns[0].scheme:
+                spans = read_spans(answer[self.keys[0]])
+                answer["entities"] = [_entity(span, words, raw) for span in spans]
+            if raw is not None:
+                answer["offsets"] = [list(offsets) for offsets in raw.offsets[:size]]
         return answers
+
+    @override
+    def take_words(self) -> None:
+        self.processor = replace(self.processor, splitter=None)
+
+    @override
+    def conllu_block(self, text: str) -> str:
+        return conllu_block(text, self.processor.split(text))
 
     @override
     def row_names(self) -> dict[str, Sequence[str]]:
@@ -260,7 +287,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
                 "before the text has ended: train with --model.crf false and --data.scheme none"
             )
         empty = torch.zeros(0, 1, sum(self.model.sizes), device=self.device)
-        (answer,) = self._answers(empty, torch.tensor([0]), None)
+        (answer,) = self._answers(empty, torch.tensor([0]), [()], [None])
         return StreamState(answer, self.model.initial_state(1))
 
     @override
@@ -278,22 +305,31 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             logits.append(scores)
         if not words:
             return stream
-        (answer,) = self._answers(torch.stack(logits), torch.tensor([len(words)]), [words])
+        (answer,) = self._answers(torch.stack(logits), torch.tensor([len(words)]), [words], [None])
         return StreamState(answer, state)
 
     @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        """The tags, with spaces between words, and slashes between the columns of a word."""
-        columns = [tags for key, tags in answer.items() if _scores_key(key) in answer]
+        """The words with slashes before their tags, and spaces between them: `word/TAG word/TAG`."""
+        columns = [tags for key, tags in answer.items() if key == "words" or _scores_key(key) in answer]
         return " ".join("/".join(tags) for tags in zip(*columns, strict=True))
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
         columns = super().answer_columns(scores)
+        columns["prediction_words"] = AnswerColumn(pa.list_(pa.string()), itemgetter("words"))
         for number, key in enumerate(self.keys):
             columns |= step_columns(key, _scores_key(key), f"_{key}" if number else "")
         return columns
+
+
+def _entity(span: Span, words: Sequence[str] | None, raw: RawText | None) -> dict[str, Any]:
+    entity: dict[str, Any] = span._asdict()
+    if raw is not None:
+        start, end = raw.offsets[span.start][0], raw.offsets[span.end - 1][1]
+        return {**entity, "text": raw.text[start:end], "offsets": [start, end]}
+    return entity if words is None else {**entity, "text": " ".join(words[span.start : span.end])}
 
 
 def _legal(column: TagColumn) -> tuple[Tensor, Tensor, Tensor]:

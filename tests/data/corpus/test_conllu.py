@@ -8,8 +8,10 @@ from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.conllu import (
     block_words,
     check_field,
+    conllu_block,
     conllu_blocks,
     conllu_fields,
+    is_conllu,
     read_conllu,
     replace_tags,
 )
@@ -165,3 +167,55 @@ def test_a_file_has_a_place_for_what_is_predicted():
         check_field("ner", ("id", "form"), "a")
     with pytest.raises(UsageError, match=r"a, line 1: global\.columns has no FORM; found id, upos"):
         conllu_fields("\ufeff# global.columns = ID UPOS", "a")
+
+
+def test_the_text_of_a_sentence(tmp_path):
+    lines = [
+        "1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_",
+        "1\tde\t_\tA\t_\t_\t_\t_\t_\t_",
+        "2\tle\t_\tA\t_\t_\t_\t_\t_\tSpaceAfter=No",
+        "2.1\tnode\t_\tA\t_\t_\t_\t_\t_\t_",
+        "3\tlac\t_\tA\t_\t_\t_\t_\t_\tx=1|SpaceAfter=No",
+        "4\t.\t_\tA\t_\t_\t_\t_\t_\t_",
+    ]
+    table = read_conllu(write(tmp_path, "a.conllu", "\n".join(lines) + "\n\n"))
+    assert table["text"].to_pylist() == ["du lac."]
+    assert table["tokens"].to_pylist() == [["de", "le", "lac", "."]]
+    plus = "# global.columns = FORM NER TEXT\na\tO\tx\nb\tO\ty\n\n"
+    assert read_conllu(write(tmp_path, "b.conllup", plus))["text"].to_pylist() == [["x", "y"]]
+    plain = "# global.columns = FORM NER\na\tO\nb\tO\n\n"
+    assert read_conllu(write(tmp_path, "c.conllup", plain))["text"].to_pylist() == ["a b"]
+
+
+def test_a_block_of_raw_text():
+    text = " Du lac. "
+    block = conllu_block(text, [(1, 3, ("De", "le")), (4, 7, ("lac",)), (7, 8, (".",))])
+    assert block.split("\n") == [
+        "# text = Du lac.",
+        "1-2\tDu\t_\t_\t_\t_\t_\t_\t_\t_",
+        "1\tDe\t_\t_\t_\t_\t_\t_\t_\t_",
+        "2\tle\t_\t_\t_\t_\t_\t_\t_\t_",
+        "3\tlac\t_\t_\t_\t_\t_\t_\t_\tSpaceAfter=No",
+        "4\t.\t_\t_\t_\t_\t_\t_\t_\t_",
+        "",
+        "",
+    ]
+    assert conllu_block("  ", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["The dog.\n"], False),
+        (["# text = a\n", "1\ta" + "\t_" * 8 + "\n"], True),
+        (["\ufeff#sent\n", "\n", "1\ta\n"], True),
+        (["#tag\n", "The dog.\n"], False),
+        (["#tag\n"], False),
+        (["# text = a\n"], True),
+        (["1 a _ _ _ _ 0 root _ _\n"], True),
+        (["1 2 3\n"], False),
+        ([], True),
+    ],
+)
+def test_what_begins_as_conllu(lines, expected):
+    assert is_conllu(lines) is expected

@@ -73,7 +73,7 @@ def test_read_table(tmp_path, name, content, expected):
     if expected is None:
         with pytest.raises(
             UsageError,
-            match="no column 'text' or 'sentence'; the columns are id, tokens, lemma, upos, xpos, feats",
+            match=r"no column 'label'; the columns are id, tokens, lemma, upos, xpos, feats, .*text",
         ):
             read_table(path, COLUMNS)
         return

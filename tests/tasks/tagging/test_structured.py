@@ -62,7 +62,10 @@ def test_a_tagger_of_spans_learns_them(crf):
     assert results["loss"] == pytest.approx(task.loss(batch).item(), rel=1e-5)
     (answer,) = pipeline("tagging", task)([WORDS[3:6]])
     assert answer["tags"] == ["B-ORG", "I-ORG", "O"]
-    assert answer["entities"] == [{"start": 0, "end": 2, "type": "ORG"}]
+    entity = {"start": 0, "end": 2, "type": "ORG", "text": "big shop"}
+    assert answer["entities"] == [entity]
+    raw = pipeline("tagging", task)(" big\tshop in")
+    assert raw["entities"] == [{**entity, "text": "big\tshop", "offsets": [1, 9]}]
     assert all(0.5 < score <= 1 for score in answer["scores"])
 
 
@@ -162,8 +165,11 @@ def test_several_columns_are_learned_at_once():
     assert [results[name] for name in ("accuracy", *names)] == [1.0] * 5
     assert [name for name in results if name.startswith("f1_")] == [f"f1_{tag}" for tag in task.labels]
     (answer,) = pipeline("tagging", task)([WORDS[3:6]])
-    assert list(answer)[:6] == ["tags", "scores", "ner", "ner_scores", "feats", "feats_scores"]
-    assert Tagging.format_answer(answer) == "ADJ/B-ORG/_ NOUN/I-ORG/F=1 ADP/O/F=2"
+    keys = ["words", "tags", "scores", "ner", "ner_scores", "feats", "feats_scores"]
+    assert list(answer)[:7] == keys
+    expected = ["ADJ/B-ORG/_", "NOUN/I-ORG/F=1", "ADP/O/F=2"]
+    expected = [f"{word}/{tags}" for word, tags in zip(WORDS[3:6], expected, strict=True)]
+    assert Tagging.format_answer(answer) == " ".join(expected)
     assert task.conllu_columns == {"upos": "tags", "ner": "ner", "feats": "feats"}
     assert task.processor.data_settings()["tags"] == "upos,ner,feats"
 

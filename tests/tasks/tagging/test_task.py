@@ -46,7 +46,7 @@ def test_a_stream_answers_for_the_words_of_a_piece(make_task):
     task = make_task("tagging", bidirectional=False).eval()
     with torch.inference_mode():
         start = task.start_stream()
-        assert start.answer == {"tags": [], "scores": []}
+        assert start.answer == {"words": [], "tags": [], "scores": []}
         after = task.read_stream("the film", start)
         assert len(after.answer["tags"]) == 2
         assert len(task.read_stream("works", after).answer["tags"]) == 1
