@@ -388,7 +388,7 @@ def test_each_column_of_tags_is_a_column(tmp_path):
     predict(save_pretrained(task, tmp_path / "m"), str(tmp_path / "in.csv"), str(tmp_path / "out.jsonl"))
     (row,) = read(tmp_path / "out.jsonl")
     columns = ["prediction", "probability", "prediction_xpos", "probability_xpos"]
-    assert list(row) == ["tokens", *columns, "unknown"]
+    assert list(row) == ["tokens", columns[0], "prediction_words", *columns[1:], "unknown"]
     assert [len(row[name]) for name in columns] == [3] * 4
     assert set(row["prediction_xpos"]) <= {"X", "Y", "Z"}
     assert row["unknown"] == 1
