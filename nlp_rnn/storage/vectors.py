@@ -224,9 +224,8 @@ class _Reading:
 
     def text(self) -> Iterator[tuple[str, bytes]]:
         """Words and their numbers as text."""
-        first = list(islice(self._file, 10))
-        separator = b" " if any(b" " in line for line in first) else b"\t"
-        counts = Counter(line.rstrip().count(separator) for line in first)
+        first = [line.replace(b"\t", b" ") for line in islice(self._file, 10)]
+        counts = Counter(line.rstrip().count(b" ") for line in first)
         if self.size is None:
             # A word may contain spaces, so of equally frequent counts the smallest is right.
             self._set_size(min(counts, key=lambda count: (-counts[count], count), default=0))
@@ -234,15 +233,15 @@ class _Reading:
         assert size is not None
         for line in chain(first, self._file):
             self._count += 1
-            line = line.rstrip()
-            extra = line.count(separator) - size
+            line = line.replace(b"\t", b" ").rstrip()
+            extra = line.count(b" ") - size
             if extra < 0:
                 self._damage()
             elif extra == 0:
-                word, _, numbers = line.partition(separator)
+                word, _, numbers = line.partition(b" ")
                 yield word.decode(errors="replace"), numbers
             else:
-                word = line.rsplit(separator, size)[0]
+                word = line.rsplit(b" ", size)[0]
                 yield word.decode(errors="replace"), line[len(word) + 1 :]
 
     def binary(self) -> Iterator[tuple[str, np.ndarray]]:

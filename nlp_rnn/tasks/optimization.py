@@ -71,6 +71,17 @@ class Optimization(Settings):
             raise UsageError("warmup has no effect with schedule plateau: leave it at 0")
 
 
+def _explain(settings: Optimization, name: str, value: object) -> None:
+    """Say how a setting is changed: a task's settings are replaced, for other tasks may have the same."""
+    remedy = f"task.optimization = dataclasses.replace(task.optimization, {name}={value!r})"
+    if name == "lr":
+        remedy = f"task.lr = {value!r}"
+    raise UsageError(f"optimization.{name} is changed by {remedy}")
+
+
+Optimization.__setattr__ = _explain  # type: ignore[assignment, method-assign]
+
+
 def initialize(model: nn.Module, settings: Optimization) -> None:
     """Initialize the weights of a model in place.
 

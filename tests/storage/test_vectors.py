@@ -49,6 +49,7 @@ FORMATS = {
     "windows.txt": TEXT.replace("\n", "\r\n"),
     "no_last_line_break.txt": TEXT.rstrip(),
     "tabs.txt": TEXT.replace(" ", "\t"),
+    "a_tab_behind_the_word.txt": "".join(line.replace(" ", "\t", 1) for line in TEXT.splitlines(True)),
     "fasttext.vec": HEADER + TEXT.replace("\n", " \n"),
     "word2vec.txt": HEADER + TEXT,
     "word2vec.bin": BINARY,

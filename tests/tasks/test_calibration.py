@@ -31,16 +31,20 @@ def test_no_other_temperature_is_better(seed, classes):
     logits, labels = draw(50, classes, 1.5, seed)
 
     def loss(temperature):
-        return float(F.cross_entropy(logits.double() / temperature, labels))
+        return float(F.cross_entropy(logits.double() / temperature, labels, label_smoothing=1 / 52))
 
     best = fit_temperature(logits, labels)
     assert loss(best) <= min(loss(other) for other in np.geomspace(0.05, 20, 200)) + 1e-6
 
 
-def test_labels_that_are_all_right_or_all_wrong_have_the_temperatures_at_the_ends():
-    logits = torch.tensor([[1.0, 0.0]]).repeat(9, 1)
-    assert fit_temperature(logits, torch.zeros(9, dtype=torch.int64)) == pytest.approx(1 / 20, rel=1e-6)
-    assert fit_temperature(logits, torch.ones(9, dtype=torch.int64)) == pytest.approx(20, rel=1e-3)
+def test_a_model_that_is_always_right_is_as_sure_as_the_rows_are_many():
+    logits = torch.tensor([[1.0, 0.0]])
+    for rows in (98, 998):
+        temperature = fit_temperature(logits.repeat(rows, 1), torch.zeros(rows, dtype=torch.int64))
+        wrong = (logits / temperature).softmax(-1)[0, 1].item()
+        assert wrong == pytest.approx(0.5 / (rows + 2), rel=1e-3)
+    always_wrong = torch.ones(9, dtype=torch.int64)
+    assert fit_temperature(logits.repeat(9, 1), always_wrong) == pytest.approx(20, rel=1e-3)
 
 
 def test_the_error_is_that_of_torchmetrics():

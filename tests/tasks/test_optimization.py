@@ -1,6 +1,8 @@
 """Initialization, optimizers and schedules."""
 
+import copy
 import math
+import pickle
 from itertools import pairwise
 
 import pytest
@@ -266,3 +268,16 @@ def test_unknown_names_of_optimization_are_refused(setting):
 def test_plateau_has_no_warmup():
     with pytest.raises(UsageError, match="no effect with schedule plateau"):
         Optimization(schedule="plateau", warmup=0.1)
+
+
+def test_says_how_a_setting_is_changed(make_task):
+    task = make_task("sentiment")
+    with pytest.raises(UsageError, match=r"optimization.lr is changed by task.lr = 0.5$"):
+        task.optimization.lr = 0.5
+    with pytest.raises(
+        UsageError, match=r"by task.optimization = dataclasses.replace\(task.optimization, warmup"
+    ):
+        task.optimization.warmup = 0.5
+    assert (
+        pickle.loads(pickle.dumps(task.optimization)) == copy.deepcopy(task.optimization) == task.optimization
+    )
