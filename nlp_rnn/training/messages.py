@@ -126,7 +126,8 @@ def readable(message: str, known: Iterable[str], arguments: Sequence[str] = ()) 
             f"give --config conf/NAME.yaml, or --{where} CLASS before this flag"
         )
     inner = dict.fromkeys(name.removeprefix(f"{where}.") for name in known if name.startswith(f"{where}."))
-    if (match := _NOT_A_GROUP.search(text)) and "." in where and inner:
+    # What takes classes has no setting but its help.
+    if (match := _NOT_A_GROUP.search(text)) and "." in where and inner.keys() - {"help"}:
         names = join_names(inner)
         return f"{where}: {match[1]!r} is no value for a group of settings; set {where}.NAME, of {names}"
     if match := _REFUSED_IMPORT.search(text):

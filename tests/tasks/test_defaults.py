@@ -120,6 +120,7 @@ PROCESSORS = {
         "columns": None,
         "other_labels": None,
         "schemes": None,
+        "splitter": None,
     },
     "translation": {"reverse_source": False, "max_length": 100},
     "language_modeling": {"window": None, "max_length": 256},
