@@ -1,4 +1,4 @@
-"""Answers to a large table as a folder of Parquet files, which an interrupted run goes on with."""
+"""Write the answers to a large table as a folder of Parquet files; an interrupted run resumes there."""
 
 from __future__ import annotations
 
