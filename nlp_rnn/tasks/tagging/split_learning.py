@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from nlp_rnn.tasks.tagging.splitting import (
@@ -24,13 +25,18 @@ _MAX_PLACES = 300_000  # that weights are learned from
 _MAX_WEIGHTS, _MAX_DENSE_WEIGHTS, _MAX_ENTRIES = 8_000, 30_000, 20_000
 _DENSE = 0.05  # the fraction of words of letters that follow another one without white space
 _CONTRACTED = (2, 3, 4)  # the numbers of words that a contraction may stand for
+# Of the classes of characters: a run of letters, with their accents; and that one goes on behind a letter.
+_LETTERS = re.compile("[aA0m]+")
+_GOES_ON = re.compile(r"[aA0m](?:[aA0m]|['’-][aA0m]|['’]|\Z)")
+_JOINERS = ("'", "’", "-")
+_FEW = 0.01  # sentences with words that stand together, of all; such are in texts that were split already
 
 
 def learn_splitter(texts: Iterable[str | None], sentences: Sequence[Sequence[str]]) -> WordSplitter:
     """Learn how a corpus splits its texts into words.
 
-    Where no two words are without white space between them, the corpus does not tell it. Then general rules
-    split texts, and keep the words of the corpus whole.
+    Where hardly any two words are without white space between them, the corpus does not tell it: its texts
+    were split already. Then general rules split texts, and keep the words of the corpus whole.
 
     Args:
         texts: the text of each sentence; None where it is not known.
@@ -39,8 +45,10 @@ def learn_splitter(texts: Iterable[str | None], sentences: Sequence[Sequence[str
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     contracted: dict[str, Counter[str]] = defaultdict(Counter)
     sentences = [[_composed(word) for word in words] for words in sentences]
+    num_texts = 0
     for text, words in zip(texts, sentences, strict=True):
         if text is not None:
+            num_texts += 1
             _count(_composed(text), words, counts, contracted)
     chunks = {chunk: _most_common(split) for chunk, split in sorted(counts.items())}
     entries = {written: _most_common(meanings) for written, meanings in sorted(contracted.items())}
@@ -50,9 +58,11 @@ def learn_splitter(texts: Iterable[str | None], sentences: Sequence[Sequence[str
         if " " in words
     ][:_MAX_ENTRIES]
     vocabulary = Counter(word for words in sentences for word in words if CHUNK.fullmatch(word))
-    if not any(" " in words for words in chunks.values()):
+    joined = {chunk: counts[chunk].total() for chunk, words in chunks.items() if " " in words}
+    if sum(joined.values()) <= _FEW * num_texts:
         by_rules = {word for word in vocabulary if general_ends(word) != [len(word)] or set("'’") & set(word)}
-        return WordSplitter(chunks=_most_frequent(by_rules, vocabulary), contractions=contractions)
+        exceptions = [chunks.get(word, word) for word in _most_frequent({*by_rules, *joined}, vocabulary)]
+        return WordSplitter(chunks=exceptions, contractions=contractions)
     dense = _is_dense(chunks.values())
     learned = WordSplitter(_learn_weights(chunks, dense), dense=dense)
     # Words with white space between them stay as they are.
@@ -66,12 +76,14 @@ def learn_splitter(texts: Iterable[str | None], sentences: Sequence[Sequence[str
 def align(text: str, words: Sequence[str]) -> list[Token]:
     """Find the words of a sentence in its text.
 
-    Words that are not in it as they are belong to a contraction, which is a run of letters.
+    Words that are not in it as they are belong to a contraction. It is a run of letters, with an apostrophe
+    behind it (Italian "dell'") or hyphens in it (Portuguese "torná-lo") where the words go on only there.
 
     Returns:
         The words with their places; [] if the text is another one.
     """
     tokens: list[Token] = []
+    kinds = classes(text)
     place = number = 0
     while number < len(words):
         while text[place : place + 1].isspace():
@@ -81,20 +93,34 @@ def align(text: str, words: Sequence[str]) -> list[Token]:
             tokens.append(Token(place, place + len(word), (word,)))
             place, number = place + len(word), number + 1
             continue
-        # What was found in the same run of letters was a part of the contraction, as "de" of "des".
-        while tokens and tokens[-1].end == place and text[place - 1 : place + 1].isalnum():
+        # What was found in the same run was a part of the contraction, as "de" of "des".
+        while tokens and tokens[-1].end == place and _GOES_ON.match(kinds, place - 1):
             token = tokens.pop()
             place, number = token.start, number - len(token.words)
-        end = place
-        while text[end : end + 1].isalnum():
-            end += 1
-        rest = text[end:].lstrip()
-        fitting = (number + n for n in _CONTRACTED if end > place and _goes_on(rest, words, number + n))
-        if (after := next(fitting, None)) is None:
+        contractions = (
+            (end, number + n)
+            for end in _run_ends(kinds, place)
+            for n in _CONTRACTED
+            if _goes_on(text[end:].lstrip(), words, number + n)
+        )
+        if (contraction := next(contractions, None)) is None:
             return []
+        end, after = contraction
         tokens.append(Token(place, end, tuple(words[number:after])))
         place, number = end, after
     return tokens
+
+
+def _run_ends(kinds: str, place: int) -> Iterator[int]:
+    """Where a contraction that begins at a place may end, in ascending order."""
+    while letters := _LETTERS.match(kinds, place):
+        yield (end := letters.end())
+        joiner = kinds[end : end + 1]
+        if joiner not in _JOINERS:
+            return
+        if joiner != "-":
+            yield end + 1
+        place = end + 1
 
 
 def _goes_on(rest: str, words: Sequence[str], number: int) -> bool:

@@ -89,7 +89,7 @@ class WordSplitter(Settings):
         """The ends of words are the same whether an accented letter is one character or several."""
         starts = [i for i, character in enumerate(chunk) if i == 0 or starts_new_character(character)]
         characters = [unicodedata.normalize("NFC", chunk[a:b]) for a, b in pairwise([*starts, len(chunk)])]
-        ends = self.ends("".join(characters))
+        ends = set(self.ends("".join(characters)))
         sizes = accumulate(map(len, characters))
         places = [end for size, end in zip(sizes, [*starts[1:], len(chunk)], strict=True) if size in ends]
         return (*places,) if places and places[-1] == len(chunk) else (*places, len(chunk))
@@ -113,24 +113,25 @@ class WordSplitter(Settings):
         while number < len(starts) - 1:
             start, number = starts[number], number + 1
             behind = range(min(number + _MAX_PARTS, len(starts)) - 1, number - 1, -1)
-            number = next((n for n in behind if self._is_known(chunk[start : starts[n]])), number)
+            number = next((n for n in behind if self._is_known(chunk, start, starts[n])), number)
             end = starts[number]
             for match in _APOSTROPHE.finditer(chunk, start, end):
-                if self._is_known(chunk[start:end]):
+                if self._is_known(chunk, start, end):
                     break
                 place, after = match.start(), match.end()
                 cut = next(
-                    (i for i in (place - 1, place) if i > start and self._is_known(chunk[i:end])), None
+                    (i for i in (place - 1, place) if i > start and self._is_known(chunk, i, end)), None
                 )
-                if cut is None and after < end and self._is_known(chunk[start:after]):
+                if cut is None and after < end and self._is_known(chunk, start, after):
                     cut = after
                 if cut is not None:
                     yield cut
                     start = cut
             yield end
 
-    def _is_known(self, word: str) -> bool:
-        return len(self._known.get(word, ())) == 1
+    def _is_known(self, chunk: str, start: int, end: int) -> bool:
+        # Longer ones are not cut out, which would take quadratic time.
+        return end - start <= self._longest and len(self._known.get(chunk[start:end], ())) == 1
 
     def _words(self, written: str) -> tuple[str, ...]:
         words = self._contracted.get(written.lower()) if self._contracted else None
@@ -143,6 +144,10 @@ class WordSplitter(Settings):
     @cached_property
     def _known(self) -> dict[str, tuple[int, ...]]:
         return {words.replace(" ", ""): ends_of(words) for words in self.chunks}
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._known), default=0)
 
     @cached_property
     def _contracted(self) -> dict[str, tuple[str, ...]]:
