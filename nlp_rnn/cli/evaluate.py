@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_column_arguments(parser, "text=review label=stars")
     parser.add_argument("--batch-size", type=int, default=256, help="rows per batch; default: 256")
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
+    parser.add_argument(
+        "--copy-unknown",
+        action=argparse.BooleanOptionalAction,
+        help="for translation: copy words that the model does not know from the source; default: as trained",
+    )
     add_device_arguments(parser)
     parser.add_argument("--max-examples", type=int, help="maximum number of rows, drawn at random")
     parser.add_argument("--output", type=path_argument, help="folder to write report.json and plots to")
@@ -72,6 +77,7 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         precision=options.precision,
         plots=output,
+        copy_unknown=options.copy_unknown,
     )
     text = report.json()
     if output is not None:

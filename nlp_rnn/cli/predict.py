@@ -57,7 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='the answer is "unsure" where no label is as probable as this; default: as trained',
     )
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
-    parser.add_argument("--n-best", type=int, default=1, help="answers per input, with --json; default: 1")
+    parser.add_argument("--n-best", type=int, help="answers per input, with --json; default: as trained")
+    parser.add_argument(
+        "--copy-unknown",
+        action=argparse.BooleanOptionalAction,
+        help="for translation: copy words that the model does not know from the source; default: as trained",
+    )
     parser.add_argument("--batch-size", type=int, default=64, help="inputs per batch; default: 64")
     add_device_arguments(parser)
 
@@ -87,4 +92,5 @@ def run(options: argparse.Namespace) -> None:
         shard_rows=options.shard_rows,
         unsure_below=options.unsure_below,
         words=options.words,
+        copy_unknown=options.copy_unknown,
     )

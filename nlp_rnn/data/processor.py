@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -45,6 +46,9 @@ class Processor(ABC):
     input_columns: ClassVar[tuple[str, ...]] = ()
     """The canonical columns of a table that hold one input per row: its parts, if there are several."""
 
+    optional_columns: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """Canonical name -> names to accept, of the columns that say what the answer to a row must have."""
+
     features: ClassVar[dict[str, pa.DataType]]
     """The columns that `encode` makes, with their Arrow types."""
     length_columns: ClassVar[tuple[str, ...]]
@@ -77,6 +81,15 @@ class Processor(ABC):
             UsageError: the line is not an input.
         """
         return line
+
+    def with_demands(self, value: Any, demands: Mapping[str, Any]) -> Any:
+        """Make one input of a row of a table that has cells in `optional_columns`.
+
+        Args:
+            value: what the row has in `input_columns`.
+            demands: its cells in `optional_columns`, less empty ones; at least one.
+        """
+        raise NotImplementedError  # pragma: no cover
 
     def split_stable_prefix(self, pending: Any, piece: Any) -> tuple[Any, Any]:
         """Split the input of a stream into the part that is final and the part that may still change.

@@ -41,6 +41,7 @@ def evaluate(
     device: str = "cpu",
     plots: Path | None = None,
     precision: str = "fp32",
+    copy_unknown: bool | None = None,
 ) -> Report:
     """Evaluate a model on one split of a corpus.
 
@@ -57,6 +58,7 @@ def evaluate(
         device: where to compute.
         plots: the folder for plots, such as the confusion matrix; no plots if left out.
         precision: fp32 or bf16, of the weights and of the computation.
+        copy_unknown: for translation, whether to copy unknown words from the source; as trained if left out.
 
     Returns:
         The metrics and tables of the task.
@@ -72,8 +74,8 @@ def evaluate(
     check_value(BatchSize, batch_size, "batch size")
     batching = Batching(size=batch_size)
     task = model if isinstance(model, Task) else from_pretrained(model)
-    if beam is not None:
-        task = task.with_decoding(beam)
+    if (beam, copy_unknown) != (None, None):
+        task = task.with_decoding(beam, copy_unknown=copy_unknown)
     if split not in (*SPLITS, ALL) and corpus.path not in EXAMPLES:
         corpus, split = replace(corpus, test_split=split), "test"
     rows, note = _read(task, corpus, split, columns or {})

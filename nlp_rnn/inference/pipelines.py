@@ -224,9 +224,10 @@ def pipeline(
     batch_size: int = 64,
     device: str | torch.device = "cpu",
     beam: int | None = None,
-    n_best: int = 1,
+    n_best: int | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
     unsure_below: float | None = None,
+    copy_unknown: bool | None = None,
 ) -> Pipeline:
     """Load a trained model for a task.
 
@@ -240,18 +241,20 @@ def pipeline(
         batch_size: maximum number of inputs per batch; the answers do not depend on it.
         device: where to compute, such as "cpu" or "cuda".
         beam: width of the beam, for tasks that generate text; the width set in training if left out.
-        n_best: answers per input, at most `beam`.
+        n_best: answers per input, at most `beam`; the number set in training if left out.
         precision: fp32, or bf16, which halves the size of the weights and saves time on hardware that
             supports it. With bf16 answers are rounded, and may depend on the batch by as much.
         unsure_below: the probability below which the answer is "unsure", for tasks that predict one label per
             input; as trained if left out.
+        copy_unknown: for translation, whether answers have words that the vocabulary lacks, copied from the
+            source; as trained if left out.
 
     Returns:
         A callable that takes one input or several, see `Pipeline`.
 
     Raises:
         UsageError: there is no such task; the model cannot be loaded, is for another task, or does not
-            decode with a beam; or a setting is out of range.
+            decode so; or a setting is out of range.
 
     Examples:
         >>> from nlp_rnn import pipeline
@@ -267,8 +270,8 @@ def pipeline(
     loaded = model if isinstance(model, Task) else from_pretrained(model)
     if loaded.name != name:
         raise UsageError(f"the model is for {loaded.name}, not for {name}")
-    if beam is not None or n_best != 1:
-        loaded = loaded.with_decoding(beam, n_best)
+    if (beam, n_best, copy_unknown) != (None, None, None):
+        loaded = loaded.with_decoding(beam, n_best, copy_unknown)
     if unsure_below is not None:
         loaded = loaded.with_threshold(unsure_below)
     return Pipeline(loaded, batch_size, device, precision)

@@ -54,13 +54,14 @@ def predict(
     file_columns: Sequence[str] | None = None,
     encoding: str | None = None,
     beam: int | None = None,
-    n_best: int = 1,
+    n_best: int | None = None,
     batch_size: int = 64,
     device: str = "cpu",
     precision: Literal["fp32", "bf16"] = "fp32",
     shard_rows: int = 100_000,
     unsure_below: float | None = None,
     words: bool = False,
+    copy_unknown: bool | None = None,
 ) -> None:
     """Answer each row of a table, or each line of a file, in order and in bounded memory.
 
@@ -80,17 +81,19 @@ def predict(
             changed; one that is raw text becomes a sentence per line, and blank lines are left out.
         scores: write the probability of each class too, in a table.
         columns: names of the columns of a table that the model reads, such as {"text": "review"}, where they
-            are others than in training.
+            are others than in training; for translation, also of `prefix` and `constraints`.
         file_columns: names of the columns of a table without a header, in their order.
         encoding: encoding of a table; UTF-8, or as in training, if left out.
         beam: width of the beam, for tasks that generate text; the width set in training if left out.
-        n_best: answers per input, at most `beam`; of lines, more than one need `as_json`.
+        n_best: answers per input, at most `beam`, as set in training if left out; of lines, all but the best
+            are written with `as_json` alone.
         batch_size: maximum number of inputs per batch.
         device: where to compute.
         precision: fp32 or bf16, see `nlp_rnn.pipeline`.
         shard_rows: the rows of a file, where the output is a folder.
         unsure_below: the probability below which the answer is "unsure", see `nlp_rnn.pipeline`.
         words: for taggers, take a text as words with white space between them, rather than as raw text.
+        copy_unknown: for translation, whether to copy unknown words from the source; as trained if left out.
 
     Raises:
         UsageError: the model or the source cannot be read; a line is not an input, with its number; or
@@ -114,7 +117,7 @@ def predict(
         )
     if scores and not writes_table:
         raise UsageError("--scores adds columns to a table: give a table, an --output that is one, or --json")
-    if n_best > 1 and not as_json and not writes_table:
+    if (n_best or 1) > 1 and not as_json and not writes_table:
         raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
     in_shards = output.endswith("/") or Path(output).is_dir()
     if in_shards and (not reads_table or as_json):
@@ -122,12 +125,15 @@ def predict(
             f"--output {output}: is a directory; give a file, for only tables are written as Parquet"
         )
     check_value(_ShardRows, shard_rows, "--shard-rows")
-    answerer = pipeline(task.name, task, batch_size, device, beam, n_best, precision, unsure_below)
+    answerer = pipeline(
+        task.name, task, batch_size, device, beam, n_best, precision, unsure_below, copy_unknown
+    )
     with collect_warnings():
         if in_shards:
             table = read_table(task, Path(source), columns, file_columns, encoding)
             settings = {"beam": beam, "n_best": n_best, "precision": precision, "unsure_below": unsure_below}
             settings |= {"words": True} if words else {}
+            settings |= {} if copy_unknown is None else {"copy_unknown": copy_unknown}
             answer_in_shards(answerer, table, Path(output), shard_rows, scores, settings)
         elif reads_table:
             suffix = output_format(output, data_suffix(Path(source)), as_json)

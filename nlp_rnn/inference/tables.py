@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -21,7 +22,7 @@ from nlp_rnn.data.corpus.columns import (
 )
 from nlp_rnn.data.corpus.corpus import accepted_columns
 from nlp_rnn.data.corpus.layout import Layout
-from nlp_rnn.errors import UsageError
+from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.inference.pipelines import Pipeline
 from nlp_rnn.inference.table_formats import open_table
 from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns
@@ -29,6 +30,8 @@ from nlp_rnn.inference.table_output import free_names, open_writer
 from nlp_rnn.settings import column_settings
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.interface import AnswerColumn
+
+log = logging.getLogger(__name__)
 
 
 def read_table(
@@ -43,18 +46,23 @@ def read_table(
     Args:
         task: the model, which remembers what its columns were called in training.
         path: the file.
-        columns: names of columns where they are others, as settings of the task's DataModule.
+        columns: names of columns where they are others: settings of the task's DataModule, and its
+            processor's `optional_columns`.
         file_columns: names of the columns of a file without a header, in their order.
         encoding: of a text file.
 
     Raises:
         UsageError: the table cannot be read, or has no column for the model to read.
     """
-    named = columns or {}
+    named = dict(columns or {})
+    optional = task.processor.optional_columns
     known = column_settings(task.data_classes()[0])
     for name in named:
-        if name not in known:
-            raise UsageError(f"--columns: {task.name} has no column {name!r}; it has {', '.join(known)}")
+        if name not in known and name not in optional:
+            raise UsageError(
+                f"--columns: {task.name} has no column {name!r}; it has {', '.join([*known, *optional])}"
+            )
+    asked = {name: type(optional[name])((named.pop(name),)) for name in optional if name in named}
     remembered = {name: value for name, value in task.data_columns.items() if name != "corpus"}
     stated = task.data_columns.get("corpus", {})
     wanted = _input_columns(task, {**remembered, **named})
@@ -63,7 +71,16 @@ def read_table(
     in_training = tuple(stated.get("columns", ()))
     is_found = len(matching_columns(table.searched, wanted)) == len(wanted)
     if not is_found and file_columns is None and len(in_training) == len(table.names):
-        return open_table(path, wanted, replace(layout, columns=in_training))
+        table = open_table(path, wanted, replace(layout, columns=in_training))
+    read = matching_columns(table.searched, wanted).values()
+    unnamed = {name: names for name, names in optional.items() if name not in asked}
+    matching = matching_columns(table.searched, unnamed)
+    if found := [name for name, column in matching.items() if column not in read]:
+        log.warning(
+            "%s: each answer must have what these columns say: %s; rename one that is for something else",
+            path, join_names(found),
+        )  # fmt: skip
+    table.columns = {**wanted, **{name: optional[name] for name in found}, **asked}
     return table
 
 
@@ -143,13 +160,19 @@ def _inputs(task: Task, table: TableInput, chunk: Chunk, found: Mapping[str, str
     cells = pa.table({name: chunk.column(column, is_numeric[name]) for name, column in found.items()})
     selected = select_columns(cells, by_canonical_name(table.columns), _where(table, chunk))
     inputs: list[Any] = []
-    rows = zip(*(selected[name].to_pylist() for name in found), strict=True)
-    for number, row in enumerate(rows, chunk.start + 1):
-        if any(isinstance(value, list) and None in value for value in row):
+    for number, cell in enumerate(selected.to_pylist(), chunk.start + 1):
+        if any(isinstance(value, list) and None in value for value in cell.values()):
             raise UsageError(f"{table.path}, row {number}: a list holds no value (null); fill it in")
-        value = row[0] if len(row) == 1 else list(row)
-        is_words = isinstance(value, list) and not processor.is_input(value)  # where it reads text
-        inputs.append(None if None in row else " ".join(value) if is_words else value)
+        demands = {name: value for name in processor.optional_columns if (value := cell.pop(name, None))}
+        row = list(cell.values())
+        value = row[0] if len(row) == 1 else row
+        if None in row:
+            value = None
+        elif isinstance(value, list) and not processor.is_input(value):  # words where it reads text
+            value = " ".join(value)
+        if demands and value and not value.isspace():  # there is no answer without a text
+            value = processor.with_demands(value, demands)
+        inputs.append(value)
     return inputs
 
 

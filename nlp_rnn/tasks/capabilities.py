@@ -32,16 +32,21 @@ class Capabilities:
         """
         raise UsageError(f"a model for {self.name} cannot be inspected: give a model that reads text")
 
-    def with_decoding(self, beam: int | None = None, n_best: int = 1) -> Self:
-        """A task that decodes with another beam and shares all else with this one.
+    def with_decoding(
+        self, beam: int | None = None, n_best: int | None = None, copy_unknown: bool | None = None
+    ) -> Self:
+        """A task that decodes otherwise and shares all else with this one.
 
         Args:
-            beam: width of the beam; the width set in training if left out.
-            n_best: answers per input, at most `beam`.
+            beam: width of the beam; as set in training if left out.
+            n_best: answers per input, at most `beam`; as set in training if left out.
+            copy_unknown: whether unknown words are copied from the source; as set in training if left out.
 
         Raises:
-            UsageError: this task does not generate text, or a number is out of range.
+            UsageError: this task does not generate text, or does not copy words; or a number is out of range.
         """
+        if copy_unknown is not None:
+            raise UsageError(f"copy_unknown is for translation; this model is for {self.name}")
         raise UsageError(f"beam and n_best are for tasks that generate text, which {self.name} is not")
 
     def with_threshold(self, unsure_below: float) -> Self:

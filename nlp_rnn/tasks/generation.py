@@ -222,7 +222,13 @@ class GenerationTask(Task[P, B]):
         return columns
 
     @override
-    def with_decoding(self, beam: int | None = None, n_best: int = 1) -> Self:
+    def with_decoding(
+        self, beam: int | None = None, n_best: int | None = None, copy_unknown: bool | None = None
+    ) -> Self:
+        if copy_unknown is not None:
+            super().with_decoding(copy_unknown=copy_unknown)  # which refuses it
+        if n_best is None:
+            n_best = min(self.decoding.n_best, beam or self.decoding.beam)
         beam = max(n_best, self.decoding.beam) if beam is None else beam
         task = copy.copy(self)
         task.decoding = replace(self.decoding, beam=beam, n_best=n_best)

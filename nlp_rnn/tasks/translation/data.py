@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, pad, shift_targets
 from nlp_rnn.data.column_values import ColumnValues
+from nlp_rnn.data.corpus.columns import Texts
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
@@ -47,10 +49,12 @@ class TranslationProcessor(Processor):
     """Source and target sentences to ids.
 
     An input is a sentence, or a mapping with the sentence as `text`, and with what its translation must have:
-    `prefix`, the text that it begins with, and `constraints`, a list of words or phrases that it contains.
+    `prefix`, the text that it begins with, and `constraints`, a list of words or phrases that it contains. A
+    table has these in columns, with "|" between constraints that are not lists.
     """
 
     input_columns = ("source",)
+    optional_columns = MappingProxyType({"prefix": ("prefix",), "constraints": Texts(("constraints",))})
     features = {"source_ids": pa.list_(pa.int32()), "target_ids": pa.list_(pa.int32())}
     length_columns = ("source_ids", "target_ids")
     texts = ("target", "source")
@@ -71,6 +75,12 @@ class TranslationProcessor(Processor):
     @override
     def is_single(self, value: Any) -> bool:
         return isinstance(value, Mapping) and isinstance(value.get("text"), str)
+
+    @override
+    def with_demands(self, value: Any, demands: Mapping[str, Any]) -> Any:
+        constraints = demands.get("constraints") or []
+        parts = constraints.split("|") if isinstance(constraints, str) else constraints
+        return {"text": value, **demands, "constraints": [part for part in parts if part.strip()]}
 
     @override
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:

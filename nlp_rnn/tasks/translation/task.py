@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, repeat
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -245,6 +245,14 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
                 parts.reverse()
             steps = zip(target[1:], places[number], strict=False)  # the row of the last token scores EOS
             yield [parts[place][1] for token, place in steps if token == UNK]
+
+    @override
+    def with_decoding(
+        self, beam: int | None = None, n_best: int | None = None, copy_unknown: bool | None = None
+    ) -> Self:
+        task = super().with_decoding(beam, n_best)
+        task.copy_unknown = self.copy_unknown if copy_unknown is None else copy_unknown
+        return task
 
     @override
     def apply_settings(self, settings: Mapping[str, Any]) -> None:
