@@ -54,7 +54,10 @@ def undisturbed(models, tmp_path_factory):
 def test_shards_are_the_table(models, undisturbed, tmp_path):
     source, folder = undisturbed
     predict(models["sentiment"], str(source), str(tmp_path / "one.parquet"))
-    assert pq.read_table(folder).equals(pq.read_table(tmp_path / "one.parquet"))
+    shard_rows, rows = pq.read_table(folder), pq.read_table(tmp_path / "one.parquet")
+    # The last bits of a number may depend on the batch.
+    assert shard_rows["probability"].to_pylist() == pytest.approx(rows["probability"].to_pylist())
+    assert shard_rows.drop_columns(["probability"]).equals(rows.drop_columns(["probability"]))
     shards = [f"part-0000{number}.parquet" for number in range(5)]
     assert sorted(content(folder)) == ["_SUCCESS", "_manifest.json", *shards]
     assert [pq.read_metadata(folder / name).num_rows for name in shards] == [5, 5, 5, 5, 3]
