@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.labels import IGNORED as IGNORED  # also importable from here
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
+from nlp_rnn.lite import batches
 from nlp_rnn.settings import Range, Seed, Settings
 
 # In training, rows are grouped by their second lengths (such as those of the targets), rounded up to a
@@ -104,11 +105,8 @@ def pad(sequences: Sequence[Sequence[int] | np.ndarray], value: int = 0) -> tupl
     Returns:
         [T, B] int64, padded with `value`; [B] int64 lengths.
     """
-    lengths = [len(sequence) for sequence in sequences]
-    padded = np.full((max(lengths, default=0), len(sequences)), value, dtype=np.int64)
-    for column, sequence in enumerate(sequences):
-        padded[: lengths[column], column] = sequence
-    return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
+    padded, lengths = batches.pad(sequences, value)
+    return torch.from_numpy(padded), torch.from_numpy(lengths)
 
 
 def pad_vectors(flat: Sequence[np.ndarray], width: int) -> tuple[Tensor, Tensor]:
@@ -121,11 +119,8 @@ def pad_vectors(flat: Sequence[np.ndarray], width: int) -> tuple[Tensor, Tensor]
     Returns:
         [T, B, C] float32, padded with 0; [B] int64 lengths.
     """
-    lengths = [len(steps) // width for steps in flat]
-    padded = np.zeros((max(lengths, default=0), len(flat), width), np.float32)
-    for row, steps in enumerate(flat):
-        padded[: lengths[row], row] = np.reshape(steps, (-1, width))
-    return torch.from_numpy(padded), torch.tensor(lengths, dtype=torch.int64)
+    padded, lengths = batches.pad_vectors(flat, width)
+    return torch.from_numpy(padded), torch.from_numpy(lengths)
 
 
 def shift_targets(sequences: Sequence[Sequence[int] | np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:

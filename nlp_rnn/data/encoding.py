@@ -10,9 +10,10 @@ import pyarrow as pa
 from nlp_rnn.data.batching import Rows
 from nlp_rnn.data.corpus.spool import spooled
 from nlp_rnn.data.labels import UnknownLabelError
-from nlp_rnn.data.processor import Processor, collect_warnings
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen
 from nlp_rnn.data.types import Dataset
+from nlp_rnn.lite.notices import collect_warnings
 
 _MAX_UNSEEN = 0.5  # of the labels of a split; with more, it is hardly the right column
 

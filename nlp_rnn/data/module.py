@@ -27,10 +27,11 @@ from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.encoding import check_known, encode_parts, encoded_schema
-from nlp_rnn.data.processor import Processor, collect_warnings
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen, recorded_warnings, repeat_warnings, summarize, warn_of_unknown
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.notices import collect_warnings
 from nlp_rnn.settings import Configured, column_settings, plain
 
 log = logging.getLogger(__name__)

@@ -35,33 +35,3 @@ def mean_std(columns: np.ndarray, names: Sequence[str], where: str) -> tuple[lis
         if not 0 < deviation < np.inf:
             raise UsageError(f"{where}: column {name!r} is too large or too small to scale; change its unit")
     return means.tolist(), deviations.tolist()
-
-
-def standardize(
-    flat: Sequence[float], means: Sequence[float], deviations: Sequence[float], steps: int = -1
-) -> np.ndarray:
-    """Scale a series to the mean 0 and the standard deviation 1 that its columns have in the train split.
-
-    Args:
-        flat: [T * C] numbers, step by step.
-        means: C means of the train split.
-        deviations: C standard deviations of the train split.
-        steps: T, if it is known.
-
-    Returns:
-        [T * C] float32.
-
-    Raises:
-        ValueError: the number of numbers does not fit the number of columns, or `steps`.
-        UsageError: a scaled number exceeds the range of float32.
-    """
-    columns = np.asarray(flat, np.float64).reshape(steps, len(means))
-    with np.errstate(over="ignore"):
-        scaled = ((columns - means) / deviations).astype(np.float32)
-    if not np.isfinite(scaled).all():
-        step, column = np.argwhere(~np.isfinite(scaled))[0]
-        raise UsageError(
-            f"step {step + 1}: {columns[step, column]:g} is beyond float32 when scaled as in the train split "
-            f"(mean {means[column]:g}, standard deviation {deviations[column]:g})"
-        )
-    return scaled.ravel()

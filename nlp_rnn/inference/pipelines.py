@@ -11,9 +11,9 @@ import torch
 
 from nlp_rnn.cpu import fast_matmul
 from nlp_rnn.data.batching import BatchSize
-from nlp_rnn.data.processor import warn_lost
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.streaming import Stream
+from nlp_rnn.lite.notices import warn_lost
 from nlp_rnn.settings import check_value
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.generation import SamplingSettings

@@ -24,7 +24,6 @@ from nlp_rnn.data.corpus.conllu import (
 )
 from nlp_rnn.data.corpus.text import ARCHIVES, data_suffix, decompressed_name, read_blocks
 from nlp_rnn.data.corpus.validation import UNTAGGED
-from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import open_bytes
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
@@ -33,6 +32,7 @@ from nlp_rnn.inference.table_formats import LinesInput
 from nlp_rnn.inference.table_input import TABLE_SUFFIXES
 from nlp_rnn.inference.table_output import open_text, output_format
 from nlp_rnn.inference.tables import answer_table, parse_line, read_table
+from nlp_rnn.lite.notices import collect_warnings
 from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.pretrained import from_pretrained
 

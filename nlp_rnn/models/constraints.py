@@ -10,16 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nlp_rnn.models.decoding import (
-    INVALID_LOGITS,
-    Hypothesis,
-    PerRow,
-    StepFunction,
-    check_arguments,
-    gnmt_length_penalty,
-    log_probabilities,
-    make_hypothesis,
-)
+from nlp_rnn.lite.hypotheses import INVALID_LOGITS, Hypothesis, gnmt_length_penalty, make_hypothesis
+from nlp_rnn.models.decoding import PerRow, StepFunction, check_arguments, log_probabilities
 from nlp_rnn.models.layers.base import State
 
 Progress = tuple[int, ...]

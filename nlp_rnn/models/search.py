@@ -7,16 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nlp_rnn.lite.hypotheses import INVALID_LOGITS, Hypothesis, gnmt_length_penalty, make_hypothesis
 from nlp_rnn.models.decoding import (
-    INVALID_LOGITS,
-    Hypothesis,
     PerRow,
     StepFunction,
     check_arguments,
     decode,
-    gnmt_length_penalty,
     log_probabilities,
-    make_hypothesis,
     most_probable,
 )
 from nlp_rnn.models.layers.base import State

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nlp_rnn.files import flush, temporary_beside
+from nlp_rnn.lite.folder import folder_aside
 
 _CURRENT_FOLDER = -100  # AT_FDCWD of Linux
 _SWAP = 2  # RENAME_EXCHANGE of Linux, and RENAME_SWAP of macOS
@@ -29,7 +30,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     Yields:
         The path of an empty folder beside it, which replaces `target` at the end.
     """
-    old = _old(target)
+    old = folder_aside(target)
     if old.exists() and not target.exists():  # a process was killed between the two renames below
         old.rename(target)
     with temporary_beside(target, folder=True) as new:
@@ -51,11 +52,6 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         flush(target.parent)
 
 
-def current_folder(path: Path) -> Path:
-    """Where the folder is that `atomic_folder` wrote to `path`: there, unless it is just being replaced."""
-    return _old(path) if not path.exists() and _old(path).is_dir() else path
-
-
 def swap(first: Path, second: Path) -> bool:
     """Exchange two files or folders of one file system in one step.
 
@@ -70,7 +66,3 @@ def swap(first: Path, second: Path) -> bool:
         return bool(system.renameat2(_CURRENT_FOLDER, names[0], _CURRENT_FOLDER, names[1], _SWAP) == 0)
     except (AttributeError, TypeError):  # another system, or an old one
         return False
-
-
-def _old(target: Path) -> Path:
-    return target.with_name(f".{target.name}.old")

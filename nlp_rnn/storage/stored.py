@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlp_rnn.data.processor import hash_state
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import read_bytes
-
-FORMAT_VERSION = 1
-"""The version of the configuration in checkpoints and model folders."""
+from nlp_rnn.lite.folder import check_hashes, hash_model
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8)
-_MAX_TEXT = 2**30  # bytes of a JSON file
 _MAX_ITEMS = 1_000_000  # of a configuration
 
 
@@ -37,26 +28,6 @@ class StoredModel:
     """The file that `config` was read from."""
     weights_file: Path
     """The file that `weights` were read from; for a checkpoint the same."""
-
-
-def check_version(config: Mapping[str, Any], where: Path) -> None:
-    """Refuse a configuration that this version cannot read.
-
-    Args:
-        config: the configuration.
-        where: its file, for messages.
-
-    Raises:
-        UsageError: it has no format version, or a newer one.
-    """
-    version = config.get("format_version")
-    if type(version) is not int or version < 1:
-        raise UsageError(f"{where}: not a model of nlp_rnn: it has no format_version")
-    if version > FORMAT_VERSION:
-        raise UsageError(
-            f"{where}: format version {version} is newer than the newest that can be read "
-            f"({FORMAT_VERSION}): upgrade nlp_rnn"
-        )
 
 
 def check_plain(config: Any, where: Path) -> None:
@@ -86,38 +57,21 @@ def check_plain(config: Any, where: Path) -> None:
             raise UsageError(f"{where}: its settings contain more than {_MAX_ITEMS:,} items")
 
 
-def check_fingerprint(config: Mapping[str, Any], where: Path) -> None:
-    """Refuse a configuration whose tokenizers, labels or other processor settings are those of another model.
-
-    Args:
-        config: the configuration, from which a processor can be made. Version 0.1 stored no fingerprint.
-        where: its file, for messages.
-
-    Raises:
-        UsageError: they are.
-    """
-    actual = hash_state(config["processor"])
-    if config.get("fingerprint", actual) != actual:
-        raise UsageError(
-            f"{where}: the tokenizers, labels or processor settings are not those that the model was trained "
-            f"with (hash {actual}, not {config['fingerprint']}): use the files of one model, unchanged"
-        )
-
-
 def checksums(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, str]:
-    """Hashes of what a model computes with: its settings, which `fingerprint` leaves out, and its weights.
+    """Hashes of what a model computes with, see `nlp_rnn.lite.folder.hash_model`.
 
     Args:
         config: the configuration.
         weights: the tensors by name, on any device, of the dtypes in which they are stored.
     """
-    more = [config[name] for name in ("class", "model", "data_columns") if name in config]
-    settings = json.dumps([config["task"], config["settings"], config.get("weights"), *more], sort_keys=True)
-    digest = hashlib.sha256()
-    for name, value in sorted(weights.items()):
-        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
-        digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return {"settings": hashlib.sha256(settings.encode()).hexdigest(), "weights": digest.hexdigest()}
+    return hash_model(config, map(_description, sorted(weights.items())))
+
+
+def _description(item: tuple[str, Tensor]) -> tuple[str, str, list[int], Any]:
+    """The name, the type, the shape and the bytes of a tensor."""
+    name, value = item
+    data = value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+    return name, str(value.dtype), list(value.shape), data
 
 
 def check_checksums(stored: StoredModel) -> None:
@@ -129,16 +83,8 @@ def check_checksums(stored: StoredModel) -> None:
     Raises:
         UsageError: they were.
     """
-    expected = stored.config.get("checksums")
-    if expected is None:
-        return
-    for part, actual in checksums(stored.config, stored.weights).items():
-        if not isinstance(expected, dict) or expected.get(part) != actual:
-            raise UsageError(
-                f"{stored.config_file}: the {part} were altered after the model was saved (their checksum is "
-                'another): use the files of one model, unchanged; if you mean the change, delete "checksums" '
-                "from this file"
-            )
+    if "checksums" in stored.config:
+        check_hashes(stored.config, checksums(stored.config, stored.weights), stored.config_file)
 
 
 def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], file: Path) -> None:
@@ -189,45 +135,3 @@ def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
                 f"tensor {name} has shape {list(value.shape)}, but settings and vocabulary require "
                 f"{list(expected[name].shape)}"
             )
-
-
-def require_inside(path: Path, root: Path) -> Path:
-    """The path, unless it leads out of the folder `root`, as a link may.
-
-    Raises:
-        UsageError: it does.
-    """
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise UsageError(f"{path}: points outside the model folder; nothing was read")
-    return path
-
-
-def read_text(path: Path, root: Path) -> str:
-    """The text of a file inside the folder `root`.
-
-    Raises:
-        UsageError: it cannot be read, leads out of the folder, or is not UTF-8.
-    """
-    with suppress(OSError):  # which is reported below
-        if (size := path.stat().st_size) > _MAX_TEXT:
-            raise UsageError(f"{path}: {size:,} bytes, more than the {_MAX_TEXT:,} that are read")
-    try:
-        return read_bytes(require_inside(path, root)).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 (byte offset {error.start})") from error
-
-
-def read_json(path: Path, root: Path) -> dict[str, Any]:
-    """The object in a JSON file inside the folder `root`.
-
-    Raises:
-        UsageError: it cannot be read, leads out of the folder, or is no JSON object.
-    """
-    text = read_text(path, root)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{path}: not the configuration of a model folder")
-    return value

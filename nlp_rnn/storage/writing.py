@@ -17,22 +17,9 @@ import nlp_rnn
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import RunError, UsageError
 from nlp_rnn.files import cannot_write
+from nlp_rnn.lite.folder import CARD, CONFIG, WEIGHTS, check_version, read_json, tokenizer_file
 from nlp_rnn.storage.folders import atomic_folder
-from nlp_rnn.storage.stored import check_version, checksums, read_json
-
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-CARD = "README.md"
-
-
-def tokenizer_file(name: str, names: Mapping[str, Any]) -> str:
-    """The file name of a vocabulary.
-
-    Args:
-        name: its field name in the processor.
-        names: the field names of all vocabularies of the model.
-    """
-    return "tokenizer.json" if len(names) == 1 else f"tokenizer.{name}.json"
+from nlp_rnn.storage.stored import checksums
 
 
 def write_model(

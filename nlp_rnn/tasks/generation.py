@@ -15,8 +15,9 @@ from typing_extensions import override
 
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.hypotheses import Hypothesis
 from nlp_rnn.models.constraints import constrained_beam_search, force_prefixes
-from nlp_rnn.models.decoding import Hypothesis, StepFunction
+from nlp_rnn.models.decoding import StepFunction
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.search import beam_search
 from nlp_rnn.settings import MaxOutput, Range, Seed, Settings

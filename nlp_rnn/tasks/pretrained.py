@@ -14,16 +14,11 @@ from nlp_rnn.data.corpus.drawing import Drawn, differ
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
+from nlp_rnn.lite.folder import check_fingerprint
 from nlp_rnn.models.layers.quantization import INT8, quantize
 from nlp_rnn.settings import check_settings, column_settings
 from nlp_rnn.storage.reading import read_model
-from nlp_rnn.storage.stored import (
-    StoredModel,
-    check_checksums,
-    check_fingerprint,
-    check_shapes,
-    check_weights,
-)
+from nlp_rnn.storage.stored import StoredModel, check_checksums, check_shapes, check_weights
 from nlp_rnn.storage.writing import write_model
 from nlp_rnn.tasks.own_classes import check_importable, find_class, restore_module
 from nlp_rnn.tasks.registry import TASKS

@@ -12,9 +12,9 @@ import torch
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Rows
 from nlp_rnn.data.encoding import encode
-from nlp_rnn.data.processor import collect_warnings, truncate, warn_unknown
 from nlp_rnn.data.vocabulary import PAD
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.notices import collect_warnings, truncate, warn_unknown
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from nlp_rnn.data import Corpus, ForecastingData
-from nlp_rnn.data.scaling import mean_std, standardize
+from nlp_rnn.data.scaling import mean_std
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.numbers import standardize
 
 
 def write(path, columns):

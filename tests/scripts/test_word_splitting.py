@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nlp_rnn.data.corpus.conllu import conllu_block
-from nlp_rnn.tasks.tagging.splitting import Token, WordSplitter
+from nlp_rnn.lite.splitting import Token
+from nlp_rnn.tasks.tagging.splitting import WordSplitter
 
 PATH = Path(__file__).parents[2] / "scripts" / "word_splitting.py"
 SPEC = importlib.util.spec_from_file_location("word_splitting", PATH)

@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.folder import current_folder
 from nlp_rnn.storage import folders
-from nlp_rnn.storage.folders import atomic_folder, current_folder, swap
+from nlp_rnn.storage.folders import atomic_folder, swap
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 
 

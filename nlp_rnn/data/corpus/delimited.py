@@ -23,11 +23,11 @@ from nlp_rnn.data.corpus.columns import (
     matching_columns,
 )
 from nlp_rnn.data.corpus.layout import Layout
-from nlp_rnn.data.corpus.numbers import NUMBER
 from nlp_rnn.data.corpus.spool import row_chunks, spooled
 from nlp_rnn.data.corpus.text import data_suffix, plain_lines
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
+from nlp_rnn.lite.numbers import NUMBER
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,13 @@ from nlp_rnn.data.batching import Batch, Batching, shift_targets
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Vectors
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.corpus.numbers import parse_numbers
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, truncate
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.notices import truncate
+from nlp_rnn.lite.number_readers import VectorReader
 from nlp_rnn.settings import Columns, FiniteNumber, MaxLength, PositiveNumber
 
 
@@ -40,17 +41,15 @@ class CaptioningBatch(Batch):
 
 
 @dataclass
-class CaptioningProcessor(Processor):
+class CaptioningProcessor(VectorReader, Processor):
     """Vectors to scaled vectors, captions to ids.
 
     Each of the F features is centered by its mean in the train split. All are divided by one `scale`, because
     in images some pixels are almost constant.
     """
 
-    input_description = "vector of numbers"
     input_columns = ("features",)
     features = {"vector": pa.list_(pa.float32()), "target_ids": pa.list_(pa.int32())}
-    length_columns = ("vector", "target_ids")
     texts = ("caption",)
     scales = ("means", "scale")
     scaled = ("num_features",)
@@ -68,59 +67,17 @@ class CaptioningProcessor(Processor):
         return len(self.means)
 
     @override
-    def is_input(self, value: Any) -> bool:
-        array = _array(value)
-        return array is not None and array.ndim > 0
-
-    @override
-    def is_single(self, value: Any) -> bool:
-        """Return whether a value is one vector: a flat list, or a nested one of F numbers in all."""
-        array = _array(value)
-        if array is None or array.size == 0:
-            return False
-        return array.ndim < 2 or array.size == len(self.means) != array[0].size
-
-    @override
-    def parse(self, line: str) -> Any:
-        numbers = parse_numbers(line)
-        self._vector(numbers)
-        return numbers
-
-    @override
-    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        for number, vector in enumerate(inputs, 1):
-            try:
-                self._vector(vector)
-            except UsageError as error:
-                raise UsageError(f"input {number}: {error}") from None
-        return {"features": list(inputs)}
-
-    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Encode vectors and captions. Nested vectors, such as the rows of an image, are flattened.
 
         Raises:
             UsageError: a vector does not have F numbers, or has a number that is not finite.
         """
-        columns: dict[str, list[Any]] = {"vector": [self._vector(row) for row in rows["features"]]}
+        columns = self.encode_inputs(rows)
         if "caption" in rows:
             captions = self.target.encode(rows["caption"], self.max_length)
             columns["target_ids"] = truncate(captions, self.max_length, "captions")
         return columns
-
-    def _vector(self, value: Any) -> np.ndarray:
-        """A user's or a corpus's vector, scaled: [F] float32."""
-        array = _array(value)
-        if array is None:
-            raise UsageError("not a vector; give a list of numbers, or lists of equal length")
-        vector = array.astype(np.float64).ravel()
-        if len(vector) != len(self.means):
-            raise UsageError(f"a vector of {len(vector)} numbers; the model reads {len(self.means)}")
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = (vector - self.means) / self.scale
-        if not (np.abs(scaled) <= np.finfo(np.float32).max).all():  # False for NaN
-            raise UsageError("a vector holds NaN, infinity or a number beyond float32; leave it out")
-        return scaled.astype(np.float32)
 
     @override
     def collate(self, rows: dict[str, list[Any]]) -> CaptioningBatch:
@@ -179,12 +136,3 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
             ColumnValues(train, "caption", sample=self.vocabulary.sample), self.vocabulary
         )
         return CaptioningProcessor(target, means.tolist(), scale, self.max_length)
-
-
-def _array(value: Any) -> np.ndarray | None:
-    """Numbers as an array; None for anything else, or lists of unequal length."""
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return array if array.dtype.kind in "biuf" else None

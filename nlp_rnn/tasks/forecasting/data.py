@@ -15,11 +15,12 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, pad_vectors
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.scaling import mean_std, standardize
+from nlp_rnn.data.scaling import mean_std
 from nlp_rnn.data.series import Series, SeriesData, parse_names
 from nlp_rnn.data.series_processor import SeriesProcessor, check_num_columns
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.numbers import standardize
 from nlp_rnn.settings import Column, Columns, FiniteNumber, MaxLength, PositiveNumber, Range
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class ForecastingProcessor(SeriesProcessor):
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        encoded: dict[str, list[Any]] = {"vectors": self.vectors(rows["steps"])}
+        encoded = self.encode_inputs(rows)
         if "following" in rows:
             scale = self.target_means, self.target_deviations
             encoded["targets"] = [standardize(flat, *scale, self.horizon) for flat in rows["following"]]

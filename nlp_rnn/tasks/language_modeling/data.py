@@ -19,9 +19,11 @@ from nlp_rnn.data.corpus.columns import Texts
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, collect_warnings, truncate, warn_unknown
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
+from nlp_rnn.lite.notices import collect_warnings, truncate
+from nlp_rnn.lite.readers import PromptReader
 from nlp_rnn.settings import Columns, MaxLength
 
 
@@ -39,7 +41,7 @@ class LanguageModelingBatch(Batch):
 
 
 @dataclass
-class LanguageModelingProcessor(Processor):
+class LanguageModelingProcessor(PromptReader, Processor):
     """Texts to ids, and to labels that are one token ahead.
 
     With a `window`, a corpus is running text: all rows joined, and each batch has `window` steps of several
@@ -48,17 +50,10 @@ class LanguageModelingProcessor(Processor):
 
     input_columns = ("text",)
     features = {"token_ids": pa.list_(pa.int32()), "characters": pa.int32()}
-    length_columns = ("token_ids",)
 
     tokens: Vocabulary
     window: MaxLength | None = None
     max_length: MaxLength = 256
-
-    @override
-    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        for text in inputs:
-            warn_unknown(self.tokens.unknown(text))
-        return {"prompt": list(inputs)}
 
     @override
     def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
@@ -67,15 +62,9 @@ class LanguageModelingProcessor(Processor):
         return unknown[len(unknown) - count :]  # the end of a long prompt is read
 
     @override
-    def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
-        return self.tokens.split_stable_prefix(pending, piece)
-
-    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        if "text" not in rows:  # of a prompt, the last tokens matter most
-            whole = self.tokens.encode(rows["prompt"], self.max_length, from_end=True)
-            sizes = [len(ids) for ids in truncate(whole, self.max_length, "prompts")]
-            return {"token_ids": [ids[len(ids) - size :] for ids, size in zip(whole, sizes, strict=True)]}
+        if "text" not in rows:
+            return self.encode_inputs(rows)
         texts = [join_words(text) for text in rows["text"]]
         ids = self.tokens.encode(texts, None if self.window else self.max_length)
         sizes = [len(text) for text in texts]

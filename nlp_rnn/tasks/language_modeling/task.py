@@ -15,8 +15,8 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.processor import collect_warnings
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.lite.notices import collect_warnings
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName

@@ -19,11 +19,13 @@ from nlp_rnn.data.corpus.columns import LabelLists
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import UNSEEN, LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, blank_to_empty, truncate, warn_unseen
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import shorten
+from nlp_rnn.lite.notices import warn_unseen
+from nlp_rnn.lite.readers import TextReader
 from nlp_rnn.settings import Columns, MaxLength
 
 _RESERVED = ("text", "labels")  # canonical columns, which no column of a single label can be
@@ -38,12 +40,11 @@ class MultiLabelBatch(Batch):
 
 
 @dataclass
-class MultiLabelProcessor(Processor):
+class MultiLabelProcessor(TextReader, Processor):
     """Texts to ids of tokens, sets of labels to sets of ids."""
 
     input_columns = ("text",)
     features = {"token_ids": pa.list_(pa.int32()), "label_ids": pa.list_(pa.int32())}
-    length_columns = ("token_ids",)
 
     tokens: Vocabulary
     labels: list[str]
@@ -51,22 +52,13 @@ class MultiLabelProcessor(Processor):
     max_length: MaxLength = 256
 
     @override
-    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        return {"text": blank_to_empty(inputs)}
-
-    @override
     def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
         (count,) = self.count_unknown(rows)
         return list(islice(self.tokens.unknown(rows["text"][0]), count))
 
     @override
-    def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
-        return self.tokens.split_stable_prefix(pending, piece)
-
-    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        token_ids = self.tokens.encode(rows["text"], self.max_length)
-        ids = {"token_ids": truncate(token_ids, self.max_length, "texts")}
+        ids = self.encode_inputs(rows)
         if flags := [name for name in self.labels if name in rows and name not in _RESERVED]:
             rows = rows | {"labels": _from_flags(rows, flags)}
         if "labels" in rows:

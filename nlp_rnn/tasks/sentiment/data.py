@@ -19,10 +19,11 @@ from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.lite.readers import TextReader
 from nlp_rnn.settings import Column, Columns, MaxLength, PositiveNumber
 
 
@@ -35,12 +36,11 @@ class SentimentBatch(Batch):
 
 
 @dataclass
-class SentimentProcessor(Processor):
+class SentimentProcessor(TextReader, Processor):
     """Texts to ids of tokens, labels to ids of classes."""
 
     input_columns = ("text",)
     features = {"token_ids": pa.list_(pa.int32()), "label_id": pa.int32()}
-    length_columns = ("token_ids",)
 
     tokens: Vocabulary
     classes: list[str]
@@ -52,22 +52,13 @@ class SentimentProcessor(Processor):
     """The weight of each label in the training loss, in the same order."""
 
     @override
-    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        return {"text": blank_to_empty(inputs)}
-
-    @override
     def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
         (count,) = self.count_unknown(rows)
         return list(islice(self.tokens.unknown(rows["text"][0]), count))
 
     @override
-    def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
-        return self.tokens.split_stable_prefix(pending, piece)
-
-    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        token_ids = self.tokens.encode(rows["text"], self.max_length)
-        ids = {"token_ids": truncate(token_ids, self.max_length, "texts")}
+        ids = self.encode_inputs(rows)
         if "label" in rows:
             ids["label_id"] = LabelEncoder(self.classes, aliases=self.labels).encode(rows["label"])
         return ids

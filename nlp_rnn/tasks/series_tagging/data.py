@@ -49,7 +49,7 @@ class SeriesTaggingProcessor(SeriesProcessor):
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        encoded: dict[str, list[Any]] = {"vectors": self.vectors(rows["steps"])}
+        encoded = self.encode_inputs(rows)
         if "labels" in rows:
             encoded["label_ids"] = LabelEncoder(self.labels).encode_lists(rows["labels"])
         return encoded

@@ -12,11 +12,11 @@ from typing_extensions import override
 
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.data.labels import UNSEEN, LabelEncoder
-from nlp_rnn.data.processor import warn_unseen
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
-from nlp_rnn.tasks.tagging.lemmas import apply_rule, check_rule, find_rule
-from nlp_rnn.tasks.tagging.spans import (
+from nlp_rnn.lite.lemmas import apply_rule, check_rule, find_rule
+from nlp_rnn.lite.notices import warn_unseen
+from nlp_rnn.lite.spans import (
     OUTSIDE,
     SchemeName,
     find_scheme,

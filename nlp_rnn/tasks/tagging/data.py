@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -20,11 +18,12 @@ from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.validation import normalize_labels, warn_untagged
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, truncate
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.series import parse_names
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.word_reader import RAW, WordReader, number_spellings
 from nlp_rnn.settings import Column, Columns, MaxLength, Range
 from nlp_rnn.tasks.tagging.columns import (
     Scheme,
@@ -36,22 +35,10 @@ from nlp_rnn.tasks.tagging.columns import (
     restore_column,
 )
 from nlp_rnn.tasks.tagging.split_learning import learn_splitter
-from nlp_rnn.tasks.tagging.splitting import CHUNK, Token, WordSplitter
+from nlp_rnn.tasks.tagging.splitting import WordSplitter
 
 UPOS = "upos"
 """The column of tags where no other is named."""
-
-
-RAW = "raw text"
-"""The column of rows that holds a `RawText`, or None for a list of words."""
-
-
-class RawText(NamedTuple):
-    """A text that was split into words."""
-
-    text: str
-    offsets: list[tuple[int, int]]
-    """Of each word the first character, and the one behind the last."""
 
 
 @dataclass
@@ -72,7 +59,7 @@ class TaggingBatch(Batch):
 
 
 @dataclass
-class TaggingProcessor(Processor):
+class TaggingProcessor(WordReader, Processor):
     """Words to ids, one per word, and optionally their characters to ids."""
 
     input_columns = ("tokens",)
@@ -82,7 +69,6 @@ class TaggingProcessor(Processor):
         "letter_counts": pa.list_(pa.int32()),
         "label_ids": pa.list_(pa.int32()),
     }
-    length_columns = ("word_ids",)
     unknown_remedy = "set characters to true, so that their letters tell, or lower vocabulary.min_frequency"
 
     words: Vocabulary
@@ -125,57 +111,17 @@ class TaggingProcessor(Processor):
         return {"tags": ",".join(self.column_names), "scheme": scheme, "characters": characters}
 
     @override
-    def is_input(self, value: Any) -> bool:
-        words = value if isinstance(value, (list, tuple)) else [value]
-        return all(isinstance(word, str) for word in words)
-
-    @override
-    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        """Turn sentences into rows; each is a list of words, or a text, which is split into words."""
-        # Of the words beyond the maximum length, one is enough: it shows that there are more.
-        rows: dict[str, list[Any]] = {"tokens": [], RAW: []}
-        for sentence in inputs:
-            raw = None
-            words = sentence
-            if isinstance(sentence, str):
-                tokens = islice(self.split(sentence), self.max_length + 1)
-                placed = [(word, (token.start, token.end)) for token in tokens for word in token.words]
-                words = [word for word, _ in placed]
-                raw = RawText(sentence, [offsets for _, offsets in placed])
-            rows["tokens"].append(list(words))
-            rows[RAW].append(raw)
-        return rows
-
-    def split(self, text: str) -> Iterator[Token]:
-        """The words of a text with their places."""
-        if self.splitter is not None:
-            return self.splitter.split(text)
-        return (Token(*match.span(), (match.group(),)) for match in CHUNK.finditer(text))
-
-    @property
-    @override
-    def reads_unknown(self) -> bool:
-        return self.characters is not None
-
-    @override
     def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
         return [word for word, id in zip(rows["tokens"][0], rows["word_ids"][0], strict=False) if id == UNK]
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        sentences = truncate(rows["tokens"], self.max_length, "sentences")
-        ids: dict[str, list[Any]] = {"word_ids": [self.words.encode_words(words) for words in sentences]}
-        if self.characters is not None:
-            # The characters of all words of a sentence, and the number of characters of each word.
-            spellings = self._spell({word for words in sentences for word in words})
-            ids["letter_ids"] = [
-                list(chain.from_iterable(spellings[word] for word in words)) for words in sentences
-            ]
-            ids["letter_counts"] = [[len(spellings[word]) for word in words] for words in sentences]
+        ids = self.encode_inputs(rows)
+        sentences = rows["tokens"]
         for feature, column in zip(self.label_features, self.tag_columns, strict=True):
             if column.name in rows:
                 values = [tags[: self.max_length] for tags in rows[column.name]]
-                ids[feature] = column.encode(sentences, values)
+                ids[feature] = column.encode([words[: self.max_length] for words in sentences], values)
         return ids
 
     @override
@@ -184,25 +130,13 @@ class TaggingProcessor(Processor):
         texts = {name: rows[name] for name in ("tokens", RAW, *self.texts) if name in rows}
         batch = TaggingBatch(rows["row"], lengths, words, texts=texts)
         if self.characters is not None:
-            # Each word's spelling is in the batch once, however often the word occurs.
-            numbers: dict[tuple[int, ...], int] = {}
-            spelling = []
-            for letter_ids, counts in zip(rows["letter_ids"], rows["letter_counts"], strict=True):
-                letters = iter(np.asarray(letter_ids).tolist())
-                words_in_row = [tuple(islice(letters, count)) for count in counts]
-                spelling.append([numbers.setdefault(word, len(numbers)) for word in words_in_row])
-            batch.characters, batch.character_lengths = pad(list(numbers))
+            spellings, spelling = number_spellings(rows)
+            batch.characters, batch.character_lengths = pad(spellings)
             batch.spelling, _ = pad(spelling)
         if "label_ids" in rows:
             labels = [pad(rows[feature], IGNORED)[0] for feature in self.label_features]
             batch.labels = labels[0] if len(labels) == 1 else torch.stack(labels)
         return batch
-
-    def _spell(self, words: set[str]) -> dict[str, list[int]]:
-        """The ids of each word's characters."""
-        assert self.characters is not None
-        spellings = self.characters.encode(list(words), self.max_word_length)
-        return {word: ids[: self.max_word_length] for word, ids in zip(words, spellings, strict=True)}
 
 
 class TaggingData(CorpusData[TaggingProcessor]):

@@ -19,6 +19,8 @@ from nlp_rnn.data.corpus.conllu import conllu_block
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
+from nlp_rnn.lite.spans import Span, legal_sequences, read_spans
+from nlp_rnn.lite.word_reader import RAW, RawText
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.layers.crf import LinearChain, LinearChainCRF
 from nlp_rnn.models.tagger import Tagger
@@ -33,9 +35,8 @@ from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.tagging.columns import TagColumn
-from nlp_rnn.tasks.tagging.data import RAW, RawText, TaggingBatch, TaggingProcessor
+from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.scoring import make_scorer
-from nlp_rnn.tasks.tagging.spans import Span, legal_sequences, read_spans
 from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
-from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
-from nlp_rnn.errors import UsageError
+from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.lite.readers import PairReader
 from nlp_rnn.settings import Column, Columns, MaxLength, PositiveNumber
 
 
@@ -38,17 +38,15 @@ class TextPairsBatch(Batch):
 
 
 @dataclass
-class TextPairsProcessor(Processor):
+class TextPairsProcessor(PairReader, Processor):
     """Pairs of texts to ids of tokens, labels to ids of classes."""
 
-    input_description = "pair of texts"
     input_columns = ("first", "second")
     features = {
         "first_ids": pa.list_(pa.int32()),
         "second_ids": pa.list_(pa.int32()),
         "label_id": pa.int32(),
     }
-    length_columns = ("first_ids", "second_ids")
 
     tokens: Vocabulary
     labels: list[str]
@@ -58,37 +56,8 @@ class TextPairsProcessor(Processor):
     """The weight of each label in the training loss, in the same order."""
 
     @override
-    def is_input(self, value: Any) -> bool:
-        return isinstance(value, (list, tuple)) and [type(text) for text in value] == [str, str]
-
-    @override
-    def is_single(self, value: Any) -> bool:
-        return self.is_input(value)
-
-    @override
-    def parse(self, line: str) -> Any:
-        """Parse two texts with a tab between them; a blank line is two empty ones."""
-        texts = line.split("\t") if line.strip() else ["", ""]
-        if len(texts) != 2:
-            raise UsageError(f"{len(texts)} text(s), not two with a tab between them")
-        return texts
-
-    @override
-    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        firsts, seconds = ([pair[side] for pair in inputs] for side in (0, 1))
-        return {"first": blank_to_empty(firsts), "second": blank_to_empty(seconds)}
-
-    @override
-    def count_unknown(self, rows: dict[str, list[Any]]) -> list[int]:
-        pairs = zip(rows["first_ids"], rows["second_ids"], strict=True)
-        return [first.count(UNK) + second.count(UNK) for first, second in pairs]
-
-    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        ids: dict[str, list[Any]] = {
-            f"{name}_ids": truncate(self.tokens.encode(rows[name], self.max_length), self.max_length, "texts")
-            for name in ("first", "second")
-        }
+        ids = self.encode_inputs(rows)
         if "label" in rows:
             ids["label_id"] = LabelEncoder(self.labels).encode(rows["label"])
         return ids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
@@ -17,10 +17,11 @@ from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Texts
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.module import CorpusData
-from nlp_rnn.data.processor import Processor, blank_to_empty, truncate
+from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
-from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.lite.notices import truncate
+from nlp_rnn.lite.readers import SentenceReader
 from nlp_rnn.settings import Column, MaxLength
 
 
@@ -45,7 +46,7 @@ class TranslationBatch(Batch):
 
 
 @dataclass
-class TranslationProcessor(Processor):
+class TranslationProcessor(SentenceReader, Processor):
     """Source and target sentences to ids.
 
     An input is a sentence, or a mapping with the sentence as `text`, and with what its translation must have:
@@ -56,7 +57,6 @@ class TranslationProcessor(Processor):
     input_columns = ("source",)
     optional_columns = MappingProxyType({"prefix": ("prefix",), "constraints": Texts(("constraints",))})
     features = {"source_ids": pa.list_(pa.int32()), "target_ids": pa.list_(pa.int32())}
-    length_columns = ("source_ids", "target_ids")
     texts = ("target", "source")
 
     source: Vocabulary
@@ -69,28 +69,10 @@ class TranslationProcessor(Processor):
         return {"shared_vocabulary": self.source.fingerprint == self.target.fingerprint}
 
     @override
-    def is_input(self, value: Any) -> bool:
-        return isinstance(value, str) or self.is_single(value)
-
-    @override
-    def is_single(self, value: Any) -> bool:
-        return isinstance(value, Mapping) and isinstance(value.get("text"), str)
-
-    @override
     def with_demands(self, value: Any, demands: Mapping[str, Any]) -> Any:
         constraints = demands.get("constraints") or []
         parts = constraints.split("|") if isinstance(constraints, str) else constraints
         return {"text": value, **demands, "constraints": [part for part in parts if part.strip()]}
-
-    @override
-    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
-        rows: dict[str, list[Any]] = {"source": [], "prefix": [], "constraints": []}
-        for value in inputs:
-            text, prefix, constraints = _demands(value)
-            rows["source"] += blank_to_empty([text])
-            rows["prefix"].append(prefix)
-            rows["constraints"].append(constraints)
-        return rows if any(rows["prefix"]) or any(rows["constraints"]) else {"source": rows["source"]}
 
     @override
     def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
@@ -100,64 +82,21 @@ class TranslationProcessor(Processor):
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        sources = self.source.encode(rows["source"], self.max_length)
-        ids = {"source_ids": truncate(sources, self.max_length, "source sentences")}
+        ids = self.encode_inputs(rows)
         if "target" in rows:
             targets = self.target.encode(rows["target"], self.max_length)
             ids["target_ids"] = truncate(targets, self.max_length, "target sentences")
-        if "prefix" in rows:
-            ids["prefix_ids"] = [self._known_ids(text, "prefix") if text else [] for text in rows["prefix"]]
-            ids["constraint_ids"] = [
-                [self._known_ids(phrase, "constraint") for phrase in phrases]
-                for phrases in rows["constraints"]
-            ]
-        return ids
-
-    def _known_ids(self, text: str, name: str) -> list[int]:
-        """The target ids of a text that a translation must have.
-
-        Raises:
-            UsageError: it has no tokens, or one that the vocabulary lacks.
-        """
-        (ids,) = self.target.encode([text])
-        if unknown := list(self.target.unknown(text)):
-            raise UsageError(
-                f"{name} {text!a:.60}: the model knows no {join_names(map(repr, unknown))}; use words of its "
-                "vocabulary"
-            )
-        if not ids:
-            raise UsageError(f"{name} {text!a:.60} has no words: leave it out")
         return ids
 
     @override
     def collate(self, rows: dict[str, list[Any]]) -> TranslationBatch:
-        # Reversed, the first source words are close to the first target words (Sutskever et al. 2014).
-        sources = [ids[::-1] for ids in rows["source_ids"]] if self.reverse_source else rows["source_ids"]
-        source, lengths = pad(sources)
+        source, lengths = pad(self.source_order(rows["source_ids"]))
         batch = TranslationBatch(rows["row"], lengths, source, source_texts=rows.get("source"))
         batch.prefixes, batch.constraints = rows.get("prefix_ids"), rows.get("constraint_ids")
         if "target_ids" in rows:
             batch.target, batch.labels, batch.target_lengths = shift_targets(rows["target_ids"])
             batch.references = rows["target"]
         return batch
-
-
-def _demands(value: Any) -> tuple[str, str, list[str]]:
-    """The sentence, the prefix and the constraints of one input, see `TranslationProcessor`.
-
-    Raises:
-        UsageError: it has other keys, or values of another type.
-    """
-    if isinstance(value, str):
-        return value, "", []
-    if others := sorted(map(str, value.keys() - {"text", "prefix", "constraints"})):
-        raise UsageError(f"an input has text, prefix and constraints, not {join_names(others)}")
-    prefix, constraints = value.get("prefix") or "", value.get("constraints") or []
-    if not isinstance(prefix, str):
-        raise UsageError(f"prefix must be a text, not {prefix!a:.60}")
-    if not isinstance(constraints, (list, tuple)) or not all(isinstance(text, str) for text in constraints):
-        raise UsageError(f"constraints must be a list of texts, not {constraints!a:.60}")
-    return value["text"], prefix, list(constraints)
 
 
 class TranslationData(CorpusData[TranslationProcessor]):

@@ -14,7 +14,7 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED, pad
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.decoding import Hypothesis
+from nlp_rnn.lite.hypotheses import Hypothesis
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.seq2seq import Seq2Seq

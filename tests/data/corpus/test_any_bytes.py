@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from nlp_rnn.data.corpus.columns import Numbers, Texts, Vectors, Words
 from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_tags
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.corpus.numbers import parse_numbers
 from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.numbers import parse_numbers
 
 few = settings(derandomize=True, max_examples=30, deadline=None, database=None)
 

@@ -9,12 +9,12 @@ from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inspection.inspector import inspect
+from nlp_rnn.lite.spans import read_spans, write_spans
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import Tagging
 from nlp_rnn.tasks.optimization import make_optimizer
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.tagging.data import TaggingData
-from nlp_rnn.tasks.tagging.spans import read_spans, write_spans
 from nlp_rnn.tasks.transfer import initialize_from
 
 WORDS = ["anna", "works", "at", "big", "shop", "in", "new", "town", "."]

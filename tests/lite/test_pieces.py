@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_rnn.data import Vocabulary, VocabularySettings, pieces
-from nlp_rnn.data.processor import truncate
+from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.lite import pieces
+from nlp_rnn.lite.notices import truncate
 
 PARTS = [
     "a",

@@ -7,8 +7,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from nlp_rnn.data import Vocabulary, VocabularySettings
-from nlp_rnn.data.tokenizer_format import check_tokenizer
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.tokenizer_format import check_tokenizer
 
 TEXTS = ["a good film <br /> b", "A film", "it's 1,000.5"] * 3
 

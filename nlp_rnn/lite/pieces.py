@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from nlp_rnn.data.tokenizer_format import OPTIONAL_SPACE
+from .tokenizer_format import OPTIONAL_SPACE
 
 PARTIAL_LINE_BREAK = re.compile(rf"<(b(r({OPTIONAL_SPACE}/?)?)?)?\Z")
 # The longest pending text of a stream of characters. No writing system has more than 30 accents on a letter

@@ -19,8 +19,8 @@ import unicodedata
 from collections.abc import Callable
 from difflib import SequenceMatcher
 
-from nlp_rnn.errors import UsageError
-from nlp_rnn.files import shorten
+from .errors import UsageError
+from .files import shorten
 
 _CASES: dict[str, Callable[[str], str]] = {
     "lower": str.lower,

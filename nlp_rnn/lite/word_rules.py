@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from nlp_rnn.data.pieces import starts_new_character
+from .pieces import starts_new_character
 
 JOINER = "z"
 """The class of a zero-width joiner, which makes one emoji of two."""

@@ -10,12 +10,12 @@ from nlp_rnn.data.batching import IGNORED, Batching
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
+from nlp_rnn.lite.lemmas import apply_rule, check_rule, find_rule, normalized
 from nlp_rnn.tasks import Tagging
 from nlp_rnn.tasks.optimization import make_optimizer
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.tagging.columns import column_class
 from nlp_rnn.tasks.tagging.data import TaggingData
-from nlp_rnn.tasks.tagging.lemmas import apply_rule, check_rule, find_rule, normalized
 
 few = settings(derandomize=True, max_examples=200, deadline=None, database=None)
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=9) | st.text("abAB", min_size=1, max_size=6)

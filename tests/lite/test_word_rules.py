@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_rnn.tasks.tagging.word_rules import character_class, classes, general_ends, inside_literals
+from nlp_rnn.lite.word_rules import character_class, classes, general_ends, inside_literals
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.labels import UNSEEN
-from nlp_rnn.models.layers.crf import LinearChain
-from nlp_rnn.tasks.tagging.columns import SpanColumn, learn_column
-from nlp_rnn.tasks.tagging.scoring import UNKNOWN_TAG, SpanScorer
-from nlp_rnn.tasks.tagging.spans import (
+from nlp_rnn.lite.spans import (
     Span,
     find_scheme,
     legal_sequences,
@@ -20,6 +17,9 @@ from nlp_rnn.tasks.tagging.spans import (
     scheme_labels,
     write_spans,
 )
+from nlp_rnn.models.layers.crf import LinearChain
+from nlp_rnn.tasks.tagging.columns import SpanColumn, learn_column
+from nlp_rnn.tasks.tagging.scoring import UNKNOWN_TAG, SpanScorer
 
 few = settings(derandomize=True, max_examples=100, deadline=None, database=None)
 SCHEMES = ("iob1", "iob2", "iobes", "bilou")

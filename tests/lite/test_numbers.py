@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_rnn.data.corpus.numbers import parse_numbers
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.numbers import parse_numbers
 
 FINITE = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=6)
 

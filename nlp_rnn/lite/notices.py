@@ -1,0 +1,118 @@
+"""Warnings about inputs: texts that are cut, and tokens and labels that a model does not know."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class CollectedWarnings:
+    """Counts of truncated sequences, unknown tokens and unknown labels, for one warning each."""
+
+    truncated: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Number of sequences, by what they are called and their maximum length."""
+    unknown: Counter[str] = field(default_factory=Counter)
+    """Number of times that each unknown token occurs."""
+    unseen: Counter[str] = field(default_factory=Counter)
+    """Number of times that each label occurs that the model does not know."""
+    texts: int = 0
+    """Number of texts that a model was asked for an answer."""
+    lost: int = 0
+    """Number of these that have no token which the model knows."""
+
+    def log(self) -> None:
+        """Log the warnings."""
+        for (name, max_length), count in self.truncated.items():
+            logger.warning("%d %s cut to the maximum length of %d tokens", count, name, max_length)
+        if self.unknown:
+            logger.warning(
+                "%d token(s) not in the model's vocabulary: %s",
+                self.unknown.total(), _examples(self.unknown),
+            )  # fmt: skip
+        if self.lost:
+            logger.warning(
+                "%d of %d text(s) have no word that the model knows; their answers mean nothing",
+                self.lost, self.texts,
+            )  # fmt: skip
+        if self.unseen:
+            logger.warning(
+                "%d label(s) that the model does not know count as errors: %s",
+                self.unseen.total(), _examples(self.unseen),
+            )  # fmt: skip
+
+
+def _examples(counts: Counter[str]) -> str:
+    shown = ", ".join(f"{token!r:.20}" for token in list(counts)[:_MAX_EXAMPLES])
+    return f"{shown}{', ...' if len(counts) > _MAX_EXAMPLES else ''}"
+
+
+_MAX_EXAMPLES = 5  # unknown tokens or labels named in a warning
+_collected: ContextVar[CollectedWarnings | None] = ContextVar("_collected", default=None)
+
+
+def truncate(sequences: list[Any], max_length: int, name: str) -> list[Any]:
+    """Truncate sequences to `max_length`, with one warning that counts the truncated ones.
+
+    Args:
+        sequences: lists of tokens or ids.
+        max_length: maximum number of items of each.
+        name: what the warning calls the sequences, such as "texts".
+    """
+    num_truncated = sum(len(sequence) > max_length for sequence in sequences)
+    if not num_truncated:
+        return sequences
+    with collect_warnings() as collected:
+        collected.truncated[name, max_length] += num_truncated
+    return [sequence[:max_length] for sequence in sequences]
+
+
+def warn_unknown(tokens: Iterable[str]) -> None:
+    """Warn of tokens that the vocabulary lacks; `collect_warnings` joins the warnings of several calls."""
+    with collect_warnings() as collected:
+        collected.unknown.update(tokens)
+
+
+def warn_lost(lengths: Iterable[int], unknown: Iterable[int]) -> None:
+    """Warn of texts all of whose tokens are unknown; `collect_warnings` joins the warnings of several calls.
+
+    Args:
+        lengths: the numbers of tokens of the texts.
+        unknown: how many of them the model does not know.
+    """
+    is_lost = [0 < length == count for length, count in zip(lengths, unknown, strict=True)]
+    with collect_warnings() as collected:
+        collected.texts += len(is_lost)
+        collected.lost += sum(is_lost)
+
+
+def warn_unseen(labels: Iterable[str]) -> None:
+    """Warn of labels that the model does not know; `collect_warnings` joins the warnings of several calls."""
+    with collect_warnings() as collected:
+        collected.unseen.update(labels)
+
+
+@contextmanager
+def collect_warnings() -> Iterator[CollectedWarnings]:
+    """Collect the warnings of `truncate` and `warn_unknown` and log them once, at the end of the context.
+
+    In nested contexts the outermost one logs.
+    """
+    collected = _collected.get()
+    if collected is not None:
+        yield collected
+        return
+    collected = CollectedWarnings()
+    before = _collected.set(collected)
+    try:
+        yield collected
+    finally:
+        _collected.reset(before)
+    collected.log()

@@ -1,0 +1,108 @@
+"""The reader of sentences: raw text or lists of words, to ids of words and of their characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .notices import truncate
+from .readers import Reader
+from .splitting import CHUNK, Token, WordSplitter
+from .vocabulary import Vocabulary
+
+RAW = "raw text"
+"""The column of rows that holds a `RawText`, or None for a list of words."""
+
+
+class RawText(NamedTuple):
+    """A text that was split into words."""
+
+    text: str
+    offsets: list[tuple[int, int]]
+    """Of each word the first character, and the one behind the last."""
+
+
+class WordReader(Reader):
+    """Sentences to ids of words, and optionally of their characters."""
+
+    length_columns = ("word_ids",)
+
+    words: Vocabulary
+    characters: Vocabulary | None
+    max_length: int
+    max_word_length: int
+    splitter: WordSplitter | None
+
+    def is_input(self, value: Any) -> bool:
+        """Return whether a value is a text, or a list of words."""
+        words = value if isinstance(value, (list, tuple)) else [value]
+        return all(isinstance(word, str) for word in words)
+
+    def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
+        """Turn sentences into rows; each is a list of words, or a text, which is split into words."""
+        # Of the words beyond the maximum length, one is enough: it shows that there are more.
+        rows: dict[str, list[Any]] = {"tokens": [], RAW: []}
+        for sentence in inputs:
+            raw = None
+            words = sentence
+            if isinstance(sentence, str):
+                tokens = islice(self.split(sentence), self.max_length + 1)
+                placed = [(word, (token.start, token.end)) for token in tokens for word in token.words]
+                words = [word for word, _ in placed]
+                raw = RawText(sentence, [offsets for _, offsets in placed])
+            rows["tokens"].append(list(words))
+            rows[RAW].append(raw)
+        return rows
+
+    def split(self, text: str) -> Iterator[Token]:
+        """The words of a text with their places."""
+        if self.splitter is not None:
+            return self.splitter.split(text)
+        return (Token(*match.span(), (match.group(),)) for match in CHUNK.finditer(text))
+
+    @property
+    def reads_unknown(self) -> bool:
+        """Whether the characters of words are read."""
+        return self.characters is not None
+
+    def encode_inputs(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Encode words: `word_ids`; and of their characters `letter_ids` and `letter_counts`."""
+        sentences = truncate(rows["tokens"], self.max_length, "sentences")
+        ids: dict[str, list[Any]] = {"word_ids": [self.words.encode_words(words) for words in sentences]}
+        if self.characters is not None:
+            # The characters of all words of a sentence, and the number of characters of each word.
+            spellings = self._spell({word for words in sentences for word in words})
+            ids["letter_ids"] = [
+                list(chain.from_iterable(spellings[word] for word in words)) for words in sentences
+            ]
+            ids["letter_counts"] = [[len(spellings[word]) for word in words] for words in sentences]
+        return ids
+
+    def _spell(self, words: set[str]) -> dict[str, list[int]]:
+        """The ids of each word's characters."""
+        assert self.characters is not None
+        spellings = self.characters.encode(list(words), self.max_word_length)
+        return {word: ids[: self.max_word_length] for word, ids in zip(words, spellings, strict=True)}
+
+
+def number_spellings(rows: Mapping[str, list[Any]]) -> tuple[list[tuple[int, ...]], list[list[int]]]:
+    """The different spellings of the words of a batch.
+
+    Each is there once, however often the word occurs.
+
+    Args:
+        rows: encoded rows with `letter_ids` and `letter_counts`.
+
+    Returns:
+        The character ids of each of the U different words; and for each word of each row, which one it is.
+    """
+    numbers: dict[tuple[int, ...], int] = {}
+    spelling = []
+    for letter_ids, counts in zip(rows["letter_ids"], rows["letter_counts"], strict=True):
+        letters = iter(np.asarray(letter_ids).tolist())
+        words_in_row = [tuple(islice(letters, count)) for count in counts]
+        spelling.append([numbers.setdefault(word, len(numbers)) for word in words_in_row])
+    return list(numbers), spelling
