@@ -49,7 +49,7 @@ def test_numbers_of_any_size_are_answered_if_they_are_like_those_in_train(tmp_pa
     data = ForecastingData(Corpus(path))
     (steps,) = data.processor.rows([[2e44, 3e44, 4e44, 5e44]])["steps"]
     assert steps == [2e44, 3e44, 4e44, 5e44]
-    assert np.isfinite(data.processor.vectors([steps])).all()
+    assert np.isfinite(data.processor.encode({"steps": [steps]})["vectors"]).all()
 
 
 def test_numbers_far_from_those_in_train_are_refused(tmp_path):
