@@ -10,6 +10,7 @@ import re
 import unicodedata
 import zipfile
 import zlib
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -93,6 +94,8 @@ def find_vectors(path: str | Path, tokens: Sequence[str], size: int | None = Non
     """
     wanted = _Wanted(tokens)
     with _open_vectors(str(path)) as (file, name):
+        if file.peek(4)[:3] == BOM_UTF8:
+            file.read(3)
         start = file.peek(4096)
         if start.startswith(_FASTTEXT_MODEL):
             return _from_fasttext(path, name, tokens, size)
@@ -214,13 +217,13 @@ class _Reading:
         self._promised: int | None = None
         self._count = 0
         self._taken = 0
-        self._first_line = 1
+        self._unit, self._first = "line", 1
         self._damaged: list[int] = []
         if header:
             file.read(header.end())
             self._promised = int(header[1])
             self._set_size(int(header[2]))
-            self._first_line = 2
+            self._first = 2
 
     def text(self) -> Iterator[tuple[str, bytes]]:
         """Words and their numbers as text."""
@@ -229,6 +232,11 @@ class _Reading:
         if self.size is None:
             # A word may contain spaces, so of equally frequent counts the smallest is right.
             self._set_size(min(counts, key=lambda count: (-counts[count], count), default=0))
+        elif self.size not in counts and self.size < max(counts, default=0):
+            raise UsageError(
+                f"{self._name}: its first line says that vectors have {self.size} dimensions, but its lines "
+                f"have {max(counts)} numbers; correct the first line"
+            )
         size = self.size
         assert size is not None
         for line in chain(first, self._file):
@@ -248,6 +256,7 @@ class _Reading:
         """Words and their numbers, [E] float32."""
         assert self.size is not None
         assert self._promised is not None
+        self._unit, self._first = "word", 1
         width, data, start = 4 * self.size, b"", 0
         while self._count < self._promised:
             end = data.find(b" ", start)
@@ -258,9 +267,16 @@ class _Reading:
                 data, start = data[start:] + more, 0
                 end = data.find(b" ")
             self._count += 1
-            word = data[start:end].lstrip(b"\n").decode(errors="replace")
+            word = data[start:end].lstrip(b"\n")
             start = end + 1 + width
-            yield word, np.frombuffer(data, "<f4", self.size, end + 1)
+            try:
+                text = word.decode()
+            except UnicodeDecodeError:  # most numbers are no text: so a wrong size in the header is found
+                self._damage()
+                continue
+            yield text, np.frombuffer(data, "<f4", self.size, end + 1)
+        if data[start:].strip() or self._file.read(1):
+            log.warning("%s: goes on behind the %d vectors of its first line", self._name, self._promised)
 
     def vector(self, numbers: bytes | np.ndarray) -> np.ndarray | None:
         """[E] float32; None if they are not all finite numbers."""
@@ -283,13 +299,13 @@ class _Reading:
         """
         if self._damaged and (not self._taken or len(self._damaged) > max(1, _MAX_DAMAGED * self._count)):
             raise UsageError(
-                f"{self._name}, line {self._damaged[0]}: not a word and {self.size} numbers; give vectors of "
-                "GloVe, fastText (.vec) or word2vec"
+                f"{self._name}, {self._unit} {self._damaged[0]}: not a word and {self.size} numbers; give "
+                "vectors of GloVe, fastText (.vec) or word2vec"
             )
         if self._damaged:
             log.warning(
-                "%s: left out %d damaged line(s): %s",
-                self._name, len(self._damaged), join_names(map(str, self._damaged)),
+                "%s: left out %d damaged %s(s): %s",
+                self._name, len(self._damaged), self._unit, join_names(map(str, self._damaged)),
             )  # fmt: skip
         if self._promised is not None and self._count != self._promised:
             log.warning(
@@ -304,7 +320,7 @@ class _Reading:
         self.size = size
 
     def _damage(self) -> None:
-        self._damaged.append(self._first_line + self._count - 1)
+        self._damaged.append(self._first + self._count - 1)
 
 
 def _normalized(word: str) -> str:

@@ -55,6 +55,8 @@ FORMATS = {
     "word2vec.bin": BINARY,
     "line_breaks.bin": HEADER.encode()
     + b"".join(word.encode() + b" " + np.array(row, "<f4").tobytes() + b"\n" for word, row in WORDS.items()),
+    "byte_order_mark.txt": "\ufeff" + TEXT,
+    "byte_order_mark.vec": "\ufeff" + HEADER + TEXT,
     "glove.txt.gz": gzip.compress(TEXT.encode()),
     "word2vec.bin.gz": gzip.compress(BINARY),
     "glove.txt.bz2": bz2.compress(TEXT.encode()),
@@ -128,6 +130,12 @@ def test_says_when_the_first_line_is_wrong(count, content, tmp_path, caplog):
     assert caplog.messages == [f"{path}: has 3 vectors, its first line says {count}; it may be cut off"]
 
 
+def test_says_when_binary_vectors_go_on(tmp_path, caplog):
+    path = write(tmp_path / "v.bin", b"2 3\n" + BINARY[len(HEADER) :])
+    assert find_vectors(path, TOKENS).is_found.sum() == 2
+    assert caplog.messages == [f"{path}: goes on behind the 2 vectors of its first line"]
+
+
 ERRORS = {
     "missing": (None, "no such file"),
     "empty": ("", "line 1: not a word and its numbers; give vectors"),
@@ -136,6 +144,14 @@ ERRORS = {
     "fastText": (
         (793712314).to_bytes(4, "little") + b"\x0c" * 40,
         "a fastText model in another file",
+    ),
+    "a smaller size in the first line": (
+        HEADER.replace("3\n", "2\n") + TEXT,
+        "its first line says that vectors have 2 dimensions, but its lines have 3 numbers",
+    ),
+    "a smaller size in the first line of a binary file": (
+        b"50 2\n" + b"".join(b"w%d " % i + np.array([0.1, -0.3, i], "<f4").tobytes() for i in range(50)),
+        "not a word and 2 numbers",
     ),
     "another size": ("the 1 2\n", "have 2 dimensions, the embedding has 3: set model.embedding_dim to 2"),
 }

@@ -104,7 +104,7 @@ def has_quoted_fields(lines: Iterable[str], separator: str) -> bool:
         for field in line.split(separator) if '"' in line else ():
             if '"' in field and not _QUOTED.fullmatch(field):
                 return False
-            has_pair = has_pair or '""' in field[1:-1]
+            has_pair = has_pair or '""' in field[1:-1] or field == '""'  # an empty text
     return has_pair
 
 

@@ -117,6 +117,11 @@ def test_quotes_that_do_not_enclose_fields_are_text(folder, quotes):
     assert read_table(f"{path}/a.tsv", COLUMNS)["text"].to_pylist() == [quotes]
 
 
+def test_an_empty_text_may_be_a_pair_of_quotes(folder):
+    path = folder({"a.tsv": 'text\tlabel\n""\t1\ngood\t0\n'})
+    assert read_table(f"{path}/a.tsv", COLUMNS)["text"].to_pylist() == ["", "good"]
+
+
 @pytest.mark.parametrize(
     ("header", "rows", "warning"),
     [
