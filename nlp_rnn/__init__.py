@@ -7,9 +7,10 @@ Train a model with the command line (`nlp-rnn fit --config conf/sentiment_builti
     >>> classify("not a bad film")["label"]
     'positive'
 
-`from_pretrained` loads a model as a `nlp_rnn.tasks.Task`, `save_pretrained` writes one as a model folder. The
-models themselves are plain `torch.nn.Module`s in `nlp_rnn.models`, tasks and their data are in
-`nlp_rnn.tasks` and `nlp_rnn.data`. All names are imported when they are first used.
+`from_pretrained` loads a model as a `nlp_rnn.tasks.Task`, `save_pretrained` writes one as a model folder, and
+`push_to_hub` uploads one to the Hugging Face hub. The models themselves are plain `torch.nn.Module`s in
+`nlp_rnn.models`, tasks and their data are in `nlp_rnn.tasks` and `nlp_rnn.data`. All names are imported when
+they are first used.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from nlp_rnn.inference.pipelines import pipeline
     from nlp_rnn.models import Captioner, Classifier, Decoder, Encoder, LanguageModel, Seq2Seq, Tagger
     from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+    from nlp_rnn.tasks.publishing import push_to_hub
 
 __version__ = "0.1.0"
 
@@ -28,6 +30,7 @@ _PUBLIC = {
     "pipeline": "nlp_rnn.inference.pipelines",
     "from_pretrained": "nlp_rnn.tasks.pretrained",
     "save_pretrained": "nlp_rnn.tasks.pretrained",
+    "push_to_hub": "nlp_rnn.tasks.publishing",
     "Captioner": "nlp_rnn.models",
     "Classifier": "nlp_rnn.models",
     "Tagger": "nlp_rnn.models",
@@ -48,6 +51,7 @@ __all__ = [
     "__version__",
     "from_pretrained",
     "pipeline",
+    "push_to_hub",
     "save_pretrained",
 ]
 

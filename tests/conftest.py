@@ -39,6 +39,16 @@ def shared_data():
 
 
 @pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A hub on loopback, which this process uses, with an empty cache and without a token."""
+    from hub_server import serving, use_hub
+
+    with serving() as (state, url):
+        use_hub(monkeypatch, url, tmp_path / "hub")
+        yield state
+
+
+@pytest.fixture
 def run(capfd):
     """Calls the command line; gives (exit code, standard output, standard error)."""
 

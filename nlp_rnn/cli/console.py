@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nlp_rnn.cli.verbs import Verb
 from nlp_rnn.errors import Interrupted, RunError, UsageError, one_line, own_cause
 from nlp_rnn.files import discard_output, printing, system_error
 from nlp_rnn.training.signals import handling
+
+if TYPE_CHECKING:
+    from nlp_rnn.tasks.base import Task
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -55,8 +58,18 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, description: str = "") -> None:
-    """Add the model, and `--trust` for one whose task or cell is a package's own."""
+    """Add the model, its revision, and `--trust` for one whose task or cell is a package's own."""
     parser.add_argument("model", type=path_argument, help=f"model folder, .ckpt file or hub id{description}")
+    parser.add_argument(
+        "--model-revision",
+        metavar="REVISION",
+        help="branch, tag or commit of a model on the hub; default: main",
+    )
+    add_trust_argument(parser)
+
+
+def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--trust`."""
     parser.add_argument(
         "--trust",
         action="append",
@@ -64,6 +77,17 @@ def add_model_arguments(parser: argparse.ArgumentParser, description: str = "") 
         metavar="PACKAGE",
         help="import an installed package, which registers the task or cell of the model; may be repeated",
     )
+
+
+def load_model(options: argparse.Namespace) -> Task[Any, Any]:
+    """The trained model that the options of `add_model_arguments` name.
+
+    Raises:
+        UsageError: it cannot be loaded.
+    """
+    from nlp_rnn.tasks.pretrained import from_pretrained
+
+    return from_pretrained(options.model, revision=options.model_revision)
 
 
 def add_column_arguments(parser: argparse.ArgumentParser, example: str) -> None:

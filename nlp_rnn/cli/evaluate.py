@@ -13,6 +13,7 @@ from nlp_rnn.cli.console import (
     column_arguments,
     file_column_arguments,
     importing,
+    load_model,
     path_argument,
 )
 
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     if output is not None:
         check_writable(output, "--output")
     report = evaluate(
-        options.model,
+        load_model(options),
         Corpus(
             options.data,
             config=options.config_name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nlp_rnn.cli.console import add_device_arguments, add_model_arguments, importing
+from nlp_rnn.cli.console import add_device_arguments, add_model_arguments, importing, load_model
 from nlp_rnn.files import printed, printing
 
 
@@ -34,10 +34,9 @@ def run(options: argparse.Namespace) -> None:
     with importing():
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.inference.pipelines import Pipeline
-        from nlp_rnn.tasks.pretrained import from_pretrained
 
     retain_freed_memory()
-    task = from_pretrained(options.model)
+    task = load_model(options)
     language_model = Pipeline(task, device=options.device, precision=options.precision)
     settings = (options.max_output, options.temperature, options.top_k, options.top_p, options.seed)
     if options.steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nlp_rnn.cli.console import add_model_arguments, importing, path_argument
+from nlp_rnn.cli.console import add_model_arguments, importing, load_model, path_argument
 from nlp_rnn.files import check_writable, printed, printing
 
 
@@ -28,6 +28,6 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.inspection.files import write
         from nlp_rnn.inspection.inspector import inspect
 
-    paths = write(inspect(options.model, options.text), options.output, options.format)
+    paths = write(inspect(load_model(options), options.text), options.output, options.format)
     with printing():
         print(*(printed(str(path)) for path in paths), sep="\n")

@@ -11,6 +11,7 @@ from nlp_rnn.cli.console import (
     column_arguments,
     file_column_arguments,
     importing,
+    load_model,
     path_argument,
 )
 
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
 
     retain_freed_memory()
     predict(
-        options.model,
+        load_model(options),
         options.input,
         options.output,
         as_json=options.json,

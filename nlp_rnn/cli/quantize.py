@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from nlp_rnn.cli.console import add_model_arguments, importing, path_argument
+from nlp_rnn.cli.console import add_model_arguments, importing, load_model, path_argument
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import check_writable, printed, printing
 
@@ -24,9 +24,9 @@ def run(options: argparse.Namespace) -> None:
     check_writable(Path(options.output), "OUTPUT")
     with importing():
         from nlp_rnn.models.layers.quantization import quantize
-        from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+        from nlp_rnn.tasks.pretrained import save_pretrained
 
-    task = from_pretrained(options.model)
+    task = load_model(options)
     quantize(task.model)
     folder = save_pretrained(task, options.output)
     with printing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nlp_rnn.cli.console import add_model_arguments, importing, path_argument
+from nlp_rnn.cli.console import add_model_arguments, importing, load_model, path_argument
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import check_output
 
@@ -31,9 +31,8 @@ def run(options: argparse.Namespace) -> None:
     with importing():
         from nlp_rnn.models.layers.quantization import is_quantized
         from nlp_rnn.storage.vectors import write_vectors
-        from nlp_rnn.tasks.pretrained import from_pretrained
 
-    task = from_pretrained(options.model)
+    task = load_model(options)
     ending = "embedding.weight"
     tokens = {
         name.removesuffix(".weight"): rows for name, rows in task.row_names().items() if name.endswith(ending)

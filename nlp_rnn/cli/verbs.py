@@ -78,6 +78,13 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "runs/sentiment_builtin/latest/model vectors.txt",
         "nlp_rnn.cli.vectors",
     ),
+    "push": Verb(
+        "upload a model folder to the Hugging Face hub; prints the address of the commit",
+        "runs/sentiment_builtin/latest/model me/film-reviews --private",
+        "nlp_rnn.cli.push",
+        """\
+The token is that of HF_TOKEN, or of `hf auth login`; it is never an argument, which others could see.""",
+    ),
     "long-memory": Verb(
         "train several cells on a problem that needs long memory, and compare them",
         "--length 100 --cells rnn gru lstm --output memory",

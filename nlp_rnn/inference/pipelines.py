@@ -228,6 +228,11 @@ def pipeline(
     precision: Literal["fp32", "bf16"] = "fp32",
     unsure_below: float | None = None,
     copy_unknown: bool | None = None,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    local_files_only: bool = False,
+    timeout: float | None = None,
 ) -> Pipeline:
     """Load a trained model for a task.
 
@@ -248,6 +253,10 @@ def pipeline(
             input; as trained if left out.
         copy_unknown: for translation, whether answers have words that the vocabulary lacks, copied from the
             source; as trained if left out.
+        revision: branch, tag or commit of a model on the hub, see `from_pretrained`.
+        token: for a private model on the hub, see `from_pretrained`.
+        local_files_only: of a model on the hub, read the local cache alone.
+        timeout: seconds to wait for each answer of the hub.
 
     Returns:
         A callable that takes one input or several, see `Pipeline`.
@@ -267,7 +276,12 @@ def pipeline(
     name = task_name(task)
     if name is None:
         raise UsageError(f"there is no task {task!r}: use one of {', '.join(TASKS)}")
-    loaded = model if isinstance(model, Task) else from_pretrained(model)
+    if isinstance(model, Task):
+        loaded = model
+    else:
+        loaded = from_pretrained(
+            model, revision=revision, token=token, local_files_only=local_files_only, timeout=timeout
+        )
     if loaded.name != name:
         raise UsageError(f"the model is for {loaded.name}, not for {name}")
     if (beam, n_best, copy_unknown) != (None, None, None):

@@ -34,6 +34,7 @@ from nlp_rnn.inference.table_output import open_text, output_format
 from nlp_rnn.inference.tables import answer_table, parse_line, read_table
 from nlp_rnn.lite.notices import collect_warnings
 from nlp_rnn.settings import Range, check_value
+from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 
 def predict(
-    model: str | Path,
+    model: str | Path | Task,
     source: str = "-",
     output: str = "-",
     as_json: bool = False,
@@ -70,7 +71,7 @@ def predict(
     answers are columns beside them.
 
     Args:
-        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`.
+        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task.
         source: a file, or - for standard input: a table, one input per line, or CoNLL-U.
         output: a file, which appears when it is complete, or - for standard output. Its ending says whether
             it is a table, and of which format. For a large table, a folder (an existing one, or a name that
@@ -101,11 +102,11 @@ def predict(
     """
     if as_json and conllu:
         raise UsageError("JSON or CoNLL-U: choose one")
-    task = from_pretrained(model)
+    task = model if isinstance(model, Task) else from_pretrained(model)
     if words:
         task.take_words()
     if conllu and not task.conllu_columns:
-        raise UsageError(f"CoNLL-U is for taggers; {model} is for {task.name}")
+        raise UsageError(f"CoNLL-U is for taggers; the model is for {task.name}")
     if conllu and _is_table(source):
         raise UsageError(f"{source}: is a table; CoNLL-U can be made of text, one sentence per line")
     reads_table = not conllu and bool(task.processor.input_columns) and _is_table(source)

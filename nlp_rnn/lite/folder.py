@@ -41,6 +41,18 @@ def tokenizer_file(name: str, names: Mapping[str, Any]) -> str:
     return "tokenizer.json" if len(names) == 1 else f"tokenizer.{name}.json"
 
 
+def own_files(config: Mapping[str, Any]) -> list[str]:
+    """The names of the files that a model folder consists of.
+
+    Args:
+        config: its configuration, which names the vocabularies; whatever it holds, no other files are named.
+    """
+    vocabularies = config.get("vocabularies")
+    names = vocabularies if isinstance(vocabularies, Mapping) else {}
+    tokenizers = [tokenizer_file(name, names) for name in names if str(name).isidentifier()]
+    return [CONFIG, WEIGHTS, *tokenizers, CARD]
+
+
 def folder_aside(target: Path) -> Path:
     """Where a folder is for a moment while another one takes its place."""
     return target.with_name(f".{target.name}.old")

@@ -11,10 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nlp_rnn.data.corpus.hub import hub_is_reachable
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.folder import (
-    CARD,
     CONFIG,
     WEIGHTS,
     check_is_model,
@@ -25,15 +23,19 @@ from nlp_rnn.lite.folder import (
     read_unchanged,
 )
 from nlp_rnn.storage.checkpoint import read_checkpoint
+from nlp_rnn.storage.hub import HubAccess, download
 from nlp_rnn.storage.stored import StoredModel, check_plain
 
+_DEFAULT = HubAccess()
 
-def read_model(source: str | Path) -> StoredModel:
+
+def read_model(source: str | Path, access: HubAccess = _DEFAULT) -> StoredModel:
     """Read a model's settings and weights.
 
     Args:
         source: a model folder, a Lightning checkpoint (.ckpt) of this package, or the id of a model folder on
             the hub.
+        access: how the hub is asked.
 
     Returns:
         What was read; the model is not built yet.
@@ -45,6 +47,8 @@ def read_model(source: str | Path) -> StoredModel:
     path = current_folder(Path(source).expanduser())
     if "://" in str(source):
         raise UsageError(f"{source}: cannot load from a URL; download the model folder and give its path")
+    if path.exists() and access.revision is not None:
+        raise UsageError(f"{source}: is a file or folder, which has no revision; that is for ids of the hub")
     if path.is_dir():
         check_is_model(source, path)
         return read_unchanged(path, path, _read_files)
@@ -52,23 +56,9 @@ def read_model(source: str | Path) -> StoredModel:
         return _read_checkpoint(path)
     if path.suffix in (".ckpt", ".pt") or path.is_absolute() or str(source).count("/") != 1:
         raise UsageError(f"{source}: no such model folder or checkpoint")
-    snapshot = _download(str(source))
+    snapshot = download(str(source), access)
     # In the hub's cache a snapshot holds links to files that are stored two folders higher.
     return read_unchanged(snapshot, snapshot.parents[1], _read_files)
-
-
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        patterns = ["*.json", WEIGHTS, CARD]
-        offline = not hub_is_reachable()
-        return Path(snapshot_download(hub_id, allow_patterns=patterns, local_files_only=offline))
-    except Exception as error:  # of the library, of the network and of the file system
-        raise UsageError(
-            f"{hub_id}: there is no such folder, it is not in the local cache, and the hub has no such model "
-            f"or cannot be reached ({type(error).__name__}); check the name and the connection"
-        ) from error
 
 
 def _read_files(folder: Path, root: Path) -> StoredModel:

@@ -17,7 +17,7 @@ import nlp_rnn
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import RunError, UsageError
 from nlp_rnn.files import cannot_write
-from nlp_rnn.lite.folder import CARD, CONFIG, WEIGHTS, check_version, read_json, tokenizer_file
+from nlp_rnn.lite.folder import CARD, CONFIG, WEIGHTS, check_version, own_files, read_json, tokenizer_file
 from nlp_rnn.storage.folders import atomic_folder
 from nlp_rnn.storage.stored import checksums
 
@@ -101,8 +101,7 @@ def _check_replaceable(folder: Path) -> None:
     try:
         config = read_json(folder / CONFIG, folder)
         check_version(config, folder / CONFIG)
-        ours = {tokenizer_file(name, config["vocabularies"]) for name in config["vocabularies"]}
-    except (UsageError, KeyError, TypeError):
+    except UsageError:
         raise UsageError(f"{folder} exists and is not a model folder: choose another folder") from None
-    if others := sorted(entries - ours - {CONFIG, WEIGHTS, CARD}):
+    if others := sorted(entries - {*own_files(config)}):
         raise UsageError(f"{folder} also holds {others[0]}, which would be lost: choose another folder")

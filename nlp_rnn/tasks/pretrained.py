@@ -17,6 +17,7 @@ from nlp_rnn.files import shorten
 from nlp_rnn.lite.folder import check_fingerprint
 from nlp_rnn.models.layers.quantization import INT8, quantize
 from nlp_rnn.settings import check_settings, column_settings
+from nlp_rnn.storage.hub import HubAccess
 from nlp_rnn.storage.reading import read_model
 from nlp_rnn.storage.stored import StoredModel, check_checksums, check_shapes, check_weights
 from nlp_rnn.storage.writing import write_model
@@ -77,7 +78,15 @@ def check_storable(task: Task, weights: Mapping[str, Tensor], prefix: str = "") 
         raise UsageError(f"the model cannot be saved: {error}") from error
 
 
-def from_pretrained(source: str | Path, own: type[Task] | None = None) -> Task:
+def from_pretrained(
+    source: str | Path,
+    own: type[Task] | None = None,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    local_files_only: bool = False,
+    timeout: float | None = None,
+) -> Task:
     """Load a trained model on the CPU.
 
     Args:
@@ -85,6 +94,10 @@ def from_pretrained(source: str | Path, own: type[Task] | None = None) -> Task:
             the hub.
         own: the class of the model, if it is your own and belongs to a script or a notebook. Others of your
             own are found if their modules have been imported.
+        revision: branch, tag or commit of a model on the hub; its main branch if left out.
+        token: for a private model on the hub; that of HF_TOKEN or of `hf auth login` if left out.
+        local_files_only: of a model on the hub, read the local cache alone, as HF_HUB_OFFLINE=1 does.
+        timeout: seconds to wait for each answer of the hub; HF_HUB_ETAG_TIMEOUT, or 10, if left out.
 
     Returns:
         The task, in evaluation mode.
@@ -97,7 +110,7 @@ def from_pretrained(source: str | Path, own: type[Task] | None = None) -> Task:
         >>> task = from_pretrained("runs/sentiment_builtin/latest/model")
         >>> task.model  # the nn.Module
     """
-    return _build(read_model(source), own)
+    return _build(read_model(source, HubAccess(revision, token, local_files_only, timeout)), own)
 
 
 def check_same_processor(stored: Processor, current: Processor) -> None:

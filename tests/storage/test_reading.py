@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import time
-from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import huggingface_hub
@@ -193,27 +192,6 @@ def test_missing_sources(source, refused):
     refused(source, source, "no such model folder or checkpoint")
 
 
-@pytest.mark.parametrize("hub_id", ["nobody/no-such-model", "./missing", "a b/c"])
-def test_a_hub_id_without_the_hub_is_one_line_at_once(hub_id, refused):
-    start = time.monotonic()
-    refused(hub_id, hub_id, "the hub has no such model")
-    assert time.monotonic() - start < 5
-
-
-def test_a_hub_snapshot_with_its_links_loads(trained, tmp_path, monkeypatch):
-    """As the hub's cache lays it out: the snapshot holds links to files two folders higher."""
-    store = tmp_path / "models--me--mine"
-    (store / "blobs").mkdir(parents=True)
-    (store / "snapshots" / "main").mkdir(parents=True)
-    for number, path in enumerate((trained[0] / "translation").iterdir()):
-        (store / "blobs" / str(number)).write_bytes(path.read_bytes())
-        (store / "snapshots" / "main" / path.name).symlink_to(Path("..") / ".." / "blobs" / str(number))
-    monkeypatch.setattr(
-        "huggingface_hub.snapshot_download", lambda *args, **options: str(store / "snapshots" / "main")
-    )
-    assert from_pretrained("me/mine").name == "translation"
-
-
 @pytest.fixture
 def silent_hub(monkeypatch, tmp_path):
     """A hub that accepts and never answers; returns the local cache."""
@@ -230,7 +208,7 @@ def silent_hub(monkeypatch, tmp_path):
 
 def test_a_hub_that_never_answers_ends_at_the_time_out(trained, silent_hub, refused):
     start = time.monotonic()
-    refused("me/mine", "me/mine", "it is not in the local cache, and the hub has no such model or cannot be")
+    refused("me/mine", "me/mine", "there is no such folder, and the hub did not answer within 0.2 s")
     with pytest.raises(
         UsageError, match="dataset me/mine: not in the local cache and the hub cannot be reached"
     ):
