@@ -52,6 +52,11 @@ class Series:
         return Series(self.source, self.start + (part.start or 0), self.numbers[part], labels)
 
     @property
+    def rows(self) -> np.ndarray:
+        """[T] the numbers of its rows in the file, from 0."""
+        return np.arange(self.start, self.start + len(self))
+
+    @property
     def where(self) -> str:
         """The file and rows, for messages."""
         return f"{self.source}, rows {self.start + 1} to {self.start + len(self)}"
@@ -60,8 +65,9 @@ class Series:
 class SeriesData(CorpusData[P]):
     """Base class: a corpus whose rows are time steps in order.
 
-    If the corpus has no validation split, the end of train becomes one; no test split is drawn.
-    `max_examples` of the corpus keeps the first rows of each split.
+    If the corpus has no validation split, the end of train becomes one; of a corpus that is one table, the
+    last part is for test, and the part before it for validation. `max_examples` of the corpus keeps the first
+    rows of each split.
 
     Args:
         corpus: where rows come from.
@@ -102,11 +108,15 @@ class SeriesData(CorpusData[P]):
         return {**{name: Numbers((name,)) for name in self.numbers}, **texts}
 
     @abstractmethod
-    def split_off_validation(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
-        """Split the series of train: the later part becomes the validation split.
+    def split_off(self, train: list[Series], fractions: Mapping[str, float]) -> dict[str, list[Series]]:
+        """Split the series of train: the later parts become other splits.
+
+        Args:
+            train: all series.
+            fractions: the fraction of all steps or series that each split gets, in the order of time.
 
         Returns:
-            The series of train and those of validation.
+            The series of train and of each split, none of them empty.
 
         Raises:
             UsageError: train is too small.
@@ -130,10 +140,16 @@ class SeriesData(CorpusData[P]):
     def load_measured(self, split: str, drawn: Drawn | None = None) -> tuple[Dataset, str]:
         from datasets import Dataset
 
-        raw, _ = self.corpus.measured_table(self.columns(), split, guess=not self._names_columns)
+        label, guess = self.labels_column or None, not self._names_columns
+        raw, rows, note = self.corpus.measured_rows(self.columns(), split, label, guess, drawn)
         if raw is None:  # validation, to be split off train
             return Dataset(self.table(self._series[split])), ""
-        return Dataset(self.table(self._split_series(self._normalized(raw)))), ""
+        most = self.corpus.max_examples
+        if rows is None:
+            return Dataset(self.table(self._split_series(self._normalized(raw), most))), ""
+        if most is not None and most < len(rows):
+            rows, note = rows[:most], f"the first {most:,} of {note}"
+        return Dataset(self.table(_parts_in(self._split_series(self._normalized(raw)), rows))), note
 
     def _normalized(self, split: Split) -> Split:
         where, table = split
@@ -142,38 +158,55 @@ class SeriesData(CorpusData[P]):
     @cached_property
     def _series(self) -> dict[str, list[Series]]:
         """The series of each split."""
-        tables = self.corpus.tables(self.columns(), guess=not self._names_columns)
+        label = self.labels_column or None
+        tables, fractions = self.corpus.tables(self.columns(), label, not self._names_columns)
         raw = {name: self._normalized(split) for name, split in tables.items()}
-        splits = {name: self._split_series(split) for name, split in raw.items()}
+        most = self.corpus.max_examples
+        splits = {name: self._split_series(split, most) for name, split in raw.items()}
         if self.labels_column:
             check_labels(raw, self.labels_column)
         if self.corpus.path not in EXAMPLES:
             _warn_shared(splits)
-        if "validation" not in splits:
-            splits["train"], splits["validation"] = self.split_off_validation(splits["train"])
-        if self.labels_column:
-            self._check_train_labels(splits)
+        if fractions:
+            parts = self._split_off(splits["train"], fractions)
+            splits |= parts
+            rows = {name: np.concatenate([one.rows for one in series]) for name, series in parts.items()}
+            self._drawn = self.corpus.record(raw["train"][1], label, rows)
+        self._check_train_labels(splits)
         return {name: splits[name] for name in SPLITS if name in splits}
 
+    def _split_off(self, train: list[Series], fractions: dict[str, float]) -> dict[str, list[Series]]:
+        """As `split_off`; without test, and with a warning, where train is too small for that too."""
+        if "test" in fractions:
+            try:
+                parts = self.split_off(train, fractions)
+                self._check_train_labels(parts)
+                return parts
+            except UsageError as error:
+                log.warning("there is no test split: %s", error)
+        return self.split_off(train, {"validation": fractions["validation"]})
+
     def _check_train_labels(self, splits: Mapping[str, list[Series]]) -> None:
-        """Check that train without its validation part still has every label, and at least two."""
+        """Check that train without what is held out still has every label, and at least two."""
         name, where = self.labels_column, splits["train"][0].source
+        if not name:
+            return
         remedy = "lower validation_fraction, raise max_examples, or give a validation split"
         known = {label for part in splits["train"] for label in part.labels or ()}
         if len(known) < 2:
             raise UsageError(
-                f"{where}: all {name} in train without its validation part are {known.pop()}; {remedy}"
+                f"{where}: all {name} in train without what is held out are {known.pop()}; {remedy}"
             )
         for part in (part for split in splits.values() for part in split):
             for row, label in enumerate(part.labels or (), part.start + 1):
                 if label not in known:
                     raise UsageError(
-                        f"{part.source}, row {row}: label {label!r} is never seen in train without its "
-                        f"validation part; {remedy}"
+                        f"{part.source}, row {row}: label {label!r} is never seen in train without "
+                        f"what is held out; {remedy}"
                     )
 
-    def _split_series(self, split: Split) -> list[Series]:
-        """The series of a split, in order."""
+    def _split_series(self, split: Split, most: int | None = None) -> list[Series]:
+        """The series of a split, or of its first rows, in order."""
         where, table = split
         for name in self.numbers:
             if not pa.types.is_floating(table.schema.field(name).type):
@@ -181,8 +214,8 @@ class SeriesData(CorpusData[P]):
                     f"{where}: column {name!r} holds lists; give each number a column of its own"
                 )
         validate_rows(where, table, None, keep_all=True)
-        if self.corpus.max_examples is not None:
-            table = table.slice(0, self.corpus.max_examples)
+        if most is not None:
+            table = table.slice(0, most)
         if len(table) == 0:
             raise UsageError(f"{where}: no rows; give data with content")
         numbers = np.stack([table[name].to_numpy() for name in self.numbers], axis=1)
@@ -201,6 +234,63 @@ class SeriesData(CorpusData[P]):
                 where, repeats, self.group,
             )  # fmt: skip
         return [whole[start:end] for start, end in pairwise(bounds)]
+
+
+def last_steps(train: list[Series], fractions: Mapping[str, float]) -> dict[str, list[Series]]:
+    """Cut each series in time: its last part goes to the last split.
+
+    Args:
+        train: the series.
+        fractions: the fraction of the steps of each series that each split gets, in the order of time.
+
+    Returns:
+        The parts of train and of each split, one of each series; some may be empty.
+    """
+    parts: dict[str, list[Series]] = {name: [] for name in ("train", *fractions)}
+    for series in train:
+        end = len(series)
+        for name, fraction in reversed(list(fractions.items())):
+            start = max(0, end - max(1, round(fraction * len(series))))
+            parts[name].append(series[start:end])
+            end = start
+        parts["train"].append(series[:end])
+    return parts
+
+
+def last_series(train: list[Series], fractions: Mapping[str, float]) -> dict[str, list[Series]]:
+    """Give the last series to other splits, whole; at least one stays in train.
+
+    Args:
+        train: the series.
+        fractions: the fraction of the series that each split gets, in the order of time.
+
+    Raises:
+        UsageError: there are too few series.
+    """
+    if len(train) <= len(fractions):
+        raise UsageError(
+            f"{train[0].source}: {len(train)} series are too few for train, {' and '.join(fractions)}; give "
+            "more, or files for these splits"
+        )
+    parts: dict[str, list[Series]] = {}
+    rest, names = train, list(fractions)
+    while names:
+        name = names.pop()
+        most = len(rest) - len(names) - 1  # one at least for each of the others
+        count = min(most, max(1, round(fractions[name] * len(train))))
+        rest, parts[name] = rest[:-count], rest[-count:]
+    return {"train": rest, **parts}
+
+
+def _parts_in(series: list[Series], rows: np.ndarray) -> list[Series]:
+    """The parts of series that are among these rows, whose numbers are in order."""
+    parts = []
+    for one in series:
+        first, last = np.searchsorted(rows, [one.start, one.start + len(one)])
+        places = rows[first:last] - one.start
+        runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+        parts += [one[int(run[0]) : int(run[-1]) + 1] for run in runs if len(run)]
+    return parts
 
 
 def _warn_shared(splits: Mapping[str, list[Series]]) -> None:

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import pytorch_lightning as pl
 
-from nlp_rnn.data import Corpus, SentimentData
+from nlp_rnn.data import Corpus, ForecastingData, SentimentData, SeriesTaggingData
 from nlp_rnn.errors import UsageError
 from nlp_rnn.evaluation.measuring import evaluate
-from nlp_rnn.tasks import Sentiment
+from nlp_rnn.tasks import Forecasting, Sentiment, SeriesTagging
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 
 ROWS = [{"review": f"film {row % 30} x {row}", "stars": "15"[row % 2], "by": row % 20} for row in range(200)]
@@ -82,3 +82,27 @@ def test_without_a_record_all_rows_are_measured(trained, reviews):
 def test_a_bundled_corpus_has_no_split_all(trained):
     with pytest.raises(UsageError, match="corpus builtin: has the splits train, validation, test; name one"):
         evaluate(trained[0], Corpus(), "all")
+
+
+@pytest.mark.parametrize("name", ["forecasting", "series_tagging"])
+def test_series_are_measured_on_the_end_of_their_file(name, tmp_path, cache_home):
+    steps = [{"x": at % 7, "y": at % 5, "state": "ab"[at % 2], "part": at // 10} for at in range(100)]
+    pd.DataFrame(steps).to_csv(tmp_path / "a.csv", index=False)
+    corpus = Corpus(tmp_path / "a.csv")
+    if name == "forecasting":
+        data = ForecastingData(corpus, "x,y", length=4)
+        task = Forecasting(data.processor, hidden_dim=4)
+    else:
+        data = SeriesTaggingData(corpus, "x,y", "state", "part")
+        task = SeriesTagging(data.processor, hidden_dim=4)
+    run = pl.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    run.fit(task, data)
+    folder = save_pretrained(task, tmp_path / "model")
+    results = evaluate(folder, corpus).results
+    assert results["measured"] == "10 of 100 rows of a.csv: those held out in training, for test"
+    pd.DataFrame(steps[90:]).to_csv(tmp_path / "end.csv", index=False)
+    expected = evaluate(folder, Corpus(tmp_path / "end.csv")).results
+    del results["measured"], results["data"], expected["data"]
+    assert results == expected

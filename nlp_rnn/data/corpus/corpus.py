@@ -7,11 +7,12 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
@@ -35,7 +36,7 @@ from nlp_rnn.settings import Range, Seed, Settings
 
 log = logging.getLogger(__name__)
 
-_READING_VERSION = 5  # part of every cache key: increase it when the same files give other rows than before
+_READING_VERSION = 6  # part of every cache key: increase it when the same files give other rows than before
 
 REMEMBERED = ("columns", "encoding")
 """The settings of a corpus that a model remembers beside the names of its columns, where they are set."""
@@ -58,10 +59,9 @@ class Corpus(Settings):
         validation_split: name of the validation split; detected if left out (dev, val, valid or validation),
             and drawn from train if there is none.
         test_split: name of the test split; detected if left out, and drawn from train if that is the only
-            split, as of a single file.
+            split, as of a single file. Of series, the last part of train is taken, see `SeriesData`.
         validation_fraction: fraction of train that becomes the validation split if the corpus has none.
-        test_fraction: fraction of train that becomes the test split if that is the only split; 0 for none. Of
-            series none is drawn.
+        test_fraction: fraction of train that becomes the test split if that is the only split; 0 for none.
         group: column whose rows of equal value stay in one split where splits are drawn, such as an author.
         max_examples: maximum number of rows per split, sampled at random; they keep their order. Of a
             stream, the first rows.
@@ -168,9 +168,7 @@ class Corpus(Settings):
             check_labels({name: (raw[name][0], table) for name, table in tables.items()}, labels)
         if not reader.source.is_bundled:
             warn_shared_rows({name: (raw[name][0], table) for name, table in tables.items()}, labels)
-        fractions = {} if "validation" in tables else {"validation": self.validation_fraction}
-        if list(chosen) == ["train"] and self.test_fraction:
-            fractions["test"] = self.test_fraction
+        fractions = self.fractions(chosen, tables)
         parts = {}
         if fractions:
             train, numbers = tables["train"], rows["train"]
@@ -187,9 +185,7 @@ class Corpus(Settings):
         splits = DatasetDict({name: as_dataset(tables[name]) for name in SPLITS if name in tables})
         if not parts:
             return splits, None
-        whole = raw["train"][1]
-        members = {name: rows[name] for name in parts}
-        return splits, Drawn.of(self._short_name, content_hash(whole, labels), whole.num_rows, members)
+        return splits, self.record(raw["train"][1], labels, {name: rows[name] for name in parts})
 
     def load_split(
         self,
@@ -234,10 +230,11 @@ class Corpus(Settings):
         Raises:
             UsageError: the corpus has no such split, or the data cannot be read or is not valid.
         """
-        raw, note = self.measured_table(columns, split, labels, guess, drawn)
+        raw, rows, note = self.measured_rows(columns, split, labels, guess, drawn)
         if raw is None:  # validation, to be drawn from train
             return self.load(columns, labels, guess)[split], ""
-        where, table = raw[0], normalize_labels(raw[1], labels)
+        where, table = raw
+        table = normalize_labels(table if rows is None else take_rows(table, rows), labels)
         if has_hidden_labels(split, (where, table), labels):
             raise UsageError(f"{where}: its labels are hidden; use another split")
         table = take_rows(table, validate_rows(where, table, labels))
@@ -274,33 +271,58 @@ class Corpus(Settings):
     def tables(
         self,
         columns: Mapping[str, str | Sequence[str]],
-        only: str | None = None,
         labels: str | None = None,
         guess: bool = True,
-    ) -> dict[str, Split]:
-        """Read the splits, or one alone, with the wanted columns, without validating the rows.
+    ) -> tuple[dict[str, Split], dict[str, float]]:
+        """Read the splits with the wanted columns, without validating the rows.
 
         Args:
             columns: as for `load`.
-            only: the one split to read; all of them if None.
             labels: as for `load`.
             guess: as for `load`.
+
+        Returns:
+            The splits, and the fractions of train that others are to get, see `fractions`.
 
         Raises:
             UsageError: the data cannot be read.
         """
         reader = self._reader(columns, labels, guess)
-        return reader.read(reader.choose(only), only is not None)
+        chosen = reader.choose()
+        splits = reader.read(chosen)
+        return splits, self.fractions(chosen, splits)
 
-    def measured_table(
+    def fractions(self, chosen: Collection[str], usable: Collection[str]) -> dict[str, float]:
+        """The fraction of train that becomes validation or test, of those that are to be made from it.
+
+        Args:
+            chosen: the splits of the source.
+            usable: those that are not left out.
+        """
+        fractions = {} if "validation" in usable else {"validation": self.validation_fraction}
+        return fractions | (
+            {"test": self.test_fraction} if set(chosen) == {"train"} and self.test_fraction else {}
+        )
+
+    def record(self, train: pa.Table, labels: str | None, members: Mapping[str, np.ndarray]) -> Drawn:
+        """The record of which rows of train were drawn for which split.
+
+        Args:
+            train: all rows, as they were read.
+            labels: as for `load`.
+            members: the numbers of the rows of each split.
+        """
+        return Drawn.of(self._short_name, content_hash(train, labels), train.num_rows, members)
+
+    def measured_rows(
         self,
         columns: Mapping[str, str | Sequence[str]],
         split: str,
         labels: str | None = None,
         guess: bool = True,
         drawn: Drawn | None = None,
-    ) -> tuple[Split | None, str]:
-        """Read one split as `load_measured` does, without validating its rows.
+    ) -> tuple[Split | None, np.ndarray | None, str]:
+        """Read what `load_measured` takes a split from, without validating its rows.
 
         Args:
             columns: as for `load`.
@@ -310,14 +332,15 @@ class Corpus(Settings):
             drawn: the record of the training.
 
         Returns:
-            The split, None for a validation split that is to be drawn from train; and which rows these are.
+            The rows, None for a validation split that is to be drawn from train; the numbers of those that
+            are in the split, in order, None for all; and which rows these are, in words.
 
         Raises:
             UsageError: the corpus has no such split, or it cannot be read.
         """
         reader = self._reader(columns, labels, guess)
         measured = None if drawn is None else reader.measured(split, labels, drawn, self._short_name)
-        return measured or (reader.table(split), "")
+        return measured or (reader.table(split), None, "")
 
     def _source(self) -> Source:
         source = find_source(self.path, self.config, self.revision, self.streaming, self.max_examples)

@@ -12,7 +12,7 @@ from nlp_rnn.data.corpus.columns import Columns
 from nlp_rnn.data.corpus.drawing import Drawn, content_hash, number_groups
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.data.corpus.sources import Source
-from nlp_rnn.data.corpus.splits import SPLITS, choose_splits, take_rows
+from nlp_rnn.data.corpus.splits import SPLITS, choose_splits
 from nlp_rnn.data.corpus.validation import Split
 from nlp_rnn.errors import UsageError, join_names
 
@@ -119,7 +119,9 @@ class Reader:
             return self.source.read("train", self.columns, self.layout)
         return self.read(self.choose(split), needed=True).get(split)
 
-    def measured(self, split: str, labels: str | None, drawn: Drawn, name: str) -> tuple[Split, str] | None:
+    def measured(
+        self, split: str, labels: str | None, drawn: Drawn, name: str
+    ) -> tuple[Split, np.ndarray | None, str] | None:
         """Read the rows of a split that training drew from the same rows as these.
 
         Args:
@@ -129,8 +131,8 @@ class Reader:
             name: what a record of this corpus would call it.
 
         Returns:
-            The rows, and which these are, in words; all rows, and no words, if training had others. None if
-            the source has a split of this name, and is to be read as usual.
+            All rows; the numbers of those in the split, and which these are, in words; None and no words if
+            training had other rows. None if the source has a split of this name, and is to be read as usual.
 
         Raises:
             UsageError: the rows cannot be read, or training put none into the split.
@@ -146,7 +148,7 @@ class Reader:
                     "%s: not the rows that the model was trained on, though of the same %s; some of those "
                     "may be among the rows measured", where, "name" if name == drawn.source else "number",
                 )  # fmt: skip
-            return (whole, "") if self.source.is_whole or split == "train" else None
+            return (whole, None, "") if self.source.is_whole or split == "train" else None
         splits = drawn.split_rows()
         if split not in splits:
             raise UsageError(
@@ -155,10 +157,7 @@ class Reader:
             )
         rows = splits[split]
         use = "that the model was trained on" if split == "train" else f"held out in training, for {split}"
-        return (
-            where,
-            take_rows(table, rows),
-        ), f"{len(rows):,} of {table.num_rows:,} rows of {name}: those {use}"
+        return whole, rows, f"{len(rows):,} of {table.num_rows:,} rows of {name}: those {use}"
 
     def _has(self, split: str) -> bool:
         """Whether the source itself has a split."""

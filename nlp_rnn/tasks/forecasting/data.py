@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -16,7 +16,7 @@ from typing_extensions import override
 from nlp_rnn.data.batching import Batch, Batching, pad_vectors
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.scaling import mean_std
-from nlp_rnn.data.series import Series, SeriesData, parse_names
+from nlp_rnn.data.series import Series, SeriesData, last_series, last_steps, parse_names
 from nlp_rnn.data.series_processor import SeriesProcessor, check_num_columns
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError
@@ -97,8 +97,9 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
 
     Args:
         corpus: where rows come from, in order. If it has no validation split, the last part of each series of
-            train becomes one, and no window crosses the boundary; if these parts are too short for a window,
-            the last series become the validation split.
+            train becomes one; of a single file, the last part is for test and the one before it for
+            validation. No window crosses a boundary. If these parts are too short for a window, the last
+            series are taken instead.
         inputs: names of the columns that are read, as a list or with commas between them.
         targets: names of the columns that are predicted; the same as `inputs` if left empty.
         group: name of the column that names the series of each row; no window crosses a change of it. If
@@ -151,33 +152,31 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
         super().attach_processor(processor)
 
     @override
-    def split_off_validation(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
-        fraction, window = self.corpus.validation_fraction, self.length + self.horizon
-        first, last = [], []
-        for series in train:
-            boundary = len(series) - max(1, round(fraction * len(series)))
-            first.append(series[:boundary])
-            last.append(series[boundary:])
+    def split_off(self, train: list[Series], fractions: Mapping[str, float]) -> dict[str, list[Series]]:
+        window, names = self.length + self.horizon, " and ".join(fractions)
         long = self._long_enough(train, "lower them or give more rows")
-        if len(long) > 1 and max(map(len, last)) < window:
-            last = long[-min(len(long) - 1, max(1, round(fraction * len(long)))) :]
+        short = [series for series in train if len(series) < window]
+        parts = last_steps(long, fractions)
+        if len(long) > 1 and any(max(map(len, parts[name])) < window for name in fractions):
+            whole = last_series(long, fractions)
+            held_out = [series for name in fractions for series in whole[name]]
             log.warning(
                 "%s: the ends of its series are too short for a window of length + horizon = %d; the last %d "
-                "series become the validation split", train[0].source, window, len(last),
+                "series become the %s split", train[0].source, window, len(held_out), names,
             )  # fmt: skip
-            return [series for series in train if all(series is not held_out for held_out in last)], last
-        if max(map(len, train)) < 2 * window:
+            return {**whole, "train": [*whole["train"], *short]}
+        if max(map(len, long)) < len(parts) * window:
             raise UsageError(
-                f"{max(train, key=len).where}: too few steps for a window of length + horizon = "
-                f"{self.length} + {self.horizon} to train on and one to validate on; lower them, give more "
+                f"{max(long, key=len).where}: too few steps for a window of length + horizon = "
+                f"{self.length} + {self.horizon} to train on and one each for {names}; lower them, give more "
                 "rows or give a validation split"
             )
-        self._long_enough(first, "they are train without its validation part: lower validation_fraction")
-        self._long_enough(
-            last,
-            "they are the end of train, for validation: raise validation_fraction or give a validation split",
-        )
-        return first, last
+        remedy = f"lower {' and '.join(f'{name}_fraction' for name in fractions)}"
+        self._long_enough(parts["train"], f"they are train without {names}: {remedy}")
+        for name in fractions:
+            remedy = f"raise {name}_fraction or give a {name} split"
+            self._long_enough(parts[name], f"they are the end of train, for {name}: {remedy}")
+        return {**parts, "train": [*parts["train"], *short]}
 
     @override
     def table(self, series: list[Series]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad, pad_vectors
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder
 from nlp_rnn.data.scaling import mean_std
-from nlp_rnn.data.series import Series, SeriesData, parse_names
+from nlp_rnn.data.series import Series, SeriesData, last_series, last_steps, parse_names
 from nlp_rnn.data.series_processor import SeriesProcessor, check_num_columns
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError
@@ -68,7 +69,8 @@ class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
 
     Args:
         corpus: where rows come from, in order. If it has no validation split, the last sequences of train
-            become one.
+            become one; of a single file, the last are for test and those before them for validation. A single
+            sequence is cut in time instead.
         inputs: names of the columns of numbers, as a list or with commas between them.
         label: name of the column of labels, one per step.
         group: name of the column that names the sequence of each row; a new sequence starts where it changes.
@@ -108,14 +110,13 @@ class SeriesTaggingData(SeriesData[SeriesTaggingProcessor]):
         super().attach_processor(processor)
 
     @override
-    def split_off_validation(self, train: list[Series]) -> tuple[list[Series], list[Series]]:
-        if len(train) < 2:
-            raise UsageError(
-                f"{train[0].source}: one sequence is too few to split off validation; give a validation "
-                "split, or set group to the column that names the sequences"
-            )
-        cut = len(train) - min(len(train) - 1, max(1, round(self.corpus.validation_fraction * len(train))))
-        return train[:cut], train[cut:]
+    def split_off(self, train: list[Series], fractions: Mapping[str, float]) -> dict[str, list[Series]]:
+        if len(train) > 1:
+            return last_series(train, fractions)
+        parts = last_steps(train, fractions)
+        if any(len(series) == 0 for (series,) in parts.values()):
+            raise UsageError(f"{train[0].where}: too few steps for train and {' and '.join(fractions)}")
+        return parts
 
     @override
     def table(self, series: list[Series]) -> pa.Table:

@@ -281,9 +281,11 @@ class TaggingData(CorpusData[TaggingProcessor]):
         """The texts of sentences of train, where the corpus has them in a column `text`; None elsewhere."""
         columns = {"tokens": self.columns()["tokens"], "text": "text"}
         try:
-            _, table = self.corpus.tables(columns, "train", guess=False)["train"]
+            train, _, _ = self.corpus.measured_rows(columns, "train", guess=False)
         except UsageError:  # there is no such column, or it holds something else
             return [None] * len(sentences)
+        assert train is not None
+        _, table = train
         words, texts = (table[name].to_pylist() for name in columns)
         text_of = {tuple(row or ()): text for row, text in zip(words, texts, strict=True)}
         return [text_of.get(tuple(words)) for words in sentences]

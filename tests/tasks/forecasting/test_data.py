@@ -49,7 +49,7 @@ def windows(data, split):
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "npz"])
 def test_every_window_of_every_format_and_none_over_the_cut(suffix, tmp_path):
     path = write(tmp_path / f"a.{suffix}", series())
-    corpus = Corpus(path, validation_fraction=0.25)
+    corpus = Corpus(path, test_fraction=0, validation_fraction=0.25)
     data = ForecastingData(corpus, NAMES, ("y",), length=5, horizon=2)
     for split, first, end in (("train", 0, 30), ("validation", 30, 40)):
         found = windows(data, split)
@@ -84,7 +84,9 @@ def test_groups_keep_their_own_ends_for_validation_and_short_ones_are_counted(
 ):
     path = write(tmp_path / "a.csv", {"value": range(48), "group": ["a"] * 20 + ["b"] * 20 + ["c"] * 8})
     with caplog.at_level(logging.WARNING):
-        splits = ForecastingData(Corpus(path, validation_fraction=fraction), group="group", length=4).load()
+        splits = ForecastingData(
+            Corpus(path, test_fraction=0, validation_fraction=fraction), group="group", length=4
+        ).load()
     assert [row["following"][0] for row in splits["validation"]] == following
     assert "1 series shorter than length + horizon = 5 left out" in caplog.text
 
@@ -93,7 +95,7 @@ def test_the_last_of_many_short_groups_validate_whole(tmp_path, caplog):
     groups = [group for group in "abcdef" for _ in range(6)]
     path = write(tmp_path / "a.csv", {"value": range(38), "group": [*groups, "g", "g"]})
     with caplog.at_level(logging.WARNING):
-        splits = ForecastingData(Corpus(path, validation_fraction=0.3), group="group").load()
+        splits = ForecastingData(Corpus(path, test_fraction=0, validation_fraction=0.3), group="group").load()
     assert [row["following"][0] for row in splits["validation"]] == [28, 29, 34, 35]
     assert [row["following"][0] for row in splits["train"]] == [4, 5, 10, 11, 16, 17, 22, 23]
     assert "the last 2 series become the validation split" in caplog.text
@@ -103,7 +105,7 @@ def test_the_last_of_many_short_groups_validate_whole(tmp_path, caplog):
 def test_remaining_train_rows_may_be_too_short(tmp_path):
     path = write(tmp_path / "a.csv", {"value": range(20)})
     with pytest.raises(UsageError, match=r"rows 1 to 4: 4 steps, .* = 5; .*: lower validation_fraction"):
-        _ = ForecastingData(Corpus(path, validation_fraction=0.8)).processor
+        _ = ForecastingData(Corpus(path, test_fraction=0, validation_fraction=0.8)).processor
 
 
 @pytest.mark.parametrize(
@@ -120,8 +122,8 @@ def test_remaining_train_rows_may_be_too_short(tmp_path):
         (
             {"x": range(20)},
             {"length": 14},
-            "rows 1 to 20: too few steps for a window of length + horizon = 14 + 1 to train on and one to "
-            "validate on; lower them, give more rows or give a validation split",
+            "rows 1 to 20: too few steps for a window of length + horizon = 14 + 1 to train on and one each "
+            "for validation; lower them, give more rows or give a validation split",
         ),
         ({"x": [1, 2] * 9}, {"inputs": ("x", "x")}, "column 'x' is named twice"),
         ({"x": [1, 2] * 9}, {"group": "x"}, "column 'x' is named twice"),
@@ -135,7 +137,7 @@ def test_errors_name_their_cause(columns, arguments, message, tmp_path):
     path = write(tmp_path / "a.csv", columns)
     with pytest.raises(UsageError) as caught:
         _ = ForecastingData(
-            Corpus(path, validation_fraction=0.3), **{"inputs": ("x",), **arguments}
+            Corpus(path, test_fraction=0, validation_fraction=0.3), **{"inputs": ("x",), **arguments}
         ).processor
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -164,7 +166,9 @@ def test_no_window_reaches_over_a_change_of_group(lengths, length, tmp_path_fact
 
 def test_max_examples_takes_the_first_rows(tmp_path):
     path = write(tmp_path / "a.csv", {"value": range(100)})
-    rows = ForecastingData(Corpus(path, max_examples=20, validation_fraction=0.2), length=3).load()["train"]
+    rows = ForecastingData(
+        Corpus(path, max_examples=20, validation_fraction=0.2, test_fraction=0), length=3
+    ).load()["train"]
     assert [row["steps"][0] for row in rows] == list(range(13))
 
 

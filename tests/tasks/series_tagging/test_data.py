@@ -31,7 +31,9 @@ LABELED = {"inputs": "value", "label": "label", "group": "group"}
 
 def test_sequences_are_whole_and_the_last_validate(tmp_path):
     path = write(tmp_path / "a.csv", recordings())
-    data = SeriesTaggingData(Corpus(path, validation_fraction=0.3), **LABELED, batching=Batching(size=9))
+    data = SeriesTaggingData(
+        Corpus(path, test_fraction=0, validation_fraction=0.3), **LABELED, batching=Batching(size=9)
+    )
     assert {name: len(rows) for name, rows in data.splits.items()} == {"train": 4, "validation": 2}
     (batch,) = data.val_dataloader()
     np.testing.assert_allclose(data.processor.means, [SERIES[:20, 0].mean()])
@@ -45,7 +47,7 @@ def test_sequences_are_whole_and_the_last_validate(tmp_path):
 def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
     columns = {"value": [1, 2, 3, 4, 5, 6], "label": list("ababab"), "group": list("kkkklm")}
     path = write(tmp_path / "a.csv", columns)
-    data = SeriesTaggingData(Corpus(path, validation_fraction=0.1), **LABELED)
+    data = SeriesTaggingData(Corpus(path, test_fraction=0, validation_fraction=0.1), **LABELED)
     (batch,) = data.train_dataloader()
     assert sorted(batch.lengths.tolist()) == [1, 4]
     short = batch.lengths.tolist().index(1)
@@ -56,14 +58,13 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({}, {"group": ""}, "one sequence is too few to split off validation"),
         ({"label": ["low"] * 29 + [""]}, {}, "a.csv, row 30: column 'label' is blank"),
         ({"label": ["low"] * 29 + ["  "]}, {}, "a.csv, row 30: column 'label' is blank"),
         ({"label": ["low"] * 30}, {}, "every label in train is 'low'; give two or more"),
         (
             {"label": ["low"] * 26 + ["high"] * 4},
             {},
-            "a.csv: all label in train without its validation part are low; lower validation_fraction",
+            "a.csv: all label in train without what is held out are low; lower validation_fraction",
         ),
         (
             {"label": ["low", "high"] * 13 + ["new"] * 4},
@@ -78,7 +79,7 @@ def test_shorter_sequences_are_padded_with_what_is_not_scored(tmp_path):
 def test_errors_in_labeled_series_are_named(change, arguments, message, tmp_path):
     path = write(tmp_path / "a.csv", recordings() | change)
     with pytest.raises(UsageError) as caught:
-        _ = SeriesTaggingData(Corpus(path), **(LABELED | arguments)).processor
+        _ = SeriesTaggingData(Corpus(path, test_fraction=0), **(LABELED | arguments)).processor
     assert message in str(caught.value)
 
 
