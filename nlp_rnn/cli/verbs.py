@@ -73,6 +73,11 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "runs/sentiment_builtin/latest/model small_model",
         "nlp_rnn.cli.quantize",
     ),
+    "import": Verb(
+        "turn the weights of a tutorial's or a Keras model into a model folder",
+        "tut1-model.pt translator --like seq2seq --vocab de.json en.json",
+        "nlp_rnn.cli.import_weights",
+    ),
     "vectors": Verb(
         "write a model's embedding as word vectors, in the format of word2vec",
         "runs/sentiment_builtin/latest/model vectors.txt",
