@@ -184,16 +184,19 @@ def draw_splits(
     Raises:
         UsageError: there are too few rows.
     """
-    equal = _equal_rows(train, labels) if groups is None and "test" in fractions else None
-    splits = _draw(train, labels, fractions, seed, groups if equal is None else equal)
+    equal = _equal_rows(train, labels)
+    together = equal if groups is None and "test" in fractions else groups
+    splits = _draw(train, labels, fractions, seed, together)
     wanted = {name: fraction * train.num_rows for name, fraction in fractions.items()}
     misfit = any(
         name not in splits or abs(len(splits[name]) - rows) > rows / 2 + 1 for name, rows in wanted.items()
     )
-    if equal is not None and misfit:
+    if equal is not None and together is equal and misfit:
+        together = None
         splits = _draw(train, labels, fractions, seed, None)
+    if equal is not None and together is not equal:
         inputs = train if labels is None else train.drop_columns([labels])
-        warn_shared_rows({name: (where, inputs.take(rows)) for name, rows in splits.items()}, None)
+        warn_shared_rows({name: (where, take_rows(inputs, rows)) for name, rows in splits.items()}, None)
     for name in (name for name in fractions if name not in splits):
         what = f"{train.num_rows} rows" if groups is None else f"{len(np.unique(groups))} groups"
         message = f"{where}: {what} are too few to sample a {name} split from"

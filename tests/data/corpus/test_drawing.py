@@ -132,6 +132,21 @@ def test_equal_texts_stay_together(caplog):
         assert f"here: 10 {name} row(s) are also in train" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("fractions", "groups"),
+    [({"validation": 0.2}, None), (BOTH, np.arange(60))],
+    ids=["validation", "groups"],
+)
+def test_equal_texts_that_do_not_stay_together_are_counted(fractions, groups, caplog):
+    table = pa.table({"text": [f"text {row % 30}" for row in range(60)], "label": ["a", "b"] * 30})
+    splits = draw_splits("here", table, "label", fractions, 0, groups)
+    texts = {name: table["text"].take(pa.array(rows)).to_pylist() for name, rows in splits.items()}
+    for name in fractions:
+        shared = sum(text in texts["train"] for text in texts[name])
+        assert shared
+        assert f"here: {shared} {name} row(s) are also in train" in caplog.text
+
+
 def test_few_rows_are_refused_or_leave_no_test_split(caplog):
     table = pa.table({"text": list("abc"), "label": list("001")})
     assert {n: len(r) for n, r in draw_splits("here", table, "label", BOTH, 0).items()} == {
