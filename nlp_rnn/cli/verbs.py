@@ -78,6 +78,12 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "tut1-model.pt translator --like seq2seq --vocab de.json en.json",
         "nlp_rnn.cli.import_weights",
     ),
+    "export": Verb(
+        "write a model in a form that runs without torch, such as ONNX",
+        "runs/sentiment_builtin/latest/model --format onnx --output sentiment_onnx",
+        "nlp_rnn.cli.export",
+        memory="a smaller model",
+    ),
     "vectors": Verb(
         "write a model's embedding as word vectors, in the format of word2vec",
         "runs/sentiment_builtin/latest/model vectors.txt",

@@ -116,3 +116,13 @@ def collect_warnings() -> Iterator[CollectedWarnings]:
     finally:
         _collected.reset(before)
     collected.log()
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Drop what `collect_warnings` would collect and log, of inputs that are not the user's."""
+    before = _collected.set(CollectedWarnings())
+    try:
+        yield
+    finally:
+        _collected.reset(before)

@@ -49,12 +49,12 @@ class Captioner(nn.Module):
         )
         self.projection = nn.Linear(num_features, decoder.rnn.state_tensors * num_layers * hidden_dim)
         self.decoder = decoder
-        self._squash = CELLS[cell].squash
+        self.squash = CELLS[cell].squash
 
     def start(self, vectors: Tensor) -> State:
         """The decoder's initial state, tensors of [num_layers, B, H], from vectors [B, F]."""
         rnn = self.decoder.rnn
-        state = self._squash(self.projection(vectors.to(self.projection.bias.dtype)))
+        state = self.squash(self.projection(vectors.to(self.projection.bias.dtype)))
         state = state.view(-1, rnn.state_tensors, rnn.num_layers, rnn.hidden_size)
         return tuple(tensor.transpose(0, 1).contiguous() for tensor in state.unbind(1))
 

@@ -53,10 +53,14 @@ class Encoder(nn.Module):
         del self.embedding
         self._embedding_owner = (decoder,)
 
+    @property
+    def source_embedding(self) -> nn.Embedding:
+        """The embedding of the source, which may be the decoder's."""
+        return self._embedding_owner[0].embedding if self._embedding_owner else self.embedding
+
     def embed(self, source: Tensor) -> Tensor:
         """[S, B] int64 ids -> [S, B, E], after dropout."""
-        embedding = self._embedding_owner[0].embedding if self._embedding_owner else self.embedding
-        embedded: Tensor = self.dropout(embedding(source))
+        embedded: Tensor = self.dropout(self.source_embedding(source))
         return embedded
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> State:

@@ -1,0 +1,1 @@
+"""Export: a trained model in another form, which runs without this package's models."""
