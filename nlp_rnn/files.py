@@ -117,6 +117,28 @@ def check_output(out: Path, flag: str) -> None:
             check_writable(Path(os.path.realpath(out)).parent, flag)  # where a link points to
 
 
+def check_not_read(out: str | Path, read: str | Path, flag: str) -> None:
+    """Check that a file to write is not one that is read too, by whatever name or link.
+
+    Args:
+        out: the output file; - stands for standard output, which nothing is known of.
+        read: the file that is read; a folder stands for all files in it, and - for standard input.
+        flag: the command-line option that names the output, for the message.
+
+    Raises:
+        UsageError: it is.
+    """
+    out, path, from_standard = Path(out), Path(read), str(read) == "-"
+    is_same = False
+    with suppress(OSError, ValueError):  # a file that is not there is not the other one
+        if str(out) != "-" and out.is_file():
+            places = [0] if from_standard else path.iterdir() if path.is_dir() else [path]
+            is_same = any(os.path.samestat(out.stat(), os.stat(place)) for place in places)
+    if is_same:
+        name = "standard input" if from_standard else read
+        raise UsageError(f"{flag} {out}: would replace {name}, which is read; choose another place")
+
+
 @contextmanager
 def _places(path: Path, flag: str) -> Iterator[None]:
     """Turn an OSError, such as that of a name that the system does not allow, into one line."""

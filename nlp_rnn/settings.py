@@ -130,6 +130,14 @@ class Configured:
             cls.__init__ = _recording(cls, vars(cls)["__init__"])  # type: ignore[method-assign]
 
     @classmethod
+    def check_arguments(cls, arguments: Mapping[str, Any]) -> None:
+        """Check what is no setting among the arguments of a constructor, before it runs.
+
+        Raises:
+            UsageError: an argument is of another type than the class needs.
+        """
+
+    @classmethod
     def settings_owner(cls) -> type:
         """The class whose constructor arguments are the settings; a subclass may fix some of them."""
         return next(owner for owner in cls.__mro__ if "__init__" in vars(owner))
@@ -176,6 +184,7 @@ def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[.
             hint = f"; did you mean {similar[0]}?" if similar else ""
             raise TypeError(f"{owner.__name__}: {error}{hint}") from None
         bound.apply_defaults()
+        self.check_arguments(bound.arguments)
         bound.arguments.update({name: _as_python(value) for name, value in bound.arguments.items()})
         _, *names = bound.arguments
         values = {name: bound.arguments[name] for name in names if name not in self.not_settings}

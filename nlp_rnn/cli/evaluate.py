@@ -54,13 +54,14 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.data import Corpus
         from nlp_rnn.evaluation.measuring import evaluate
-        from nlp_rnn.files import atomic_write, check_writable, printed, printing
+        from nlp_rnn.files import atomic_write, check_not_read, check_writable, printed, printing
 
     retain_freed_memory()
     columns = column_arguments(options)
     output = None if options.output is None else Path(options.output)
     if output is not None:
         check_writable(output, "--output")
+        check_not_read(output / "report.json", options.data, "--output")
     report = evaluate(
         load_model(options),
         Corpus(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nlp_rnn.cli.console import add_model_arguments, importing, load_model, path_argument
 from nlp_rnn.errors import UsageError, join_names
-from nlp_rnn.files import check_output
+from nlp_rnn.files import check_not_read, check_output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write the vectors."""
     check_output(Path(options.output), "OUTPUT")
+    check_not_read(options.output, options.model, "OUTPUT")
     with importing():
         from nlp_rnn.models.layers.quantization import is_quantized
         from nlp_rnn.storage.vectors import write_vectors

@@ -25,7 +25,7 @@ from nlp_rnn.data.corpus.conllu import (
 from nlp_rnn.data.corpus.text import ARCHIVES, data_suffix, decompressed_name, read_blocks
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import open_bytes
+from nlp_rnn.files import check_not_read, open_bytes
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
 from nlp_rnn.inference.shards import answer_in_shards
 from nlp_rnn.inference.table_formats import LinesInput
@@ -125,6 +125,8 @@ def predict(
         raise UsageError(
             f"--output {output}: is a directory; give a file, for only tables are written as Parquet"
         )
+    for read in (source, *([] if isinstance(model, Task) else [model])):
+        check_not_read(output, read, "--output")
     check_value(_ShardRows, shard_rows, "--shard-rows")
     answerer = pipeline(
         task.name, task, batch_size, device, beam, n_best, precision, unsure_below, copy_unknown

@@ -27,6 +27,7 @@ from nlp_rnn.inference.pipelines import Pipeline
 from nlp_rnn.inference.table_formats import open_table
 from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns
 from nlp_rnn.inference.table_output import free_names, open_writer
+from nlp_rnn.lite.notices import warn_columns
 from nlp_rnn.settings import column_settings
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.interface import AnswerColumn
@@ -183,9 +184,12 @@ def parse_line(task: Task, line: str, where: str) -> Any:
         UsageError: the line is not an input.
     """
     try:
-        return task.processor.parse(line)
+        value = task.processor.parse(line)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
+    if value is line:
+        warn_columns(line, where)
+    return value
 
 
 def _where(table: TableInput, chunk: Chunk) -> str:

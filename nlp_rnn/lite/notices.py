@@ -27,6 +27,8 @@ class CollectedWarnings:
     """Number of texts that a model was asked for an answer."""
     lost: int = 0
     """Number of these that have no token which the model knows."""
+    has_columns: bool = False
+    """Whether a line was read whole that looks like several columns."""
 
     def log(self) -> None:
         """Log the warnings."""
@@ -97,6 +99,26 @@ def warn_unseen(labels: Iterable[str]) -> None:
     """Warn of labels that the model does not know; `collect_warnings` joins the warnings of several calls."""
     with collect_warnings() as collected:
         collected.unseen.update(labels)
+
+
+def warn_columns(line: str, where: str) -> None:
+    """Warn, once within `collect_warnings`, of a line that is read whole though it looks like columns.
+
+    Args:
+        line: the line.
+        where: what messages call it.
+    """
+    is_object = line.lstrip().startswith('{"')
+    if not is_object and "\t" not in line:
+        return
+    with collect_warnings() as collected:
+        if not collected.has_columns:
+            looks, ending = ("looks like JSON", ".jsonl") if is_object else ("has tabs", ".tsv")
+            logger.warning(
+                "%s: %s, and is read whole, as one text; to have columns, give a file that ends in %s",
+                where, looks, ending,
+            )  # fmt: skip
+        collected.has_columns = True
 
 
 @contextmanager

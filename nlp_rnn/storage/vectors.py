@@ -55,10 +55,12 @@ class FoundVectors:
         matrix: [V, E] float32; rows of tokens that were not found are zero.
         ranks: [V] int8: the position in `RANKS` of the way in which each token was found; -1 for those that
             were not.
+        is_word: [V] bool, whether a token is a word, rather than one for padding and the like.
     """
 
     matrix: np.ndarray
     ranks: np.ndarray
+    is_word: np.ndarray
 
     @property
     def is_found(self) -> np.ndarray:
@@ -66,11 +68,14 @@ class FoundVectors:
         return self.ranks >= 0
 
     def report(self) -> str:
-        """How many tokens were found, and how, in one line."""
-        counts = [int((self.ranks == rank).sum()) for rank in range(len(RANKS))]
-        total, size = sum(counts), len(self.ranks)
+        """How many words were found, and how, in one line."""
+        ranks = self.ranks[self.is_word]
+        counts = [int((ranks == rank).sum()) for rank in range(len(RANKS))]
+        total, size = sum(counts), len(ranks)
         ways = ", ".join(f"{count:,} {way}" for count, way in zip(counts, RANKS, strict=True) if count)
-        return f"{total:,} of {size:,} tokens found ({total / size:.1%}" + (f": {ways})" if ways else ")")
+        return f"{total:,} of {size:,} tokens found ({total / max(size, 1):.1%}" + (
+            f": {ways})" if ways else ")"
+        )
 
 
 def find_vectors(path: str | Path, tokens: Sequence[str], size: int | None = None) -> FoundVectors:
@@ -160,7 +165,12 @@ def _from_fasttext(path: str | Path, name: str, tokens: Sequence[str], size: int
             with suppress(KeyError):  # not even a subword of it is known
                 matrix[place] = model.get_vector(token)
                 ranks[place] = 0 if token in model.key_to_index else _BY_SUBWORDS
-    return FoundVectors(matrix, ranks)
+    return FoundVectors(matrix, ranks, _are_words(tokens))
+
+
+def _are_words(tokens: Sequence[str]) -> np.ndarray:
+    """[V] bool."""
+    return np.array([token not in SPECIALS for token in tokens], bool)
 
 
 def _check_size(name: str, size: int, wanted: int | None) -> None:
@@ -175,6 +185,7 @@ class _Wanted:
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._ranks = np.full(len(tokens), -1, np.int8)
+        self._are_words = _are_words(tokens)
         self._vectors: dict[int, np.ndarray] = {}
         self._by_key: tuple[dict[str, list[int]], ...] = tuple({} for _ in RANKS[:_BY_SUBWORDS])
         for place, token in enumerate(tokens):
@@ -202,7 +213,7 @@ class _Wanted:
         matrix = np.zeros((len(self._ranks), size), np.float32)
         for place, vector in self._vectors.items():
             matrix[place] = vector
-        return FoundVectors(matrix, self._ranks)
+        return FoundVectors(matrix, self._ranks, self._are_words)
 
 
 class _Reading:

@@ -54,6 +54,16 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
         self.drawn: Drawn | None = None
         """Which rows of its data were drawn for which split; None if none were, or that is not known."""
 
+    @classmethod
+    @override
+    def check_arguments(cls, arguments: Mapping[str, Any]) -> None:
+        processor, wanted = arguments.get("processor"), getattr(cls, "processor_class", Processor)
+        if not isinstance(processor, wanted):
+            raise UsageError(
+                f"{cls.__name__} takes a {wanted.__name__}, not a {type(processor).__name__}: of data, give "
+                "data.processor"
+            )
+
     def stored(self) -> dict[str, Any]:
         """What is needed beside the weights to build this task again: plain values only."""
         return {

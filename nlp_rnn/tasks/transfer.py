@@ -173,8 +173,8 @@ def initialize_embedding(path: str, vocabulary: Vocabulary, embedding: nn.Embedd
     tokens = vocabulary.tokens()
     vectors = find_vectors(path, tokens, embedding.embedding_dim)
     found = torch.from_numpy(vectors.is_found)
-    if not found.any():
-        raise UsageError(f"vectors {path}: none of the {len(tokens):,} tokens is among its words")
+    if not vectors.is_found[vectors.is_word].any():
+        raise UsageError(f"vectors {path}: none of the {vectors.is_word.sum():,} tokens is among its words")
     matrix = torch.from_numpy(vectors.matrix)
     std, mean = torch.std_mean(matrix[found], dim=0, correction=0)
     # With a seed of its own, so that all other weights do not depend on it.
@@ -183,7 +183,7 @@ def initialize_embedding(path: str, vocabulary: Vocabulary, embedding: nn.Embedd
     matrix = torch.where(found[:, None], matrix, mean + std * drawn)
     embedding.weight[PAD + 1 :] = matrix[PAD + 1 :].to(embedding.weight)
     _print_once(f"vectors {path}: {vectors.report()}")
-    if found.float().mean() < _FEW_FOUND:
+    if vectors.is_found[vectors.is_word].mean() < _FEW_FOUND:
         log.warning(
             "vectors %s: few tokens were found; vectors of words are for vocabulary.level word, and for the "
             "language of the data",

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from nlp_rnn.data import DataModule
 from nlp_rnn.errors import UsageError
-from nlp_rnn.files import check_output
+from nlp_rnn.files import check_not_read, check_output
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.registry import TASKS, data_classes
 from nlp_rnn.training import VERBS
@@ -109,6 +109,9 @@ class ConfiguredCLI(LightningCLI):
             raise UsageError(f"{verb} needs a trained model: --ckpt_path with a .ckpt file or a model folder")
         if verb == "predict":
             check_output(Path(config.output), "--output")
+            for read in (config.data.init_args.get("corpus", {}).get("path"), config.ckpt_path):
+                if read is not None:
+                    check_not_read(config.output, read, "--output")
         check_trainer(config.trainer.as_dict())
 
     def _known_settings(self) -> list[str]:

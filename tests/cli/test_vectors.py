@@ -67,3 +67,12 @@ def test_errors(name, arguments, message, tasks, run, tmp_path):
     assert (code, out) == (2, "")
     assert message in error
     assert not (tmp_path / "vectors.txt").exists()
+
+
+def test_the_model_is_never_replaced(tasks, run, tmp_path):
+    folder = save_pretrained(tasks["sentiment"], tmp_path / "model")
+    before = (folder / "model.safetensors").read_bytes()
+    code, _, error = run("vectors", str(folder), str(folder / "model.safetensors"))
+    assert (code, error.count("\n")) == (2, 1)
+    assert "would replace" in error
+    assert (folder / "model.safetensors").read_bytes() == before

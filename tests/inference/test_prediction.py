@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import re
 import resource
 import runpy
 import subprocess
@@ -182,13 +183,6 @@ def test_the_output_appears_when_it_is_complete(models, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "out.txt"}
 
 
-def test_the_output_may_be_the_input(models, tmp_path, labels):
-    file = tmp_path / "file.txt"
-    file.write_bytes(as_bytes(TEXTS))
-    predict(models["sentiment"], str(file), str(file))
-    assert file.read_text().split("\n")[:-1] == [labels(text) for text in TEXTS]
-
-
 def test_impossible_outputs_are_refused(models, tmp_path):
     source = tmp_path / "in.txt"
     source.write_bytes(b"good\n")
@@ -335,3 +329,58 @@ def test_control_characters_in_answers_do_not_reach_a_terminal(models, tmp_path,
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     predict(models["sentiment"], str(tmp_path / "in"))
     assert capsys.readouterr().out == "\\x1b]0;title\\x07\n"
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.txt"])
+@pytest.mark.parametrize("way", ["same", "spelling", "link", "hard link", "standard input"])
+def test_an_input_is_never_replaced(models, tmp_path, monkeypatch, name, way):
+    source, output = tmp_path / name, tmp_path / f"other_{name}"
+    source.write_text("text\ngood\n")
+    match way:
+        case "same":
+            output = source
+        case "spelling":
+            (tmp_path / "folder").mkdir()
+            output = f"{tmp_path}/folder/../{name}"
+        case "link":
+            output.symlink_to(source)
+        case "hard link":
+            output.hardlink_to(source)
+    if way == "standard input":
+        command = [sys.executable, "-m", "nlp_rnn", "predict", str(models["sentiment"]), "--output", source]
+        with source.open() as stream:
+            done = subprocess.run(command, stdin=stream, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "would replace standard input, which is read; choose another place" in done.stderr
+    else:
+        with pytest.raises(UsageError, match=f"would replace {source}, which is read; choose another"):
+            predict(models["sentiment"], str(source), str(output))
+    assert source.read_text() == "text\ngood\n"
+
+
+def test_no_file_of_the_model_is_replaced(models, tmp_path):
+    (tmp_path / "in.txt").write_text("good\n")
+    weights = models["sentiment"] / "model.safetensors"
+    before = weights.read_bytes()
+    with pytest.raises(UsageError, match=r"would replace .*sentiment, which is read"):
+        predict(models["sentiment"], str(tmp_path / "in.txt"), str(weights))
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("lines", "warning"),
+    [
+        (["good", "i work\tich arbeite", "a\tb"], "in.txt, line 2: has tabs, and is read whole, .* in .tsv$"),
+        (['{"text": "good"}', "a\tb"], "in.txt, line 1: looks like JSON, and is read whole, .* in .jsonl$"),
+        (["{good}", "a b"], None),
+    ],
+)
+@pytest.mark.parametrize("output", ["out.txt", "out.csv"])
+def test_lines_that_look_like_columns_are_read_whole_with_a_warning(
+    models, tmp_path, caplog, lines, warning, output
+):
+    (tmp_path / "in.txt").write_bytes(as_bytes(lines))
+    predict(models["translation"], str(tmp_path / "in.txt"), str(tmp_path / output))
+    messages = [record.getMessage() for record in caplog.records if "whole" in record.getMessage()]
+    assert len(messages) == (warning is not None)
+    assert warning is None or re.search(warning, messages[0])

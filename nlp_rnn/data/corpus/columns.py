@@ -2,8 +2,9 @@
 
 import logging
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,19 @@ class Texts(tuple[str, ...]):
 
 
 class LabelLists(Texts):
-    """The names of a column whose rows are any number of labels: lists, or text with a separator."""
+    """The names of a column whose rows are any number of labels: lists, or text with a separator.
+
+    The separator is found in the first table that has one. It is that of all other tables which are read with
+    the same names, so that all splits of a corpus have the same.
+    """
+
+    def __init__(self, names: Iterable[str], separators: list[str] | None = None) -> None:
+        self.separators: list[str] = [] if separators is None else separators
+        """The separator, once it is found."""
+
+    def __new__(cls, names: Iterable[str], separators: list[str] | None = None) -> Self:
+        """A tuple of the names."""
+        return super().__new__(cls, names)
 
 
 class Numbers(tuple[str, ...]):
@@ -58,7 +71,10 @@ _SEPARATED = r"[\[{].*[,'\"]"
 
 def by_canonical_name(columns: Columns) -> Columns:
     """Return the columns to select from a table that already has the canonical names."""
-    return {name: type(names)((name,)) for name, names in columns.items()}
+    return {
+        name: LabelLists((name,), names.separators) if isinstance(names, LabelLists) else type(names)((name,))
+        for name, names in columns.items()
+    }
 
 
 def matching_columns(available: Sequence[str], columns: Columns) -> dict[str, str]:
@@ -148,26 +164,27 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
     table = table.flatten()
     selected = {}
     for name, column in match_columns(table.column_names, columns, where).items():
-        values = table.column(column)
-        is_numeric = isinstance(columns[name], Numbers)
+        values, names = table.column(column), columns[name]
+        is_numeric = isinstance(names, Numbers)
         try:
             if is_numeric:
-                if isinstance(columns[name], Vectors) and not _is_any_list(values.type):
+                if isinstance(names, Vectors) and not _is_any_list(values.type):
                     raise UsageError(f"{where}: column {column!r} holds {values.type}, not lists of numbers")
                 to_numbers = partial(_as_numbers, column=f"column {column!r}", where=where)
                 selected[name] = convert_chunks(values, to_numbers)
-                if isinstance(columns[name], Vectors):
+                if isinstance(names, Vectors):
                     _check_equal_lengths(selected[name], f"column {column!r}", where)
             else:
-                _check_text_type(values.type, columns[name], f"column {column!r}", where)
+                _check_text_type(values.type, names, f"column {column!r}", where)
                 text = _text_column(values, class_names.get(column))
-                if isinstance(columns[name], (Words, LabelLists)) and not _is_any_list(text.type):
-                    _check_not_printed(text, columns[name], f"column {column!r}", where)
-                if isinstance(columns[name], LabelLists):
-                    text = convert_chunks(text, partial(_label_lists, separator=_separator(text, where)))
+                if isinstance(names, (Words, LabelLists)) and not _is_any_list(text.type):
+                    _check_not_printed(text, names, f"column {column!r}", where)
+                if isinstance(names, LabelLists):
+                    separator = _separator(text, names, where)
+                    text = convert_chunks(text, partial(_label_lists, separator=separator))
                 elif (
-                    isinstance(columns[name], Words)
-                    and not isinstance(columns[name], Sentences)
+                    isinstance(names, Words)
+                    and not isinstance(names, Sentences)
                     and not _is_any_list(text.type)
                 ):
                     text = convert_chunks(text, _split_words)
@@ -181,10 +198,12 @@ def select_columns(table: pa.Table, columns: Columns, where: str) -> pa.Table:
 _SEPARATORS = "|;,"
 
 
-def _separator(labels: pa.ChunkedArray, where: str) -> str | None:
+def _separator(labels: pa.ChunkedArray, names: LabelLists, where: str) -> str | None:
     """What stands between the labels of a column of text; None if nothing does."""
     if _is_any_list(labels.type):
         return None
+    if names.separators:
+        return names.separators[0]
     separator = next(
         (
             mark
@@ -194,6 +213,7 @@ def _separator(labels: pa.ChunkedArray, where: str) -> str | None:
         None,
     )
     if separator is not None:
+        names.separators.append(separator)
         log.warning(
             "%s: labels are read as lists with %r between the labels; if one label may hold it, give lists "
             "(JSON or Parquet)", where, separator,

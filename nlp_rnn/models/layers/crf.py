@@ -15,12 +15,16 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
 from nlp_rnn.models.layers.devices import to_device
 
 _FORBIDDEN = -1e9
 """The score of what is not allowed: its probability is exactly 0, and unlike infinity it has gradients."""
+_MAX_KEPT = 1 << 28
+"""The bytes of the scores of all pairs of tags that a batch keeps for the gradients. Beyond it, those of each
+step are computed twice (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost")."""
 
 
 class ChainScores(NamedTuple):
@@ -170,13 +174,24 @@ def _sort(emissions: Tensor, lengths: Tensor) -> _Sorted:
 def _forward(batch: _Sorted, scores: ChainScores) -> list[Tensor]:
     """[T] tensors [active, C]: the logarithm of the summed scores of all tags up to each step's tag."""
     sums: list[Tensor] = []
+    paths_size = sum(batch.active[1:]) * scores.transitions.numel() * batch.emissions.element_size()
+    is_recomputed = torch.is_grad_enabled() and paths_size > _MAX_KEPT
     for emission, count in zip(batch.emissions, batch.active, strict=False):
         if not sums:
             sums.append(scores.start + emission[:count])
             continue
-        paths = sums[-1][:count, :, None] + scores.transitions  # [active, C, C]
-        sums.append(paths.logsumexp(1) + emission[:count])
+        arguments = (sums[-1][:count], scores.transitions, emission[:count])
+        if is_recomputed:
+            sums.append(checkpoint(_advance, *arguments, use_reentrant=False, preserve_rng_state=False))
+        else:
+            sums.append(_advance(*arguments))
     return sums
+
+
+def _advance(sums: Tensor, transitions: Tensor, emission: Tensor) -> Tensor:
+    """[active, C] the logarithms of the summed scores one step later."""
+    paths = sums[:, :, None] + transitions  # [active, C, C]
+    return paths.logsumexp(1) + emission
 
 
 def _log_partition(batch: _Sorted, sums: list[Tensor], scores: ChainScores) -> Tensor:

@@ -85,8 +85,9 @@ class MultiLabelData(CorpusData[MultiLabelProcessor]):
     Args:
         corpus: where texts come from.
         text: name of the column of texts; of several names, the first that exists.
-        label: name of the column of labels: lists, or text with | ; or , between the labels, where an empty
-            cell is a text without a label. Or a list of columns, one per label, of 0 and 1 or false and true.
+        label: name of the column of labels: lists, or text with | ; or , between the labels, the same mark in
+            all splits, where an empty cell is a text without a label. Or a list of columns, one per label, of
+            0 and 1 or false and true.
         vocabulary: how the vocabulary is made.
         batching: how texts are batched.
         max_length: maximum number of tokens per text; the rest is cut off.
@@ -106,6 +107,7 @@ class MultiLabelData(CorpusData[MultiLabelProcessor]):
         super().__init__(corpus, batching)
         self.text = text
         self.label = label
+        self._label_lists = LabelLists([label] if isinstance(label, str) else label)
         self.vocabulary = vocabulary
         self.max_length = max_length
 
@@ -117,7 +119,7 @@ class MultiLabelData(CorpusData[MultiLabelProcessor]):
     @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         if isinstance(self.label, str):
-            return {"text": self.text, "labels": LabelLists((self.label,))}
+            return {"text": self.text, "labels": self._label_lists}
         if len(self.label) < 2 or any(name in self.label for name in _RESERVED):
             names = " or ".join(_RESERVED)
             raise UsageError(f"label: give the name of one column, or of two or more, none of them {names}")

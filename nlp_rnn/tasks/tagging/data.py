@@ -251,7 +251,10 @@ class TaggingData(CorpusData[TaggingProcessor]):
     @override
     def make_processor(self, train: Dataset) -> TaggingProcessor:
         sentences = ColumnValues(train, "tokens")
-        columns = [learn_column(name, sentences, train[name][:], self.scheme) for name in self.tag_names]
+        try:
+            columns = [learn_column(name, sentences, train[name][:], self.scheme) for name in self.tag_names]
+        except UsageError as error:
+            raise UsageError(f"{self.description}: {error}") from None
         if self.scheme not in ("auto", "none") and not any(column.scheme for column in columns):
             raise UsageError(
                 f"scheme {self.scheme}: {', '.join(self.tag_names)} has no tags of spans, such as B-PER; "

@@ -71,11 +71,8 @@ class ClassScorer:
         """The results by name."""
         (known, _), (unknown, _) = metrics["known"].compute(), metrics["unknown"].compute()
         named = self.labels if len(self.labels) <= _MAX_LOGGED else []
-        return {
-            **class_metrics(counts_report(known + unknown), named),
-            "known_accuracy": counts_report(known).accuracy,
-            "unknown_accuracy": counts_report(unknown).accuracy,
-        }
+        right, total = (torch.stack([known[part].sum(), unknown[part].sum()]) for part in (0, 1))
+        return class_metrics(counts_report(known + unknown), named) | _accuracies(right, total)
 
     def tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """What a report holds beside the results."""
@@ -89,8 +86,7 @@ class ClassScorer:
             labels = rows = self.shown
             matrix = matrix[:-1, :-1]
         return {
-            "known_words": int(known[1].sum()),
-            "unknown_words": int(unknown[1].sum()),
+            **_word_counts(known[1].sum(), unknown[1].sum()),
             "classes": class_rows(counts_report(counts), rows),
             "labels": labels,
             "confusion": matrix.tolist(),
@@ -195,17 +191,22 @@ class TextScorer(ClassScorer):
 
     @override
     def compute(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        right, total, _ = metrics["words"].compute().double()
-        return {
-            "accuracy": float(right.sum() / total.sum().clamp(1)),
-            "known_accuracy": float(right[0] / total[0].clamp(1)),
-            "unknown_accuracy": float(right[1] / total[1].clamp(1)),
-        }
+        right, total, _ = metrics["words"].compute()
+        return {"accuracy": float(right.sum() / total.sum().clamp(1))} | _accuracies(right, total)
 
     @override
     def tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        known, unknown = metrics["words"].compute()[1].tolist()
-        return {"known_words": known, "unknown_words": unknown}
+        return _word_counts(*metrics["words"].compute()[1])
+
+
+def _accuracies(right: Tensor, total: Tensor) -> dict[str, float]:
+    """The accuracy of known and of unknown words, from [2] counts; NaN, which is undefined, of none."""
+    known, unknown = (right.double() / total).tolist()
+    return {"known_accuracy": known, "unknown_accuracy": unknown}
+
+
+def _word_counts(known: Tensor, unknown: Tensor) -> dict[str, int]:
+    return {"known_words": int(known), "unknown_words": int(unknown)}
 
 
 def make_scorer(column: TagColumn) -> ClassScorer:

@@ -42,6 +42,8 @@ from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_MAX_CRF_LABELS = 1_000  # a step of a batch of 32 then takes about 1 GiB in training
+
 
 class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     """Trains `Tagger` on tagged sentences.
@@ -64,7 +66,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         label_smoothing: fraction of probability spread over all tags in the training loss.
         word_dropout: fraction of words replaced by the unknown word in training; their characters remain.
         crf: score the tags of a sentence as a whole, by a linear-chain conditional random field; those of the
-            first column.
+            first column, which may have 1,000 labels.
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied where their shapes match; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
@@ -97,6 +99,11 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         if crf and label_smoothing:
             raise UsageError("label_smoothing is for models without a CRF: set it to 0, or crf to false")
         columns = processor.tag_columns
+        if crf and len(processor.labels) > _MAX_CRF_LABELS:
+            raise UsageError(
+                f"crf: {columns[0].name} has {len(processor.labels):,} labels, and a CRF scores all pairs "
+                f"of them, of at most {_MAX_CRF_LABELS:,}; set model.crf to false"
+            )
         model = Tagger(
             vocab_size=len(processor.words),
             num_tags=len(processor.labels),

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlp_rnn.models.layers import crf
 from nlp_rnn.models.layers.crf import LinearChain, LinearChainCRF
 
 few = settings(derandomize=True, max_examples=40, deadline=None, database=None)
@@ -163,3 +164,34 @@ def test_autocast_does_not_lower_the_precision():
     expected = layer.log_likelihood(emissions, tags, lengths)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer.log_likelihood(emissions, tags, lengths), expected)
+
+
+def test_many_tags_keep_little_for_the_gradients_which_stay_the_same(monkeypatch):
+    torch.manual_seed(0)
+    steps, rows, size = 12, 3, 20
+    every = torch.ones(size, dtype=torch.bool)
+    layer = LinearChainCRF(every, every.expand(size, -1), every).double()
+    with torch.no_grad():
+        layer.transitions.normal_()
+    tags, lengths = torch.randint(size, (steps, rows)), torch.tensor([12, 9, 1])
+    results, kept = [], []
+    for limit in (1 << 28, 0):
+        monkeypatch.setattr(crf, "_MAX_KEPT", limit)
+        emissions = torch.randn(
+            steps, rows, size, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+        ).requires_grad_()
+        layer.zero_grad()
+        storages = {}
+
+        def keep(tensor, storages=storages):
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes() // 8
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            likelihood = layer.log_likelihood(emissions, tags, lengths).sum()
+        likelihood.backward()
+        results.append([likelihood.detach(), emissions.grad, layer.transitions.grad.clone()])
+        kept.append(sum(storages.values()))
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+    pairs = size**2 * 2 * int((lengths - 1).clamp(min=0).sum())  # the two recursions
+    assert kept[0] > pairs > 5 * kept[1]

@@ -123,3 +123,21 @@ def test_a_label_may_be_called_as_a_column_is():
     assert data.processor.labels == ["b", "labels", "text"]
     encoded = data.processor.encode({"text": ["a"], "labels": [["text", "labels"]]})
     assert encoded["label_ids"] == [[2, 1]]
+
+
+@pytest.mark.parametrize("train_mark", ["|", ";", ","])
+def test_all_splits_have_the_separator_of_train(tmp_path, caplog, train_mark):
+    """In the others, what separates labels elsewhere may be a part of a label."""
+    other = {"|": ",", ";": "|", ",": "|"}[train_mark]
+    rows = [f"text {number}\ta{other}b{train_mark}c" for number in range(9)] + ["text 9\tc", "text 10\td"]
+    if other == "|":
+        rows = [row.replace(other, " ") for row in rows]  # the first of several marks separates
+    (tmp_path / "train.tsv").write_text("\n".join(["text\tlabels", *rows]) + "\n")
+    for split in ("validation", "test"):
+        (tmp_path / f"{split}.tsv").write_text(f"text\tlabels\n{split} 1\tc\n{split} 2\ta{other}b\n")
+    data = MultiLabelData(str(tmp_path))
+    splits = data.load()
+    assert splits["train"]["labels"][0] == [rows[0].split("\t")[1].removesuffix(f"{train_mark}c"), "c"]
+    for split in ("validation", "test"):
+        assert list(splits[split]["labels"]) == [["c"], [f"a{other}b"]]
+    assert caplog.text.count("between the labels") == 1

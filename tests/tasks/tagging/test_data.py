@@ -1,5 +1,7 @@
 """Words and tags: one id per word, spellings once per batch, and untagged words not scored."""
 
+import json
+
 import datasets
 import pytest
 
@@ -160,3 +162,12 @@ def test_other_data_has_the_column_of_the_model(caplog):
     renamed = TaggingData({"train": ROWS, "test": ROWS}, tags="other")  # as evaluate --columns tags=other
     renamed.check(processor)
     assert Rows(encode(renamed.load_split("test"), processor))[[0]]["label_ids"][0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("column", ["xpos", "feats"])
+def test_a_column_with_one_value_is_named_with_its_file(column, tmp_path):
+    rows = [{"tokens": ["a", "b"], column: ["X", "X"]}] * 9
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(UsageError, match=f"train.jsonl.*: every {column} in train is 'X'; give two or more"):
+        TaggingData(str(path), tags=column).processor  # noqa: B018

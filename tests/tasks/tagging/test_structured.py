@@ -49,6 +49,14 @@ def train(task, batch, steps=60):
     return losses
 
 
+def test_a_crf_of_more_labels_than_memory_has_room_for_is_refused():
+    rows = [{"tokens": ["a", "b"], "xpos": [f"X{number}", "Y"]} for number in range(1000)]
+    data = {"train": rows, "validation": rows[:9]}
+    processor = TaggingData(data, tags="xpos", **SETTINGS).processor
+    with pytest.raises(UsageError, match=r"xpos has 1,001 labels, .* at most 1,000; set model.crf"):
+        Tagging(processor, crf=True)
+
+
 @pytest.mark.parametrize("crf", [False, True])
 def test_a_tagger_of_spans_learns_them(crf):
     task, batch = make("ner", crf=crf)

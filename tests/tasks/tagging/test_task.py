@@ -1,5 +1,7 @@
 """Tagging: known and unknown words, and answers per word."""
 
+import math
+
 import pytest
 import torch
 
@@ -21,6 +23,16 @@ def test_known_and_unknown_words_are_counted_separately(make_task, one_batch):
     assert results["unknown_accuracy"] == pytest.approx(float(correct[0].sum() / scored[0].sum()))
     assert results["known_accuracy"] == pytest.approx(float(correct[1:].sum() / scored[1:].sum()))
     assert results["accuracy"] == pytest.approx(float(correct.sum() / scored.sum()))
+
+
+@pytest.mark.parametrize(("id", "absent"), [(1, "known_accuracy"), (5, "unknown_accuracy")])
+def test_the_accuracy_of_no_words_is_undefined(make_task, one_batch, id, absent):
+    task = make_task("tagging").eval()
+    batch = one_batch(task)
+    batch.words[:] = id
+    task.update_metrics(batch, task.metrics("test"))
+    results = task.compute_metrics(task.metrics("test"))
+    assert [name for name, value in results.items() if math.isnan(value)] == [absent]
 
 
 def test_there_is_one_tag_per_word(make_task, one_batch, sentences):
