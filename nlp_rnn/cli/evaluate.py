@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from nlp_rnn.cli.console import (
@@ -16,6 +17,7 @@ from nlp_rnn.cli.console import (
     load_model,
     path_argument,
 )
+from nlp_rnn.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device_arguments(parser)
     parser.add_argument("--max-examples", type=int, help="maximum number of rows, drawn at random")
     parser.add_argument("--output", type=path_argument, help="folder to write report.json and plots to")
+    parser.add_argument(
+        "--card",
+        action="store_true",
+        help="state the metrics in the card (README.md) of the model folder too",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -55,6 +62,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.data import Corpus
         from nlp_rnn.evaluation.measuring import evaluate
         from nlp_rnn.files import atomic_write, check_not_read, check_writable, printed, printing
+        from nlp_rnn.storage.card_edit import add_result
 
     retain_freed_memory()
     columns = column_arguments(options)
@@ -62,6 +70,8 @@ def run(options: argparse.Namespace) -> None:
     if output is not None:
         check_writable(output, "--output")
         check_not_read(output / "report.json", options.data, "--output")
+    if options.card and not Path(options.model).expanduser().is_dir():
+        raise UsageError(f"--card: {options.model} is not a model folder, which alone has a card to write to")
     report = evaluate(
         load_model(options),
         Corpus(
@@ -81,6 +91,8 @@ def run(options: argparse.Namespace) -> None:
         plots=output,
         copy_unknown=options.copy_unknown,
     )
+    if options.card and report.measured is not None:
+        add_result(options.model, replace(report.measured, command=options.command))
     text = report.json()
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)  # there may be no plots

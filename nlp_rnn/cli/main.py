@@ -75,6 +75,7 @@ def _run_verb(name: str, *arguments: str) -> None:
     parser = verb_parser(name, verb)
     module.add_arguments(parser)
     options = parser.parse_intermixed_args(list(map(_hyphenated, arguments)))  # options may come first
+    options.command = shlex.join(["nlp-rnn", name, *arguments])  # for the record
     with naming_memory(verb.memory):
         if trusted := getattr(options, "trust", []):
             with importing():

@@ -19,6 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--create-pr", action="store_true", help="propose the commit as a pull request instead"
     )
+    parser.add_argument(
+        "--license", help="license to state in the card first, such as apache-2.0; default: none"
+    )
+    parser.add_argument(
+        "--language", nargs="+", metavar="CODE", help="languages to state in the card first, such as de en"
+    )
     parser.add_argument("--message", default="Upload a model of nlp_rnn", help="message of the commit")
     parser.add_argument(
         "--timeout", type=float, default=60.0, help="seconds to wait for each answer of the hub; default: 60"
@@ -29,8 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Upload, say what was left out, and print the address."""
     with importing():
+        from nlp_rnn.storage.card_edit import set_metadata
         from nlp_rnn.tasks.publishing import push_to_hub
 
+    stated = {"license": options.license, "language": options.language}
+    if stated := {name: value for name, value in stated.items() if value is not None}:
+        set_metadata(options.folder, stated)
     done = push_to_hub(
         options.folder,
         options.repo_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
@@ -191,6 +192,26 @@ class Rows(Dataset[dict[str, list[Any]]]):
         more = copy(self)
         more._index = np.repeat(np.arange(len(self)) if self._index is None else self._index, repeats)
         return more
+
+    def content_hash(self) -> str:
+        """Return a SHA-256 hash (hex) of the values of all columns, however they are split into chunks.
+
+        Raises:
+            ValueError: the rows are a selection.
+        """
+        if self._index is not None:
+            raise ValueError("rows that are repeated have no hash")
+        digest = hashlib.sha256(str(self._size).encode())
+        for name in sorted(self.names):
+            digest.update(f"\x1c{name}\x1d".encode())
+            for values, offsets in self._lists.get(name, ()):
+                digest.update(np.ascontiguousarray(values[offsets[0] : offsets[-1]]).tobytes())
+            for _, offsets in self._lists.get(name, ()):
+                digest.update(np.diff(offsets).astype(np.int64).tobytes())
+            for chunk in self._scalars.get(name, ()):
+                for value in chunk.to_pylist():
+                    digest.update(f"{value!r}\x1e".encode(errors="surrogatepass"))
+        return digest.hexdigest()
 
     def column(self, name: str) -> np.ndarray:
         """Return a column of numbers, one per row."""

@@ -88,6 +88,11 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
     def description(self) -> str:
         """What messages and model cards call the data."""
 
+    @property
+    def source(self) -> Corpus | None:
+        """The corpus that the rows come from, with which they can be read again; None if there is none."""
+        return None
+
     @abstractmethod
     def load(self) -> DatasetDict:
         """Load the splits train, validation and, where there is one, test, with canonical columns.
@@ -345,6 +350,11 @@ class CorpusData(DataModule[P]):
     @override
     def description(self) -> str:
         return self.corpus.path
+
+    @property
+    @override
+    def source(self) -> Corpus | None:
+        return self.corpus
 
     @override
     def load(self) -> DatasetDict:

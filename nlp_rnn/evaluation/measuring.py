@@ -24,6 +24,7 @@ from nlp_rnn.evaluation.report import Report
 from nlp_rnn.files import standard_json
 from nlp_rnn.plots.figure import save
 from nlp_rnn.settings import check_value, column_settings
+from nlp_rnn.storage.results import Measured, corpus_settings, current_versions, overall, signatures
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.placement import in_precision, on_device
 from nlp_rnn.tasks.pretrained import from_pretrained
@@ -72,6 +73,12 @@ def evaluate(
         >>> report.results["accuracy"]
     """
     check_value(BatchSize, batch_size, "batch size")
+    chosen = {
+        "columns": dict(columns or {}),
+        "beam": beam,
+        "copy_unknown": copy_unknown,
+        "precision": None if precision == "fp32" else precision,
+    }
     batching = Batching(size=batch_size)
     task = model if isinstance(model, Task) else from_pretrained(model)
     if (beam, copy_unknown) != (None, None):
@@ -100,7 +107,17 @@ def evaluate(
     if plots is not None:
         for name, figure in task.plots(report).items():
             save(figure, plots / f"{name}.png")
-    return Report(standard_json(report))
+    measured = Measured(
+        corpus_settings(corpus),
+        split,
+        len(rows),
+        rows.content_hash(),
+        overall(results),
+        signatures(metrics),
+        {name: value for name, value in chosen.items() if value not in (None, {})},
+        versions=current_versions(),
+    )
+    return Report(standard_json(report), measured)
 
 
 def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) -> tuple[Rows, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlp_rnn.errors import printable
+from nlp_rnn.storage.results import Measured
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,11 @@ class Report:
     Args:
         results: metrics and tables by name, as values of JSON; None for a metric that is undefined, such as
             the mean of nothing.
+        measured: the metrics as a model's card states them, with what is needed to measure them again.
     """
 
     results: dict[str, Any]
+    measured: Measured | None = None
 
     def table(self) -> str:
         """The results as text: one line per metric, then the tables."""

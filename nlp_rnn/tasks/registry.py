@@ -27,6 +27,7 @@ class TaskRow:
         data: the names of its DataModules; the first reads any corpus.
         module: the package that defines them.
         aliases: the Hugging Face hub's names for the task.
+        pipeline_tag: the one of the hub's own tasks that a model card names, if there is one.
     """
 
     summary: str
@@ -34,6 +35,7 @@ class TaskRow:
     data: tuple[str, ...]
     module: str
     aliases: tuple[str, ...] = ()
+    pipeline_tag: str | None = None
 
 
 ROWS: dict[str, TaskRow] = {
@@ -43,6 +45,7 @@ ROWS: dict[str, TaskRow] = {
         ("SentimentData",),
         "nlp_rnn.tasks.sentiment",
         ("sentiment-analysis", "text-classification"),
+        "text-classification",
     ),
     "tagging": TaskRow(
         "words -> one tag per word",
@@ -50,6 +53,7 @@ ROWS: dict[str, TaskRow] = {
         ("TaggingData",),
         "nlp_rnn.tasks.tagging",
         ("token-classification", "pos-tagging"),
+        "token-classification",
     ),
     "translation": TaskRow(
         "sentence -> sentence",
@@ -57,6 +61,7 @@ ROWS: dict[str, TaskRow] = {
         ("TranslationData",),
         "nlp_rnn.tasks.translation",
         ("text2text-generation",),
+        "translation",
     ),
     "language_modeling": TaskRow(
         "text -> the text that follows",
@@ -64,6 +69,7 @@ ROWS: dict[str, TaskRow] = {
         ("LanguageModelingData",),
         "nlp_rnn.tasks.language_modeling",
         ("text-generation",),
+        "text-generation",
     ),
     "captioning": TaskRow(
         "vector -> text",
@@ -71,6 +77,7 @@ ROWS: dict[str, TaskRow] = {
         ("CaptioningData",),
         "nlp_rnn.tasks.captioning",
         ("image-to-text",),
+        "image-to-text",
     ),
     "forecasting": TaskRow(
         "series of numbers -> the numbers that follow",
@@ -78,6 +85,7 @@ ROWS: dict[str, TaskRow] = {
         ("ForecastingData", "LongMemoryData"),
         "nlp_rnn.tasks.forecasting",
         ("time-series-forecasting",),
+        "time-series-forecasting",
     ),
     "series_tagging": TaskRow(
         "series of vectors -> one label per step",
@@ -91,6 +99,7 @@ ROWS: dict[str, TaskRow] = {
         ("TextPairsData",),
         "nlp_rnn.tasks.text_pairs",
         ("natural-language-inference",),
+        "text-classification",
     ),
     "multi_label": TaskRow(
         "text -> any number of labels",
@@ -98,6 +107,7 @@ ROWS: dict[str, TaskRow] = {
         ("MultiLabelData",),
         "nlp_rnn.tasks.multi_label",
         ("multi-label-classification",),
+        "text-classification",
     ),
 }
 

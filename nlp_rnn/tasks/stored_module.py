@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
@@ -19,13 +19,14 @@ from nlp_rnn.lite.folder import FORMAT_VERSION
 from nlp_rnn.models.layers.quantization import INT8, is_quantized
 from nlp_rnn.settings import Configured, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card
+from nlp_rnn.storage.results import Measured
 from nlp_rnn.tasks.capabilities import Capabilities
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.optimized_module import OptimizedModule
 from nlp_rnn.tasks.own_classes import class_name, describe_module
 from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.pretrained import check_same_draw, check_same_processor, check_storable, from_pretrained
-from nlp_rnn.tasks.registry import TASKS
+from nlp_rnn.tasks.registry import ROWS, TASKS
 from nlp_rnn.tasks.sharding import unsharded_class
 
 
@@ -117,7 +118,12 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
         return f"{self.summary()}\n{self.model}"
 
     def card(
-        self, corpus: str = "", command: str = "", metrics: Mapping[str, Mapping[str, float]] | None = None
+        self,
+        corpus: str = "",
+        command: str = "",
+        metrics: Mapping[str, Mapping[str, float]] | None = None,
+        results: Sequence[Measured] = (),
+        seed: int | None = None,
     ) -> str:
         """The README.md of this model's folder.
 
@@ -125,7 +131,10 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
             corpus: what the model was trained on, if known.
             command: the command that trained it, if known.
             metrics: split -> metric -> measured value.
+            results: those of them that can be measured again.
+            seed: of the training, if known.
         """
+        row = ROWS.get(self.name)
         parameters = self.model.named_parameters()
         return model_card(
             CardFacts(
@@ -137,6 +146,9 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
                 corpus=corpus,
                 command=command,
                 metrics=metrics or {},
+                results=results,
+                seed=seed,
+                pipeline_tag=None if row is None else row.pipeline_tag,
             )
         )
 

@@ -7,6 +7,7 @@ import logging
 import math
 import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from pydoc import locate
@@ -25,6 +26,7 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import Interrupted, UsageError, naming_memory, one_line, own_cause
 from nlp_rnn.files import printing
 from nlp_rnn.plots.curves import learning_curves
+from nlp_rnn.storage.results import Measured, corpus_settings, current_versions, overall, signatures
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
@@ -238,13 +240,40 @@ class _CLI(ConfiguredCLI):
             model = from_pretrained(path)
             for name, value in fitted.items():
                 setattr(model, name, value)
-            card = model.card(self.datamodule.description, self.command, {"validation": metrics})
+            card = model.card(
+                self.datamodule.description,
+                self.command,
+                {"validation": metrics},
+                self._results(model, metrics),
+                self.config.fit.seed_everything,
+            )
             folder = save_pretrained(model, self.run_dir / "model", card)
             point_latest(self.run_dir)
             results = ", ".join(describe_metrics(metrics)) or "not measured"
             which = "best" if best else "last"
             _say(f"{which} checkpoint on validation: {results}")
             _say(f"model folder: {folder}")
+
+    def _results(self, model: Task[Any, Any], metrics: Mapping[str, float]) -> list[Measured]:
+        """The metrics of the whole validation split, if its rows can be read again to measure it."""
+        corpus, limit = self.datamodule.source, self.trainer.limit_val_batches
+        if corpus is None or not metrics or type(limit) is int or limit != 1:
+            return []
+        rows = self.datamodule.splits["validation"]
+        precision = str(self.trainer.precision)
+        return [
+            Measured(
+                corpus_settings(corpus),
+                "validation",
+                len(rows),
+                rows.content_hash(),
+                overall(metrics),
+                signatures(model.metrics("val")),
+                {} if precision == "32-true" else {"precision": precision},
+                self.command,
+                current_versions(),
+            )
+        ]
 
     def _fit_to_validation(self, model: Task[Any, Any]) -> dict[str, Any]:
         """Set what a trained model can learn from the whole validation split alone; every process does so."""
