@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="-",
         help="table (.csv, .tsv, .json, .jsonl, .parquet; also compressed), or other file, or - for standard "
-        "input (the default): one text per line; for models that read series, one JSON list per line",
+        "input (the default): one text per line; for models that read series, the rows of a table are steps, "
+        "and a line is a series, as a JSON list",
     )
     parser.add_argument(
         "--output",

@@ -332,6 +332,16 @@ class CorpusData(DataModule[P]):
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         """Return the names that each canonical column may have in the corpus, in order of preference."""
 
+    def input_columns(self) -> Mapping[str, str | Sequence[str]]:
+        """Return those of `columns` that a model reads to answer."""
+        columns = self.columns()
+        return {name: columns[name] for name in self.processor_class.input_columns}
+
+    @property
+    def predicted_columns(self) -> Sequence[str]:
+        """The columns whose next values a model predicts, where rows are steps of series."""
+        return ()
+
     @property
     def _names_columns(self) -> bool:
         """Whether a column has another name than the default: then no file is read without its names."""

@@ -81,6 +81,9 @@ class SeriesData(CorpusData[P]):
         UsageError: a column is named twice, or the corpus has groups of its own.
     """
 
+    inputs: list[str]
+    """The columns of numbers that a model reads."""
+
     def __init__(
         self,
         corpus: Corpus,
@@ -106,6 +109,11 @@ class SeriesData(CorpusData[P]):
     def columns(self) -> Mapping[str, str | Sequence[str]]:
         texts = {name: name for name in (self.group, self.labels_column) if name}
         return {**{name: Numbers((name,)) for name in self.numbers}, **texts}
+
+    @override
+    def input_columns(self) -> Mapping[str, str | Sequence[str]]:
+        columns = self.columns()
+        return {name: columns[name] for name in (*self.inputs, self.group) if name}
 
     @abstractmethod
     def split_off(self, train: list[Series], fractions: Mapping[str, float]) -> dict[str, list[Series]]:

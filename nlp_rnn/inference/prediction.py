@@ -22,11 +22,12 @@ from nlp_rnn.data.corpus.conllu import (
     is_conllu,
     replace_tags,
 )
-from nlp_rnn.data.corpus.text import ARCHIVES, data_suffix, decompressed_name, read_blocks
+from nlp_rnn.data.corpus.text import ARCHIVES, data_suffix, decompressed_name, read_blocks, stream_lines
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import check_not_read, open_bytes
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
+from nlp_rnn.inference.series_tables import answer_series
 from nlp_rnn.inference.shards import answer_in_shards
 from nlp_rnn.inference.table_formats import LinesInput
 from nlp_rnn.inference.table_input import TABLE_SUFFIXES
@@ -66,9 +67,9 @@ def predict(
 ) -> None:
     """Answer each row of a table, or each line of a file, in order and in bounded memory.
 
-    A file that ends in .csv, .tsv, .json, .jsonl or .parquet is a table, compressed or not; for models that
-    read series of numbers, it is lines of numbers as any other file. All columns of a table are kept, and the
-    answers are columns beside them.
+    A file that ends in .csv, .tsv, .json, .jsonl or .parquet is a table, compressed or not. All columns of a
+    table are kept, and the answers are columns beside them. For models that read series, the rows of a table
+    are steps, see `nlp_rnn.inference.series_tables`; a .jsonl file of lists is lines of numbers.
 
     Args:
         model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task.
@@ -109,7 +110,9 @@ def predict(
         raise UsageError(f"CoNLL-U is for taggers; the model is for {task.name}")
     if conllu and _is_table(source):
         raise UsageError(f"{source}: is a table; CoNLL-U can be made of text, one sentence per line")
-    reads_table = not conllu and bool(task.processor.input_columns) and _is_table(source)
+    steps = task.step_rows()
+    has_columns = bool(task.processor.input_columns or (steps and not _holds_lists(source)))
+    reads_table = not conllu and has_columns and _is_table(source)
     writes_table = reads_table or (not conllu and not as_json and _is_table(output))
     if not reads_table and (columns or file_columns or encoding):
         raise UsageError(
@@ -125,6 +128,8 @@ def predict(
         raise UsageError(
             f"--output {output}: is a directory; give a file, for only tables are written as Parquet"
         )
+    if in_shards and steps:
+        raise UsageError(f"--output {output}: is a directory; for a model that reads series, give a file")
     for read in (source, *([] if isinstance(model, Task) else [model])):
         check_not_read(output, read, "--output")
     check_value(_ShardRows, shard_rows, "--shard-rows")
@@ -141,7 +146,10 @@ def predict(
         elif reads_table:
             suffix = output_format(output, data_suffix(Path(source)), as_json)
             table = read_table(task, Path(source), columns, file_columns, encoding)
-            answer_table(answerer, table, output, suffix, scores)
+            if steps is None:
+                answer_table(answerer, table, output, suffix, scores)
+            else:
+                answer_series(answerer, steps, table, output, suffix, scores)
         elif writes_table:
             _write_lines_as_table(answerer, source, output, scores)
         else:
@@ -150,6 +158,13 @@ def predict(
 
 def _is_table(path: str) -> bool:
     return path != "-" and data_suffix(Path(path)) in TABLE_SUFFIXES
+
+
+def _holds_lists(path: str) -> bool:
+    """Whether a file is JSON lines of lists, which are series and no rows of a table."""
+    if data_suffix(Path(path)) != ".jsonl":
+        return False
+    return next(filter(None, map(str.strip, stream_lines(Path(path)))), "").startswith("[")
 
 
 def _write_lines_as_table(answerer: Pipeline, source: str, output: str, scores: bool) -> None:

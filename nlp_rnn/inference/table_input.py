@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ class TableInput(ABC):
     """What separates the fields, for tables of text."""
     is_quoted = True
     """Whether quotes enclose fields, for tables of text."""
+    predicted: Sequence[str] = ()
+    """The columns whose next values the model predicts, where rows are steps of series."""
 
     @property
     @abstractmethod
@@ -85,8 +87,12 @@ def cell_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).strip('"')
 
 
-def find_columns(table: TableInput) -> dict[str, str]:
+def find_columns(table: TableInput, remedy: str = "") -> dict[str, str]:
     """The columns that a model reads, by their canonical names.
+
+    Args:
+        table: the table.
+        remedy: how to name a missing column, if not by its canonical name.
 
     Raises:
         UsageError: one is missing, or several columns could be it.
@@ -97,9 +103,10 @@ def find_columns(table: TableInput) -> dict[str, str]:
     for canonical, accepted in table.columns.items():
         if canonical not in found:
             wanted = " or ".join(map(repr, accepted))
+            naming = remedy or f"--columns {canonical}=COLUMN"
             raise UsageError(
                 f"{table.path}: no column {wanted} for the model to read; the columns are "
-                f"{join_names(map(shorten, table.names))}; name it: --columns {canonical}=COLUMN, or, where "
+                f"{join_names(map(shorten, table.names))}; name it: {naming}, or, where "
                 "the first row is no header, name all columns in their order: --file-columns"
             )
     return match_columns(table.searched, table.columns, str(table.path))

@@ -96,7 +96,7 @@ class JsonWriter(TableWriter):
             cells = {name: _value(column, answer) for name, column in self._columns.items()}
             if self._is_array:
                 self._file.write("[\n" if self._is_empty else ",\n")
-            between = ", " if text[1:-1].strip() else ""
+            between = ", " if text[1:-1].strip() and cells else ""
             added = json.dumps(cells, ensure_ascii=False)
             self._file.write(text[:-1].rstrip() + between + added[1:] + ("" if self._is_array else "\n"))
             self._is_empty = False

@@ -66,7 +66,10 @@ def read_table(
     asked = {name: type(optional[name])((named.pop(name),)) for name in optional if name in named}
     remembered = {name: value for name, value in task.data_columns.items() if name != "corpus"}
     stated = task.data_columns.get("corpus", {})
-    wanted = _input_columns(task, {**remembered, **named})
+    data_class: Any = task.data_classes()[0]
+    data = data_class(**{**task.processor.data_settings(), **remembered, **named})
+    data.check(task.processor)
+    wanted = _input_columns(data)
     layout = Layout(tuple(file_columns or ()) or None, encoding or stated.get("encoding") or "utf-8", False)
     table = open_table(path, wanted, layout)
     in_training = tuple(stated.get("columns", ()))
@@ -82,15 +85,13 @@ def read_table(
             path, join_names(found),
         )  # fmt: skip
     table.columns = {**wanted, **{name: optional[name] for name in found}, **asked}
+    table.predicted = data.predicted_columns
     return table
 
 
-def _input_columns(task: Task, names: Mapping[str, Any]) -> Columns:
+def _input_columns(data: Any) -> Columns:
     """The names of the columns that the model reads; those of labels do not matter."""
-    data_class: Any = task.data_classes()[0]
-    data = data_class(**{**task.processor.data_settings(), **names})
-    columns = accepted_columns(data.columns())
-    wanted = {name: columns[name] for name in task.processor.input_columns}
+    wanted = accepted_columns(data.input_columns())
     return {name: Sentences(names) if isinstance(names, Words) else names for name, names in wanted.items()}
 
 

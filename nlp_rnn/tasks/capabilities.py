@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.tasks.interface import Encoder, Probe, Step, StreamState
+from nlp_rnn.tasks.interface import Encoder, Probe, Step, StepRows, StreamState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +23,10 @@ class Capabilities:
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         """The plots of a report of this task, by file name without extension."""
         return {}
+
+    def step_rows(self) -> StepRows | None:
+        """How an answer becomes rows of a table whose rows are steps; None if this task reads no series."""
+        return None
 
     def probe(self) -> Probe:
         """How inspection runs a model of this task.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -76,3 +76,16 @@ class AnswerColumn(NamedTuple):
     """The cell of an answer."""
     separator: str = " "
     """What is between the items of a list, where a cell is text."""
+
+
+class StepRows(NamedTuple):
+    """How the answer to a series becomes rows of a table whose rows are steps."""
+
+    columns: Mapping[str, AnswerColumn]
+    """What an answer adds to a row, or the columns of a row that follows; each takes its cell from `rows`."""
+    rows: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    """The answer of each row."""
+    follow: bool = False
+    """Whether the rows are steps behind the series, rather than its own."""
+    length: int = 0
+    """The number of last steps that are read, if they follow."""

@@ -151,6 +151,11 @@ class ForecastingData(SeriesData[ForecastingProcessor]):
                 )
         super().attach_processor(processor)
 
+    @property
+    @override
+    def predicted_columns(self) -> Sequence[str]:
+        return self.targets or self.inputs
+
     @override
     def split_off(self, train: list[Series], fractions: Mapping[str, float]) -> dict[str, list[Series]]:
         window, names = self.length + self.horizon, " and ".join(fractions)

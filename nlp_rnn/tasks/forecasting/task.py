@@ -18,7 +18,7 @@ from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.forecasting.data import ForecastingBatch, ForecastingProcessor
-from nlp_rnn.tasks.interface import AnswerColumn
+from nlp_rnn.tasks.interface import AnswerColumn, StepRows
 from nlp_rnn.tasks.metrics import RegressionErrors
 from nlp_rnn.tasks.optimization import Optimization
 
@@ -125,6 +125,15 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         values = pa.float64() if len(self.names) == 1 else pa.list_(pa.float64())
         prediction = AnswerColumn(pa.list_(values), itemgetter("values"))
         return super().answer_columns(scores) | {"prediction": prediction}
+
+    @override
+    def step_rows(self) -> StepRows:
+        def rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
+            steps = [[step] if len(self.names) == 1 else step for step in answer["values"]]
+            return [dict(zip(self.names, step, strict=True)) for step in steps]
+
+        columns = {name: AnswerColumn(pa.float64(), itemgetter(name)) for name in self.names}
+        return StepRows(columns, rows, follow=True, length=self.processor.length)
 
     def _errors(self, metrics: Mapping[str, Any]) -> Tensor:
         """[3, K] float64: MSE and MAE in the units of the data, and R2."""

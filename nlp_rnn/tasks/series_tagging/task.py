@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
+import pyarrow as pa
 from torch import Tensor
 from typing_extensions import override
 
@@ -12,7 +14,7 @@ from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import SeriesTagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.classification import ClassificationTask, step_answers, step_columns
-from nlp_rnn.tasks.interface import AnswerColumn
+from nlp_rnn.tasks.interface import AnswerColumn, StepRows
 from nlp_rnn.tasks.losses import label_loss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.series_tagging.data import SeriesTaggingBatch, SeriesTaggingProcessor
@@ -86,3 +88,16 @@ class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatc
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
         return super().answer_columns(scores) | step_columns("labels")
+
+    @override
+    def step_rows(self) -> StepRows:
+        columns = {
+            "prediction": AnswerColumn(pa.string(), itemgetter("label")),
+            "probability": AnswerColumn(pa.float32(), itemgetter("score")),
+        }
+
+        def rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
+            pairs = zip(answer["labels"], answer["scores"], strict=True)
+            return [{"label": label, "score": score} for label, score in pairs]
+
+        return StepRows(columns, rows)
