@@ -7,9 +7,65 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
+from typing_extensions import TypeVar, override
+
+from nlp_rnn.data.batching import Batching, Rows
+from nlp_rnn.data.column_values import ColumnValues
+from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.types import Dataset
+from nlp_rnn.data.vocabulary import VocabularySettings
+from nlp_rnn.settings import MaxLength
+
+P = TypeVar("P", bound=Processor)
 
 Balance = Literal["none", "weights", "sampling"]
 """How rare labels get as much weight as frequent ones."""
+
+
+class BalancedData(CorpusData[P]):
+    """Rows of one label each, among which rare labels may get as much weight as frequent ones.
+
+    A subclass has a column `label`, and its processor the feature `label_id`.
+
+    Args:
+        corpus: where rows come from.
+        vocabulary: how the vocabulary is made.
+        batching: how rows are batched.
+        max_length: maximum number of tokens per text.
+        balance: how rare labels get as much weight as frequent ones.
+    """
+
+    labels = "label"
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        vocabulary: VocabularySettings,
+        batching: Batching,
+        max_length: MaxLength,
+        balance: Balance,
+    ) -> None:
+        super().__init__(corpus, batching)
+        self.vocabulary = vocabulary
+        self.max_length = max_length
+        self.balance = balance
+
+    def label_weights(self, train: Dataset, classes: Sequence[str]) -> list[float] | None:
+        """The weights of labels in the loss, or None where they have none.
+
+        Args:
+            train: the train split.
+            classes: [C] its labels.
+        """
+        if self.balance != "weights":
+            return None
+        return balanced_weights(ColumnValues(train, "label"), classes)
+
+    @override
+    def repeats(self, rows: Rows) -> np.ndarray | None:
+        return balanced_repeats(rows.column("label_id")) if self.balance == "sampling" else None
 
 
 def balanced_weights(labels: Iterable[str], classes: Sequence[str]) -> list[float]:

@@ -21,16 +21,8 @@ class AttentiveEncoder(Encoder):
     once per sentence rather than at each step.
     """
 
-    def __init__(
-        self,
-        vocab_size: int,
-        embedding_dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        dropout: float,
-        cell: str = "lstm",
-    ) -> None:
-        super().__init__(vocab_size, embedding_dim, hidden_dim, num_layers, dropout, cell)
+    @override
+    def _add_layers(self, hidden_dim: int) -> None:
         self.key = nn.Linear(hidden_dim, hidden_dim, bias=False)
 
     @override
@@ -104,17 +96,9 @@ class BahdanauDecoder(AttentiveDecoder):
     step needs the state of the step before, training takes a loop over steps.
     """
 
-    def __init__(
-        self,
-        vocab_size: int,
-        embedding_dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        dropout: float,
-        cell: str = "lstm",
-        tie_weights: bool = False,
-    ) -> None:
-        super().__init__(vocab_size, embedding_dim, hidden_dim, num_layers, dropout, cell, tie_weights)
+    @override
+    def _add_layers(self, embedding_dim: int, hidden_dim: int) -> None:
+        super()._add_layers(embedding_dim, hidden_dim)
         self.query = nn.Linear(hidden_dim, hidden_dim)
         self.energy = nn.Linear(hidden_dim, 1, bias=False)
 

@@ -38,17 +38,8 @@ class ContextDecoder(Decoder):
 
     reads_context = True
 
-    def __init__(
-        self,
-        vocab_size: int,
-        embedding_dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        dropout: float,
-        cell: str = "lstm",
-        tie_weights: bool = False,
-    ) -> None:
-        super().__init__(vocab_size, embedding_dim, hidden_dim, num_layers, dropout, cell, tie_weights)
+    @override
+    def _add_layers(self, embedding_dim: int, hidden_dim: int) -> None:
         combined_dim = 2 * hidden_dim + (embedding_dim if self.reads_context else 0)
         self.combine = nn.Linear(combined_dim, hidden_dim, bias=False)
 

@@ -47,6 +47,10 @@ class Encoder(nn.Module):
         self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
         self.dropout = Dropout(dropout)
         self._embedding_owner: tuple[Decoder, ...] = ()  # in a tuple it is no part of this module
+        self._add_layers(hidden_dim)
+
+    def _add_layers(self, hidden_dim: int) -> None:
+        """Add the layers that a subclass has besides these."""
 
     def share_embedding(self, decoder: Decoder) -> None:
         """Use the decoder's embedding in place of an own one."""
@@ -119,6 +123,10 @@ class Decoder(nn.Module):
         else:
             self.fc_out = nn.Linear(hidden_dim, vocab_size)
         self.dropout = Dropout(dropout)
+        self._add_layers(embedding_dim, hidden_dim)
+
+    def _add_layers(self, embedding_dim: int, hidden_dim: int) -> None:
+        """Add the layers that a subclass has besides these."""
 
     def forward(self, target: Tensor, state: State) -> tuple[Tensor, State]:
         """Run all steps in one call: [T, B] int64 ids -> logits [T, B, vocab_size] and the final state."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import pyarrow as pa
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import Metric
 from typing_extensions import override
@@ -17,11 +17,12 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.errors import UsageError
 from nlp_rnn.plots.reliability import reliability_figure
-from nlp_rnn.settings import Range, check_value
+from nlp_rnn.settings import DropProbability, Range, Smoothing, check_value
 from nlp_rnn.tasks.base import B, P
 from nlp_rnn.tasks.calibration import Reliability, fit_temperature, tables
 from nlp_rnn.tasks.classification import ClassificationTask
 from nlp_rnn.tasks.interface import AnswerColumn
+from nlp_rnn.tasks.optimization import Optimization
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,20 +39,41 @@ _MIN_ROWS = 100  # of validation, to fit a temperature
 class SingleLabelTask(ClassificationTask[P, B]):
     """A task that predicts one label per row.
 
-    A subclass defines `logits` [B, C] and `loss`. Those of its constructor's arguments that have the names of
-    the attributes below set these.
+    A subclass defines `logits` [B, C] and `loss`.
+
+    Args:
+        processor: turns inputs into ids and ids into batches.
+        model: computes the scores.
+        optimization: initialization, optimizer and schedule.
+        label_smoothing: fraction of probability spread over all labels in the training loss.
+        word_dropout: fraction of tokens replaced by the unknown token in training.
+        label_weights: [C] the weight of each label in the training loss; 1 if None.
+        calibrate: whether the temperature is fitted on validation when training has ended.
+        temperature: what logits are divided by before they become probabilities.
+        unsure_below: the probability below which the answer is `UNSURE`.
     """
 
     fitted = frozenset({"temperature"})
 
-    calibrate: bool = True
-    """Whether the temperature is fitted on validation when training has ended."""
-    temperature: float = 1.0
-    """What logits are divided by before they become probabilities."""
-    label_weights: Sequence[float] | None = None
-    """[C] the weight of each label in the training loss; 1 if None."""
-    unsure_below: float = 0.0
-    """The probability below which the answer is `UNSURE`."""
+    def __init__(
+        self,
+        processor: P,
+        model: nn.Module,
+        optimization: Optimization,
+        label_smoothing: Smoothing = 0.0,
+        word_dropout: DropProbability = 0.0,
+        label_weights: Sequence[float] | None = None,
+        calibrate: bool = True,
+        temperature: Temperature = 1.0,
+        unsure_below: Threshold = 0.0,
+    ) -> None:
+        super().__init__(processor, model, optimization)
+        self.label_smoothing = label_smoothing
+        self.word_dropout = word_dropout
+        self.label_weights = label_weights
+        self.calibrate = calibrate
+        self.temperature = temperature
+        self.apply_settings({"unsure_below": unsure_below})
 
     @override
     def make_metrics(self) -> dict[str, Metric]:

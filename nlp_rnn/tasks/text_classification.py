@@ -105,9 +105,7 @@ class TextReader(Task[P, B]):
 
 
 class TextClassificationTask(SingleLabelTask[P, B], TextReader[P, B]):
-    """A task that predicts one label per text with `Classifier`; its constructor sets this attribute too."""
-
-    label_smoothing: float
+    """A task that predicts one label per text with `Classifier`."""
 
     @override
     def logits(self, batch: B) -> Tensor:

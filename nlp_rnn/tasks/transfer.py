@@ -154,6 +154,31 @@ def _rows_report(old: Sequence[str], new: Sequence[str]) -> str:
     return report
 
 
+def initialize_layers(
+    vocabulary: Vocabulary,
+    embedding: nn.Embedding,
+    rnn: RecurrentLayer,
+    init_encoder: str | None,
+    vectors: str | None,
+) -> None:
+    """Initialize an embedding and recurrent layers from the files that a user names, as far as there are any.
+
+    Args:
+        vocabulary: of the embedding.
+        embedding: of tokens, changed in place.
+        rnn: the recurrent layers, changed in place.
+        init_encoder: a language model, see `initialize_encoder`.
+        vectors: word vectors, see `initialize_embedding`; they replace the language model's embedding.
+
+    Raises:
+        UsageError: a file cannot be read, or does not fit.
+    """
+    if init_encoder is not None:
+        initialize_encoder(init_encoder, vocabulary, embedding, rnn)
+    if vectors is not None:
+        initialize_embedding(vectors, vocabulary, embedding)
+
+
 @torch.no_grad()
 def initialize_embedding(path: str, vocabulary: Vocabulary, embedding: nn.Embedding) -> None:
     """Copy word vectors into an embedding, and print how many were found.

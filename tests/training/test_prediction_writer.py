@@ -115,3 +115,13 @@ def test_a_prediction_that_is_stopped_by_a_signal_leaves_nothing(
     assert (code, out) == (128 + number, "")
     assert error.endswith(f"nlp-rnn: stopped by {number.name}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_the_data_is_never_replaced(trained, tmp_path, run):
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\ngood,1\n")
+    arguments = ["--config", CONFIG, "--ckpt_path", str(trained / "model"), "--data.corpus.path", str(path)]
+    code, _, error = run("predict", *arguments, "--output", str(path))
+    assert (code, error.count("\n")) == (2, 1)
+    assert f"--output {path}: would replace {path}, which is read; choose another place" in error
+    assert path.read_text() == "text,label\ngood,1\n"

@@ -24,7 +24,7 @@ from nlp_rnn.tasks.multi_label.metrics import LabelSetCounts, best_thresholds
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.single_label import Threshold
 from nlp_rnn.tasks.text_classification import TextReader
-from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
+from nlp_rnn.tasks.transfer import initialize_layers
 
 _SEPARATOR = "|"  # between labels in text
 
@@ -79,26 +79,14 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         thresholds: Sequence[Threshold] | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
-        model = Classifier(
-            vocab_size=len(processor.tokens),
-            num_classes=len(processor.labels),
-            embedding_dim=embedding_dim,
-            hidden_dim=hidden_dim,
-            num_layers=num_layers,
-            dropout=dropout,
-            cell=cell,
-            bidirectional=bidirectional,
-            pooling=pooling,
-        )
+        sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
+        model = Classifier(*sizes, dropout, cell, bidirectional, pooling)
         super().__init__(processor, model, optimization)
         self.word_dropout = word_dropout
         self.tune_thresholds = tune_thresholds
         self.thresholds: Sequence[float] | None = None
         self.apply_settings({"thresholds": thresholds})
-        if init_encoder is not None:
-            initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
-        if vectors is not None:
-            initialize_embedding(vectors, processor.tokens, model.embedding)
+        initialize_layers(processor.tokens, model.embedding, model.rnn, init_encoder, vectors)
 
     @property
     @override

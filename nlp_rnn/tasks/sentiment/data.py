@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from nlp_rnn.data.balancing import Balance, balanced_repeats, balanced_weights
-from nlp_rnn.data.batching import Batch, Batching, Rows, pad
+from nlp_rnn.data.balancing import Balance, BalancedData
+from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
-from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
@@ -70,7 +68,7 @@ class SentimentProcessor(TextReader, Processor):
         return SentimentBatch(rows["row"], lengths, tokens, labels=labels)
 
 
-class SentimentData(CorpusData[SentimentProcessor]):
+class SentimentData(BalancedData[SentimentProcessor]):
     """Labeled texts from any corpus.
 
     Args:
@@ -87,7 +85,6 @@ class SentimentData(CorpusData[SentimentProcessor]):
     """
 
     processor_class = SentimentProcessor
-    labels = "label"
 
     def __init__(
         self,
@@ -100,13 +97,10 @@ class SentimentData(CorpusData[SentimentProcessor]):
         max_length: MaxLength = 256,
         balance: Balance = "none",
     ) -> None:
-        super().__init__(corpus, batching)
+        super().__init__(corpus, vocabulary, batching, max_length, balance)
         self.text = text
         self.label = label
         self.label_names = label_names
-        self.vocabulary = vocabulary
-        self.max_length = max_length
-        self.balance = balance
 
     @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
@@ -125,11 +119,5 @@ class SentimentData(CorpusData[SentimentProcessor]):
             raise UsageError(f"label_names must differ from each other: {join_names(names)}")
         texts = ColumnValues(train, "text", sample=self.vocabulary.sample)
         tokens = Vocabulary.train(texts, self.vocabulary)
-        weights = (
-            balanced_weights(ColumnValues(train, "label"), classes) if self.balance == "weights" else None
-        )
+        weights = self.label_weights(train, classes)
         return SentimentProcessor(tokens, classes, names, self.max_length, weights)
-
-    @override
-    def repeats(self, rows: Rows) -> np.ndarray | None:
-        return balanced_repeats(rows.column("label_id")) if self.balance == "sampling" else None

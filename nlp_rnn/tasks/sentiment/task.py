@@ -9,7 +9,7 @@ from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.sentiment.data import SentimentBatch, SentimentProcessor
 from nlp_rnn.tasks.single_label import Temperature, Threshold
 from nlp_rnn.tasks.text_classification import TextClassificationTask
-from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
+from nlp_rnn.tasks.transfer import initialize_layers
 
 
 class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
@@ -60,24 +60,8 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         unsure_below: Threshold = 0.0,
         optimization: Optimization = Optimization(),
     ) -> None:
-        model = Classifier(
-            vocab_size=len(processor.tokens),
-            num_classes=len(processor.labels),
-            embedding_dim=embedding_dim,
-            hidden_dim=hidden_dim,
-            num_layers=num_layers,
-            dropout=dropout,
-            cell=cell,
-            bidirectional=bidirectional,
-            pooling=pooling,
-        )
-        super().__init__(processor, model, optimization)
-        self.label_smoothing = label_smoothing
-        self.word_dropout = word_dropout
-        self.calibrate = calibrate
-        self.apply_settings({"temperature": temperature, "unsure_below": unsure_below})
-        self.label_weights = processor.label_weights
-        if init_encoder is not None:
-            initialize_encoder(init_encoder, processor.tokens, model.embedding, model.rnn)
-        if vectors is not None:
-            initialize_embedding(vectors, processor.tokens, model.embedding)
+        sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
+        model = Classifier(*sizes, dropout, cell, bidirectional, pooling)
+        training = (label_smoothing, word_dropout, processor.label_weights)
+        super().__init__(processor, model, optimization, *training, calibrate, temperature, unsure_below)
+        initialize_layers(processor.tokens, model.embedding, model.rnn, init_encoder, vectors)

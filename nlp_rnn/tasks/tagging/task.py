@@ -19,25 +19,22 @@ from nlp_rnn.data.corpus.conllu import conllu_block
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
-from nlp_rnn.lite.spans import Span, legal_sequences, read_spans
+from nlp_rnn.lite.spans import legal_sequences
 from nlp_rnn.lite.word_reader import RAW, RawText
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.layers.crf import LinearChain, LinearChainCRF
 from nlp_rnn.models.tagger import Tagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
-from nlp_rnn.tasks.classification import (
-    ClassificationTask,
-    require_unidirectional,
-    step_columns,
-)
+from nlp_rnn.tasks.classification import ClassificationTask, require_unidirectional, step_columns
 from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.tagging.answers import make_answers, scores_key
 from nlp_rnn.tasks.tagging.columns import TagColumn
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.scoring import make_scorer
-from nlp_rnn.tasks.transfer import initialize_embedding, initialize_encoder
+from nlp_rnn.tasks.transfer import initialize_layers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,10 +130,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         self.keys = ["tags", *processor.column_names[1:]]
         """The keys of an answer, one per column of tags."""
         self.conllu_columns = dict(zip(processor.column_names, self.keys, strict=True))
-        if init_encoder is not None:
-            initialize_encoder(init_encoder, processor.words, model.embedding, model.rnn)
-        if vectors is not None:
-            initialize_embedding(vectors, processor.words, model.embedding)
+        initialize_layers(processor.words, model.embedding, model.rnn, init_encoder, vectors)
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
@@ -243,24 +237,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         sentences: Sequence[Sequence[str] | None],
         raw_texts: Sequence[RawText | None],
     ) -> list[dict[str, Any]]:
-        sizes = lengths.tolist()
-        answers: list[dict[str, Any]] = [
-            {} if words is None else {"words": list(words[:size])}
-            for words, size in zip(sentences, sizes, strict=True)
-        ]
-        columns = zip(self.processor.tag_columns, self.keys, self._predict(logits, lengths), strict=True)
-        for column, key, (ids, probabilities) in columns:
-            values = ids.t().tolist(), probabilities.t().tolist(), sizes
-            for answer, words, tags, scores, size in zip(answers, sentences, *values, strict=True):
-                answer[key] = column.decode(words or (), tags[:size])
-                answer[_scores_key(key)] = scores[:size]
-        for answer, words, raw, size in zip(answers, sentences, raw_texts, sizes, strict=True):
-            if self.processor.tag_columns[0].scheme:
-                spans = read_spans(answer[self.keys[0]])
-                answer["entities"] = [_entity(span, words, raw) for span in spans]
-            if raw is not None:
-                answer["offsets"] = [list(offsets) for offsets in raw.offsets[:size]]
-        return answers
+        columns = zip(self.keys, self.processor.tag_columns, self._predict(logits, lengths), strict=True)
+        return make_answers(list(columns), lengths.tolist(), sentences, raw_texts)
 
     @override
     def take_words(self) -> None:
@@ -320,7 +298,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
         """The words with slashes before their tags, and spaces between them: `word/TAG word/TAG`."""
-        columns = [tags for key, tags in answer.items() if key == "words" or _scores_key(key) in answer]
+        columns = [tags for key, tags in answer.items() if key == "words" or scores_key(key) in answer]
         return " ".join("/".join(tags) for tags in zip(*columns, strict=True))
 
     @override
@@ -328,16 +306,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         columns = super().answer_columns(scores)
         columns["prediction_words"] = AnswerColumn(pa.list_(pa.string()), itemgetter("words"))
         for number, key in enumerate(self.keys):
-            columns |= step_columns(key, _scores_key(key), f"_{key}" if number else "")
+            columns |= step_columns(key, scores_key(key), f"_{key}" if number else "")
         return columns
-
-
-def _entity(span: Span, words: Sequence[str] | None, raw: RawText | None) -> dict[str, Any]:
-    entity: dict[str, Any] = span._asdict()
-    if raw is not None:
-        start, end = raw.offsets[span.start][0], raw.offsets[span.end - 1][1]
-        return {**entity, "text": raw.text[start:end], "offsets": [start, end]}
-    return entity if words is None else {**entity, "text": " ".join(words[span.start : span.end])}
 
 
 def _legal(column: TagColumn) -> tuple[Tensor, Tensor, Tensor]:
@@ -363,10 +333,6 @@ def _of(number: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The metrics of a column, by the names that its scorer has for them."""
     prefix = _prefix(number)
     return {name.removeprefix(prefix): metric for name, metric in metrics.items() if name.startswith(prefix)}
-
-
-def _scores_key(key: str) -> str:
-    return "scores" if key == "tags" else f"{key}_scores"
 
 
 def _logits(model: nn.Module, batch: TaggingBatch, words: Tensor) -> Tensor:

@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from nlp_rnn.data.balancing import Balance, balanced_repeats, balanced_weights
-from nlp_rnn.data.batching import Batch, Batching, Rows, pad
+from nlp_rnn.data.balancing import Balance, BalancedData
+from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
-from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
@@ -70,7 +68,7 @@ class TextPairsProcessor(PairReader, Processor):
         return TextPairsBatch(rows["row"], lengths, first, second, second_lengths, labels=labels)
 
 
-class TextPairsData(CorpusData[TextPairsProcessor]):
+class TextPairsData(BalancedData[TextPairsProcessor]):
     """Labeled pairs of texts from any corpus, such as a sentence and a hypothesis, or two questions.
 
     Args:
@@ -86,7 +84,6 @@ class TextPairsData(CorpusData[TextPairsProcessor]):
     """
 
     processor_class = TextPairsProcessor
-    labels = "label"
 
     def __init__(
         self,
@@ -99,13 +96,10 @@ class TextPairsData(CorpusData[TextPairsProcessor]):
         max_length: MaxLength = 256,
         balance: Balance = "none",
     ) -> None:
-        super().__init__(corpus, batching)
+        super().__init__(corpus, vocabulary, batching, max_length, balance)
         self.first = first
         self.second = second
         self.label = label
-        self.vocabulary = vocabulary
-        self.max_length = max_length
-        self.balance = balance
 
     @override
     def columns(self) -> Mapping[str, str | Sequence[str]]:
@@ -116,11 +110,5 @@ class TextPairsData(CorpusData[TextPairsProcessor]):
         labels = sort_labels(ColumnValues(train, "label"))
         texts = ColumnValues(train, "first", "second", sample=self.vocabulary.sample)
         tokens = Vocabulary.train(texts, self.vocabulary)
-        weights = (
-            balanced_weights(ColumnValues(train, "label"), labels) if self.balance == "weights" else None
-        )
+        weights = self.label_weights(train, labels)
         return TextPairsProcessor(tokens, labels, self.max_length, weights)
-
-    @override
-    def repeats(self, rows: Rows) -> np.ndarray | None:
-        return balanced_repeats(rows.column("label_id")) if self.balance == "sampling" else None
