@@ -96,15 +96,18 @@ def matching_columns(available: Sequence[str], columns: Columns) -> dict[str, st
 
 def _candidates(available: Sequence[str], columns: Columns) -> dict[str, list[str]]:
     """Canonical name -> the existing columns that answer to it equally well."""
-    by_rank: list[dict[str, list[str]]] = [{}, {}, {}]
+    by_rank: list[dict[str, list[str]]] = [{}, {}, {}, {}]
     for name in available:
-        for by_name, key in zip(by_rank, (name, name.rpartition(".")[2], column_key(name)), strict=True):
+        field = name.rpartition(".")[2]
+        keys = (name, field, column_key(name), column_key(field))
+        for by_name, key in zip(by_rank, keys, strict=True):
             by_name.setdefault(key, []).append(name)
-    as_is, nested, by_key = by_rank
+    as_is, nested, by_key, nested_by_key = by_rank
     candidates = {}
     for canonical, accepted in columns.items():
         found = [as_is.get(name) or nested.get(name, []) for name in accepted]
-        found += [by_key.get(column_key(name), []) for name in accepted]
+        wanted = map(column_key, accepted)
+        found += [by_key.get(key) or nested_by_key.get(key, []) for key in wanted]
         candidates[canonical] = next(filter(None, found), [])
     return candidates
 
@@ -132,7 +135,10 @@ def match_columns(available: Sequence[str], columns: Columns, where: str) -> dic
     for canonical, accepted in columns.items():
         if len(candidates[canonical]) > 1:
             found = join_names(map(repr, candidates[canonical]))
-            raise UsageError(f"{where}: several columns could be {canonical!r}: {found}; rename all but one")
+            named = "name one of them, or " if len(set(candidates[canonical])) > 1 else ""
+            raise UsageError(
+                f"{where}: several columns could be {canonical!r}: {found}; {named}rename all but one"
+            )
         if not candidates[canonical]:
             wanted = " or ".join(map(repr, accepted))
             raise MissingColumnError(f"{where}: no column {wanted}; the columns are {join_names(available)}")

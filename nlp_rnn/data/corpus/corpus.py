@@ -36,7 +36,7 @@ from nlp_rnn.settings import Range, Seed, Settings
 
 log = logging.getLogger(__name__)
 
-_READING_VERSION = 6  # part of every cache key: increase it when the same files give other rows than before
+_READING_VERSION = 7  # part of every cache key: increase it when the same files give other rows than before
 
 REMEMBERED = ("columns", "encoding")
 """The settings of a corpus that a model remembers beside the names of its columns, where they are set."""

@@ -165,11 +165,12 @@ def _holds_rows(value: Any, columns: Columns) -> bool:
 
 
 def flatten_object(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record with the fields of the objects in it as fields of its own."""
+    """Return a record with the fields of the objects in it as fields of its own, such as translation.de."""
     if dict not in map(type, record.values()):
         return record
-    nested = {k: v for value in record.values() if isinstance(value, dict) for k, v in value.items()}
-    return nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
+    objects = {key: value for key, value in record.items() if isinstance(value, dict)}
+    nested = {f"{key}.{field}": item for key, value in objects.items() for field, item in value.items()}
+    return nested | {key: value for key, value in record.items() if key not in objects}
 
 
 def _table(path: Path, columns: Columns, records: Iterable[tuple[str, Any]]) -> pa.Table:

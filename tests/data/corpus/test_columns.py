@@ -225,16 +225,16 @@ def test_a_column_without_a_name(names):
 @pytest.mark.parametrize(
     ("available", "found"),
     [
-        (["text", "x", "text"], "'text', 'text'"),
-        (["Text", " TEXT"], "'Text', ' TEXT'"),
-        (["a.text", "b.text"], "'a.text', 'b.text'"),
+        (["text", "x", "text"], "'text', 'text'; rename all"),
+        (["Text", " TEXT"], "'Text', ' TEXT'; name one of them, or rename all"),
+        (["a.text", "b.text"], "'a.text', 'b.text'; name one of them, or rename all"),
     ],
 )
 def test_columns_that_could_be_the_same_are_refused(available, found):
     table = pa.table([["a"]] * len(available), names=available)
     with pytest.raises(UsageError) as error:
         select_columns(table, {"text": ("text",)}, "a.parquet")
-    assert f"a.parquet: several columns could be 'text': {found}; rename" in str(error.value)
+    assert f"a.parquet: several columns could be 'text': {found}" in str(error.value)
 
 
 def test_a_column_of_just_the_name_comes_before_similar_ones():

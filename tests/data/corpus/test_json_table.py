@@ -36,6 +36,17 @@ def test_shapes(folder, shape):
     }
 
 
+def test_fields_of_one_name_in_several_objects_are_told_apart(folder):
+    records = [{"user": {"Text": f"user {i}"}, "post": {"text": f"post {i}"}, "label": i} for i in range(3)]
+    path = f"{folder({'a.jsonl': ''.join(json.dumps(record) + chr(10) for record in records)})}/a.jsonl"
+    for name in ("user.text", "post.text"):
+        table = read_table(path, {**COLUMNS, "text": (name,)})
+        assert table["text"].to_pylist() == [f"{name[:4]} {i}" for i in range(3)]
+    assert read_table(path, COLUMNS)["text"][0].as_py() == "post 0"  # the same case
+    with pytest.raises(UsageError, match=r"'user.Text', 'post.text'; name one of them"):
+        read_table(path, {**COLUMNS, "text": ("TEXT",)})
+
+
 TAGS = {"tokens": Words(("tokens",)), "upos": Words(("upos",))}
 SENTENCES = [{"tokens": ["a", "b"], "upos": ["X", "Y"]}, {"tokens": ["c"], "upos": ["X"]}]
 
