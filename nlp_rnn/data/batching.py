@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler, SequentialSampler
 from typing_extensions import override
 
+from nlp_rnn.data.corpus.spool import empty_array, joined_array, row_numbers
 from nlp_rnn.data.labels import IGNORED as IGNORED  # also importable from here
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
 from nlp_rnn.lite import batches
@@ -215,7 +217,8 @@ class Rows(Dataset[dict[str, list[Any]]]):
 
     def column(self, name: str) -> np.ndarray:
         """Return a column of numbers, one per row."""
-        return self._selected([chunk.to_numpy() for chunk in self._scalars[name]])
+        whole = np.concatenate([chunk.to_numpy() for chunk in self._scalars[name]] or [np.zeros(0, np.int32)])
+        return whole if self._index is None else whole[self._index]
 
     def values(self, name: str) -> Iterator[np.ndarray]:
         """Yield the items of all lists in a column, in parts of bounded size."""
@@ -223,10 +226,7 @@ class Rows(Dataset[dict[str, list[Any]]]):
 
     def lengths(self, name: str) -> np.ndarray:
         """Return the lengths [N] of the lists in a column, int32."""
-        return self._selected([np.diff(offsets) for _, offsets in self._lists[name]])
-
-    def _selected(self, parts: list[np.ndarray]) -> np.ndarray:
-        whole = np.concatenate(parts) if parts else np.zeros(0, np.int32)
+        whole = joined_array((np.diff(offsets) for _, offsets in self._lists[name]), self._size, np.int32)
         return whole if self._index is None else whole[self._index]
 
     def __getitem__(self, indices: list[int]) -> dict[str, list[Any]]:
@@ -320,19 +320,23 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
         self._groups = lengths
         if shuffle and lengths.shape[1] > 1:
             # If sorted by exact length, each batch would train the model on targets of one length.
-            self._groups = lengths.copy()
-            self._groups[:, 1:] = -(-lengths[:, 1:] // _BUCKET_WIDTH) * _BUCKET_WIDTH
+            self._groups = empty_array(lengths.shape, lengths.dtype)
+            for start in range(0, len(lengths), _ROWS_AT_ONCE):
+                part = lengths[start : start + _ROWS_AT_ONCE]
+                self._groups[start : start + len(part)] = part
+                self._groups[start : start + len(part), 1:] = -(-part[:, 1:] // _BUCKET_WIDTH) * _BUCKET_WIDTH
         # Where batches end in the sorted rows: the same in each epoch, for ties do not change it.
-        order = np.lexsort(self._groups.T[::-1])
-        self._ends = self._plan_batches(self._groups[order], world_size * accumulated if shuffle else 1)
+        self._ends = self._plan_batches(world_size * accumulated if shuffle else 1)
 
-    def _plan_batches(self, lengths: np.ndarray, parts: int) -> list[int]:
-        """Where each batch ends in sorted rows of these lengths, [N, K], if it is divided into parts."""
+    def _plan_batches(self, parts: int) -> np.ndarray:
+        """Where each batch ends in the sorted rows, if it is divided into parts."""
         size, max_tokens = self.batching.size * parts, self.batching.max_tokens
-        ends: list[int] = []
+        ends = array("q")  # which take 8 bytes each
         start = longest = 0
         first = before = 0  # the lengths of the batch's first row, and of the row before
-        for row, (length, maximum) in enumerate(_lengths_by_row(lengths)):
+        for row, (length, maximum) in enumerate(
+            _lengths_by_row(self._groups, self._sorted(row_numbers(len(self._groups))))
+        ):
             count = row - start
             longest = max(longest, maximum)
             is_full = count == size
@@ -346,7 +350,31 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
             if start == row:
                 first = length
             before = length
-        return [*ends, len(lengths)] if len(lengths) else []
+        if len(self._groups):
+            ends.append(len(self._groups))
+        return np.array(ends, np.int64)
+
+    def _sorted(self, rows: np.ndarray) -> np.ndarray:
+        """Sort numbers of rows by their groups, the first column first; those of equal groups stay in order.
+
+        What `np.lexsort` gives, part by part, so that no memory is needed for each row.
+        """
+        for values in self._groups.T[::-1]:
+            counts = np.zeros(1 + int(values.max(initial=0)), np.int64)
+            for start in range(0, len(values), _ROWS_AT_ONCE):
+                part = np.bincount(values[start : start + _ROWS_AT_ONCE])
+                counts[: len(part)] += part
+            places = np.cumsum(counts) - counts  # where the next row of each value goes
+            found = empty_array(len(rows), rows.dtype)
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                part = rows[start : start + _ROWS_AT_ONCE]
+                keys = values[part]
+                order = np.argsort(keys, kind="stable")
+                keys, firsts, sizes = np.unique(keys[order], return_index=True, return_counts=True)
+                found[np.repeat(places[keys] - firsts, sizes) + np.arange(len(part))] = part[order]
+                places[keys] += sizes
+            rows = found
+        return rows
 
     def __len__(self) -> int:
         if self.shuffle:
@@ -356,30 +384,30 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
     @override
     def items(self) -> Iterator[list[int]]:
         random = np.random.default_rng((self.seed, self.epoch))
-        # Numbers of rows have 32 bits where these suffice: there may be hundreds of millions.
-        ties = np.arange(len(self.lengths), dtype=_index_type(len(self.lengths)))
+        rows = row_numbers(len(self.lengths))
+        if self.shuffle:  # the place of each row among those of its lengths
+            ties = row_numbers(len(rows))
+            random.shuffle(ties)
+            for start in range(0, len(ties), _ROWS_AT_ONCE):
+                part = ties[start : start + _ROWS_AT_ONCE]
+                rows[part] = np.arange(start, start + len(part))
+            del ties
+        rows = self._sorted(rows)
+        starts = np.concatenate([[0], self._ends[:-1]])
         if self.shuffle:
-            ties = random.permutation(ties)
-        order = np.lexsort((ties, *self._groups.T[::-1])).astype(ties.dtype)
-        del ties
-        batches = np.split(order, self._ends[:-1]) if self._ends else []
-        if self.shuffle:
-            for number in random.permutation(len(batches)):
-                for batch in np.array_split(batches[number], self.accumulated):
-                    yield batch[self.rank :: self.num_replicas].tolist()
+            for number in random.permutation(len(self._ends)):
+                batch = rows[starts[number] : self._ends[number]]
+                for part in np.array_split(batch, self.accumulated):
+                    yield part[self.rank :: self.num_replicas].tolist()
             return
-        batches = batches[::-1]  # the largest first: running out of memory shows at once
-        batches += [order[:0]] * (-len(batches) % self.num_replicas)
-        for batch in batches[self.rank :: self.num_replicas]:
-            yield batch.tolist()
+        # The largest first: running out of memory shows at once.
+        for turn in range(self.rank, len(self) * self.num_replicas, self.num_replicas):
+            number = len(self._ends) - 1 - turn
+            yield rows[starts[number] : self._ends[number]].tolist() if number >= 0 else []
 
 
-def _lengths_by_row(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
-    """The first and the greatest length of each row of [N, K], the latter at least 1."""
-    for start in range(0, len(lengths), _ROWS_AT_ONCE):
-        part = lengths[start : start + _ROWS_AT_ONCE]
+def _lengths_by_row(lengths: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, int]]:
+    """The first and the greatest length of each of these rows of [N, K], the latter at least 1."""
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = lengths[rows[start : start + _ROWS_AT_ONCE]]
         yield from zip(part[:, 0].tolist(), part.max(axis=1, initial=1).tolist(), strict=True)
-
-
-def _index_type(size: int) -> type[np.signedinteger[Any]]:
-    return np.int32 if size < 2**31 else np.int64

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from typing_extensions import override
 
 from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
+from nlp_rnn.data.corpus.spool import empty_array
 from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.lite.folder import hash_state
 from nlp_rnn.lite.readers import Reader
@@ -131,7 +132,9 @@ class Processor(Reader, ABC):
             world_size: number of processes.
             accumulated: number of batches per optimizer step and process, in training.
         """
-        lengths = np.stack([rows.lengths(name) for name in self.length_columns], axis=1)
+        lengths = empty_array((len(rows), len(self.length_columns)), np.int32)
+        for place, name in enumerate(self.length_columns):
+            lengths[:, place] = rows.lengths(name)
         sampler = LengthGroupedSampler(lengths, batching, shuffle, rank, world_size, accumulated)
         return self._make_loader(rows, sampler, batching)
 

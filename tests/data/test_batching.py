@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
-from nlp_rnn.data import Corpus, TranslationData, Vocabulary, VocabularySettings
+from nlp_rnn.data import Corpus, TranslationData, Vocabulary, VocabularySettings, batching
 from nlp_rnn.data.batching import IGNORED, Batch, Batching, LengthGroupedSampler, Rows, pad
+from nlp_rnn.data.corpus import spool
 
 # ---------------------------------------------------------------------------------------------- sampler
 
@@ -213,6 +214,27 @@ def test_a_row_beyond_the_budget_goes_alone():
 
 def test_lightning_takes_it_for_a_distributed_sampler():
     assert isinstance(LengthGroupedSampler(np.ones((3, 1), int), Batching(), True), DistributedSampler)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_order_does_not_depend_on_where_it_is_sorted(columns, shuffle, monkeypatch, cache_home):
+    """Sorting in parts, on disk, gives the order of one sort in memory."""
+    lengths = np.random.default_rng(0).integers(0, 40, (500, columns), np.int32)
+    whole = LengthGroupedSampler(lengths, Batching(7, seed=5), shuffle)
+    whole.set_epoch(3)
+    random, ties = np.random.default_rng((5, 3)), np.arange(500, dtype=np.int32)
+    order = np.lexsort((random.permutation(ties) if shuffle else ties, *whole._groups.T[::-1]))
+    batches = [batch.tolist() for batch in np.split(order, whole._ends[:-1])]
+    numbers = random.permutation(len(batches)) if shuffle else range(len(batches))[::-1]
+    expected = [batches[number] for number in numbers]
+    assert list(whole) == expected
+    monkeypatch.setattr(batching, "_ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(spool, "CHUNK_ROWS", 30)
+    monkeypatch.setattr(spool, "_ARRAY_IN_MEMORY", 100)
+    in_parts = LengthGroupedSampler(lengths, Batching(7, seed=5), shuffle)
+    in_parts.set_epoch(3)
+    assert list(in_parts) == expected
 
 
 def test_real_sentences_are_hardly_padded(shared_data, record_property):

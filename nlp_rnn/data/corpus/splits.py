@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from nlp_rnn.data.corpus.spool import spooled, table_chunks
+from nlp_rnn.data.corpus.spool import row_numbers, spooled, table_chunks
 from nlp_rnn.data.corpus.validation import rows_covering_labels
 from nlp_rnn.errors import UsageError, join_names
 
@@ -91,7 +91,7 @@ def sample_rows(
         UsageError: there are more labels than `max_examples`.
     """
     if max_examples is None or table.num_rows <= max_examples:
-        return np.arange(table.num_rows)
+        return row_numbers(table.num_rows)
     order = np.random.default_rng([seed, SPLITS.index(split)]).permutation(table.num_rows)
     if split == "train" and labels is not None:
         kept = rows_covering_labels(table, labels, order)

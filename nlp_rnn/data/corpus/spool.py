@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO, TypeVar, cast
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from nlp_rnn.data.cache import cache_root
@@ -18,6 +20,7 @@ T = TypeVar("T")
 
 CHUNK_ROWS = 10_000  # that are read and converted at once
 _IN_MEMORY = 1 << 26  # bytes of a table that is kept in memory
+_ARRAY_IN_MEMORY = 1 << 22  # bytes of an array, of which several are needed at a time
 
 
 class Spool:
@@ -133,6 +136,43 @@ def temporary_copy(blocks: Iterable[bytes]) -> BinaryIO:
             raise _cannot_write(error) from error
     file.seek(0)
     return file
+
+
+def empty_array(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+    """An array whose values do not matter yet: of more than 4 MiB, in a temporary file that is mapped.
+
+    The system takes the pages of such an array back where it needs the memory.
+
+    Args:
+        shape: its size, or its sizes.
+        dtype: the type of its items.
+
+    Raises:
+        RunError: the disk is full.
+    """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if size <= _ARRAY_IN_MEMORY:
+        return np.empty(shape, dtype)
+    # Written, for a disk that turns out to be full when a page is used ends the process.
+    blocks = (bytes(min(_ARRAY_IN_MEMORY, size - start)) for start in range(0, size, _ARRAY_IN_MEMORY))
+    with temporary_copy(blocks) as file:
+        file.flush()
+        return np.frombuffer(mmap.mmap(file.fileno(), size), dtype).reshape(shape)
+
+
+def joined_array(parts: Iterable[np.ndarray], size: int, dtype: npt.DTypeLike) -> np.ndarray:
+    """Join arrays [n], which have `size` items together, see `empty_array`."""
+    whole, start = empty_array(size, dtype), 0
+    for part in parts:
+        whole[start : start + len(part)] = part
+        start += len(part)
+    return whole
+
+
+def row_numbers(size: int) -> np.ndarray:
+    """The numbers of all rows in order, [size], see `empty_array`; they have 32 bits where these suffice."""
+    parts = (np.arange(start, min(size, start + CHUNK_ROWS)) for start in range(0, size, CHUNK_ROWS))
+    return joined_array(parts, size, np.int32 if size < 2**31 else np.int64)
 
 
 def _cannot_write(error: OSError) -> UsageError | RunError:

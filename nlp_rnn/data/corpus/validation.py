@@ -6,13 +6,19 @@ import logging
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nlp_rnn.data.corpus.spool import convert_chunks, numbered_chunks, table_chunks
+from nlp_rnn.data.corpus.spool import (
+    convert_chunks,
+    joined_array,
+    numbered_chunks,
+    row_numbers,
+    table_chunks,
+)
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
 
@@ -21,7 +27,7 @@ log = logging.getLogger(__name__)
 Split = tuple[str, pa.Table]
 """What messages call a split, and its rows with canonical columns."""
 
-_HASH_PARTS = 16
+_HASHES_SORTED = 1 << 18  # about, at once
 _HASHES_AT_ONCE = 1 << 16
 _FEW_ROWS = 10  # with which each row may well have a label of its own
 
@@ -145,7 +151,7 @@ def validate_rows(where: str, table: pa.Table, labels: str | None, keep_all: boo
             raise UsageError(f"{where}, row {row + 1}: {counts}; give the same number of both")
     warn_untagged(where, table, labels)
     if keep_all or complete.all():
-        return np.arange(table.num_rows)
+        return row_numbers(table.num_rows)
     counts = ", ".join(f"{name} in {(size == 0).sum():,}" for name, size in sizes.items() if not size.all())
     log.warning(
         "%s: left out %d of %d row(s) with an empty column: %s",
@@ -253,9 +259,13 @@ def _are_in(some: np.ndarray, many: np.ndarray) -> np.ndarray:
 
 def _count_ambiguous(hashes: np.ndarray, codes: np.ndarray) -> int:
     """The number of different hashes [N] that occur with several codes [N]."""
-    count = 0
-    for part in range(_HASH_PARTS):  # so that only a part of them is sorted at once
-        rows = np.flatnonzero(hashes % _HASH_PARTS == part)
+    count, parts = 0, 1 + len(hashes) // _HASHES_SORTED
+    for part in range(parts):  # so that only a part of them is sorted at once
+        places = [
+            start + np.flatnonzero(hashes[start : start + _HASHES_AT_ONCE] % parts == part)
+            for start in range(0, len(hashes), _HASHES_AT_ONCE)
+        ]
+        rows = np.concatenate(places) if places else np.zeros(0, np.int64)
         rows = rows[np.argsort(hashes[rows])]
         equal = np.diff(hashes[rows]) == 0
         differ = equal & (np.diff(codes[rows]) != 0)
@@ -281,9 +291,17 @@ def encode_labels(table: pa.Table, column: str) -> tuple[np.ndarray, list[str]]:
     Returns:
         [rows] int32, the number of each row's label; the label of each number.
     """
-    encoded = table.column(column).dictionary_encode()
-    codes = [chunk.indices.to_numpy() for chunk in encoded.chunks]
-    return np.concatenate(codes) if codes else np.zeros(0, np.int32), label_names(table, column)
+    names = label_names(table, column)
+    return joined_array(_label_codes(table, column, names), table.num_rows, np.int32), names
+
+
+def _label_codes(table: pa.Table, column: str, names: list[str]) -> Iterator[np.ndarray]:
+    """The number of each row's label among the names, part by part."""
+    number_of = {name: number for number, name in enumerate(names)}
+    for _, values in numbered_chunks(table.column(column)):
+        encoded = values.dictionary_encode()
+        numbers = np.array([number_of[name] for name in encoded.dictionary.to_pylist()], np.int32)
+        yield numbers[encoded.indices.to_numpy()]
 
 
 def rows_covering_labels(table: pa.Table, labels: str, order: np.ndarray) -> np.ndarray:
@@ -312,11 +330,11 @@ def rows_covering_labels(table: pa.Table, labels: str, order: np.ndarray) -> np.
 
 def row_hashes(table: pa.Table) -> np.ndarray:
     """Return one int64 per row; those of equal rows are equal, and others hardly ever (1 in 2 ** 64)."""
-    hashes = [
+    hashes = (
         np.fromiter(map(hash, row_keys(part).to_pylist()), np.int64, len(part))
         for _, part in table_chunks(table)
-    ]
-    return np.concatenate(hashes) if hashes else np.zeros(0, np.int64)
+    )
+    return joined_array(hashes, table.num_rows, np.int64)
 
 
 def row_keys(table: pa.Table) -> pa.ChunkedArray:

@@ -7,7 +7,17 @@ import pyarrow as pa
 import pytest
 
 from nlp_rnn.data.corpus import spool
-from nlp_rnn.data.corpus.spool import Spool, convert_chunks, row_chunks, spooled, table_chunks, temporary_copy
+from nlp_rnn.data.corpus.spool import (
+    Spool,
+    convert_chunks,
+    empty_array,
+    joined_array,
+    row_chunks,
+    row_numbers,
+    spooled,
+    table_chunks,
+    temporary_copy,
+)
 from nlp_rnn.errors import RunError
 
 
@@ -61,6 +71,28 @@ def test_a_full_disk_is_one_line(monkeypatch):
     monkeypatch.setattr(spool, "_IN_MEMORY", 0)
     with pytest.raises(RunError, match=r"cache folder .*No space left.*set NLP_RNN_CACHE"):
         Spool().add(table(0, 10))
+
+
+@pytest.mark.parametrize("limit", [79, 80])
+def test_large_arrays_are_in_a_file_without_a_name(limit, cache, monkeypatch):
+    monkeypatch.setattr(spool, "_ARRAY_IN_MEMORY", limit)
+    array = empty_array((5, 2), np.int64)
+    array[:] = np.arange(10).reshape(5, 2)
+    array[2, 1] = -1
+    assert array.tolist() == [[0, 1], [2, 3], [4, -1], [6, 7], [8, 9]]
+    assert type(array) is np.ndarray  # numpy shuffles other types in another way
+    assert cache.exists() == (limit == 79)
+    assert not list(cache.glob("*"))
+
+
+def test_arrays_are_joined(cache, monkeypatch):
+    monkeypatch.setattr(spool, "_ARRAY_IN_MEMORY", 8)
+    monkeypatch.setattr(spool, "CHUNK_ROWS", 3)
+    parts = (np.arange(size) for size in (2, 0, 3))
+    joined = joined_array(parts, 5, np.int32)
+    assert (joined.dtype, joined.tolist()) == (np.int32, [0, 1, 0, 1, 2])
+    assert row_numbers(10).tolist() == list(range(10))
+    assert row_numbers(0).tolist() == joined_array([], 0, np.int64).tolist() == []
 
 
 def test_chunks_of_rows_and_of_columns(monkeypatch):

@@ -184,7 +184,7 @@ def test_shared_rows_are_counted(monkeypatch, caplog, train, test, chunk):
     with monkeypatch.context() as patch:
         patch.setattr(spool, "CHUNK_ROWS", chunk)
         patch.setattr(validation, "_HASHES_AT_ONCE", chunk)
-        patch.setattr(validation, "_HASH_PARTS", chunk)
+        patch.setattr(validation, "_HASHES_SORTED", chunk)
         warn_shared_rows({"train": ("train", table(train)), "test": ("test", table(test))}, "label")
     labels = {text: {label for t, label in train if t == text} for text, _ in train}
     counts = [
