@@ -118,6 +118,10 @@ def _rows_of_object(path: Path, document: dict[str, Any], columns: Columns) -> A
     names, rows = document.get("columns"), document.get("data")
     if isinstance(names, list) and isinstance(rows, list):  # orient="split"
         names = list(map(str, names))
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, list) and len(row) > len(names):
+                expected = f"{len(names)} values expected ({join_names(map(shorten, names))})"
+                raise UsageError(f"{path}, row {number}: {expected}, {len(row)} found")
         return [dict(zip(names, row, strict=False)) if isinstance(row, list) else row for row in rows]
     if values and all(isinstance(value, dict) for value in values):  # orient="index"
         return values

@@ -36,6 +36,12 @@ def test_shapes(folder, shape):
     }
 
 
+def test_a_row_with_more_values_than_names_is_refused(folder):
+    path = folder({"a.json": json.dumps({"columns": ["text", "label"], "data": [["a", 1], ["b", 0, 2]]})})
+    with pytest.raises(UsageError, match=r"a.json, row 2: 2 values expected \('text', 'label'\), 3 found"):
+        read_table(f"{path}/a.json", COLUMNS)
+
+
 def test_fields_of_one_name_in_several_objects_are_told_apart(folder):
     records = [{"user": {"Text": f"user {i}"}, "post": {"text": f"post {i}"}, "label": i} for i in range(3)]
     path = f"{folder({'a.jsonl': ''.join(json.dumps(record) + chr(10) for record in records)})}/a.jsonl"
