@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from typing_extensions import override
 
 from nlp_rnn.cpu import fast_matmul
 from nlp_rnn.data.batching import BatchSize
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.streaming import Stream
-from nlp_rnn.lite.notices import warn_lost
+from nlp_rnn.lite.pipelines import BasePipeline
 from nlp_rnn.settings import check_value
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.generation import SamplingSettings
-from nlp_rnn.tasks.interface import Step
 from nlp_rnn.tasks.placement import in_precision, on_device
 from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.tasks.registry import TASKS, task_name
 
 
-class Pipeline:
+class Pipeline(BasePipeline):
     """A trained model that takes text or numbers; made by `nlp_rnn.pipeline`.
 
     An answer is a dictionary, whose keys depend on the task (see its `answer` method): `label`, `score`
@@ -59,163 +58,37 @@ class Pipeline:
         place = f"on {weight.device}, {weight.dtype}, batches of {self.batch_size}"
         return f"Pipeline({self.task.summary()}; {place})"
 
-    def __call__(self, inputs: Any) -> Any:
-        """Answer one input, or a list of inputs.
-
-        Args:
-            inputs: one input, or several as an iterable, such as a list, a generator, an array of texts or
-                one column of a table. What an input is depends on the task:
-
-                - text: a string, which may be empty. For tagging, raw text, or, in a list of inputs, a list
-                  of words.
-                - translation: text, or a mapping with it as `text`; its `prefix` is the text that the
-                  translation begins with, its `constraints` are words or phrases that it contains.
-                - captioning: a vector as a list or array of numbers, which may be nested as the rows of an
-                  image are.
-                - series: a list or array of steps [T, C] with the C columns of the model. If C is 1, also a
-                  list of numbers [T]; then a list of lists is several series, and an array [T, 1] is one.
-
-        Returns:
-            One answer for one input; a list of answers, in the order of the inputs, for several. An
-            empty or blank text has no answer: label and score are None, tags and translation are empty; a
-            language model begins a new text.
-
-        Raises:
-            UsageError: an input is not text, or contains a lone surrogate, or is not a vector of the model's
-                length or a series with its columns; or a translation cannot have what is asked for.
-        """
-        if isinstance(inputs, str) or self.task.processor.is_single(inputs):
-            return self._answers([inputs])[0]
-        return self._answers(list(self._several(inputs)))
-
-    def iterate(self, inputs: Iterable[Any], window: int | None = None) -> Iterator[dict[str, Any]]:
-        """Answer many inputs in constant memory.
-
-        Args:
-            inputs: as for a call, but always several.
-            window: the number of inputs that are read ahead and grouped by length; 16 batches if left out.
-
-        Yields:
-            One answer per input, in order.
-
-        Raises:
-            UsageError: as for a call.
-        """
-        source = self._several(inputs)
-        while chunk := list(islice(source, window or 16 * self.batch_size)):
-            yield from self._answers(chunk)
-
-    def generate(
-        self,
-        prompt: str = "",
-        max_output: int = 100,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-    ) -> Iterator[str]:
-        """Continue a text with a language model, token by token, at constant cost per token.
-
-        Tokens of the prompt that the model does not know are read as the unknown token, with a warning.
-
-        Args:
-            prompt: the beginning of the text; may be empty.
-            max_output: maximum number of tokens; there are fewer if the model predicts EOS.
-            temperature: tokens are sampled from the logits divided by it; the most probable token is taken if
-                left out.
-            top_k: sample from the k most probable tokens only.
-            top_p: sample from the fewest most probable tokens whose probabilities sum to at least this.
-            seed: of the random numbers; each text is different if left out.
-
-        Returns:
-            The pieces of text as they are generated. Joined, and appended to the prompt, they are the text: a
-            piece begins with a space where one is needed.
-
-        Raises:
-            UsageError: the model is not a language model, the prompt contains a lone surrogate, or a setting
-                is out of range or has no effect; raised by this call, not by the first piece.
-
-        Examples:
-            >>> writer = pipeline("text-generation", "path/to/model")
-            >>> for piece in writer.generate("the film", temperature=0.8):
-            ...     print(piece, end="", flush=True)
-        """
-        steps = self.steps(prompt, max_output, temperature, top_k, top_p, seed)
-        return (step.piece for step in steps if step.piece)
-
-    def steps(
-        self,
-        prompt: str = "",
-        max_output: int = 100,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-    ) -> Iterator[Step]:
-        """As `generate`, but return every step: the token read, the token predicted, and its probability.
-
-        The prompt has steps too. They have the most probable next token as `predicted`, not the token that
-        follows.
-        """
-        self.task.check_generates()  # before settings and prompt, which are for such tasks alone
-        settings = SamplingSettings(max_output, temperature, top_k, top_p, seed)
-        if not self.task.processor.is_input(prompt):
-            raise UsageError(f"the prompt is no {self.task.processor.input_description}: {prompt!a:.60}")
-        return self.task.generate(prompt, settings)  # without `fast_matmul`, which is slower for one row
-
+    @override
     def stream(self) -> Stream:
-        """Open a stream: a text that is answered while it arrives. Any number may be open at a time.
-
-        Raises:
-            UsageError: models of this task, or this model, answer whole inputs only.
-        """
         return Stream(self.task)
 
-    def _several(self, inputs: Any) -> Iterator[Any]:
-        """The inputs one by one.
-
-        Raises:
-            UsageError: they are one input, or a table or mapping, whose items are names of columns.
-        """
-        description = self.task.processor.input_description
-        if isinstance(inputs, (str, bytes)):
-            raise UsageError(f"several inputs are expected, not one {description}: {inputs!a:.60}")
-        if isinstance(inputs, Mapping) or hasattr(inputs, "columns"):
-            raise UsageError(
-                f"the input is a {type(inputs).__name__}, not a {description}: give one of its columns, such "
-                "as inputs['text'] of a table of texts, or an array of its numbers"
-            )
-        if isinstance(inputs, Set):
-            raise UsageError("the inputs are a set, which has no order: give a list")
-        try:
-            return iter(inputs)
-        except TypeError:
-            raise UsageError(f"the input is no {description}: {inputs!a:.60}") from None
-
+    @override
     @torch.inference_mode()
     @fast_matmul()
     def _answers(self, inputs: Sequence[Any]) -> list[dict[str, Any]]:
-        if not inputs:
-            return []
-        processor = self.task.processor
-        for number, value in enumerate(inputs, 1):
-            if not processor.is_input(value):
-                raise UsageError(f"input {number} is no {processor.input_description}: {value!a:.60}")
-        rows = processor.rows(inputs)
-        rows.update(processor.encode(rows))
-        lengths = [len(ids) for ids in rows[processor.length_columns[0]]]
-        order = sorted(range(len(inputs)), key=lengths.__getitem__)
-        unknown = processor.count_unknown(rows) if processor.counts_unknown else None
-        if unknown is not None and not processor.reads_unknown:
-            warn_lost(lengths, unknown)
-        answers: list[dict[str, Any]] = [{}] * len(inputs)
-        for start in range(0, len(order), self.batch_size):
-            indices = order[start : start + self.batch_size]
-            columns = {name: [column[i] for i in indices] for name, column in rows.items()}
-            batch = processor.collate({"row": indices, **columns})
-            for index, answer in zip(indices, self.task.answer(batch.to(self.task.device)), strict=True):
-                answers[index] = answer if unknown is None else {**answer, "unknown": unknown[index]}
+        return super()._answers(inputs)
+
+    @override
+    def _encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        encoded: dict[str, list[Any]] = self.task.processor.encode(rows)
+        return encoded
+
+    @override
+    def _answer_batch(self, indices: list[int], columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+        batch = self.task.processor.collate({"row": indices, **columns})
+        answers: list[dict[str, Any]] = self.task.answer(batch.to(self.task.device))
         return answers
+
+    @override
+    def _sampling(
+        self,
+        max_output: int,
+        temperature: float | None,
+        top_k: int | None,
+        top_p: float | None,
+        seed: int | None,
+    ) -> SamplingSettings:
+        return SamplingSettings(max_output, temperature, top_k, top_p, seed)
 
 
 def pipeline(

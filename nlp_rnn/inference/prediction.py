@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import stat
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, TypeVar, cast
+from typing import Annotated, BinaryIO, Literal, TypeVar, cast
 
 from nlp_rnn.data.corpus.conllu import (
     block_words,
@@ -32,7 +28,8 @@ from nlp_rnn.inference.shards import answer_in_shards
 from nlp_rnn.inference.table_formats import LinesInput
 from nlp_rnn.inference.table_input import TABLE_SUFFIXES
 from nlp_rnn.inference.table_output import open_text, output_format
-from nlp_rnn.inference.tables import answer_table, parse_line, read_table
+from nlp_rnn.inference.tables import answer_table, read_table
+from nlp_rnn.lite.lines import Arriving, answer_lines, decoded_lines, parse_line, stripped_lines
 from nlp_rnn.lite.notices import collect_warnings
 from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.base import Task
@@ -41,7 +38,6 @@ from nlp_rnn.tasks.pretrained import from_pretrained
 log = logging.getLogger(__name__)
 
 _ShardRows = Annotated[int, Range(1, 10**9)]
-_READ_BYTES = 65536  # at once: what a pipe of Linux holds
 T = TypeVar("T")
 
 
@@ -171,7 +167,7 @@ def _write_lines_as_table(answerer: Pipeline, source: str, output: str, scores: 
     with _open_source(source) as stream:
         name = "standard input" if source == "-" else source
         column = next(iter(answerer.task.processor.input_columns), "input")
-        lines = _stripped(decoded_lines(_Arriving(stream), name))
+        lines = stripped_lines(decoded_lines(Arriving(stream), name))
         table = LinesInput(Path(name), column, lines)
         answer_table(answerer, table, output, output_format(output, ".jsonl"), scores)
 
@@ -179,7 +175,7 @@ def _write_lines_as_table(answerer: Pipeline, source: str, output: str, scores: 
 def _write_text(answerer: Pipeline, source: str, output: str, as_json: bool, conllu: bool) -> None:
     with _open_source(source) as stream, open_text(output) as file:
         name = "standard input" if source == "-" else source
-        arriving = _Arriving(stream)
+        arriving = Arriving(stream)
         lines = decoded_lines(arriving, name)
         if conllu:
             beginning = _beginning(lines)
@@ -191,56 +187,19 @@ def _write_text(answerer: Pipeline, source: str, output: str, as_json: bool, con
             if is_read:
                 blocks = conllu_blocks(lines, name, fields)
             else:
-                blocks = filter(None, map(answerer.task.conllu_block, _stripped(lines)))
+                blocks = filter(None, map(answerer.task.conllu_block, stripped_lines(lines)))
             answers = (_tagged_blocks(answerer, chunk, fields) for chunk in arriving.chunks(blocks, answerer))
         else:
-            numbered = enumerate(_stripped(lines), 1)
-            inputs = (parse_line(answerer.task, line, f"{name}, line {number}") for number, line in numbered)
-            answers = (_answer_lines(answerer, chunk, as_json) for chunk in arriving.chunks(inputs, answerer))
+            numbered = enumerate(stripped_lines(lines), 1)
+            inputs = (
+                parse_line(answerer.task.processor, line, f"{name}, line {number}")
+                for number, line in numbered
+            )
+            answers = (answer_lines(answerer, chunk, as_json) for chunk in arriving.chunks(inputs, answerer))
         for texts in answers:
             for text in texts:
                 file.write(text)
             file.flush()
-
-
-class _Arriving:
-    """The lines of a terminal, a pipe or a file, of which it is known whether the next one is here already.
-
-    Args:
-        stream: the bytes.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._lines: deque[bytes] = deque()
-        self._is_file = _is_file(stream)
-
-    def __iter__(self) -> Iterator[bytes]:
-        begun: list[bytes] = []  # the parts of a line whose end is not here yet
-        # At most one read of the system, which returns what has arrived.
-        while data := self._stream.read1(_READ_BYTES):  # type: ignore[attr-defined]
-            *lines, rest = data.split(b"\n")
-            if lines:
-                lines[0] = b"".join([*begun, lines[0]])
-                begun = []
-                self._lines.extend(line + b"\n" for line in lines)
-            if rest:
-                begun.append(rest)
-            while self._lines:
-                yield self._lines.popleft()
-        if begun:
-            yield b"".join(begun)
-
-    def chunks(self, items: Iterator[T], answerer: Pipeline) -> Iterator[list[T]]:
-        """What is read from the lines, in chunks that wait for no further line, and of at most 16 batches."""
-        chunk = []
-        for item in items:
-            chunk.append(item)
-            if len(chunk) == 16 * answerer.batch_size or not (self._is_file or self._lines):
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
 
 
 class _Decompressed:
@@ -256,42 +215,6 @@ class _Decompressed:
         raise OSError("a compressed file has no bytes of its own")
 
 
-def decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
-    r"""Decode UTF-8 line by line; lines end at "\n" only.
-
-    Args:
-        stream: the bytes.
-        name: the name of the source in messages.
-
-    Yields:
-        Lines with their ends; a byte-order mark is kept.
-
-    Raises:
-        UsageError: a line is not valid UTF-8.
-    """
-    offset = nuls = 0
-    for number, raw in enumerate(stream, 1):
-        try:
-            line = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UsageError(
-                f"{name}, line {number}: invalid UTF-8 at byte offset {offset + error.start}; convert it"
-            ) from None
-        offset += len(raw)
-        nuls += line.count("\0")
-        yield line
-    if nuls:
-        log.warning("%s: kept %d NUL character(s) as text", name, nuls)
-
-
-def _answer_lines(answerer: Pipeline, inputs: list[Any], as_json: bool) -> Iterator[str]:
-    for answer in answerer.iterate(inputs):
-        if as_json:
-            yield json.dumps(answer, ensure_ascii=False) + "\n"
-        else:
-            yield answerer.task.format_answer(answer).replace("\n", " ") + "\n"
-
-
 def _beginning(lines: Iterator[str]) -> list[str]:
     """The first lines, up to one that is neither blank nor a comment of CoNLL-U."""
     beginning: list[str] = []
@@ -302,13 +225,6 @@ def _beginning(lines: Iterator[str]) -> list[str]:
     return beginning
 
 
-def _stripped(lines: Iterator[str]) -> Iterator[str]:
-    """Lines without their ends, and without a byte-order mark at the start."""
-    first = next(lines, "").removeprefix("\ufeff")
-    for line in chain([first] if first else [], lines):
-        yield line.removesuffix("\n").removesuffix("\r")
-
-
 def _tagged_blocks(answerer: Pipeline, blocks: list[str], fields: Sequence[str]) -> Iterator[str]:
     words = [block_words(block, fields) for block in blocks]
     for block, sentence, answer in zip(blocks, words, answerer(words), strict=True):
@@ -316,13 +232,6 @@ def _tagged_blocks(answerer: Pipeline, blocks: list[str], fields: Sequence[str])
         # Words beyond the model's maximum length stay untagged.
         whole = {column: row + [UNTAGGED] * (len(sentence) - len(row)) for column, row in tags.items()}
         yield replace_tags(block, whole, fields)
-
-
-def _is_file(stream: BinaryIO) -> bool:
-    try:
-        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except OSError:  # a stream without a file descriptor
-        return False
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from nlp_rnn.inference.pipelines import Pipeline
 from nlp_rnn.inference.table_formats import open_table
 from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns
 from nlp_rnn.inference.table_output import free_names, open_writer
-from nlp_rnn.lite.notices import warn_columns
+from nlp_rnn.lite.lines import parse_line
 from nlp_rnn.settings import column_settings
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.interface import AnswerColumn
@@ -155,7 +155,7 @@ def _inputs(task: Task, table: TableInput, chunk: Chunk, found: Mapping[str, str
     processor = task.processor
     if not found:
         return [
-            parse_line(task, line, f"{table.path}, line {number}")
+            parse_line(processor, line, f"{table.path}, line {number}")
             for number, (line,) in enumerate(chunk.texts(), chunk.start + 1)
         ]
     is_numeric = {name: isinstance(names, Numbers) for name, names in table.columns.items()}
@@ -176,21 +176,6 @@ def _inputs(task: Task, table: TableInput, chunk: Chunk, found: Mapping[str, str
             value = processor.with_demands(value, demands)
         inputs.append(value)
     return inputs
-
-
-def parse_line(task: Task, line: str, where: str) -> Any:
-    """What the model reads of a line.
-
-    Raises:
-        UsageError: the line is not an input.
-    """
-    try:
-        value = task.processor.parse(line)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from None
-    if value is line:
-        warn_columns(line, where)
-    return value
 
 
 def _where(table: TableInput, chunk: Chunk) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.tasks.interface import Encoder, Probe, Step, StepRows, StreamState
+from nlp_rnn.lite.answers import Step
+from nlp_rnn.tasks.interface import Encoder, Probe, StepRows, StreamState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

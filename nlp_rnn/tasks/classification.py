@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.errors import UsageError, printable
+from nlp_rnn.lite import answers
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.plots.confusion import confusion_matrix_figure
 from nlp_rnn.tasks.base import B, P, Task
@@ -92,26 +93,20 @@ def step_columns(name: str, scores: str = "scores", ending: str = "") -> dict[st
     }
 
 
-def step_answers(logits: Tensor, lengths: Tensor, labels: Sequence[str], name: str) -> list[dict[str, Any]]:
+def step_answers(logits: Tensor, lengths: Tensor, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Answers with one label per step.
 
     Args:
         logits: [T, B, C] float.
         lengths: [B] int64.
         labels: [C], their names.
-        name: the key of the labels in an answer.
 
     Returns:
-        Per row a dictionary with the most probable label of each step under `name`, and their probabilities
+        Per row a dictionary with the most probable label of each step, `labels`, and their probabilities
         `scores`.
     """
     scores, best = logits.float().softmax(-1).max(-1)  # [T, B] each
-    return [
-        {name: [labels[label] for label in row[:length]], "scores": probabilities[:length]}
-        for row, probabilities, length in zip(
-            best.t().tolist(), scores.t().tolist(), lengths.tolist(), strict=True
-        )
-    ]
+    return answers.step_answers(best.t().tolist(), scores.t().tolist(), lengths.tolist(), labels)
 
 
 def class_tables(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.answers import format_text, text_answers
 from nlp_rnn.lite.hypotheses import Hypothesis
 from nlp_rnn.models.constraints import constrained_beam_search, force_prefixes
 from nlp_rnn.models.decoding import StepFunction
@@ -98,29 +99,6 @@ class Demand:
         return len(self.prefix) + sum(map(len, self.constraints))
 
 
-def make_answers(
-    best: Sequence[Sequence[Hypothesis]], texts: Sequence[Sequence[str]], empty: Tensor
-) -> list[dict[str, Any]]:
-    """Answers from hypotheses.
-
-    Args:
-        best: of each row its best hypotheses.
-        texts: their texts.
-        empty: [B] bool, the rows whose answer is the empty text, without a score.
-
-    Returns:
-        Per row the best `text`, its `score`, and the `n_best` of both as a list.
-    """
-    answers = []
-    for is_empty, hypotheses, row in zip(empty.tolist(), best, texts, strict=True):
-        n_best = [
-            {"text": "", "score": None} if is_empty else {"text": text, "score": hypothesis.score}
-            for hypothesis, text in zip(hypotheses, row, strict=True)
-        ]
-        answers.append({**n_best[0], "n_best": n_best})
-    return answers
-
-
 class GenerationTask(Task[P, B]):
     """A task whose model generates its answers token by token.
 
@@ -165,7 +143,7 @@ class GenerationTask(Task[P, B]):
         """
         best = self.search(step, state, first)
         texts = [[vocabulary.decode(hypothesis.tokens) for hypothesis in row] for row in best]
-        return make_answers(best, texts, empty)
+        return text_answers(best, texts, empty.tolist())
 
     def search(
         self,
@@ -212,7 +190,7 @@ class GenerationTask(Task[P, B]):
     @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        return str(answer["text"])
+        return format_text(answer)
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:

@@ -22,17 +22,6 @@ class StreamState(NamedTuple):
     """The tensors from which reading goes on: the recurrent state first."""
 
 
-class Step(NamedTuple):
-    """One step of a model that generates text: the token that it read, and the token that it predicts."""
-
-    read: str
-    predicted: str
-    probability: float
-    """Of the predicted token, from 0 to 1."""
-    piece: str
-    """The text that the step adds; empty while the prompt is read, and for EOS."""
-
-
 class Alignment(NamedTuple):
     """Which tokens of the input a model looks at when it writes each token of its answer."""
 

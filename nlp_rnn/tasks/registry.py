@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.names import ALIASES, find_name
 
 if TYPE_CHECKING:
     from nlp_rnn.data.module import DataModule
@@ -44,7 +45,7 @@ ROWS: dict[str, TaskRow] = {
         "Sentiment",
         ("SentimentData",),
         "nlp_rnn.tasks.sentiment",
-        ("sentiment-analysis", "text-classification"),
+        ALIASES["sentiment"],
         "text-classification",
     ),
     "tagging": TaskRow(
@@ -52,7 +53,7 @@ ROWS: dict[str, TaskRow] = {
         "Tagging",
         ("TaggingData",),
         "nlp_rnn.tasks.tagging",
-        ("token-classification", "pos-tagging"),
+        ALIASES["tagging"],
         "token-classification",
     ),
     "translation": TaskRow(
@@ -60,7 +61,7 @@ ROWS: dict[str, TaskRow] = {
         "Translation",
         ("TranslationData",),
         "nlp_rnn.tasks.translation",
-        ("text2text-generation",),
+        ALIASES["translation"],
         "translation",
     ),
     "language_modeling": TaskRow(
@@ -68,7 +69,7 @@ ROWS: dict[str, TaskRow] = {
         "LanguageModeling",
         ("LanguageModelingData",),
         "nlp_rnn.tasks.language_modeling",
-        ("text-generation",),
+        ALIASES["language_modeling"],
         "text-generation",
     ),
     "captioning": TaskRow(
@@ -76,7 +77,7 @@ ROWS: dict[str, TaskRow] = {
         "Captioning",
         ("CaptioningData",),
         "nlp_rnn.tasks.captioning",
-        ("image-to-text",),
+        ALIASES["captioning"],
         "image-to-text",
     ),
     "forecasting": TaskRow(
@@ -84,7 +85,7 @@ ROWS: dict[str, TaskRow] = {
         "Forecasting",
         ("ForecastingData", "LongMemoryData"),
         "nlp_rnn.tasks.forecasting",
-        ("time-series-forecasting",),
+        ALIASES["forecasting"],
         "time-series-forecasting",
     ),
     "series_tagging": TaskRow(
@@ -98,7 +99,7 @@ ROWS: dict[str, TaskRow] = {
         "TextPairs",
         ("TextPairsData",),
         "nlp_rnn.tasks.text_pairs",
-        ("natural-language-inference",),
+        ALIASES["text_pairs"],
         "text-classification",
     ),
     "multi_label": TaskRow(
@@ -106,7 +107,7 @@ ROWS: dict[str, TaskRow] = {
         "MultiLabel",
         ("MultiLabelData",),
         "nlp_rnn.tasks.multi_label",
-        ("multi-label-classification",),
+        ALIASES["multi_label"],
         "text-classification",
     ),
 }
@@ -158,15 +159,7 @@ def task_name(name: str) -> str | None:
     Raises:
         UsageError: it is an alias of several tasks.
     """
-    normalized = name.replace("-", "_")
-    if normalized in ROWS:
-        return normalized
-    tasks = [
-        task for task, row in ROWS.items() if normalized in (alias.replace("-", "_") for alias in row.aliases)
-    ]
-    if len(tasks) > 1:
-        raise UsageError(f"{name!r} is an alias of several tasks: use one of {', '.join(tasks)}")
-    return tasks[0] if tasks else None
+    return find_name(name, {task: row.aliases for task, row in ROWS.items()})
 
 
 def _import(task: str, name: str) -> Any:

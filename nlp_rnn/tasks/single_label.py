@@ -15,7 +15,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.answers import check_unsure, format_label, label_answers, no_label
 from nlp_rnn.plots.reliability import reliability_figure
 from nlp_rnn.settings import DropProbability, Range, Smoothing, check_value
 from nlp_rnn.tasks.base import B, P
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 Temperature = Annotated[float, Range(1e-3, 1e3)]
 Threshold = Annotated[float, Range(0, 1)]
-
-UNSURE = "unsure"
-"""The answer where no label is probable enough."""
 
 _MIN_ROWS = 100  # of validation, to fit a temperature
 
@@ -122,11 +119,7 @@ class SingleLabelTask(ClassificationTask[P, B]):
     @override
     def apply_settings(self, settings: Mapping[str, Any]) -> None:
         self.unsure_below = settings.get("unsure_below", 0.0)
-        if self.unsure_below and UNSURE in self.labels:
-            raise UsageError(
-                f"unsure_below answers {UNSURE!r}, which is a label too: call the label something else, or "
-                "leave unsure_below at 0"
-            )
+        check_unsure(self.unsure_below, self.labels)
         if (temperature := settings.get("temperature", 1.0)) != 1.0:  # else what was fitted stays
             self.temperature = temperature
 
@@ -147,7 +140,7 @@ class SingleLabelTask(ClassificationTask[P, B]):
     @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        return str(answer["label"] or "")
+        return format_label(answer)
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
@@ -162,17 +155,12 @@ class SingleLabelTask(ClassificationTask[P, B]):
     @staticmethod
     def no_answer() -> dict[str, Any]:
         """The answer to an empty text."""
-        return {"label": None, "score": None, "scores": {}}
+        return no_label()
 
     def label_answers(self, logits: Tensor) -> list[dict[str, Any]]:
         """Answers from logits [B, C]."""
         probabilities = (logits.float() / self.temperature).softmax(-1)
-        answers = []
-        for best, row in zip(probabilities.argmax(-1).tolist(), probabilities.tolist(), strict=True):
-            scores = dict(zip(self.labels, row, strict=True))
-            label = self.labels[best] if row[best] >= self.unsure_below else UNSURE
-            answers.append({"label": label, "score": row[best], "scores": scores})
-        return answers
+        return label_answers(probabilities.tolist(), self.labels, self.unsure_below)
 
 
 def _score_of(label: str) -> Callable[[dict[str, Any]], float | None]:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torchmetrics import Metric
 from typing_extensions import override
 
+from nlp_rnn.lite.answers import format_values
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
@@ -116,9 +117,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        values = answer["values"]
-        flat = [number for step in values for number in (step if isinstance(step, list) else [step])]
-        return " ".join(f"{number:.7g}" for number in flat)
+        return format_values(answer)
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:

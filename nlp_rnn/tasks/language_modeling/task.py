@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.lite.answers import Step, generated_steps
 from nlp_rnn.lite.notices import collect_warnings
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.base import State
@@ -23,7 +24,7 @@ from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.sampling import stream
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, GenerationTask, SamplingSettings
-from nlp_rnn.tasks.interface import AnswerColumn, Encoder, Probe, Step, StreamState
+from nlp_rnn.tasks.interface import AnswerColumn, Encoder, Probe, StreamState
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingBatch, LanguageModelingProcessor
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import MeanLoss
@@ -281,19 +282,18 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         names = vocabulary.tokens()
         ids = batch.tokens[:, 0].tolist()  # BOS first
         logits, state = self.model(batch.tokens[:-1])
-        for id, probabilities in zip(ids[1:-1], logits[1:, 0].float().softmax(-1), strict=True):
-            best = int(probabilities.argmax())
-            yield Step(names[id], names[best], float(probabilities[best]), "")
+        for id, scores in zip(ids[1:-1], logits[1:, 0].float().softmax(-1), strict=True):
+            best = int(scores.argmax())
+            yield Step(names[id], names[best], float(scores[best]), "")
         generator = torch.Generator(self.device)
         if settings.seed is None:
             generator.seed()
         else:
             generator.manual_seed(settings.seed)
-        last = ids[-1]
-        for id, log_prob in stream(
+        chosen = stream(
             self.model.step,
             state,
-            bos_id=last,
+            bos_id=ids[-1],
             eos_id=EOS,
             max_length=settings.max_output,
             temperature=settings.temperature,
@@ -301,9 +301,6 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
             top_p=settings.top_p,
             generator=generator,
             forbidden=NEVER_GENERATED,
-        ):
-            piece = "" if id == EOS else vocabulary.piece(last, id)
-            if after_space and piece != names[id]:  # a space between tokens, not one that is a token
-                piece = piece.removeprefix(" ")
-            yield Step(names[last], names[id], math.exp(log_prob), piece)
-            last, after_space = id, False
+        )
+        probabilities = ((id, math.exp(log_prob)) for id, log_prob in chosen)
+        yield from generated_steps(vocabulary, names, ids[-1], after_space, probabilities)

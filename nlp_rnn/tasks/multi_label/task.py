@@ -14,6 +14,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError, printable
+from nlp_rnn.lite.answers import SEPARATOR, format_label_set, label_set_answers, no_label_set
 from nlp_rnn.models.classifier import Classifier, Pooling
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
@@ -25,8 +26,6 @@ from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.single_label import Threshold
 from nlp_rnn.tasks.text_classification import TextReader
 from nlp_rnn.tasks.transfer import initialize_layers
-
-_SEPARATOR = "|"  # between labels in text
 
 
 class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
@@ -174,27 +173,21 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         Of a row without tokens the `labels` are None.
         """
         probabilities = logits.float().sigmoid().tolist()
-        return [
-            {
-                "labels": [label for label, given in zip(self.labels, row, strict=True) if given],
-                "scores": dict(zip(self.labels, scores, strict=True)),
-            }
-            for row, scores in zip(self._is_given(logits).tolist(), probabilities, strict=True)
-        ]
+        return label_set_answers(self._is_given(logits).tolist(), probabilities, self.labels)
 
     @override
     @staticmethod
     def no_answer() -> dict[str, Any]:
-        return {"labels": None, "scores": {}}
+        return no_label_set()
 
     @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        return _SEPARATOR.join(answer["labels"] or ())
+        return format_label_set(answer)
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:
-        columns = {"prediction": AnswerColumn(pa.list_(pa.string()), itemgetter("labels"), _SEPARATOR)}
+        columns = {"prediction": AnswerColumn(pa.list_(pa.string()), itemgetter("labels"), SEPARATOR)}
         for label in self.labels if scores else ():
             columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
         return columns

@@ -10,6 +10,7 @@ import pyarrow as pa
 from torch import Tensor
 from typing_extensions import override
 
+from nlp_rnn.lite.answers import format_steps
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import SeriesTagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
@@ -78,12 +79,12 @@ class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatc
     @override
     def answer(self, batch: SeriesTaggingBatch) -> list[dict[str, Any]]:
         """Per series the `labels`, one per step, and their probabilities `scores`."""
-        return step_answers(self.logits(batch), batch.lengths, self.labels, "labels")
+        return step_answers(self.logits(batch), batch.lengths, self.labels)
 
     @override
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
-        return " ".join(answer["labels"])
+        return format_steps(answer)
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:

@@ -19,6 +19,7 @@ from nlp_rnn.data.corpus.conllu import conllu_block
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
+from nlp_rnn.lite.answers import TagAnswer, format_tags, scores_key, tag_answers
 from nlp_rnn.lite.spans import legal_sequences
 from nlp_rnn.lite.word_reader import RAW, RawText
 from nlp_rnn.models.layers.cells import CellName
@@ -30,7 +31,6 @@ from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
-from nlp_rnn.tasks.tagging.answers import make_answers, scores_key
 from nlp_rnn.tasks.tagging.columns import TagColumn
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.scoring import make_scorer
@@ -237,8 +237,13 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         sentences: Sequence[Sequence[str] | None],
         raw_texts: Sequence[RawText | None],
     ) -> list[dict[str, Any]]:
-        columns = zip(self.keys, self.processor.tag_columns, self._predict(logits, lengths), strict=True)
-        return make_answers(list(columns), lengths.tolist(), sentences, raw_texts)
+        predicted = zip(self.processor.tag_columns, self.keys, self._predict(logits, lengths), strict=True)
+        columns = (
+            TagAnswer(key, column.decode, ids.t().tolist(), probabilities.t().tolist())
+            for column, key, (ids, probabilities) in predicted
+        )
+        has_spans = bool(self.processor.tag_columns[0].scheme)
+        return tag_answers(columns, lengths.tolist(), sentences, raw_texts, has_spans)
 
     @override
     def take_words(self) -> None:
@@ -298,8 +303,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     @staticmethod
     def format_answer(answer: dict[str, Any]) -> str:
         """The words with slashes before their tags, and spaces between them: `word/TAG word/TAG`."""
-        columns = [tags for key, tags in answer.items() if key == "words" or scores_key(key) in answer]
-        return " ".join("/".join(tags) for tags in zip(*columns, strict=True))
+        return format_tags(answer)
 
     @override
     def answer_columns(self, scores: bool = False) -> dict[str, AnswerColumn]:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED, pad
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.answers import text_answers
 from nlp_rnn.lite.hypotheses import Hypothesis
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
@@ -21,7 +22,7 @@ from nlp_rnn.models.seq2seq import Seq2Seq
 from nlp_rnn.models.translator import AttentionName, Tied, make_seq2seq
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
-from nlp_rnn.tasks.generation import BeamSettings, Demand, ReferencedTask, make_answers
+from nlp_rnn.tasks.generation import BeamSettings, Demand, ReferencedTask
 from nlp_rnn.tasks.interface import Alignment, Probe
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU
@@ -215,7 +216,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         texts = [[decode(hypothesis.tokens, next(copied)) for hypothesis in row] for row in best]
         # The translation of an empty text is empty, not the most probable of all sentences.
         asked = torch.tensor([demand.size > 0 for demand in demands], dtype=torch.bool)
-        return make_answers(best, texts, (batch.lengths == 0) & ~asked)
+        return text_answers(best, texts, ((batch.lengths == 0) & ~asked).tolist())
 
     def _copied(
         self, batch: TranslationBatch, state: State, best: Sequence[Sequence[Hypothesis]]

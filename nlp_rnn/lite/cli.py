@@ -1,0 +1,191 @@
+"""`nlp-rnn-lite predict MODEL [INPUT]`: answer each line of a file, or each row of a table, without torch."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from .errors import RunError, UsageError, one_line
+
+if TYPE_CHECKING:
+    from .pipelines import Pipeline
+
+_PROGRAM = "nlp-rnn-lite"
+_TABLES = (".csv", ".tsv", ".jsonl")
+_OTHER_FILES = (".json", ".parquet", ".conllu", ".gz", ".bz2", ".xz", ".zst", ".zip")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see `nlp-rnn-lite --help`.
+
+    Exits with 2 for what the user can fix, with 1 for an error while running, and with 130 for SIGINT
+    (Ctrl-C), each in one line.
+
+    Args:
+        arguments: those of the process if left out.
+    """
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # whatever the locale
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+    try:
+        options = _parser().parse_args(arguments)
+        _predict(options)
+        sys.stdout.flush()
+    except UsageError as error:
+        _leave(error, 2)
+    except KeyboardInterrupt:
+        _leave("interrupted", 130)
+    except BrokenPipeError:  # the reader of the output has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (RunError, OSError, MemoryError) as error:
+        _leave(error if str(error) else "out of memory", 1)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        _leave(f"{message}; {self.prog} --help lists the options", 2)
+
+
+def _leave(message: object, code: int) -> NoReturn:
+    print(f"{_PROGRAM}: error: {one_line(message)}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=_PROGRAM, description="Answer with trained models, without torch.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    predict = verbs.add_parser("predict", help="answer each line of a file, or each row of a table")
+    add = predict.add_argument
+    add("model", help="model folder")
+    add(
+        "input",
+        nargs="?",
+        default="-",
+        help="file, or - for standard input (the default): one text per line; for models that read numbers, "
+        "one JSON list per line; or a table (.csv, .tsv, .jsonl)",
+    )
+    add("--output", default="-", help="file, or - for standard output (the default)")
+    add("--json", action="store_true", help="of lines, one JSON object per answer, with scores")
+    add(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="names of columns, such as text=review; default: as trained",
+    )
+    add("--words", action="store_true", help="for taggers: the text is words with spaces between them")
+    add("--unsure-below", type=float, metavar="P", help='answer "unsure" where no label is as probable')
+    add("--beam", type=int, help="beam width, where answers are text; default: as trained")
+    add("--n-best", type=int, help="answers per input, with --json; default: as trained")
+    add("--copy-unknown", action=argparse.BooleanOptionalAction, help="for translation: copy unknown words")
+    add("--batch-size", type=int, default=64, help="inputs per batch; default: 64")
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> None:
+    suffix, ending = (Path(path).suffix.lower() for path in (options.input, options.output))
+    _refuse(options, suffix)
+    # The steps of recurrent layers are too small for threads. NumPy would start some, which takes as long as
+    # a short answer.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from .loading import load
+    from .pipelines import pipeline
+
+    task = load(options.model)
+    if options.words:
+        task.take_words()
+    answerer = pipeline(
+        task.name,
+        task,
+        options.batch_size,
+        options.beam,
+        options.n_best,
+        options.unsure_below,
+        options.copy_unknown,
+    )
+    if suffix in _TABLES and task.columns:
+        from .tables import answer_table
+
+        named = _named(options.columns)
+        written = ending if ending in _TABLES else ".jsonl" if options.json else suffix
+        with _output(options.output) as file:
+            answer_table(answerer, Path(options.input), file, written, named)
+        return
+    if options.columns:
+        raise UsageError(f"--columns is for tables ({', '.join(_TABLES)}); {options.input} is read by lines")
+    if ending in _TABLES and ending != ".jsonl":
+        raise UsageError(f"--output {options.output}: a table is written of a table; the input is lines")
+    with _output(options.output) as file:
+        _answer_lines(answerer, options.input, file, options.json)
+
+
+def _answer_lines(answerer: Pipeline, source: str, file: TextIO, as_json: bool) -> None:
+    from .files import open_bytes
+    from .lines import Arriving, answer_lines, decoded_lines, parse_line, stripped_lines
+
+    name = "standard input" if source == "-" else source
+    with ExitStack() as opened:
+        stream = sys.stdin.buffer if source == "-" else opened.enter_context(open_bytes(source))
+        arriving = Arriving(stream)
+        numbered = enumerate(stripped_lines(decoded_lines(arriving, name)), 1)
+        reader = answerer.task.processor
+        inputs = (parse_line(reader, line, f"{name}, line {number}") for number, line in numbered)
+        for chunk in arriving.chunks(inputs, answerer):
+            for text in answer_lines(answerer, chunk, as_json):
+                file.write(text)
+            file.flush()
+
+
+def _refuse(options: argparse.Namespace, suffix: str) -> None:
+    """Refuse what only the whole package does, and what cannot be written.
+
+    Raises:
+        UsageError: says what.
+    """
+    for path in (options.input, options.output):
+        if Path(path).suffix.lower() in _OTHER_FILES:
+            raise UsageError(f"{path}: such a file needs the whole package: answer with nlp-rnn predict")
+    if options.output != "-" and (options.output.endswith("/") or Path(options.output).is_dir()):
+        raise UsageError(f"--output {options.output}: is a directory; give a file")
+    if (options.n_best or 1) > 1 and not options.json and suffix not in _TABLES:
+        raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
+
+
+def _named(pairs: Sequence[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise UsageError(f"--columns {pair}: give NAME=COLUMN, such as text=review")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+@contextmanager
+def _output(path: str) -> Iterator[TextIO]:
+    """Standard output, or a file that appears when it is complete."""
+    if path == "-":
+        yield sys.stdout
+        return
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():  # a pipe or a device
+        with target.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(temporary, target)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
