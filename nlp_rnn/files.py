@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_rnn.errors import RunError, UsageError, printable
+from nlp_rnn.lite.files import check_not_read as check_not_read
 from nlp_rnn.lite.files import open_bytes as open_bytes
 from nlp_rnn.lite.files import read_bytes as read_bytes
 from nlp_rnn.lite.files import read_errors as read_errors
@@ -115,28 +116,6 @@ def check_output(out: Path, flag: str) -> None:
             raise UsageError(f"{flag} {out}: is a directory; give a file")
         if out.is_file() or not out.exists():
             check_writable(Path(os.path.realpath(out)).parent, flag)  # where a link points to
-
-
-def check_not_read(out: str | Path, read: str | Path, flag: str) -> None:
-    """Check that a file to write is not one that is read too, by whatever name or link.
-
-    Args:
-        out: the output file; - stands for standard output, which nothing is known of.
-        read: the file that is read; a folder stands for all files in it, and - for standard input.
-        flag: the command-line option that names the output, for the message.
-
-    Raises:
-        UsageError: it is.
-    """
-    out, path, from_standard = Path(out), Path(read), str(read) == "-"
-    is_same = False
-    with suppress(OSError, ValueError):  # a file that is not there is not the other one
-        if str(out) != "-" and out.is_file():
-            places = [0] if from_standard else path.iterdir() if path.is_dir() else [path]
-            is_same = any(os.path.samestat(out.stat(), os.stat(place)) for place in places)
-    if is_same:
-        name = "standard input" if from_standard else read
-        raise UsageError(f"{flag} {out}: would replace {name}, which is read; choose another place")
 
 
 @contextmanager

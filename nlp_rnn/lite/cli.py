@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from .errors import RunError, UsageError, one_line
+from .files import check_not_read, open_bytes
+from .notices import collect_warnings
 
 if TYPE_CHECKING:
     from .pipelines import Pipeline
@@ -119,19 +121,18 @@ def _predict(options: argparse.Namespace) -> None:
 
         named = _named(options.columns)
         written = ending if ending in _TABLES else ".jsonl" if options.json else suffix
-        with _output(options.output) as file:
+        with collect_warnings(), _output(options.output) as file:
             answer_table(answerer, Path(options.input), file, written, named)
         return
     if options.columns:
         raise UsageError(f"--columns is for tables ({', '.join(_TABLES)}); {options.input} is read by lines")
     if ending in _TABLES and ending != ".jsonl":
         raise UsageError(f"--output {options.output}: a table is written of a table; the input is lines")
-    with _output(options.output) as file:
+    with collect_warnings(), _output(options.output) as file:
         _answer_lines(answerer, options.input, file, options.json)
 
 
 def _answer_lines(answerer: Pipeline, source: str, file: TextIO, as_json: bool) -> None:
-    from .files import open_bytes
     from .lines import Arriving, answer_lines, decoded_lines, parse_line, stripped_lines
 
     name = "standard input" if source == "-" else source
@@ -158,6 +159,8 @@ def _refuse(options: argparse.Namespace, suffix: str) -> None:
             raise UsageError(f"{path}: such a file needs the whole package: answer with nlp-rnn predict")
     if options.output != "-" and (options.output.endswith("/") or Path(options.output).is_dir()):
         raise UsageError(f"--output {options.output}: is a directory; give a file")
+    for read in (options.input, options.model):
+        check_not_read(options.output, read, "--output")
     if (options.n_best or 1) > 1 and not options.json and suffix not in _TABLES:
         raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
 

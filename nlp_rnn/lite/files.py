@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,3 +51,25 @@ def read_bytes(path: str | Path) -> bytes:
 def shorten(text: str) -> str:
     """Quote a text for a message, at most 30 characters of it."""
     return repr(text if len(text) <= 30 else text[:30] + "…")
+
+
+def check_not_read(out: str | Path, read: str | Path, flag: str) -> None:
+    """Check that a file to write is not one that is read too, by whatever name or link.
+
+    Args:
+        out: the output file; - stands for standard output, which nothing is known of.
+        read: the file that is read; a folder stands for all files in it, and - for standard input.
+        flag: the command-line option that names the output, for the message.
+
+    Raises:
+        UsageError: it is.
+    """
+    out, path, from_standard = Path(out), Path(read), str(read) == "-"
+    is_same = False
+    with suppress(OSError, ValueError):  # a file that is not there is not the other one
+        if str(out) != "-" and out.is_file():
+            places = [0] if from_standard else path.iterdir() if path.is_dir() else [path]
+            is_same = any(os.path.samestat(out.stat(), os.stat(place)) for place in places)
+    if is_same:
+        name = "standard input" if from_standard else read
+        raise UsageError(f"{flag} {out}: would replace {name}, which is read; choose another place")
