@@ -12,7 +12,7 @@ from nlp_rnn.tasks.metrics import class_report
 def test_step_answers_end_with_each_row():
     probabilities = torch.tensor([[[0.7, 0.3], [0.1, 0.9]], [[0.4, 0.6], [0.5, 0.5]]])  # [T, B, C]
     answers = step_answers(probabilities.log(), torch.tensor([2, 1]), ["a", "b"])
-    assert [answer["tags"] for answer in answers] == [["a", "b"], ["b"]]
+    assert [answer["labels"] for answer in answers] == [["a", "b"], ["b"]]
     assert answers[0]["scores"] == pytest.approx([0.7, 0.6])
     assert answers[1]["scores"] == pytest.approx([0.9])
 
