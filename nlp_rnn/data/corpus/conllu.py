@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from nlp_rnn.data.corpus.text import read_lines
+from nlp_rnn.data.corpus.spool import Spool, convert_chunks
+from nlp_rnn.data.corpus.text import plain_lines
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import shorten
 
@@ -21,10 +26,11 @@ _PLUS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
 # The attribute of MISC in which treebanks with named entities have them, where there is no column NER.
 _NER, _NER_ATTRIBUTES = "ner", ("ner", "name")
 _TEXT = "text"
+_SENTENCES_AT_ONCE = 1000
 
 
 def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
-    """Read the sentences of a CoNLL-U file, or of one of CoNLL-U Plus.
+    """Read the sentences of a CoNLL-U file, or of one of CoNLL-U Plus, part by part.
 
     Args:
         path: the file, which may be compressed.
@@ -42,36 +48,57 @@ def read_conllu(path: str | Path, encoding: str = "utf-8") -> pa.Table:
             withholds its text.
     """
     path = Path(path)
-    lines = read_lines(path, encoding)
-    fields = conllu_fields(lines[0] if lines else "", str(path))
-    sentences, texts = [], []
-    for block in conllu_blocks((line + "\n" for line in lines), str(path), fields):
-        tokens = [columns for line in block.split("\n") if (columns := _columns(line))]
-        words = [columns for columns in tokens if _is_word(columns, fields)]
-        if words:
-            sentences.append(words)
-            texts.append(_text(tokens, fields))
-    form = fields.index("form")
-    num_words = sum(map(len, sentences))
-    withheld = sum(word[form] == "_" for words in sentences for word in words)
+    lines = plain_lines(path, encoding)
+    first = next(lines, None)
+    fields = conllu_fields(first or "", str(path))
+    has_attribute = "misc" in fields and _NER not in fields
+    names = ["tokens" if name == "form" else name for name in fields]
+    schema = pa.schema(
+        [(name, pa.list_(pa.string())) for name in (*names, *([_NER] if has_attribute else []))]
+        + ([(_TEXT, pa.string())] if _TEXT not in fields else [])
+    )
+    form, num_words, withheld = fields.index("form"), 0, 0
+    entities: set[str] = set()
+    spool = Spool()
+    whole = (line + "\n" for line in chain([] if first is None else [first], lines))
+    blocks = iter(conllu_blocks(whole, str(path), fields))
+    while part := list(islice(blocks, _SENTENCES_AT_ONCE)):
+        tokens = [[columns for line in block.split("\n") if (columns := _columns(line))] for block in part]
+        words = [[columns for columns in row if _is_word(columns, fields)] for row in tokens]
+        places = [place for place, row in enumerate(words) if row]
+        sentences = [words[place] for place in places]
+        num_words += sum(map(len, sentences))
+        withheld += sum(word[form] == "_" for row in sentences for word in row)
+        table: dict[str, list[Any]] = {
+            name: [[word[column] or "_" for word in row] for row in sentences]
+            for column, name in enumerate(names)
+        }
+        if has_attribute:
+            table[_NER] = [[_entity(misc) for misc in row] for row in table["misc"]]
+            entities.update(tag for row in table[_NER] for tag in row)
+        if _TEXT not in fields:
+            table[_TEXT] = [_text(tokens[place], fields) for place in places]
+        spool.add(pa.table(table, schema))
     if withheld > num_words / 2:
         raise UsageError(
             f"{path}: {withheld:,} of {num_words:,} words are _, for the treebank withholds its text; "
             "its README says how to fill it in"
         )
-    table = {
-        "tokens" if name == "form" else name: [[word[place] or "_" for word in words] for words in sentences]
-        for place, name in enumerate(fields)
-    }
-    if "misc" in fields and _NER not in fields:
-        entities = [[_entity(misc) for misc in row] for row in table["misc"]]
-        tags = {tag for row in entities for tag in row}
-        if tags - {"_"}:
-            # Most treebanks have the attribute at entities alone: then a word without it is outside of them.
-            other = "_" if "O" in tags else "O"
-            table[_NER] = [[other if tag == "_" else tag for tag in row] for row in entities]
-    made = pa.table(table, schema=pa.schema([(name, pa.list_(pa.string())) for name in table]))
-    return made.append_column(_TEXT, pa.array(texts, pa.string())) if _TEXT not in fields else made
+    made = spool.table(schema)
+    if has_attribute and not entities - {"_"}:
+        return made.drop_columns([_NER])
+    if has_attribute and "O" not in entities:
+        # Most treebanks have the attribute at entities alone: then a word without it is outside of them.
+        outside = convert_chunks(made[_NER], _outside)
+        return made.set_column(made.column_names.index(_NER), _NER, outside)
+    return made
+
+
+def _outside(tags: pa.Array, _: int) -> pa.Array:
+    """Lists of tags, O instead of none."""
+    offsets = np.concatenate([[0], np.cumsum(pc.list_value_length(tags).to_numpy())]).astype(np.int32)
+    items = pc.list_flatten(tags)
+    return pa.ListArray.from_arrays(pa.array(offsets), pc.if_else(pc.equal(items, "_"), "O", items))
 
 
 def conllu_fields(first_line: str, where: str) -> tuple[str, ...]:

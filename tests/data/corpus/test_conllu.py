@@ -4,6 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from nlp_rnn.data.corpus import conllu, spool
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.conllu import (
     block_words,
@@ -144,6 +145,23 @@ def test_entities_in_misc(tmp_path):
     assert rows(read_conllu(path).select(["ner"])) == [(["O", "B-ORG", "O", "O"],)]
     write(tmp_path, "a.conllu", "1\ta" + "\t_" * 8)
     assert "ner" not in read_conllu(path).column_names
+
+
+@pytest.mark.parametrize("tag", ["name=B-X", "ner=O", "Ref=1"])
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_parts_make_the_same_table(tag, at_once, tmp_path, monkeypatch):
+    words = "".join(f"{n}\tw{n}\t_\tX\t_\t_\t_\t_\t_\t" + ("{}\n" if n == 2 else "_\n") for n in (1, 2, 3))
+    blocks = [words.format(misc) + "\n" for misc in ("_", "SpaceAfter=No", tag, "_")]
+    path = tmp_path / "a.conllu"
+    path.write_text("# comment alone\n\n" + "".join(blocks))
+    whole = read_conllu(path)
+    assert whole.num_rows == 4
+    assert ("ner" in whole.column_names) == (tag != "Ref=1")
+    monkeypatch.setattr(conllu, "_SENTENCES_AT_ONCE", at_once)
+    monkeypatch.setattr(spool, "_IN_MEMORY", 0)
+    in_parts = read_conllu(path)
+    assert in_parts.schema == whole.schema
+    assert in_parts.to_pylist() == whole.to_pylist()
 
 
 @pytest.mark.parametrize("numbered", [True, False])
