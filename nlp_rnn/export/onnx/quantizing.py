@@ -27,8 +27,10 @@ def quantize(graph: onnx.ModelProto) -> onnx.ModelProto:
     try:
         with TemporaryDirectory() as folder:
             out = Path(folder, "int8.onnx")
+            copy = onnx.ModelProto()
+            copy.CopyFrom(graph)  # some versions take the weights out of what they are given
             quantize_dynamic(
-                graph, out, op_types_to_quantize=_OPERATORS, per_channel=True, weight_type=QuantType.QInt8
+                copy, out, op_types_to_quantize=_OPERATORS, per_channel=True, weight_type=QuantType.QInt8
             )
             return onnx.load(out)
     finally:

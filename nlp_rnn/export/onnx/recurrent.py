@@ -156,17 +156,39 @@ CELL_GRAPHS: dict[type[RecurrentLayer], CellGraph] = {
 class States(NamedTuple):
     """The final states of recurrent layers."""
 
-    tensors: list[list[str]]
+    computed: list[list[str]]
     """Per layer and direction, in torch's order, the tensors of its state, [1, B, H] each."""
+    starts: list[list[str]]
+    """Likewise the initial state; no tensors for zeros."""
+    lengths: str
+    """[B] int64; empty if every sequence has T steps."""
 
     def top(self, graph: Graph, directions: int) -> str:
         """The hidden state of each direction of the top layer, [B, directions * H]."""
-        hidden = graph.concat([state[0] for state in self.tensors[-directions:]])
+        count = len(self.computed)
+        hidden = graph.concat(self._exact(graph, range(count - directions, count), 0))
         return graph.op("Squeeze", hidden, graph.ints(0))
 
     def stacked(self, graph: Graph) -> list[str]:
         """The state as tensors [num_layers * directions, B, H]."""
-        return [graph.concat(parts, 0) for parts in zip(*self.tensors, strict=True)]
+        indices = range(len(self.computed))
+        return [graph.concat(self._exact(graph, indices, n), 0) for n in range(len(self.computed[0]))]
+
+    def _exact(self, graph: Graph, indices: Sequence[int], number: int) -> list[str]:
+        """A tensor of the state of some layers, where empty sequences end in their initial state.
+
+        ONNX does not define their state, and it is arbitrary in some versions of ONNX Runtime.
+        """
+        computed = [self.computed[index][number] for index in indices]
+        if not self.lengths:
+            return computed
+        is_empty = graph.op("Unsqueeze", graph.op("Equal", self.lengths, graph.scalar(0)), graph.ints(-1))
+        starts = [
+            self.starts[index][number] if self.starts[index] else graph.scalar(0.0) for index in indices
+        ]
+        return [
+            graph.op("Where", is_empty, start, tensor) for start, tensor in zip(starts, computed, strict=True)
+        ]
 
 
 def recurrent(
@@ -200,15 +222,12 @@ def recurrent(
     directions = 2 if layer.bidirectional else 1
     count = layer.num_layers * directions
     starts = [graph.ops("Split", count, tensor, axis=0) if count > 1 else [tensor] for tensor in state]
-    is_empty = ""
-    if lengths and state:
-        is_empty = graph.op("Unsqueeze", graph.op("Equal", lengths, graph.scalar(0)), graph.ints(-1))
     finals: list[list[str]] = []
+    every_start = [[parts[index] for parts in starts] for index in range(count)]
     for number in range(layer.num_layers):
         outputs = []
         for direction in range(directions):
             index = number * directions + direction
-            start = [parts[index] for parts in starts]
             suffix = "_reverse" if direction else ""
             result = build(
                 graph,
@@ -218,15 +237,11 @@ def recurrent(
                     layer.hidden_size,
                     value,
                     lengths,
-                    start,
+                    every_start[index],
                     bool(direction),
                 ),
             )
             outputs.append(result.output)
-            final = result.state
-            if is_empty:
-                pairs = zip(start, final, strict=True)
-                final = [graph.op("Where", is_empty, old, new) for old, new in pairs]
-            finals.append(final)
+            finals.append(result.state)
         value = graph.concat(outputs)
-    return value, States(finals)
+    return value, States(finals, every_start, lengths)
