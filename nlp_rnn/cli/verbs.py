@@ -89,6 +89,12 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "runs/sentiment_builtin/latest/model vectors.txt",
         "nlp_rnn.cli.vectors",
     ),
+    "doctor": Verb(
+        "check a model folder: files, tokenizers, tensors, checksums, card, and an answer",
+        "runs/sentiment_builtin/latest/model",
+        "nlp_rnn.cli.doctor",
+        "The exit code is 1 if something is wrong.",
+    ),
     "push": Verb(
         "upload a model folder to the Hugging Face hub; prints the address of the commit",
         "runs/sentiment_builtin/latest/model me/film-reviews --private",

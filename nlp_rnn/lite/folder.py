@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from .errors import UsageError
 from .files import open_bytes, read_bytes
+from .tokenizer_format import BOS, EOS, PAD, UNK
 from .vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
@@ -129,6 +130,7 @@ def read_config(folder: Path, root: Path) -> tuple[dict[str, Any], dict[str, Voc
     config_file = folder / CONFIG
     config = read_json(config_file, root)
     check_version(config, config_file)
+    check_special_ids(config, config_file)
     texts, built = {}, {}
     try:
         vocabularies = config["vocabularies"]
@@ -136,14 +138,27 @@ def read_config(folder: Path, root: Path) -> tuple[dict[str, Any], dict[str, Voc
             if not name.isidentifier():
                 raise UsageError(f"{config_file}: {name!r} is not a name of a vocabulary; nothing was read")
             path = folder / tokenizer_file(name, vocabularies)
-            texts[name], built[name] = _read_tokenizer(path, root, entry["size"], entry["hash"])
+            texts[name], built[name] = read_tokenizer(path, root, entry["size"], entry["hash"])
         return {**config, "processor": {**config["processor"], "tokenizers": texts}}, built
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{config_file}: not the configuration of a model folder ({error!r})") from error
 
 
-def _read_tokenizer(path: Path, root: Path, size: int, fingerprint: str) -> tuple[str, Vocabulary]:
-    """The text of a tokenizer file, checked to be the tokenizer that the model was trained with."""
+def read_tokenizer(path: Path, root: Path, size: int, fingerprint: str) -> tuple[str, Vocabulary]:
+    """Read a tokenizer file, checked to be the tokenizer that the model was trained with.
+
+    Args:
+        path: the file.
+        root: the folder that no file may lead out of.
+        size: the number of tokens that the model was trained with.
+        fingerprint: the hash of the tokenizer that it was trained with.
+
+    Returns:
+        The text of the file, and the vocabulary.
+
+    Raises:
+        UsageError: the file cannot be read, or is another tokenizer.
+    """
     text = read_text(path, root)
     try:
         vocabulary = Vocabulary.from_json(text)
@@ -177,6 +192,22 @@ def check_version(config: Mapping[str, Any], where: Path) -> None:
             f"{where}: format version {version} is newer than the newest that can be read "
             f"({FORMAT_VERSION}): upgrade nlp_rnn"
         )
+
+
+def check_special_ids(config: Mapping[str, Any], where: Path) -> None:
+    """Refuse a configuration whose special tokens have other ids than those that models are computed with.
+
+    Args:
+        config: the configuration; one that states no ids has those of this version.
+        where: its file, for messages.
+
+    Raises:
+        UsageError: they have.
+    """
+    ours = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
+    stated = config.get("special_ids", ours)
+    if stated != ours:
+        raise UsageError(f"{where}: its special_ids are not {ours}, as of every model of nlp_rnn")
 
 
 def hash_state(state: Mapping[str, Any]) -> str:

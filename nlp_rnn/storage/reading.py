@@ -63,7 +63,7 @@ def read_model(source: str | Path, access: HubAccess = _DEFAULT) -> StoredModel:
 
 def _read_files(folder: Path, root: Path) -> StoredModel:
     config, _ = read_config(folder, root)
-    weights = _read_weights(folder / WEIGHTS, root)
+    weights = read_weights(folder / WEIGHTS, root)
     return StoredModel(config, weights, folder / CONFIG, folder / WEIGHTS)
 
 
@@ -86,7 +86,12 @@ def _read_checkpoint(path: Path) -> StoredModel:
     return StoredModel(stored, weights, path, path)
 
 
-def _read_weights(path: Path, root: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, root: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file inside the folder `root`, by name.
+
+    Raises:
+        UsageError: it cannot be read, leads out of the folder, or is damaged.
+    """
     read_header(path, root)
     try:
         return load_file(path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,8 +165,37 @@ def check_same_draw(stored: Any, current: Drawn | None) -> None:
         )
 
 
-def _build(stored: StoredModel, own: type[Task] | None) -> Task:
-    name, where = stored.config.get("task"), stored.config_file
+@dataclass(frozen=True)
+class Described:
+    """What a configuration describes: all but the weights.
+
+    Args:
+        task_class: the class of the task.
+        processor: turns inputs into ids.
+        expected: the tensors of the model by name, without values.
+        data_columns: the columns that it was trained on.
+        drawn: which rows of its data were drawn for which split, if any were.
+    """
+
+    task_class: type[Task]
+    processor: Processor
+    expected: dict[str, Tensor]
+    data_columns: dict[str, Any]
+    drawn: Drawn | None
+
+
+def describe(config: Mapping[str, Any], where: Path, own: type[Task] | None = None) -> Described:
+    """Understand a configuration, with the texts of its tokenizers.
+
+    Args:
+        config: the configuration; from a stranger it may hold anything.
+        where: its file, for messages.
+        own: see `from_pretrained`.
+
+    Raises:
+        UsageError: it describes no model.
+    """
+    name = config.get("task")
     if name not in list(TASKS):  # a list, for the name may be anything that JSON holds
         raise UsageError(
             f"{where}: unknown task {name!r}; there are {', '.join(TASKS)}, and those of a package that "
@@ -173,22 +203,40 @@ def _build(stored: StoredModel, own: type[Task] | None) -> Task:
         )
     task_class = TASKS[name]
     try:
-        if "class" in stored.config:
-            task_class = find_class(stored.config["class"], task_class, own)
-        processor = task_class.processor_class.from_state(stored.config["processor"])
-        expected = _expected_weights(task_class, processor, stored.config)
-        data_columns = _data_columns(task_class, stored.config.get("data_columns", {}))
-        drawn = Drawn.from_state(stored.config["drawn"]) if "drawn" in stored.config else None
+        if "class" in config:
+            task_class = find_class(config["class"], task_class, own)
+        processor = task_class.processor_class.from_state(config["processor"])
+        expected = _expected_weights(task_class, processor, config)
+        data_columns = _data_columns(task_class, config.get("data_columns", {}))
+        drawn = Drawn.from_state(config["drawn"]) if "drawn" in config else None
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{where}: its settings fit no model ({error!r})") from error
-    check_weights(stored.weights, expected, stored.weights_file)
-    check_fingerprint(stored.config, where)
-    check_checksums(stored)
-    task = _untrained(task_class, processor, stored.config)
+    return Described(task_class, processor, expected, data_columns, drawn)
+
+
+def checks_of_stored(stored: StoredModel, described: Described) -> dict[str, Callable[[], None]]:
+    """The checks of a model that was read and understood, by what they check; each raises UsageError.
+
+    Args:
+        stored: what was read.
+        described: what its configuration describes.
+    """
+    return {
+        "tensors": lambda: check_weights(stored.weights, described.expected, stored.weights_file),
+        "vocabularies and labels": lambda: check_fingerprint(stored.config, stored.config_file),
+        "checksums": lambda: check_checksums(stored),
+    }
+
+
+def _build(stored: StoredModel, own: type[Task] | None) -> Task:
+    described = describe(stored.config, stored.config_file, own)
+    for check in checks_of_stored(stored, described).values():
+        check()
+    task = _untrained(described.task_class, described.processor, stored.config)
     task.model.load_state_dict(stored.weights)
-    task.data_columns, task.drawn = data_columns, drawn
+    task.data_columns, task.drawn = described.data_columns, described.drawn
     return task.eval()
 
 
