@@ -185,7 +185,7 @@ def _read_card(path: Path) -> str:
 def _answer(pipeline: Pipeline) -> str:
     """The answer to the example of the task: the same alone and in a batch, and without NaN."""
     example = pipeline.task.example
-    with collect_warnings():  # of tokens of the example that the vocabulary lacks
+    with collect_warnings():  # one of the tokens of the example that the vocabulary lacks
         alone, beside = pipeline([example])[0], pipeline([example, example])[1]
     asked, answered = (json.dumps(value, ensure_ascii=False)[:80] for value in (example, alone))
     numbers, others = list(_numbers(alone)), list(_numbers(beside))
