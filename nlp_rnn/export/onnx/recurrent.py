@@ -87,8 +87,16 @@ def _min_gru_weight(graph: Graph, gates: Sequence[str]) -> str:
 
 def _min_lstm_weight(graph: Graph, gates: Sequence[str]) -> str:
     # log sigmoid(i) - log sigmoid(f), where log sigmoid(x) = -softplus(-x)
-    i, f = (graph.op("Softplus", graph.op("Neg", gate)) for gate in gates[:2])
+    i, f = (_softplus(graph, graph.op("Neg", gate)) for gate in gates[:2])
     return graph.op("Sigmoid", graph.op("Sub", f, i))
+
+
+def _softplus(graph: Graph, value: str) -> str:
+    """log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|)); the operator Softplus is slower."""
+    small = graph.op("Exp", graph.op("Neg", graph.op("Abs", value)))
+    return graph.op(
+        "Add", graph.op("Relu", value), graph.op("Log", graph.op("Add", small, graph.scalar(1.0)))
+    )
 
 
 def _scan(num_gates: int, candidate_weight: Callable[[Graph, Sequence[str]], str]) -> CellGraph:
