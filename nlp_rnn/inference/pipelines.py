@@ -14,6 +14,7 @@ from nlp_rnn.data.batching import BatchSize
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.streaming import Stream
 from nlp_rnn.lite.pipelines import BasePipeline
+from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
 from nlp_rnn.settings import check_value
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.generation import SamplingSettings
@@ -106,7 +107,8 @@ def pipeline(
     token: str | None = None,
     local_files_only: bool = False,
     timeout: float | None = None,
-) -> Pipeline:
+    backend: Literal["torch", "numpy", "onnx"] = "torch",
+) -> BasePipeline:
     """Load a trained model for a task.
 
     Args:
@@ -130,6 +132,9 @@ def pipeline(
         token: for a private model on the hub, see `from_pretrained`.
         local_files_only: of a model on the hub, read the local cache alone.
         timeout: seconds to wait for each answer of the hub.
+        backend: what computes: torch; numpy, which answers one text at a time faster; or onnx, which needs
+            onnxruntime and a folder that `nlp-rnn export --format onnx` wrote. The last two read folders,
+            compute in fp32 on the CPU, and have no other arguments than `nlp_rnn.lite.pipeline`.
 
     Returns:
         A callable that takes one input or several, see `Pipeline`.
@@ -146,6 +151,15 @@ def pipeline(
         >>> [answer["label"] for answer in classify(["a fine film", "a bad film"])]
         ['positive', 'negative']
     """
+    if backend != "torch":
+        hub = (revision, token, local_files_only or None, timeout)
+        if isinstance(model, Task) or str(device) != "cpu" or precision != "fp32" or any(hub):
+            raise UsageError(
+                f"backend {backend} reads a model folder and computes in fp32 on the CPU: give a folder, and "
+                "leave out device, precision and the arguments for the hub"
+            )
+        options = (batch_size, beam, n_best, unsure_below, copy_unknown)
+        return lite_pipeline(task, model, *options, engine=backend)
     name = task_name(task)
     if name is None:
         raise UsageError(f"there is no task {task!r}: use one of {', '.join(TASKS)}")

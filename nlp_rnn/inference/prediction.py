@@ -22,7 +22,7 @@ from nlp_rnn.data.corpus.text import ARCHIVES, data_suffix, decompressed_name, r
 from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import check_not_read, open_bytes
-from nlp_rnn.inference.pipelines import Pipeline, pipeline
+from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inference.series_tables import answer_series
 from nlp_rnn.inference.shards import answer_in_shards
 from nlp_rnn.inference.table_formats import LinesInput
@@ -31,6 +31,7 @@ from nlp_rnn.inference.table_output import open_text, output_format
 from nlp_rnn.inference.tables import answer_table, read_table
 from nlp_rnn.lite.lines import Arriving, answer_lines, decoded_lines, parse_line, stripped_lines
 from nlp_rnn.lite.notices import collect_warnings
+from nlp_rnn.lite.pipelines import BasePipeline
 from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
@@ -163,7 +164,7 @@ def _holds_lists(path: str) -> bool:
     return next(filter(None, map(str.strip, stream_lines(Path(path)))), "").startswith("[")
 
 
-def _write_lines_as_table(answerer: Pipeline, source: str, output: str, scores: bool) -> None:
+def _write_lines_as_table(answerer: BasePipeline, source: str, output: str, scores: bool) -> None:
     with _open_source(source) as stream:
         name = "standard input" if source == "-" else source
         column = next(iter(answerer.task.processor.input_columns), "input")
@@ -172,7 +173,7 @@ def _write_lines_as_table(answerer: Pipeline, source: str, output: str, scores: 
         answer_table(answerer, table, output, output_format(output, ".jsonl"), scores)
 
 
-def _write_text(answerer: Pipeline, source: str, output: str, as_json: bool, conllu: bool) -> None:
+def _write_text(answerer: BasePipeline, source: str, output: str, as_json: bool, conllu: bool) -> None:
     with _open_source(source) as stream, open_text(output) as file:
         name = "standard input" if source == "-" else source
         arriving = Arriving(stream)
@@ -225,7 +226,7 @@ def _beginning(lines: Iterator[str]) -> list[str]:
     return beginning
 
 
-def _tagged_blocks(answerer: Pipeline, blocks: list[str], fields: Sequence[str]) -> Iterator[str]:
+def _tagged_blocks(answerer: BasePipeline, blocks: list[str], fields: Sequence[str]) -> Iterator[str]:
     words = [block_words(block, fields) for block in blocks]
     for block, sentence, answer in zip(blocks, words, answerer(words), strict=True):
         tags = {column: answer[key] for column, key in answerer.task.conllu_columns.items()}

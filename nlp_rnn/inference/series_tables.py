@@ -15,10 +15,10 @@ from typing_extensions import override
 from nlp_rnn.data.corpus.columns import Columns, Numbers, by_canonical_name, matching_columns, select_columns
 from nlp_rnn.data.corpus.validation import validate_rows
 from nlp_rnn.errors import UsageError
-from nlp_rnn.inference.pipelines import Pipeline
 from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns
 from nlp_rnn.inference.table_output import free_names, open_writer
 from nlp_rnn.inference.table_parquet import ParquetChunk
+from nlp_rnn.lite.pipelines import BasePipeline
 from nlp_rnn.tasks.interface import StepRows
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _REMEDY = "--columns inputs=COLUMN,COLUMN, or group=COLUMN; group= where all row
 
 
 def answer_series(
-    answerer: Pipeline,
+    answerer: BasePipeline,
     steps: StepRows,
     table: TableInput,
     output: str,
@@ -62,7 +62,7 @@ def answer_series(
 
 
 def _write_beside(
-    answerer: Pipeline,
+    answerer: BasePipeline,
     steps: StepRows,
     table: TableInput,
     found: Mapping[str, str],
@@ -78,7 +78,7 @@ def _write_beside(
 
 
 def _write_following(
-    answerer: Pipeline,
+    answerer: BasePipeline,
     steps: StepRows,
     table: TableInput,
     found: Mapping[str, str],

@@ -15,10 +15,10 @@ from filelock import FileLock, Timeout
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, cannot_write, open_bytes, read_bytes
-from nlp_rnn.inference.pipelines import Pipeline
 from nlp_rnn.inference.table_input import TableInput, find_columns
 from nlp_rnn.inference.table_output import ParquetWriter, check_names
 from nlp_rnn.inference.tables import answer_chunk, answer_columns
+from nlp_rnn.lite.pipelines import BasePipeline
 from nlp_rnn.storage.stored import checksums
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _COMPLETE = "_SUCCESS"
 
 
 def answer_in_shards(
-    answerer: Pipeline,
+    answerer: BasePipeline,
     table: TableInput,
     folder: Path,
     rows: int,
@@ -135,7 +135,7 @@ def _check_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
             )
 
 
-def _hash_model(answerer: Pipeline) -> dict[str, str]:
+def _hash_model(answerer: BasePipeline) -> dict[str, str]:
     task = answerer.task
     hashes = checksums(task.stored(), task.model.state_dict())
     return {**hashes, "processor": task.processor.fingerprint}

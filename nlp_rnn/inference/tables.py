@@ -23,11 +23,11 @@ from nlp_rnn.data.corpus.columns import (
 from nlp_rnn.data.corpus.corpus import accepted_columns
 from nlp_rnn.data.corpus.layout import Layout
 from nlp_rnn.errors import UsageError, join_names
-from nlp_rnn.inference.pipelines import Pipeline
 from nlp_rnn.inference.table_formats import open_table
 from nlp_rnn.inference.table_input import Chunk, TableInput, find_columns
 from nlp_rnn.inference.table_output import free_names, open_writer
 from nlp_rnn.lite.lines import parse_line
+from nlp_rnn.lite.pipelines import BasePipeline
 from nlp_rnn.settings import column_settings
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.interface import AnswerColumn
@@ -96,7 +96,7 @@ def _input_columns(data: Any) -> Columns:
 
 
 def answer_table(
-    answerer: Pipeline, table: TableInput, output: str, suffix: str, scores: bool = False
+    answerer: BasePipeline, table: TableInput, output: str, suffix: str, scores: bool = False
 ) -> None:
     """Write a table with the answers to its rows, in order and in bounded memory.
 
@@ -126,7 +126,7 @@ def answer_columns(task: Task, table: TableInput, scores: bool) -> dict[str, Ans
 
 
 def answer_chunk(
-    answerer: Pipeline, table: TableInput, found: Mapping[str, str], chunk: Chunk
+    answerer: BasePipeline, table: TableInput, found: Mapping[str, str], chunk: Chunk
 ) -> list[dict[str, Any] | None]:
     """The answers to the rows of a chunk; None is that to a row without an input.
 

@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--beam", type=int, help="beam width, where answers are text; default: as trained")
     add("--n-best", type=int, help="answers per input, with --json; default: as trained")
     add("--copy-unknown", action=argparse.BooleanOptionalAction, help="for translation: copy unknown words")
+    add("--engine", choices=["numpy", "onnx"], help="what computes; default: by what the folder holds")
     add("--batch-size", type=int, default=64, help="inputs per batch; default: 64")
     return parser
 
@@ -104,7 +105,7 @@ def _predict(options: argparse.Namespace) -> None:
     from .loading import load
     from .pipelines import pipeline
 
-    task = load(options.model)
+    task = load(options.model, options.engine)
     if options.words:
         task.take_words()
     answerer = pipeline(

@@ -38,6 +38,7 @@ _TASKS = {
 """The module and the class of each task, which is imported when a model of it is loaded."""
 
 _INT8 = "int8"
+_ENGINES = ("numpy", "onnx")
 
 
 @dataclass(frozen=True)
@@ -46,29 +47,34 @@ class _Files:
 
     config: dict[str, Any]
     vocabularies: dict[str, Vocabulary]
-    tensors: dict[str, StoredTensor]
+    tensors: dict[str, StoredTensor] | None
+    """None of a folder with ONNX graphs."""
     folder: Path
 
 
-def load(source: str | Path) -> Task:
+def load(source: str | Path, engine: str | None = None) -> Task:
     """Load a trained model.
 
     Args:
-        source: a model folder.
+        source: a model folder, or a folder that `nlp-rnn export` wrote for ONNX.
+        engine: what computes: numpy, or onnx, which needs onnxruntime and an exported folder; by what the
+            folder holds if left out.
 
     Returns:
-        The model, which computes with NumPy.
+        The model.
 
     Raises:
         UsageError: there is no such folder, it is damaged, unsafe or of a newer format, or needs torch; the
             message names the file and says what to do.
     """
+    if engine not in (None, *_ENGINES):
+        raise UsageError(f"engine must be one of {', '.join(_ENGINES)}, not {engine!r}")
     path = current_folder(Path(source).expanduser())
     if not path.is_dir():
         kind = "is a file" if path.exists() else "no such folder"
         raise UsageError(f"{source}: {kind}; without torch give a model folder that is on this machine")
     check_is_model(source, path)
-    files = read_unchanged(path, path, _read)
+    files = read_unchanged(path, path, lambda folder, root: _read(folder, root, engine))
     where = files.folder / CONFIG
     try:
         task = _build(files)
@@ -79,15 +85,26 @@ def load(source: str | Path) -> Task:
         raise UsageError(f"{where}: its settings fit no model ({error!r})") from error
     check_fingerprint(files.config, where)
     if "checksums" in files.config:
-        check_hashes(files.config, model_hashes(files.config, files.tensors), where)
+        hashes = model_hashes(files.config, files.tensors or {})
+        if files.tensors is None:  # the checksum of the weights is that of the folder that was exported
+            hashes.pop("weights")
+        check_hashes(files.config, hashes, where)
     names = files.config.get("data_columns")
     task.data_columns = names if isinstance(names, dict) else {}
     return task
 
 
-def _read(folder: Path, root: Path) -> _Files:
+def _read(folder: Path, root: Path, engine: str | None) -> _Files:
     config, vocabularies = read_config(folder, root)
-    return _Files(config, vocabularies, read_tensors(folder / WEIGHTS, root), folder)
+    has_weights = (folder / WEIGHTS).exists()
+    has_graphs = any((folder / name).exists() for name in ("model.onnx", "decoder_step.onnx"))
+    if engine == "onnx" and not has_graphs:
+        raise UsageError(f"{folder}: holds no ONNX graph; write one with nlp-rnn export --format onnx")
+    if engine == "numpy" and has_graphs and not has_weights:
+        raise UsageError(f"{folder}: holds ONNX graphs, not {WEIGHTS}: take the engine onnx")
+    computes_graphs = engine == "onnx" or (has_graphs and not has_weights)
+    tensors = None if computes_graphs else read_tensors(folder / WEIGHTS, root)
+    return _Files(config, vocabularies, tensors, folder)
 
 
 def _build(files: _Files) -> Task:
@@ -99,6 +116,10 @@ def _build(files: _Files) -> Task:
     stored = {**stored, **files.vocabularies}
     settings = task_class.complete(config["settings"])
     reader = task_class.make_reader(files.vocabularies, stored)
+    if files.tensors is None:
+        from .graphs import ENGINES
+
+        return task_class(reader, ENGINES[task_class.name](files.folder), settings, stored)
     tensors = Tensors(files.tensors, files.folder / WEIGHTS)
     build = Builder(tensors, config.get("weights") == _INT8)
     engine = task_class.make_engine(build, reader, settings, stored)

@@ -297,13 +297,14 @@ def pipeline(
     n_best: int | None = None,
     unsure_below: float | None = None,
     copy_unknown: bool | None = None,
+    engine: str | None = None,
 ) -> Pipeline:
     """Load a trained model for a task.
 
     Args:
         task: the name of the task that the model must be for, or an alias from the Hugging Face hub; hyphens
             and underscores are equivalent.
-        model: a model folder; or a loaded model.
+        model: a model folder, see `load`; or a loaded model.
         batch_size: maximum number of inputs per batch; the answers do not depend on it.
         beam: width of the beam, for tasks that generate text; the width set in training if left out.
         n_best: answers per input, at most `beam`; the number set in training if left out.
@@ -311,6 +312,7 @@ def pipeline(
             input; as trained if left out.
         copy_unknown: for translation, whether answers have words that the vocabulary lacks, copied from the
             source; as trained if left out.
+        engine: what computes, numpy or onnx, see `load`.
 
     Returns:
         A callable that takes one input or several, see `Pipeline`.
@@ -328,7 +330,7 @@ def pipeline(
     name = find_name(task, ALIASES)
     if name is None:
         raise UsageError(f"there is no task {task!r}: use one of {', '.join(ALIASES)}")
-    loaded = copy(model) if isinstance(model, Task) else load(model)
+    loaded = copy(model) if isinstance(model, Task) else load(model, engine)
     if loaded.name != name:
         raise UsageError(f"the model is for {loaded.name}, not for {name}")
     if (beam, n_best, copy_unknown) != (None, None, None):

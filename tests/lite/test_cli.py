@@ -1,0 +1,149 @@
+"""`nlp-rnn-lite predict` writes what `nlp-rnn predict` writes, and refuses the rest in one line."""
+
+import csv
+import json
+import re
+
+import pytest
+
+from nlp_rnn.inference.prediction import predict
+from nlp_rnn.lite.cli import main
+
+LINES = {
+    "text_pairs": "good\tthe film\n\na\tb\n",
+    "captioning": "[1, 2, 3, 4, 5, 6]\n0 0 0 0 0 0\n",
+    "forecasting": "[[1, 2], [3, 4]]\n1 2 3 4\n",
+    "series_tagging": "[[1, 2], [3, 4]]\n1 2 3 4 5 6\n",
+}
+COLUMNS = {"text_pairs": ["first", "second"], "tagging": ["tokens"], "translation": ["source"]}
+NAMES = ["sentiment", "multi_label", "tagging", "translation", "language_modeling", *LINES]
+
+
+def leave(capsys, *arguments):
+    with pytest.raises(SystemExit) as left:
+        main(["predict", *map(str, arguments)])
+    return left.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lines(make_folder, tmp_path, name):
+    folder = make_folder(name)
+    source = tmp_path / "in.txt"
+    source.write_text(LINES.get(name, "\ufeffthe film is\r\n\n  \nthe <br /> work ,\nan unseen é"))
+    predict(folder, str(source), str(tmp_path / "theirs"))
+    main(["predict", str(folder), str(source), "--output", str(tmp_path / "ours")])
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["sentiment", "multi_label", "tagging", "text_pairs", "translation"])
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
+def test_tables(make_folder, tmp_path, name, ending):
+    folder = make_folder(name)
+    columns = {"text_pairs": ["first", "second"], "tagging": ["tokens"], "translation": ["source"]}.get(
+        name, ["text"]
+    )
+    texts = ["the film", 'a "b", c', "good"]
+    rows = [
+        {"id": str(number), **dict.fromkeys(columns, text), "prediction": "x"}
+        for number, text in enumerate(texts)
+    ]
+    source = tmp_path / f"in{ending}"
+    with source.open("w", newline="") as file:
+        if ending == ".jsonl":
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+        else:
+            writer = csv.DictWriter(file, list(rows[0]), delimiter="\t" if ending == ".tsv" else ",")
+            writer.writeheader()
+            writer.writerows(rows)
+    named = [f"{column}={column}" for column in columns]
+    data_columns = {"translation": {"source": "source"}}.get(name)
+    ours, theirs = tmp_path / f"ours{ending}", tmp_path / f"theirs{ending}"
+    predict(folder, str(source), str(theirs), columns=data_columns)
+    main(["predict", str(folder), str(source), "--output", str(ours), "--columns", *named])
+    assert [cells(row) for row in read(ours)] == [cells(row) for row in read(theirs)]
+
+
+def read(path):
+    with path.open(newline="") as file:
+        if path.suffix == ".jsonl":
+            return list(map(json.loads, file))
+        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+def cells(row):
+    """A row with its numbers rounded, as text."""
+    return {name: rounded(value) for name, value in row.items()}
+
+
+def rounded(value):
+    if isinstance(value, list):
+        return " ".join(map(rounded, value))
+    try:
+        return f"{float(value):.3f}"
+    except (TypeError, ValueError):
+        return " ".join(map(rounded, value.split(" "))) if isinstance(value, str) and " " in value else value
+
+
+def test_a_column_of_another_name_and_missing_cells(make_folder, tmp_path, capsys):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"review": "good", "n": 1}\n\n{"review": null, "n": 2}\n{"review": 7, "n": 3}\n')
+    main(["predict", str(make_folder("sentiment")), str(source), "--columns", "text=review"])
+    rows = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    assert [row["n"] for row in rows] == [1, 2, 3]
+    assert [row["prediction"] is None for row in rows] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("a,b\n1,2\n", "in.csv", "has no column text"),
+        ("text,text\n1,2\n", "in.csv", "has columns of one name"),
+        ("text,b\n1\n", "in.csv", "line 2: 1 cell\\(s\\), not the 2 of the header"),
+        ('text\n"a\n', "in.csv", "not a row of CSV"),
+        ('{"text": [1]}\n', "in.jsonl", "row 1: column text is no text"),
+        ("[1]\n", "in.jsonl", "line 1: not a JSON object"),
+        ("{\n", "in.jsonl", "line 1: not valid JSON"),
+        (b"good\n\xff\n", "in.txt", "line 2: invalid UTF-8"),
+    ],
+)
+def test_inputs_that_are_refused(make_folder, tmp_path, capsys, content, name, message):
+    source = tmp_path / name
+    source.write_bytes(content if isinstance(content, bytes) else content.encode())
+    output = tmp_path / "out.txt"
+    code, error = leave(capsys, make_folder("sentiment"), source, "--output", output)
+    assert code == 2
+    assert error.startswith("nlp-rnn-lite: error: ")
+    assert error.count("\n") == 1
+    assert re.search(message, error)
+    assert [path.name for path in tmp_path.iterdir()] == [name]  # nothing half-written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in.parquet"], "needs the whole package"),
+        (["in.txt.gz"], "needs the whole package"),
+        (["in.txt", "--output", "out.conllu"], "needs the whole package"),
+        (["in.txt", "--output", "out/"], "is a directory"),
+        (["in.txt", "--output", "out.csv"], "a table is written of a table"),
+        (["in.txt", "--columns", "text=a"], "--columns is for tables"),
+        (["in.csv", "--columns", "text"], "give NAME=COLUMN"),
+        (["in.csv", "--columns", "words=a"], "sentiment has no column 'words'"),
+        (["in.txt", "--n-best", "2"], "add --json"),
+        (["in.txt", "--words"], "are for taggers"),
+        (["in.txt", "--engine", "onnx"], "holds no ONNX graph"),
+        (["in.txt", "--output", "in.txt"], "would replace"),
+        (["none.txt"], "none.txt: no such file"),
+        (["in.txt", "--beam", "x"], "--help lists the options"),
+    ],
+    ids=str,
+)
+def test_arguments_that_are_refused(make_folder, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in.txt", "in.csv"):
+        (tmp_path / name).write_text("text\ngood\n")
+    code, error = leave(capsys, make_folder("sentiment"), *arguments)
+    assert code == 2
+    assert message in error
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "in.txt"]

@@ -1,0 +1,110 @@
+"""The engine onnx answers as torch does, on every task, from the folder that export writes."""
+
+import shutil
+
+import pytest
+
+from nlp_rnn.errors import UsageError
+from nlp_rnn.inference.pipelines import pipeline
+from nlp_rnn.lite.loading import load
+from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
+
+pytest.importorskip("onnxruntime")
+writing = pytest.importorskip("nlp_rnn.export.onnx.writing")
+
+
+@pytest.fixture(scope="module")
+def exported(make_folder, tmp_path_factory):
+    """A model folder of a task, and the folder that export writes of it."""
+
+    def export(name, **options):
+        folder = make_folder(name, **options)
+        output = tmp_path_factory.mktemp("graphs") / name
+        writing.export(folder, output)
+        return folder, output
+
+    return export
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("sentiment", {"pooling": "max", "num_layers": 2}),
+        ("multi_label", {"cell": "gru"}),
+        ("text_pairs", {"cell": "minlstm"}),
+        ("tagging", {"crf": True, "processor": {"columns": ("ner", "upos")}}),
+        ("tagging", {"processor": {"characters": False}}),
+        ("translation", {"num_layers": 2}),
+        ("translation", {"attention": "luong", "copy_unknown": True}),
+        ("translation", {"attention": "bahdanau", "cell": "gru"}),
+        ("translation", {"context": True, "cell": "rnn"}),
+        ("language_modeling", {"num_layers": 2, "tie_weights": True}),
+        ("captioning", {}),
+        ("forecasting", {"cell": "mingru"}),
+        ("series_tagging", {"bidirectional": True}),
+    ],
+    ids=str,
+)
+def test_every_task(exported, difference, inputs_of, name, options):
+    folder, output = exported(name, **options)
+    ours, theirs = pipeline(name, output, backend="onnx"), pipeline(name, folder)
+    inputs = inputs_of(name)
+    assert difference(ours(inputs), theirs(inputs)) < 2e-5
+    for value in inputs:  # a batch of one, which may be empty
+        assert difference(ours([value]), theirs([value])) < 2e-5
+
+
+def test_beams(exported, difference, inputs_of):
+    folder, output = exported("translation", attention="luong")
+    options = {"beam": 4, "n_best": 2}
+    ours, theirs = lite_pipeline("translation", output, **options), pipeline("translation", folder, **options)
+    assert difference(ours(inputs_of("translation")), theirs(inputs_of("translation"))) < 2e-5
+
+
+def test_continuations_and_streams(exported, difference):
+    folder, output = exported("language_modeling")
+    ours, theirs = lite_pipeline("language_modeling", output), pipeline("language_modeling", folder)
+    assert list(ours.generate("the film", 8)) == list(theirs.generate("the film", 8))
+    streams = ours.stream(), theirs.stream()
+    for piece in ("the", "film is"):
+        assert difference(*(stream(piece) for stream in streams)) < 2e-5
+
+
+def test_a_classifier_has_no_stream(exported):
+    _, output = exported("sentiment", bidirectional=False)
+    with pytest.raises(UsageError, match="whole inputs only"):
+        lite_pipeline("sentiment", output).stream()
+
+
+def test_refusals(exported, tmp_path):
+    folder, output = exported("sentiment")
+    with pytest.raises(UsageError, match="holds no ONNX graph"):
+        load(folder, "onnx")
+    with pytest.raises(UsageError, match="take the engine onnx"):
+        load(output, "numpy")
+    with pytest.raises(UsageError, match="engine must be one of numpy, onnx"):
+        load(output, "torch")
+    copy = shutil.copytree(output, tmp_path / "copy")
+    (copy / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(UsageError, match=r"model\.onnx: not a graph that onnxruntime can run"):
+        load(copy)
+    (copy / "model.onnx").unlink()
+    (copy / "model.onnx").symlink_to(output / "model.onnx")
+    with pytest.raises(UsageError, match="points outside the model folder"):
+        load(copy)
+    with pytest.raises(UsageError, match="give a folder"):
+        pipeline("sentiment", output, backend="onnx", precision="bf16")
+
+
+def test_a_graph_of_another_model(exported, tmp_path):
+    _, sentiment = exported("sentiment")
+    _, pairs = exported("text_pairs")
+    copy = shutil.copytree(sentiment, tmp_path / "copy")
+    shutil.copyfile(pairs / "model.onnx", copy / "model.onnx")
+    with pytest.raises(UsageError, match="not a graph of this model"):
+        load(copy)
+    text = (copy / "config.json").read_text().replace('"temperature": 1.0', '"temperature": 2.0')
+    (copy / "config.json").write_text(text)
+    shutil.copyfile(sentiment / "model.onnx", copy / "model.onnx")
+    with pytest.raises(UsageError, match="the settings were altered"):
+        load(copy)
