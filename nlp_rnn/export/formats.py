@@ -59,5 +59,12 @@ FORMATS: dict[str, Format] = {
         "_onnx",
         ("int8",),
     ),
+    "c": Format(
+        "one C99 file that needs the C library alone",
+        "nlp_rnn.export.c.writing",
+        "",
+        ".c",
+        ("int8",),
+    ),
 }
 """The formats, by the value of `--format`."""
