@@ -107,13 +107,14 @@ def evaluate(
     if plots is not None:
         for name, figure in task.plots(report).items():
             save(figure, plots / f"{name}.png")
+    stated = overall(results)
     measured = Measured(
         corpus_settings(corpus),
         split,
         len(rows),
         rows.content_hash(),
-        overall(results),
-        signatures(metrics),
+        stated,
+        signatures(metrics, stated),
         {name: value for name, value in chosen.items() if value not in (None, {})},
         versions=current_versions(),
     )

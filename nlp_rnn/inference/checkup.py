@@ -107,9 +107,7 @@ def check_folder(folder: str | Path) -> list[Check]:
         texts = _check_tokenizers(checkup, path, known)
     weights = checkup.run(WEIGHTS, lambda: read_weights(path / WEIGHTS, path), lambda w: f"{len(w)} tensors")
     _check_stored(checkup, path, known, texts, weights)
-    checkup.run(
-        "card", lambda: _read_card(path), lambda results: f"{len(results)} results that can be measured again"
-    )
+    checkup.run("card", lambda: _read_card(path), lambda found: found)
     task = checkup.run("loading", lambda: from_pretrained(path), lambda task: task.summary())
     if task is None:
         checkup.skip("the model cannot be loaded", "answer")
@@ -132,7 +130,7 @@ def _check_files(checkup: _Checkup, path: Path, config: Mapping[str, Any]) -> No
 def _check_tokenizers(checkup: _Checkup, path: Path, config: Mapping[str, Any]) -> dict[str, str] | None:
     """The texts of the tokenizers by name; None if one of them is not in order."""
     vocabularies = config.get("vocabularies")
-    if not isinstance(vocabularies, Mapping) or not vocabularies:
+    if not isinstance(vocabularies, Mapping):  # of series there are none
         checkup.checks.append(Check("tokenizers", "wrong", f"{path / CONFIG}: names no vocabularies"))
         return None
     texts: dict[str, str] = {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, cannot_write
 from nlp_rnn.lite.folder import CARD, CONFIG, WEIGHTS, own_files, read_json
 from nlp_rnn.settings import Range, check_value
+
+_ONE_AT_A_TIME = threading.RLock()  # the hooks and the verbosity of the library are those of the process
 
 log = logging.getLogger(__name__)
 
@@ -170,37 +173,43 @@ def hub_requests(repo_id: str, revision: str, seconds: float, writing: bool = Fa
     from huggingface_hub.utils import logging as messages
 
     watch = _Watch(seconds)
-    hooks = huggingface_hub.get_session().event_hooks  # of httpx: functions that see each request and answer
-    hooks["request"].append(watch.before)
-    hooks["response"].append(watch.after)
-    verbosity = messages.get_verbosity()
-    messages.set_verbosity(logging.ERROR)
-    try:
-        yield
-    except UsageError:
-        raise
-    except Exception as error:  # of the library, of the network and of the file system
-        raise _explained(error, repo_id, revision, seconds, writing) from error
-    finally:
-        messages.set_verbosity(verbosity)
-        hooks["request"].remove(watch.before)
-        hooks["response"].remove(watch.after)
+    with _ONE_AT_A_TIME, ExitStack() as undone:
+        hooks = huggingface_hub.get_session().event_hooks  # of httpx: functions that see requests and answers
+        for name, hook in (("request", watch.before), ("response", watch.after)):
+            hooks[name].append(hook)
+            undone.callback(hooks[name].remove, hook)
+        undone.callback(messages.set_verbosity, messages.get_verbosity())
+        messages.set_verbosity(logging.ERROR)
+        try:
+            yield
+        except UsageError:
+            raise
+        except Exception as error:  # of the library, of the network and of the file system
+            raise _explained(error, repo_id, revision, seconds, writing) from error
 
 
 @dataclass
 class _Watch:
-    """Limits the time of each request, and how often the library repeats one."""
+    """Limits the time of each request, and how often the library repeats one.
+
+    Other threads of a program may use the library too. Their requests are let through; those without a
+    time-out get one, for the library itself may have begun such a thread.
+    """
 
     seconds: float
+    thread: int = field(default_factory=threading.get_ident)
     sent: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def before(self, request: Any) -> None:
         """Set the time-out of a request; refuse to send it once more."""
+        is_own = threading.get_ident() == self.thread
         limits = request.extensions.get("timeout", {})
         for name in ("connect", "read", "write", "pool"):
-            limit = limits.get(name)
-            limits[name] = self.seconds if limit is None else min(limit, self.seconds)
+            if limits.get(name) is None or (is_own and limits[name] > self.seconds):
+                limits[name] = self.seconds
         request.extensions["timeout"] = limits
+        if not is_own:
+            return
         # With the range: a download that goes on where it broke off is another request.
         key = (request.method, str(request.url), request.headers.get("range", ""))
         self.sent[key] += 1
@@ -211,7 +220,7 @@ class _Watch:
 
     def after(self, response: Any) -> None:
         """End at once where the library would sleep, for as long as the hub says."""
-        if response.status_code == 429:
+        if response.status_code == 429 and threading.get_ident() == self.thread:
             wait = response.headers.get("retry-after", "")
             when = f" in {wait} s" if wait.isdigit() else " later"
             raise UnreachableError(f"the hub has had too many requests (429); try again{when}")

@@ -115,9 +115,9 @@ def overall(metrics: Mapping[str, float]) -> dict[str, float]:
     return {n: value for n, value in names.items() if math.isfinite(value) and not n.startswith("f1_")}
 
 
-def signatures(metrics: Mapping[str, Any]) -> dict[str, str]:
-    """The signatures of those metrics that have one, such as BLEU, by name."""
-    found = {name: getattr(metric, "signature", None) for name, metric in metrics.items()}
+def signatures(metrics: Mapping[str, Any], stated: Mapping[str, float]) -> dict[str, str]:
+    """The signatures of the metrics that are stated, of those that have one, such as BLEU, by name."""
+    found = {name: getattr(metrics[name], "signature", None) for name in stated if name in metrics}
     return {name: str(signature) for name, signature in found.items() if signature is not None}
 
 

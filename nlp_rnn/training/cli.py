@@ -255,23 +255,22 @@ class _CLI(ConfiguredCLI):
             _say(f"model folder: {folder}")
 
     def _results(self, model: Task[Any, Any], metrics: Mapping[str, float]) -> list[Measured]:
-        """The metrics of the whole validation split, if its rows can be read again to measure it."""
+        """The metrics of the whole validation split, if `evaluate` can measure the same again."""
         corpus, limit = self.datamodule.source, self.trainer.limit_val_batches
-        if corpus is None or not metrics or type(limit) is int or limit != 1:
+        is_whole = type(limit) is float and limit == 1  # 1 is one batch
+        if corpus is None or not metrics or not is_whole or self.trainer.precision != "32-true":
             return []
-        rows = self.datamodule.splits["validation"]
-        precision = str(self.trainer.precision)
+        rows, stated = self.datamodule.splits["validation"], overall(metrics)
         return [
             Measured(
                 corpus_settings(corpus),
                 "validation",
                 len(rows),
                 rows.content_hash(),
-                overall(metrics),
-                signatures(model.metrics("val")),
-                {} if precision == "32-true" else {"precision": precision},
-                self.command,
-                current_versions(),
+                stated,
+                signatures(model.metrics("val"), stated),
+                command=self.command,
+                versions=current_versions(),
             )
         ]
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nlp_rnn import from_pretrained
+from nlp_rnn import from_pretrained, save_pretrained
+from nlp_rnn.data import Corpus, ForecastingData
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.checkup import check_folder
+from nlp_rnn.tasks import Forecasting
 
 
 @pytest.fixture
@@ -28,6 +30,14 @@ def test_good_folders_are_well(models):
         checks = check_folder(folder)
         assert {check.state for check in checks} == {"ok"}, [*map(str, checks)]
         assert checks[-1].name == "answer"
+        assert "0 results that can be measured again" in [check.message for check in checks]
+
+
+def test_a_model_of_series_has_no_tokenizers(tmp_path):
+    data = ForecastingData(Corpus("ramp", max_examples=50))
+    task = Forecasting(data.processor, hidden_dim=4)
+    checks = check_folder(save_pretrained(task, tmp_path / "model"))
+    assert {check.state for check in checks} == {"ok"}, [*map(str, checks)]
 
 
 def config_with(**values):
