@@ -1,11 +1,13 @@
 """`nlp-rnn export`."""
 
+import errno
+
 import pytest
 
 from nlp_rnn.cli import export as verb
 from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.export.formats import FORMATS, Format
-from nlp_rnn.export.onnx import checking
+from nlp_rnn.export.onnx import checking, writing
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import Sentiment
 from nlp_rnn.tasks.pretrained import save_pretrained
@@ -80,6 +82,18 @@ def test_a_graph_that_differs_is_not_written(folder, run, tmp_path, monkeypatch)
     code, printed, error = run("export", str(folder), "--format", "onnx", "--output", str(out))
     assert (code, printed) == (1, "")
     assert "model.onnx would differ from torch by" in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
+def test_a_full_disk_leaves_nothing_behind(folder, run, tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(writing.shutil, "copyfile", full)
+    out = tmp_path / "out"
+    code, printed, error = run("export", str(folder), "--format", "onnx", "--output", str(out))
+    assert (code, printed) == (1, "")
+    assert error == f"nlp-rnn: error: {out}: cannot be written (No space left on device)\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 

@@ -160,6 +160,13 @@ def own_decoder():
     return model
 
 
+def own_captioner():
+    model = own_decoder()
+    captioner = make("captioner")
+    captioner.decoder.__class__ = type(model.decoder)
+    return captioner
+
+
 def own_squash():
     model = make("captioner")
     model.squash = torch.sigmoid
@@ -172,12 +179,19 @@ def own_squash():
         (lambda: OwnClassifier(11, 3, 6, 7, 1, 0.5), "the model OwnClassifier has no ONNX graph; those of"),
         (quantized, "the weights are int8: export the model that was quantized"),
         (own_decoder, "Encoder and OwnDecoder have no ONNX graph"),
+        (own_captioner, "the class OwnDecoder has no ONNX graph"),
         (own_squash, "the function sigmoid, which makes the initial state, has no ONNX graph"),
     ],
 )
 def test_what_has_no_graph_is_refused_by_name(model, message):
     with pytest.raises(UsageError, match=message):
         build(model())
+
+
+@torch.no_grad()
+def test_a_language_model_starts_with_zeros():
+    (part,) = build(make("language model", layers=2))
+    assert check(part, [part.case(torch.randint(11, (5, 3)))]).cases == 1
 
 
 @pytest.mark.parametrize("name", ["language model tied", "translator tied"])
