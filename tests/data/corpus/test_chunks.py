@@ -126,6 +126,11 @@ VALUES = {
 REFUSED = ("a number is missing",)
 
 
+def fresh(names):
+    """The same names, without what a reading has found."""
+    return type(names)(tuple(names))
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 5])
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize("kind", list(VALUES))
@@ -138,10 +143,10 @@ def test_columns_of_any_type(tmp_path, monkeypatch, caplog, kind, form, chunk):
         pq.write_table(pa.table({"x": pa.array(rows)}), path)
     else:
         path.write_text("".join(json.dumps({"x": value}) + "\n" for value in rows))
-    whole = outcome(Corpus(str(path)), caplog, {"value": names}, None)
+    whole = outcome(Corpus(str(path)), caplog, {"value": fresh(names)}, None)
     assert (kind in REFUSED) == isinstance(whole, str)
     with chunks_of(chunk, monkeypatch):
-        assert outcome(Corpus(str(path)), caplog, {"value": names}, None) == whole
+        assert outcome(Corpus(str(path)), caplog, {"value": fresh(names)}, None) == whole
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
