@@ -148,6 +148,8 @@ class MultiLabel(_TextStream):
             thresholds = [0.5] * len(self.labels)
         if len(thresholds) != len(self.labels):
             raise UsageError(f"{len(thresholds)} thresholds do not fit {len(self.labels)} labels")
+        for threshold in thresholds:
+            check_number("thresholds", threshold, 0, 1)
         self.thresholds = np.array(thresholds, np.float32)
 
     def cells(self, answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +205,8 @@ class _SeriesTask(Task):
         reader.inputs = stored_names(stored, "inputs")
         reader.means = stored_numbers(stored, "means")
         reader.deviations = stored_numbers(stored, "deviations")
+        if not len(reader.inputs) == len(reader.means) == len(reader.deviations):
+            raise UsageError("inputs, means and deviations do not fit together")
         return reader
 
     def outputs(self, rows: Mapping[str, list[Any]]) -> tuple[np.ndarray, np.ndarray]:
@@ -240,22 +244,34 @@ class Forecasting(_SeriesTask):
     name = "forecasting"
     defaults = _LAYERS
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._horizon = stored_number(self.stored, "horizon", 1)
+        self._means = stored_numbers(self.stored, "target_means")
+        self._deviations = stored_numbers(self.stored, "target_deviations")
+        if not len(self._means) == len(self._deviations) == len(_targets(self.stored)):
+            raise UsageError("targets, target_means and target_deviations do not fit together")
+
     @classmethod
     def make_engine(
         cls, build: Builder, reader: Any, settings: Mapping[str, Any], stored: Mapping[str, Any]
     ) -> Any:
         """See `Task`."""
-        names = stored.get("targets") or reader.inputs
-        return Regressor(build, len(reader.inputs), stored["horizon"] * len(names), settings)
+        outputs = stored_number(stored, "horizon", 1) * len(_targets(stored))
+        return Regressor(build, len(reader.inputs), outputs, settings)
 
     def answer(self, rows: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
         """See `Task`."""
         scaled, _ = self.outputs(rows)
-        means, deviations = self.stored["target_means"], self.stored["target_deviations"]
-        steps = scaled.astype(np.float64).reshape(len(scaled), self.stored["horizon"], len(means))
-        values = steps * deviations + means
-        if len(means) == 1:
+        steps = scaled.astype(np.float64).reshape(len(scaled), self._horizon, len(self._means))
+        values = steps * self._deviations + self._means
+        if len(self._means) == 1:
             values = values[..., 0]
         return [{"values": row} for row in values.tolist()]
 
     format_answer = staticmethod(answers.format_values)
+
+
+def _targets(stored: Mapping[str, Any]) -> list[str]:
+    """The columns that are predicted."""
+    return stored_names(stored, "targets" if stored.get("targets") else "inputs")

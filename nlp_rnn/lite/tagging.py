@@ -19,7 +19,15 @@ from .models import Tagger
 from .readers import Reader
 from .spans import legal_sequences
 from .splitting import WordSplitter
-from .task import StreamState, Task, check_names, require_unidirectional, stored_names, stored_number
+from .task import (
+    StreamState,
+    Task,
+    check_names,
+    check_number,
+    require_unidirectional,
+    stored_names,
+    stored_number,
+)
 from .vocabulary import Vocabulary
 from .word_reader import RAW, RawText, WordReader, number_spellings
 
@@ -67,7 +75,7 @@ class Tagging(Task):
         reader.max_length = stored_number(stored, "max_length", 512)
         reader.max_word_length = stored_number(stored, "max_word_length", 32)
         splitter = stored.get("splitter")
-        reader.splitter = None if splitter is None else WordSplitter(**splitter)
+        reader.splitter = None if splitter is None else _splitter(splitter)
         return reader
 
     @classmethod
@@ -194,3 +202,19 @@ def _decode(
     if not scheme and name.casefold() == _LEMMA:
         return [apply_rule(labels[id], word) for word, id in zip(words, ids, strict=False)]
     return [labels[id] for id in ids]
+
+
+def _splitter(stored: Mapping[str, Any]) -> WordSplitter:
+    """What splits raw text.
+
+    Raises:
+        UsageError: its settings are not what a folder has.
+    """
+    splitter = WordSplitter(**stored)
+    if not isinstance(splitter.weights, Mapping):
+        raise UsageError("splitter.weights must be a mapping of features to numbers")
+    for weight in splitter.weights.values():
+        check_number("splitter.weights", weight, -1e300, 1e300)
+    for name in ("chunks", "contractions"):
+        check_names(f"splitter.{name}", list(getattr(splitter, name)))
+    return splitter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from .answers import Step
@@ -11,6 +11,12 @@ from .errors import UsageError
 from .readers import Reader
 from .vocabulary import Vocabulary
 
+_SAMPLING: list[tuple[str, float, float, type]] = [
+    ("temperature", 1e-3, 1_000, float),
+    ("top_k", 1, 10**8, int),
+    ("top_p", 1e-6, 1, float),
+    ("seed", 0, 2**32 - 1, int),
+]
 _TRAINING = frozenset({"dropout", "label_smoothing", "word_dropout", "optimization"})
 
 
@@ -39,10 +45,9 @@ class Sampling(NamedTuple):
             UsageError: says which.
         """
         check_number("max_output", self.max_output, 1, 100_000, int)
-        check_number("temperature", self.temperature, 1e-3, 1_000)
-        check_number("top_k", self.top_k, 1, 10**8, int)
-        check_number("top_p", self.top_p, 1e-6, 1)
-        check_number("seed", self.seed, 0, 2**32 - 1, int)
+        for name, low, high, kind in _SAMPLING:
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value, low, high, kind)
         if self.temperature is None and (self.top_k, self.top_p, self.seed) != (None, None, None):
             raise UsageError("top_k, top_p and seed are for sampling: set a temperature too")
 
@@ -197,7 +202,7 @@ def require_unidirectional(is_bidirectional: bool) -> None:
 
 
 def check_number(name: str, value: Any, low: float, high: float, kind: type = float) -> None:
-    """Refuse what is no number in a range; None is allowed.
+    """Refuse what is no number in a range.
 
     Args:
         name: of the setting, for messages.
@@ -209,8 +214,6 @@ def check_number(name: str, value: Any, low: float, high: float, kind: type = fl
     Raises:
         UsageError: names the setting, its value and the range.
     """
-    if value is None:
-        return
     types = (int,) if kind is int else (int, float)
     if not isinstance(value, types) or isinstance(value, bool):
         words = "a whole number" if kind is int else "a number"
@@ -257,6 +260,8 @@ def stored_numbers(stored: Mapping[str, Any], name: str) -> list[float]:
         UsageError: it is something else.
     """
     value = stored[name]
-    for number in value if isinstance(value, Sequence) else [value]:
-        check_number(name, "nothing" if number is None else number, -1e300, 1e300)
-    return list(value)
+    if not isinstance(value, list):
+        raise UsageError(f"{name} must be a list of numbers, not {value!r:.60}")
+    for number in value:
+        check_number(name, number, -1e300, 1e300)
+    return value
