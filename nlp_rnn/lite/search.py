@@ -153,7 +153,7 @@ def search(
         log_probs = log_probabilities(logits, forbidden)
         # One hypothesis can contribute at most `beam` tokens other than EOS, and EOS.
         count = min(settings.beam + 1, log_probs.shape[1])
-        tokens = _highest(log_probs, count)  # [hypotheses, k]
+        tokens = highest(log_probs, count)  # [hypotheses, k]
         top = np.take_along_axis(log_probs, tokens, 1)
         sources: list[int] = []
         start, remaining = 0, []
@@ -187,7 +187,7 @@ def _greedy(
     ]
 
 
-def _highest(values: np.ndarray, count: int) -> np.ndarray:
+def highest(values: np.ndarray, count: int) -> np.ndarray:
     """The places of the highest values of each row of [rows, V], highest first: [rows, count]."""
     places = np.argpartition(-values, count - 1, 1)[:, :count]
     order = np.argsort(-np.take_along_axis(values, places, 1), 1, kind="stable")

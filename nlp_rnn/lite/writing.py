@@ -14,6 +14,8 @@ from .answers import Step, format_text, generated_steps, text_answers
 from .batches import pad
 from .builder import Builder
 from .cells import State
+from .constraints import Demand, check_demands
+from .demands import constrained_search, force_prefixes
 from .errors import UsageError
 from .hypotheses import Hypothesis
 from .linear import log_softmax, softmax
@@ -119,17 +121,32 @@ class Translation(WritingTask):
 
     def answer(self, rows: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
         """See `Task`."""
-        if "prefix_ids" in rows:
-            raise UsageError("prefix and constraints of a translation need torch: answer with nlp_rnn")
+        nothing: list[Any] = [[]] * len(rows["source_ids"])
+        pairs = zip(rows.get("prefix_ids", nothing), rows.get("constraint_ids", nothing), strict=True)
+        demands = [Demand(prefix, constraints) for prefix, constraints in pairs]
         ids, lengths = pad(self.processor.source_order(rows["source_ids"]))
         state = self.engine.encode(ids, lengths)
         forbidden = (PAD, BOS) if self.copy_unknown else _NEVER
-        best = self.search(state, np.full(len(lengths), BOS), forbidden)
+        best = self._search(state, demands, forbidden)
         copied = self._copied(rows["source"], lengths, state, best) if self.copy_unknown else repeat([])
         decode = self.processor.target.decode
         texts = [[decode(hypothesis.tokens, next(copied)) for hypothesis in row] for row in best]
         # The translation of an empty text is empty, not the most probable of all sentences.
-        return text_answers(best, texts, (lengths == 0).tolist())
+        empty = [length == 0 and not demand.size for length, demand in zip(lengths, demands, strict=True)]
+        return text_answers(best, texts, empty)
+
+    def _search(
+        self, state: State, demands: Sequence[Demand], forbidden: Sequence[int]
+    ) -> list[list[Hypothesis]]:
+        """The best hypotheses of each row with what it must have."""
+        check_demands(demands, self.decoding.max_output)
+        step, first = self.engine.step, np.full(len(demands), BOS)
+        if any(demand.prefix for demand in demands):
+            step, state = force_prefixes(step, state, [demand.prefix for demand in demands])
+        if any(demand.constraints for demand in demands):
+            phrases = [demand.constraints for demand in demands]
+            return constrained_search(step, state, first, phrases, self.decoding, forbidden)
+        return search(step, state, first, self.decoding, forbidden)
 
     def _copied(
         self,

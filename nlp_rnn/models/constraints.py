@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import accumulate, chain
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from nlp_rnn.lite.hypotheses import INVALID_LOGITS, Hypothesis, gnmt_length_penalty, make_hypothesis
+from nlp_rnn.lite.constraints import ConstrainedRow, Live, Phrases
+from nlp_rnn.lite.hypotheses import INVALID_LOGITS, Hypothesis
 from nlp_rnn.models.decoding import PerRow, StepFunction, check_arguments, log_probabilities
 from nlp_rnn.models.layers.base import State
-
-Progress = tuple[int, ...]
-"""Of each phrase, how many of its tokens the end of a sequence matches; all of them once it was complete."""
 
 
 def force_prefixes(
@@ -49,130 +45,6 @@ def force_prefixes(
         return logits, (*new, wanted, (position + 1).clamp(max=longest))
 
     return forced, (*state, wanted, torch.zeros_like(wanted[:1]))
-
-
-class Phrases:
-    """Finds out, token by token, which of some phrases a sequence contains.
-
-    Phrases may overlap and may be contained in each other. Progress depends on the tokens alone, not on
-    whether a search chose them for a phrase.
-
-    Args:
-        phrases: the tokens of each, at least one.
-
-    Raises:
-        ValueError: a phrase has no token.
-    """
-
-    def __init__(self, phrases: Sequence[Sequence[int]]) -> None:
-        self.phrases = list(dict.fromkeys(map(tuple, phrases)))
-        if not all(self.phrases):
-            raise ValueError("a constraint has no token")
-        self.start: Progress = (0,) * len(self.phrases)
-        self.size = sum(map(len, self.phrases))
-        self._fallbacks = list(map(_fallbacks, self.phrases))
-
-    def advance(self, progress: Progress, token: int) -> Progress:
-        """The progress after one more token."""
-        return tuple(map(_advance, self.phrases, self._fallbacks, progress, [token] * len(progress)))
-
-    def covered(self, progress: Progress) -> int:
-        """The number of tokens of complete phrases, and of the one that most has been matched of."""
-        pairs = list(zip(self.phrases, progress, strict=True))
-        complete = sum(matched for phrase, matched in pairs if matched == len(phrase))
-        return complete + max((matched for phrase, matched in pairs if matched < len(phrase)), default=0)
-
-    def wanted(self, progress: Progress) -> set[int]:
-        """The tokens that each go on with a phrase that is not complete."""
-        pairs = zip(self.phrases, progress, strict=True)
-        return {phrase[matched] for phrase, matched in pairs if matched < len(phrase)}
-
-
-def _fallbacks(phrase: Sequence[int]) -> list[int]:
-    """For each number of matched tokens, the next smaller number that the same end of a sequence matches."""
-    fallbacks = [0, 0]
-    for token in phrase[1:]:
-        matched = fallbacks[-1]
-        while matched and phrase[matched] != token:
-            matched = fallbacks[matched]
-        fallbacks.append(matched + (phrase[matched] == token))
-    return fallbacks
-
-
-def _advance(phrase: Sequence[int], fallbacks: Sequence[int], matched: int, token: int) -> int:
-    """The number of tokens matched after `token` (Knuth, Morris and Pratt 1977)."""
-    if matched == len(phrase):
-        return matched
-    while matched and phrase[matched] != token:
-        matched = fallbacks[matched]
-    return matched + (phrase[matched] == token)
-
-
-class _Live(NamedTuple):
-    """An unfinished hypothesis."""
-
-    tokens: list[int]
-    log_prob: float
-    progress: Progress
-
-
-class _Row:
-    """The search of one row."""
-
-    def __init__(self, phrases: Phrases, limit: int, width: int, alpha: float, eos_id: int) -> None:
-        self.phrases = phrases
-        self.limit = limit
-        self.width = width
-        self.alpha = alpha
-        self.eos_id = eos_id
-        self.live = [_Live([], 0.0, phrases.start)]
-        self.complete: list[Hypothesis] = []
-
-    def extend(self, candidates: Sequence[dict[int, float]]) -> list[int]:
-        """Replace the live hypotheses by their best extensions.
-
-        Args:
-            candidates: of each live hypothesis, the log-probabilities of the tokens that may follow.
-
-        Returns:
-            The index of the hypothesis that each new one extends.
-        """
-        extensions = [
-            (hypothesis.log_prob + log_prob, parent, token)
-            for parent, (hypothesis, tokens) in enumerate(zip(self.live, candidates, strict=True))
-            for token, log_prob in tokens.items()
-            if log_prob > -math.inf
-        ]
-        banks: dict[int, list[tuple[int, _Live]]] = {}
-        rank = 0  # among the extensions that contain all phrases
-        for log_prob, parent, token in sorted(extensions, key=lambda extension: -extension[0]):
-            old = self.live[parent]
-            progress = old.progress if token == self.eos_id else self.phrases.advance(old.progress, token)
-            covered = self.phrases.covered(progress)
-            new = _Live([*old.tokens, token], log_prob, progress)
-            ends = token == self.eos_id or len(new.tokens) == self.limit
-            bank = banks.setdefault(covered, [])
-            if not ends and len(bank) < self.width:
-                bank.append((parent, new))
-            if covered == self.phrases.size:
-                if ends and rank < self.width:
-                    self.complete.append(
-                        make_hypothesis(new.tokens, log_prob, eos_id=self.eos_id, alpha=self.alpha)
-                    )
-                rank += 1
-        kept = list(chain.from_iterable(banks.values()))
-        self.live = [new for _, new in kept]
-        return [parent for parent, _ in kept]
-
-    def best(self, n_best: int) -> list[Hypothesis]:
-        return sorted(self.complete, key=lambda hypothesis: -hypothesis.score)[:n_best]
-
-    def is_done(self, n_best: int) -> bool:
-        if not self.live or len(self.complete) >= self.width:
-            return True
-        highest = max(hypothesis.log_prob for hypothesis in self.live)
-        best = self.best(n_best)
-        return len(best) == n_best and best[-1].score >= highest / gnmt_length_penalty(self.limit, self.alpha)
 
 
 @torch.no_grad()
@@ -223,7 +95,7 @@ def constrained_beam_search(
     if len(constraints) != len(limits):
         raise ValueError(f"constraints must be {len(limits)} lists, one per row, not {len(constraints)}")
     rows = [
-        _Row(Phrases(phrases), limit, width, length_penalty, eos_id)
+        ConstrainedRow(Phrases(phrases), limit, width, length_penalty, eos_id)
         for phrases, limit in zip(constraints, limits.tolist(), strict=True)
     ]
     for number, row in enumerate(rows):
@@ -260,7 +132,9 @@ def constrained_beam_search(
     return [row.best(n_best) for row in rows]
 
 
-def _candidates(hypotheses: Sequence[tuple[_Row, _Live]], log_probs: Tensor) -> list[dict[int, float]]:
+def _candidates(
+    hypotheses: Sequence[tuple[ConstrainedRow, Live]], log_probs: Tensor
+) -> list[dict[int, float]]:
     """Per hypothesis, the log-probabilities of the best tokens and of those that its phrases want."""
     width = hypotheses[0][0].width
     top, tokens = log_probs.topk(min(width + 1, log_probs.shape[1]))  # [hypotheses, k]

@@ -16,6 +16,7 @@ from typing_extensions import override
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.answers import format_text, text_answers
+from nlp_rnn.lite.constraints import Demand, check_demands
 from nlp_rnn.lite.hypotheses import Hypothesis
 from nlp_rnn.models.constraints import constrained_beam_search, force_prefixes
 from nlp_rnn.models.decoding import StepFunction
@@ -79,24 +80,6 @@ class SamplingSettings(Settings):
         super().__post_init__()
         if self.temperature is None and (self.top_k, self.top_p, self.seed) != (None, None, None):
             raise UsageError("top_k, top_p and seed are for sampling: set a temperature too")
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What the answer to one input must have.
-
-    Args:
-        prefix: the ids that it begins with; may be empty.
-        constraints: the ids of each phrase that it contains; may be empty.
-    """
-
-    prefix: Sequence[int] = ()
-    constraints: Sequence[Sequence[int]] = ()
-
-    @property
-    def size(self) -> int:
-        """The number of tokens that are asked for."""
-        return len(self.prefix) + sum(map(len, self.constraints))
 
 
 class GenerationTask(Task[P, B]):
@@ -166,12 +149,7 @@ class GenerationTask(Task[P, B]):
             UsageError: a demand needs more tokens than `max_output`.
         """
         max_output = self._max_output()
-        for demand in demands:
-            if (size := demand.size) > max_output:
-                raise UsageError(
-                    f"prefix and constraints of an input have {size} tokens, an answer at most {max_output}: "
-                    "ask for less, or raise decoding.max_output"
-                )
+        check_demands(demands, max_output)
         if any(demand.prefix for demand in demands):
             step, state = force_prefixes(step, state, [demand.prefix for demand in demands])
         options: dict[str, Any] = {

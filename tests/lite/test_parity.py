@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
 from nlp_rnn.models import CELLS
@@ -187,3 +188,26 @@ def test_sampling_has_the_probabilities_of_the_model(make_folder):
 
 def one(answerer, seed, temperature=1.0, **options):
     return answerer.steps("", 1, temperature, seed=seed, **options)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"attention": "luong"}, {"attention": "bahdanau", "cell": "gru"}, {"context": True}],
+    ids=str,
+)
+def test_prefixes_and_constraints(make_folder, check_same, options, beam):
+    demands = [
+        {"prefix": "the film"},
+        {"constraints": ["google", "not good"]},
+        {"prefix": "a", "constraints": ["work"]},
+        {},
+    ]
+    inputs = [{"text": text, **demand} for text in ("i work", "", "the film is") for demand in demands]
+    folder = make_folder("translation", **options)
+    _, _, answers = check_same(folder, "translation", inputs, beam=beam)
+    assert all("google" in answer["text"] and "not good" in answer["text"] for answer in answers[1::4])
+    assert all(answer["text"].startswith("the film") for answer in answers[::4])
+    for make in (lite_pipeline, pipeline):
+        with pytest.raises(UsageError, match="at most 7: ask for less"):
+            make("translation", folder)({"text": "good", "prefix": "a " * 8})

@@ -15,6 +15,7 @@ from nlp_rnn.data.batching import IGNORED, pad
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.answers import text_answers
+from nlp_rnn.lite.constraints import Demand
 from nlp_rnn.lite.hypotheses import Hypothesis
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
@@ -22,7 +23,7 @@ from nlp_rnn.models.seq2seq import Seq2Seq
 from nlp_rnn.models.translator import AttentionName, Tied, make_seq2seq
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
-from nlp_rnn.tasks.generation import BeamSettings, Demand, ReferencedTask
+from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
 from nlp_rnn.tasks.interface import Alignment, Probe
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU
