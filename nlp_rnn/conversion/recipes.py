@@ -27,6 +27,10 @@ RECIPES: dict[str, Recipe] = {
         "encoder-decoder: encoder.embedding, encoder.rnn, decoder.embedding, decoder.rnn, decoder.fc_out",
         ("source tokens", "target tokens"),
     ),
+    "seq2seq-context": Recipe(
+        "the same with a context that the decoder's rnn and fc_out read at each step",
+        ("source tokens", "target tokens"),
+    ),
     "tagger": Recipe("tagger: embedding, lstm, fc", ("words", "tags")),
     "sentiment-lstm": Recipe(
         "classifier: embedding, lstm, fc; fc reads the backward state first", ("tokens", "labels"), optional=1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlp_rnn.conversion.classifier import classifier as convert_classifier
@@ -24,16 +25,27 @@ from nlp_rnn.tasks.translation.data import TranslationProcessor
 
 def seq2seq(request: Request) -> Imported:
     """The encoder-decoder whose decoder sees the encoder's final state alone (Sutskever et al. 2014)."""
+    return _translator(request, context=False)
+
+
+def seq2seq_context(request: Request) -> Imported:
+    """The encoder-decoder whose decoder reads that state as a context at each step (Cho et al. 2014)."""
+    return _translator(request, context=True)
+
+
+def _translator(request: Request, context: bool) -> Imported:
     state = read_state(request.weights)
     # Early copies of the tutorial call the output layer `out`.
     state = {name.replace("decoder.out.", "decoder.fc_out."): value for name, value in state.items()}
     parts = ("encoder.embedding.", "encoder.rnn.", "decoder.embedding.", "decoder.rnn.", "decoder.fc_out.")
     source, reader, target, writer, output = take(state, *parts)
     encoder, decoder = recurrent(reader, "encoder.rnn"), recurrent(writer, "decoder.rnn")
-    if encoder.bidirectional or decoder.input_size != target["weight"].shape[1]:
+    expected = target["weight"].shape[1] + (encoder.hidden_size if context else 0)
+    if encoder.bidirectional or decoder.input_size != expected:
         raise UsageError(
-            f"the decoder reads {decoder.input_size} values per step, its embedding has "
-            f"{target['weight'].shape[1]}: a model with context or attention; this recipe is for one without"
+            f"the decoder reads {decoder.input_size} values per step, that of this recipe would read "
+            f"{expected}: seq2seq is for a decoder that reads its embedding alone, seq2seq-context for one "
+            "that also reads the encoder's state"
         )
     tokens = [read_tokens(path) for path in request.vocabularies]
     names = [str(path) for path in request.vocabularies]
@@ -44,7 +56,12 @@ def seq2seq(request: Request) -> Imported:
         TranslationProcessor(
             sources.vocabulary, targets.vocabulary, request.reverse_source, max_length=request.max_length
         ),
-        {"embedding_dim": encoder.input_size, **encoder.settings},
+        {
+            "embedding_dim": encoder.input_size,
+            "context": context,
+            "readout": "direct" if context else "combined",
+            **encoder.settings,
+        },
         {
             "encoder.embedding.weight": sources.rows(source["weight"]),
             "decoder.embedding.weight": targets.rows(target["weight"]),
@@ -60,7 +77,7 @@ def seq2seq(request: Request) -> Imported:
     def compare(draw: Draw, length: int) -> tuple[Tensor, Tensor]:
         ids, outputs = draw(0, length), draw(1, length)
         _, final = read(F.embedding(ids, source["weight"]))
-        states, _ = write(F.embedding(outputs, target["weight"]), final)
+        states = _decode(write, F.embedding(outputs, target["weight"]), final, context)
         theirs = F.linear(states, output["weight"], output["bias"])[:, list(target_ids)]
         scores: Tensor = task.model(
             renumber(ids, source_ids)[:, None], renumber(outputs, target_ids)[:, None]
@@ -73,6 +90,17 @@ def seq2seq(request: Request) -> Imported:
             "early copies of the tutorial read the source from its end: for these, give --reverse-source"
         )
     return Imported(task, compare, [list(source_ids), list(target_ids)], notes)
+
+
+def _decode(write: nn.RNNBase, words: Tensor, final: Any, context: bool) -> Tensor:
+    """What the output layer of the tutorials reads: [T, E] -> [T, H], or [T, E + 2 H] with the context."""
+    if not context:
+        outputs: Tensor = write(words, final)[0]
+        return outputs
+    hidden = final[0] if isinstance(final, tuple) else final
+    contexts = hidden[-1].expand(len(words), -1)
+    outputs, _ = write(torch.cat((words, contexts), 1), final)
+    return torch.cat((words, outputs, contexts), 1)
 
 
 def tagger(request: Request) -> Imported:
@@ -154,6 +182,7 @@ def language_model(request: Request) -> Imported:
 
 RECIPES: dict[str, Callable[[Request], Imported]] = {
     "seq2seq": seq2seq,
+    "seq2seq-context": seq2seq_context,
     "tagger": tagger,
     "sentiment-lstm": sentiment_lstm,
     "sentiment-rnn": sentiment_rnn,

@@ -59,7 +59,17 @@ class Decoder:
         self.embedding = build.embedding("decoder.embedding", vocab_size, size)
         self.rnn = build.recurrent("decoder.rnn.", settings["cell"], size + inputs, hidden, layers)
         tied = self.embedding if settings.get("tie_embeddings", "none") != "none" else None
-        self._output = build.output("decoder.", vocab_size, hidden, tied)
+        self._output = build.output("decoder.", vocab_size, self.output_size(size, hidden), tied)
+
+    @staticmethod
+    def output_size(size: int, hidden: int) -> int:
+        """The size of what the output layer reads.
+
+        Args:
+            size: of the embedding.
+            hidden: of the state.
+        """
+        return hidden
 
     def step(self, ids: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """[B] ids -> [B, V], and the new state."""
@@ -106,6 +116,24 @@ class ContextDecoder(Decoder):
         context = seen[0][0]
         hidden, own = self.rnn.step(np.concatenate([words, context], -1), own)
         return np.tanh(self._combine(np.concatenate([hidden, context, words], -1))), own, None
+
+
+class DirectContextDecoder(Decoder):
+    """The output layer reads all three; see `nlp_rnn.models.context.DirectContextDecoder`."""
+
+    def __init__(self, build: Builder, vocab_size: int, settings: Mapping[str, Any]) -> None:
+        super().__init__(build, vocab_size, settings, inputs=settings["hidden_dim"])
+
+    @staticmethod
+    def output_size(size: int, hidden: int) -> int:
+        """See `Decoder.output_size`."""
+        return size + 2 * hidden
+
+    def read(self, words: np.ndarray, own: State, seen: State) -> tuple[np.ndarray, State, np.ndarray | None]:
+        """See `Decoder.read`."""
+        context = seen[0][0]
+        hidden, own = self.rnn.step(np.concatenate([words, context], -1), own)
+        return np.concatenate([words, hidden, context], -1), own, None
 
 
 class LuongDecoder(Decoder):
@@ -159,6 +187,9 @@ def _mean(outputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return mean
 
 
+_READOUTS: dict[str, Callable[..., Decoder]] = {"combined": ContextDecoder, "direct": DirectContextDecoder}
+
+
 class Translator:
     """An encoder and a decoder; see `nlp_rnn.models.translator.make_seq2seq`.
 
@@ -178,8 +209,11 @@ class Translator:
             raise UsageError(
                 f"unknown attention {attention!r} or tie_embeddings {tied!r}: upgrade nlp_rnn_lite"
             )
+        readout = settings["readout"]
+        if readout not in _READOUTS:
+            raise UsageError(f"unknown readout {readout!r}: upgrade nlp_rnn_lite")
         decoders: dict[str, Callable[..., Decoder]] = {
-            "none": ContextDecoder if settings["context"] else Decoder,
+            "none": _READOUTS[readout] if settings["context"] else Decoder,
             "luong": LuongDecoder,
             "bahdanau": BahdanauDecoder,
         }

@@ -88,6 +88,7 @@ class Translation(WritingTask):
         "cell": "lstm",
         "tie_embeddings": "none",
         "context": False,
+        "readout": "combined",
         "attention": "none",
         "decoding": {},
         "copy_unknown": False,

@@ -37,6 +37,8 @@ class ContextDecoder(Decoder):
     """
 
     reads_context = True
+    combine: nn.Linear | None
+    """The layer before the output layer."""
 
     @override
     def _add_layers(self, embedding_dim: int, hidden_dim: int) -> None:
@@ -56,8 +58,13 @@ class ContextDecoder(Decoder):
         words = self.dropout(self.embedding(target))  # [T, B, E]
         own, seen = self._split(state)
         hidden, contexts, own = self._read(words, own, seen)
+        return self.dropout(self._combined(hidden, contexts, words)), (*own, *seen)
+
+    def _combined(self, hidden: Tensor, contexts: Tensor, words: Tensor) -> Tensor:
+        """What the output layer reads: [T, B, H], [T, B, H], [T, B, E] -> [T, B, H]."""
         parts = (hidden, contexts, words) if self.reads_context else (hidden, contexts)
-        return self.dropout(torch.tanh(self.combine(torch.cat(parts, -1)))), (*own, *seen)
+        assert self.combine is not None
+        return torch.tanh(self.combine(torch.cat(parts, -1)))
 
     def _split(self, state: State) -> tuple[State, State]:
         """The recurrent layers' own part of a state, and what the decoder looks at."""
@@ -77,3 +84,23 @@ class ContextDecoder(Decoder):
         contexts = seen[0].expand(len(words), -1, -1)
         hidden, own = self.rnn(torch.cat((words, contexts), -1), own)
         return hidden, contexts, own
+
+
+class DirectContextDecoder(ContextDecoder):
+    """A decoder whose output layer reads word, hidden state and context themselves, see `ContextDecoder`.
+
+    It has no layer between, as the model of widely copied tutorials.
+    """
+
+    @override
+    def _output_dim(self, embedding_dim: int, hidden_dim: int) -> int:
+        return embedding_dim + 2 * hidden_dim
+
+    @override
+    def _add_layers(self, embedding_dim: int, hidden_dim: int) -> None:
+        self.combine = None
+
+    @override
+    def _combined(self, hidden: Tensor, contexts: Tensor, words: Tensor) -> Tensor:
+        """What the output layer reads: [T, B, H], [T, B, H], [T, B, E] -> [T, B, E + 2 H]."""
+        return torch.cat((words, hidden, contexts), -1)

@@ -121,9 +121,13 @@ class Decoder(nn.Module):
             nn.init.uniform_(self.embedding.weight, -_TIED_INIT_RANGE, _TIED_INIT_RANGE)
             self.bias = nn.Parameter(torch.zeros(vocab_size))
         else:
-            self.fc_out = nn.Linear(hidden_dim, vocab_size)
+            self.fc_out = nn.Linear(self._output_dim(embedding_dim, hidden_dim), vocab_size)
         self.dropout = Dropout(dropout)
         self._add_layers(embedding_dim, hidden_dim)
+
+    def _output_dim(self, embedding_dim: int, hidden_dim: int) -> int:
+        """The size of what the output layer reads."""
+        return hidden_dim
 
     def _add_layers(self, embedding_dim: int, hidden_dim: int) -> None:
         """Add the layers that a subclass has besides these."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.attention import AttentiveEncoder, BahdanauDecoder, LuongDecoder
-from nlp_rnn.models.context import ContextDecoder, ContextEncoder
+from nlp_rnn.models.context import ContextDecoder, ContextEncoder, DirectContextDecoder
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 from nlp_rnn.settings import Choices
 
@@ -24,6 +24,13 @@ Tied = Literal["none", "decoder", "all"]
 """Which matrices are one: none; the decoder's embedding and output layer; or the encoder's embedding too."""
 
 
+READOUTS: dict[str, type[Decoder]] = {"combined": ContextDecoder, "direct": DirectContextDecoder}
+"""The classes of decoders with a context by what their output layer reads."""
+
+ReadoutName = Annotated[str, Choices(READOUTS)]
+"""A setting that names a readout."""
+
+
 def make_seq2seq(
     source_size: int,
     target_size: int,
@@ -35,9 +42,10 @@ def make_seq2seq(
     *,
     tie_embeddings: Tied = "none",
     context: bool = False,
+    readout: str = "combined",
     attention: str = "none",
 ) -> Seq2Seq:
-    """Make a sequence-to-sequence model; without the last three arguments, the plain one.
+    """Make a sequence-to-sequence model; without the arguments after `cell`, the plain one.
 
     Args:
         source_size: number of source ids.
@@ -49,6 +57,7 @@ def make_seq2seq(
         cell: a name in `CELLS`.
         tie_embeddings: which weights are shared, see `Tied`; `all` needs the same ids on both sides.
         context: whether the decoder reads the encoder's final state at each step.
+        readout: a name in `READOUTS`: with a context, what the output layer reads.
         attention: a name in `ATTENTIONS`.
 
     Raises:
@@ -64,7 +73,14 @@ def make_seq2seq(
             f"tie_embeddings {tie_embeddings} needs embedding_dim and hidden_dim to be equal, not "
             f"{embedding_dim} and {hidden_dim}"
         )
-    encoder_class, decoder_class = (ContextEncoder, ContextDecoder) if context else ATTENTIONS[attention]
+    if readout != "combined" and (not context or tie_embeddings != "none"):
+        raise UsageError(
+            f"readout {readout} is for a decoder with context and without tied embeddings: set context to "
+            "true and tie_embeddings to none, or leave readout at combined"
+        )
+    encoder_class, decoder_class = ATTENTIONS[attention]
+    if context:
+        encoder_class, decoder_class = ContextEncoder, READOUTS[readout]
     sizes = (embedding_dim, hidden_dim, num_layers, dropout, cell)
     encoder = encoder_class(source_size, *sizes)
     decoder = decoder_class(target_size, *sizes, tie_weights=tie_embeddings != "none")

@@ -37,6 +37,27 @@ class Seq2Seq(nn.Module):
         return written
 
 
+class ContextSeq2Seq(nn.Module):
+    def __init__(self, source, target):
+        super().__init__()
+        self.encoder, self.decoder = nn.Module(), nn.Module()
+        self.encoder.embedding = nn.Embedding(source, 6)
+        self.encoder.rnn = nn.GRU(6, 5)
+        self.decoder.embedding = nn.Embedding(target, 6)
+        self.decoder.rnn = nn.GRU(6 + 5, 5)
+        self.decoder.fc_out = nn.Linear(6 + 5 * 2, target)
+
+    def translate(self, ids, bos, eos, max_length=20):
+        _, context = self.encoder.rnn(self.encoder.embedding(ids)[:, None])
+        hidden, written = context, [bos]
+        while written[-1] != eos and len(written) < max_length:
+            embedded = self.decoder.embedding(torch.tensor([written[-1:]]))
+            _, hidden = self.decoder.rnn(torch.cat((embedded, context), dim=2), hidden)
+            features = torch.cat((embedded.squeeze(0), hidden.squeeze(0), context.squeeze(0)), dim=1)
+            written.append(self.decoder.fc_out(features).argmax().item())
+        return written
+
+
 class Sentiment(nn.Module):
     def __init__(self, name, bidirectional, outputs=2):
         super().__init__()
@@ -135,13 +156,14 @@ def test_a_tagger_gives_the_tags_of_the_original_but_padding(written):
         assert answer["tags"] == [tags[1 + best] for best in scores.argmax(-1).tolist()]
 
 
+@pytest.mark.parametrize(("recipe", "original"), [("seq2seq", Seq2Seq), ("seq2seq-context", ContextSeq2Seq)])
 @torch.no_grad()
-def test_a_translator_writes_what_the_original_writes(written):
+def test_a_translator_writes_what_the_original_writes(recipe, original, written):
     torch.manual_seed(2)
     target = [*TOKENS[:2], "<sos>", "<eos>", *TOKENS[2:]]
-    model = Seq2Seq(len(TOKENS), len(target)).eval()
+    model = original(len(TOKENS), len(target)).eval()
     model.decoder.fc_out.bias[:3] = -100  # what is never an answer here: no unknown word, no padding
-    imported, difference = convert("seq2seq", written(model, TOKENS, target))
+    imported, difference = convert(recipe, written(model, TOKENS, target))
     assert difference < 1e-6
     for text, answer in zip(TEXTS, Pipeline(imported.task)(TEXTS), strict=True):
         ids = model.translate(ids_of(text), bos=2, eos=3, max_length=101)
@@ -210,6 +232,8 @@ def with_extra(model):
         ("sentiment-lstm", lambda: Sentiment("lstm", True), [TOKENS, ["a"]], "not its labels"),
         ("sentiment-lstm", lambda: Sentiment("lstm", True, 3), [TOKENS], "give a second --vocab file"),
         ("seq2seq", lambda: Seq2Seq(11, 11), [TOKENS, TOKENS], "no token for <bos>"),
+        ("seq2seq", lambda: ContextSeq2Seq(11, 11), [TOKENS, TOKENS], "seq2seq-context for one that also"),
+        ("seq2seq-context", lambda: Seq2Seq(11, 11), [TOKENS, TOKENS], "seq2seq is for a decoder"),
         ("language-model", lambda: WordLM(False), [TOKENS], "no token for <eos>"),
     ],
 )

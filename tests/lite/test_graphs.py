@@ -38,6 +38,7 @@ def exported(make_folder, tmp_path_factory):
         ("translation", {"attention": "luong", "copy_unknown": True}),
         ("translation", {"attention": "bahdanau", "cell": "gru"}),
         ("translation", {"context": True, "cell": "rnn"}),
+        ("translation", {"context": True, "readout": "direct"}),
         ("language_modeling", {"num_layers": 2, "tie_weights": True}),
         ("captioning", {}),
         ("forecasting", {"cell": "mingru"}),

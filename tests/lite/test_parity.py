@@ -44,6 +44,7 @@ def test_int8_weights(make_folder, difference, name, cell, inputs_of):
         {"attention": "luong"},
         {"attention": "bahdanau"},
         {"context": True},
+        {"context": True, "readout": "direct"},
         {"tie_embeddings": "decoder"},
         {"tie_embeddings": "all", "attention": "luong"},
         {"copy_unknown": True},

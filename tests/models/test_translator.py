@@ -17,6 +17,7 @@ VARIANTS = {
     "plain": {},
     "tied": {"tie_embeddings": "decoder"},
     "context": {"context": True},
+    "context, direct": {"context": True, "readout": "direct"},
     "bahdanau": {"attention": "bahdanau"},
     "luong": {"attention": "luong"},
     "context, all tied": {"context": True, "tie_embeddings": "all"},
@@ -95,7 +96,7 @@ def test_features_are_the_input_of_the_output_layer(variant):
         ours = features[:end, row] @ weight.t() + bias
         torch.testing.assert_close(ours, logits[:end, row], atol=1e-5, rtol=0)
         assert not features[end:, row].any()
-    assert model.features(source, target[:0], lengths).shape == (0, 4, 8)
+    assert model.features(source, target[:0], lengths).shape == (0, 4, weight.size(1))
 
 
 @each_variant
@@ -261,6 +262,8 @@ def test_attention_learns_to_copy_what_the_final_state_forgets(attention):
     ("options", "message"),
     [
         ({"context": True, "attention": "luong"}, "context and attention luong exclude each other"),
+        ({"readout": "direct"}, "is for a decoder with context"),
+        ({"context": True, "readout": "direct", "tie_embeddings": "all"}, "without tied embeddings"),
         ({"hidden_dim": 16, "tie_embeddings": "decoder"}, "to be equal, not 8 and 16"),
         ({"hidden_dim": 16, "tie_embeddings": "all"}, "to be equal, not 8 and 16"),
     ],

@@ -26,7 +26,7 @@ from nlp_rnn.export.onnx.part import (
 )
 from nlp_rnn.export.onnx.recurrent import States, recurrent
 from nlp_rnn.models.attention import AttentiveDecoder, AttentiveEncoder, BahdanauDecoder, LuongDecoder
-from nlp_rnn.models.context import ContextDecoder, ContextEncoder
+from nlp_rnn.models.context import ContextDecoder, ContextEncoder, DirectContextDecoder
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 
@@ -76,6 +76,11 @@ def _context(step: Step) -> tuple[list[str], States, str]:
     return [hidden, context, step.word], states, ""
 
 
+def _direct(step: Step) -> tuple[list[str], States, str]:
+    (hidden, context, word), states, weights = _context(step)
+    return [word, hidden, context], states, weights
+
+
 def _luong(step: Step) -> tuple[list[str], States, str]:
     graph = step.graph
     hidden, states = step.run(step.word)
@@ -120,6 +125,7 @@ _ATTENTION = ("memory", "keys", "inside")
 VARIANTS: dict[tuple[type[Encoder], type[Decoder]], Variant] = {
     (Encoder, Decoder): Variant(_plain),
     (ContextEncoder, ContextDecoder): Variant(_context, ("context",)),
+    (ContextEncoder, DirectContextDecoder): Variant(_direct, ("context",)),
     (AttentiveEncoder, LuongDecoder): Variant(_luong, _ATTENTION),
     (AttentiveEncoder, BahdanauDecoder): Variant(_bahdanau, _ATTENTION),
 }
@@ -210,7 +216,7 @@ def decoder_step(
     word = graph.op("Unsqueeze", graph.lookup("embedding", decoder.embedding, token), graph.ints(0))
     parts, states, weights = variant.read(Step(graph, decoder, word, state, seen))
     features = graph.concat(parts)
-    if isinstance(decoder, ContextDecoder):
+    if isinstance(decoder, ContextDecoder) and decoder.combine is not None:
         features = graph.op("Tanh", graph.linear("combine", decoder.combine, features))
     logits = graph.op("Squeeze", vocabulary_logits(graph, decoder, features), graph.ints(0))
     graph.output("logits", logits, FLOAT, ("batch", size(decoder)))

@@ -20,7 +20,7 @@ from nlp_rnn.lite.hypotheses import Hypothesis
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.seq2seq import Seq2Seq
-from nlp_rnn.models.translator import AttentionName, Tied, make_seq2seq
+from nlp_rnn.models.translator import AttentionName, ReadoutName, Tied, make_seq2seq
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
@@ -59,6 +59,8 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         tie_embeddings: share one weight between the decoder's embedding and output layer (decoder), and the
             encoder's embedding too (all, with data.shared_vocabulary); needs embedding_dim = hidden_dim.
         context: feed the encoder's final state to the decoder at each step (Cho et al. 2014).
+        readout: what the output layer reads with context: a layer that combines hidden state, context and
+            word (combined), or these themselves (direct).
         attention: look at all source words at each step: none, bahdanau (2015) or luong (2015).
         teacher_forcing: probability that the decoder reads the true token, not its own prediction, in
             training (scheduled sampling, Bengio et al. 2015).
@@ -85,6 +87,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         cell: CellName = "lstm",
         tie_embeddings: Tied = "none",
         context: bool = False,
+        readout: ReadoutName = "combined",
         attention: AttentionName = "none",
         teacher_forcing: Annotated[float, Range(0, 1)] = 1.0,
         label_smoothing: Smoothing = 0.0,
@@ -108,6 +111,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             cell,
             tie_embeddings=tie_embeddings,
             context=context,
+            readout=readout,
             attention=attention,
         )
         super().__init__(processor, model, optimization, decoding)

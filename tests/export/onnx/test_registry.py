@@ -78,6 +78,7 @@ TABLE = {
     "translator tied": (False, seq2seq(tie_embeddings="decoder")),
     "translator all tied": (False, seq2seq(tie_embeddings="all", attention="luong")),
     "translator context": (False, seq2seq(context=True)),
+    "translator direct": (False, seq2seq(context=True, readout="direct")),
     "translator luong": (False, seq2seq(attention="luong")),
     "translator bahdanau": (False, seq2seq(attention="bahdanau")),
 }

@@ -17,6 +17,7 @@ from nlp_rnn.tasks.translation.data import TranslationProcessor
 
 VARIANTS = {
     "context": {"context": True},
+    "context, direct": {"context": True, "readout": "direct"},
     "bahdanau": {"attention": "bahdanau"},
     "luong": {"attention": "luong"},
     "tied": {"tie_embeddings": "decoder"},
