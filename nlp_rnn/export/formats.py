@@ -66,5 +66,11 @@ FORMATS: dict[str, Format] = {
         ".c",
         ("int8",),
     ),
+    "html": Format(
+        "one HTML file, a page that runs the model in any browser",
+        "nlp_rnn.export.html.writing",
+        "",
+        ".html",
+    ),
 }
 """The formats, by the value of `--format`."""
