@@ -17,8 +17,6 @@ from .tensors import Tensors
 State = tuple[np.ndarray, ...]
 """Recurrent state: arrays of [num_layers, rows, H], the hidden state first; of one layer [rows, H]."""
 
-_HALF = np.float32(0.5)
-
 
 class Cell(Protocol):
     """One layer in one direction."""
@@ -31,24 +29,30 @@ class Cell(Protocol):
 
 
 class _FloatCell:
-    """Base of cells with hidden-to-hidden weights."""
+    """Base of cells with hidden-to-hidden weights.
 
-    gates: int
-    halved: tuple[int, ...] = ()
-    """The gates with a sigmoid, a tanh of half its argument: weights of half the size save a step."""
+    The gates with a sigmoid are put first, and their weights halved: a sigmoid is a tanh of half its
+    argument, so that one call computes all gates.
+    """
+
+    order: tuple[int, ...]
+    """The gates in the order of computation, by their place in the weights."""
+    sigmoids: int = 0
+    """How many of the first ones have a sigmoid."""
 
     def __init__(self, tensors: Tensors, prefix: str, suffix: str, inputs: int, hidden: int) -> None:
-        size = self.gates * hidden
-        w_ih, w_hh = (
-            tensors.take(f"{prefix}weight_{name}_{suffix}", size, width).copy()
+        size = len(self.order) * hidden
+        weights = [
+            tensors.take(f"{prefix}weight_{name}_{suffix}", size, width)
             for name, width in (("ih", inputs), ("hh", hidden))
-        )
-        b_ih, b_hh = (tensors.take(f"{prefix}bias_{name}_{suffix}", size).copy() for name in ("ih", "hh"))
-        for gate in self.halved:
-            for weights in (w_ih, w_hh, b_ih, b_hh):
-                weights[gate * hidden : (gate + 1) * hidden] *= _HALF
+        ]
+        weights += [tensors.take(f"{prefix}bias_{name}_{suffix}", size) for name in ("ih", "hh")]
+        rows = np.concatenate([np.arange(gate * hidden, (gate + 1) * hidden) for gate in self.order])
+        w_ih, w_hh, b_ih, b_hh = (part[rows] for part in weights)
+        for part in (w_ih, w_hh, b_ih, b_hh):
+            part[: self.sigmoids * hidden] *= 0.5
         self.hidden = hidden
-        self.w_ih, self.w_hh = w_ih, w_hh
+        self.w_ih, self.w_hh = np.ascontiguousarray(w_ih.T), np.ascontiguousarray(w_hh.T)
         self.b_ih, self.b_hh = self.biases(b_ih, b_hh)
 
     def biases(self, b_ih: np.ndarray, b_hh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +60,7 @@ class _FloatCell:
         return b_ih + b_hh, np.zeros_like(b_hh)
 
     def project(self, inputs: np.ndarray) -> np.ndarray:
-        gates: np.ndarray = inputs @ self.w_ih.T
+        gates: np.ndarray = inputs.dot(self.w_ih)
         gates += self.b_ih
         return gates
 
@@ -64,53 +68,64 @@ class _FloatCell:
 class _RNN(_FloatCell):
     """h' = tanh(W x + U h + b)."""
 
-    gates = 1
+    order = (0,)
 
     def step(self, gates: np.ndarray, state: State) -> State:
-        return (np.tanh(gates + state[0] @ self.w_hh.T),)
+        hidden = state[0].dot(self.w_hh)
+        hidden += gates
+        return (np.tanh(hidden, hidden),)
 
 
 class _GRU(_FloatCell):
     """The gates are in the order r, z, n."""
 
-    gates = 3
-    halved = (0, 1)
+    order = (0, 1, 2)
+    sigmoids = 2
 
     def biases(self, b_ih: np.ndarray, b_hh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return b_ih, b_hh  # the reset gate multiplies the state's part with its bias
 
     def step(self, gates: np.ndarray, state: State) -> State:
         (h,) = state
-        recurrent = h @ self.w_hh.T
+        recurrent = h.dot(self.w_hh)
         recurrent += self.b_hh
         size = 2 * self.hidden
-        both = np.tanh(gates[:, :size] + recurrent[:, :size])
-        both *= _HALF
-        both += _HALF
-        reset, update = both[:, : self.hidden], both[:, self.hidden :]
-        candidate = np.tanh(gates[:, size:] + reset * recurrent[:, size:])
-        return (candidate + update * (h - candidate),)
+        both, candidate = recurrent[:, :size], recurrent[:, size:]
+        both += gates[:, :size]
+        np.tanh(both, both)
+        both *= 0.5
+        both += 0.5
+        candidate *= both[:, : self.hidden]  # the reset gate
+        candidate += gates[:, size:]
+        np.tanh(candidate, candidate)
+        kept = h - candidate
+        kept *= both[:, self.hidden :]  # the update gate
+        kept += candidate
+        return (kept,)
 
 
 class _LSTM(_FloatCell):
-    """The gates are in the order i, f, g, o."""
+    """The gates are in the order i, f, g, o in the weights; they are computed as i, f, o, g."""
 
-    gates = 4
-    halved = (0, 1, 3)
+    order = (0, 1, 3, 2)
+    sigmoids = 3
 
     def step(self, gates: np.ndarray, state: State) -> State:
         h, c = state
         size = self.hidden
-        all_gates = h @ self.w_hh.T
-        all_gates += gates
-        np.tanh(all_gates, out=all_gates)
-        i, f, g, o = (all_gates[:, n * size : (n + 1) * size] for n in range(4))
-        for gate in (i, f, o):
-            gate *= _HALF
-            gate += _HALF
-        c = f * c
-        c += i * g
-        return o * np.tanh(c), c
+        computed = h.dot(self.w_hh)
+        computed += gates
+        np.tanh(computed, computed)
+        sigmoids = computed[:, : 3 * size]
+        sigmoids *= 0.5
+        sigmoids += 0.5
+        c = computed[:, size : 2 * size] * c
+        new = computed[:, 3 * size :]
+        new *= computed[:, :size]
+        c += new
+        h = np.tanh(c)
+        h *= computed[:, 2 * size : 3 * size]
+        return h, c
 
 
 class _MinimalCell:

@@ -112,7 +112,10 @@ class Embedding:
 
 def sigmoid(values: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)), which no value makes overflow."""
-    return np.float32(0.5) * np.tanh(np.float32(0.5) * values) + np.float32(0.5)
+    gates: np.ndarray = np.tanh(0.5 * values)
+    gates *= 0.5
+    gates += 0.5
+    return gates
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
