@@ -35,12 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Upload, say what was left out, and print the address."""
     with importing():
-        from nlp_rnn.storage.card_edit import set_metadata
         from nlp_rnn.tasks.publishing import push_to_hub
 
-    stated = {"license": options.license, "language": options.language}
-    if stated := {name: value for name, value in stated.items() if value is not None}:
-        set_metadata(options.folder, stated)
+    metadata = {"license": options.license, "language": options.language}
     done = push_to_hub(
         options.folder,
         options.repo_id,
@@ -49,6 +46,7 @@ def run(options: argparse.Namespace) -> None:
         options.create_pr,
         message=options.message,
         timeout=options.timeout,
+        metadata={name: value for name, value in metadata.items() if value is not None},
     )
     print(f"uploaded: {join_names(done.files.own)}", file=sys.stderr)
     if done.files.others:

@@ -95,6 +95,15 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "nlp_rnn.cli.doctor",
         "The exit code is 1 if something is wrong.",
     ),
+    "verify": Verb(
+        "measure again what the card of a model folder states, on the data that it names",
+        "runs/sentiment_builtin/latest/model",
+        "nlp_rnn.cli.verify",
+        """\
+The exit code is 1 if a figure differs or cannot be measured. What is read is named on standard error before;
+a stranger's card may name a file of yours, or a dataset that is downloaded.""",
+        memory="a smaller model",
+    ),
     "push": Verb(
         "upload a model folder to the Hugging Face hub; prints the address of the commit",
         "runs/sentiment_builtin/latest/model me/film-reviews --private",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,46 @@ def training_facts(folder: str | Path) -> dict[str, Any]:
     return dict(facts) if isinstance(facts, Mapping) else {}
 
 
+def unbacked_rows(folder: str | Path) -> tuple[list[str], list[str]]:
+    """What the table and the hub's part of a card state otherwise than its results, or without them.
+
+    The table is what people read, and the metadata of the hub is what the hub shows; both can be edited.
+
+    Args:
+        folder: the model folder.
+
+    Returns:
+        Statements that contradict the results, and those that no result is of, such as metrics of single
+        classes; each as "where, metric value".
+
+    Raises:
+        UsageError: the card cannot be read.
+    """
+    card = _parsed(Path(folder).expanduser() / CARD)
+    results = _results(card)
+    training_path = _training_path(_ours(card))
+    rows = _table(card.text)
+    stated: dict[tuple[str, str], float] = {}
+    hub: dict[tuple[tuple[str, ...], str], float] = {}
+    for result in results:
+        label = _label_in(card.text, result, training_path)
+        stated |= {(label, name): value for name, value in result.metrics.items()}
+        hub |= {(result.key, name): value for name, value in result.metrics.items()}
+    wrong: list[str] = []
+    others: list[str] = []
+    for label, metric, text in rows:
+        value = stated.get((label, metric))
+        if value is None or text != f"{value:.4f}":
+            (others if value is None else wrong).append(f"{label}, {metric} {text}")
+    for entry in card.data.get("eval_results") or []:
+        key = (entry.dataset_type, str(entry.dataset_config), entry.dataset_split)
+        value = hub.get((key, entry.metric_type))
+        if value is None or value != entry.metric_value:
+            text = f"model-index, {entry.dataset_split} of {entry.dataset_type}, {entry.metric_type}"
+            (others if value is None else wrong).append(f"{text} {entry.metric_value}")
+    return wrong, others
+
+
 def add_result(folder: str | Path, measured: Measured) -> None:
     """State a result in a model's card: in its metadata, in the hub's own form too, and in its table.
 
@@ -58,9 +99,8 @@ def add_result(folder: str | Path, measured: Measured) -> None:
     """
     with _changed(Path(folder).expanduser()) as card:
         ours = _ours(card)
-        training = ours.get("training")
-        training_path = training.get("data", {}).get("path") if isinstance(training, Mapping) else None
-        kept = [old for old in _results(card) if old.key != measured.key]
+        results = _results(card)
+        kept = [old for old in results if old.key != measured.key]
         card.data[_OURS] = {**ours, "results": [result.state() for result in [*kept, measured]]}
         task = card.data.get("pipeline_tag") or str(ours.get("task", "other"))
         others = [
@@ -70,8 +110,10 @@ def add_result(folder: str | Path, measured: Measured) -> None:
         ]
         card.data["model_name"] = card.data.get("model_name") or _OURS
         card.data["eval_results"] = [*others, *measured.eval_results(task)]
-        label = row_label(measured, training_path)
-        card.text = _with_rows(card.text, label, table_rows(label, measured.metrics))
+        path = _training_path(ours)
+        label = row_label(measured, path)
+        replaced = {_label_in(card.text, old, path) for old in results if old.key == measured.key}
+        card.text = _with_rows(card.text, {label, *replaced}, table_rows(label, measured.metrics))
 
 
 def set_metadata(folder: str | Path, values: Mapping[str, Any]) -> None:
@@ -127,8 +169,31 @@ def _results(card: ModelCard) -> list[Measured]:
     return [Measured.from_state(state) for state in states]
 
 
-def _with_rows(text: str, label: str, rows: list[str]) -> str:
-    """The text of a card, whose table has these rows in the place of those of the same label."""
+def _training_path(ours: Mapping[str, Any]) -> str | None:
+    """The path of the training's data, if the card states it."""
+    training = ours.get("training")
+    data = training.get("data") if isinstance(training, Mapping) else None
+    path = data.get("path") if isinstance(data, Mapping) else None
+    return path if isinstance(path, str) else None
+
+
+def _table(text: str) -> list[tuple[str, str, str]]:
+    """The rows of the table of results: label, metric and value."""
+    lines = text.splitlines()
+    start = lines.index(TABLE[0]) + len(TABLE) if TABLE[0] in lines else len(lines)
+    rows = takewhile(lambda line: line.startswith("|"), lines[start:])
+    cells = [[cell.strip() for cell in row.strip("| ").rsplit("|", 2)] for row in rows]
+    return [(row[0], row[1], row[2]) for row in cells if len(row) == 3]
+
+
+def _label_in(text: str, result: Measured, training_path: str | None) -> str:
+    """What the table of a card calls a result; `fit` calls a part of a split by the split's name too."""
+    label = row_label(result, training_path)
+    return label if any(label == row[0] for row in _table(text)) else result.split_name
+
+
+def _with_rows(text: str, labels: set[str], rows: list[str]) -> str:
+    """The text of a card, whose table has these rows in the place of those of the labels."""
     lines = text.splitlines()
     if TABLE[0] not in lines:
         if NOT_MEASURED in lines:
@@ -139,5 +204,6 @@ def _with_rows(text: str, label: str, rows: list[str]) -> str:
     start = end = lines.index(TABLE[0])
     while end < len(lines) and lines[end].startswith("|"):
         end += 1
-    kept = [line for line in lines[start:end] if not line.startswith(f"| {label} |")]
+    old = tuple(f"| {label} |" for label in labels)
+    kept = [line for line in lines[start:end] if not line.startswith(old)]
     return "\n".join([*lines[:start], *kept, *rows, *lines[end:]]) + "\n"

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 
+_OPTIONS: dict[str, type] = {"columns": dict, "beam": int, "copy_unknown": bool, "precision": str}
+"""The arguments of `evaluate` that a result may state, and their types."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """The metrics of a model on one split of a corpus.
@@ -61,6 +65,15 @@ class Measured:
         """What was measured: equal for results that replace each other."""
         return (self.path, str(self.data.get("config")), self.split_name)
 
+    @property
+    def corpus(self) -> Corpus:
+        """The corpus, of which nothing is read yet.
+
+        Raises:
+            UsageError: a setting is out of range, or there is no such setting.
+        """
+        return Corpus.of(dict(self.data), "data")
+
     def state(self) -> dict[str, Any]:
         """As plain values, without what is empty."""
         return {name: plain(value) for name, value in asdict(self).items() if value not in ("", {})}
@@ -75,13 +88,23 @@ class Measured:
         try:
             measured = cls(**state)
             metrics = {str(name): float(value) for name, value in measured.metrics.items()}
-            valid = bool(measured.data["path"]) and all(map(math.isfinite, metrics.values()))
+            path = measured.data["path"]
+            valid = isinstance(path, str) and bool(path) and all(map(math.isfinite, metrics.values()))
+            tables = (measured.signatures, measured.versions, measured.options.get("columns", {}))
+            texts = [measured.split, measured.data_hash, measured.command]
+            for table in tables:
+                texts += table.values()
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise UsageError(f"its results cannot be read ({type(error).__name__})") from error
         if not valid or type(measured.rows) is not int:
             raise UsageError(
                 "its results cannot be read: they lack a path, a number of rows or finite metrics"
             )
+        for name, value in measured.options.items():
+            if type(value) is not _OPTIONS.get(name):  # the others would tell `evaluate` to write files
+                raise UsageError(f"its results cannot be read: they have an option {name}: {value!r:.60}")
         return dataclasses.replace(measured, metrics=metrics)
 
     def eval_results(self, task: str) -> list[EvalResult]:

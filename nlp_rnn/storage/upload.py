@@ -55,6 +55,32 @@ def folder_files(folder: Path) -> FolderFiles:
     return FolderFiles(own, sorted({*others} - {*own}))
 
 
+def check_upload(folder: Path, repo_id: str, access: HubAccess, create_pr: bool = False) -> FolderFiles:
+    """Make all checks of an upload that need no hub.
+
+    Args:
+        folder: a model folder.
+        repo_id: as for `upload`.
+        access: as for `upload`.
+        create_pr: as for `upload`.
+
+    Returns:
+        The files of the folder.
+
+    Raises:
+        UsageError: the folder is no model folder, the id is none, or the hub must not be asked.
+    """
+    check_repo_id(repo_id)
+    if create_pr and access.revision is not None:
+        raise UsageError("a pull request is for the main branch: leave out its revision")
+    files = folder_files(folder)
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise UsageError(f"{repo_id}: cannot upload while HF_HUB_OFFLINE is set")
+    return files
+
+
 def upload(
     folder: Path,
     repo_id: str,
@@ -76,16 +102,11 @@ def upload(
     Raises:
         UsageError: the folder is no model folder, the hub refuses, or cannot be reached.
     """
-    check_repo_id(repo_id)
-    if create_pr and access.revision is not None:
-        raise UsageError("a pull request is for the main branch: leave out its revision")
-    files = folder_files(folder)
+    files = check_upload(folder, repo_id, access, create_pr)
     from huggingface_hub import CommitOperationAdd, HfApi, constants
 
     import nlp_rnn
 
-    if constants.HF_HUB_OFFLINE:
-        raise UsageError(f"{repo_id}: cannot upload while HF_HUB_OFFLINE is set")
     api = HfApi(token=access.token, library_name="nlp_rnn", library_version=nlp_rnn.__version__)
     revision = access.revision or constants.DEFAULT_REVISION
     try:

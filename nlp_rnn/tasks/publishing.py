@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nlp_rnn.errors import UsageError
+from nlp_rnn.storage.card_edit import set_metadata
 from nlp_rnn.storage.hub import HubAccess
-from nlp_rnn.storage.upload import Upload, upload
+from nlp_rnn.storage.upload import Upload, check_upload, upload
 from nlp_rnn.tasks.pretrained import from_pretrained
 
 
@@ -20,6 +23,7 @@ def push_to_hub(
     token: str | None = None,
     message: str = "Upload a model of nlp_rnn",
     timeout: float = 60.0,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Upload:
     """Upload a model folder to the hub, in one commit, after checking that it loads.
 
@@ -35,6 +39,8 @@ def push_to_hub(
         token: with the right to write; that of HF_TOKEN or of `hf auth login` if left out.
         message: of the commit.
         timeout: seconds to wait for each answer of the hub.
+        metadata: to state in the card, such as {"license": "mit", "language": ["en"]}. The card is changed
+            after all checks of the folder; it stays changed if the hub refuses.
 
     Returns:
         The address of the commit or pull request, and the names of the files.
@@ -49,4 +55,8 @@ def push_to_hub(
     if not path.is_dir():
         raise UsageError(f"{folder}: not a model folder; only folders are uploaded")
     from_pretrained(path)
-    return upload(path, repo_id, HubAccess(revision, token, timeout=timeout), private, create_pr, message)
+    access = HubAccess(revision, token, timeout=timeout)
+    check_upload(path, repo_id, access, create_pr)
+    if metadata:
+        set_metadata(path, metadata)
+    return upload(path, repo_id, access, private, create_pr, message)

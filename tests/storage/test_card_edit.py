@@ -7,7 +7,7 @@ from huggingface_hub import ModelCard
 
 from nlp_rnn.data import Corpus
 from nlp_rnn.errors import UsageError
-from nlp_rnn.storage.card_edit import add_result, read_results, set_metadata, training_facts
+from nlp_rnn.storage.card_edit import add_result, read_results, set_metadata, training_facts, unbacked_rows
 from nlp_rnn.storage.results import Measured, corpus_settings, current_versions, overall
 from nlp_rnn.tasks.pretrained import from_pretrained
 
@@ -45,6 +45,7 @@ def test_results_are_read_back_and_replaced(folder):
     better = replace(TEST, metrics={"accuracy": 0.75}, options={"beam": 3}, command="nlp-rnn evaluate")
     add_result(folder, better)
     assert read_results(folder) == [other, better]
+    assert unbacked_rows(folder) == ([], [])
     text = (folder / "README.md").read_text()
     assert "| test of builtin | accuracy | 0.7500 |" in text
     assert "| validation (5 rows) of builtin | accuracy | 0.5000 |" in text
@@ -134,6 +135,7 @@ def test_evaluate_states_what_training_stated(run, tmp_path, monkeypatch):
     assert measured.data == trained.data
     assert "evaluate" in measured.command
     assert before.count("\n| validation |") == 5
+    assert "\n| validation |" not in (folder / "README.md").read_text()
     code, _, error = run(*f"evaluate {tmp_path}/runs/sentiment_builtin/latest/checkpoints --card".split())
     assert code == 2
 
@@ -157,3 +159,23 @@ def test_push_states_a_license_first(run, folder, hub, monkeypatch):
     assert output.strip().endswith(repo.refs["main"])
     assert "left out: notes.txt" in error
     assert TOKEN not in output + error
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "options", "expected"),
+    [
+        ("me/mine", [], "the weights were altered"),
+        ("mine", [], "no id of a model"),
+        ("me/mine", ["--create-pr", "--revision", "x"], "leave out its revision"),
+    ],
+)
+def test_a_refused_push_leaves_the_card_as_it_was(repo_id, options, expected, run, folder, hub):
+    if "altered" in expected:
+        weights = bytearray((folder / "model.safetensors").read_bytes())
+        weights[-1] ^= 1
+        (folder / "model.safetensors").write_bytes(weights)
+    before = (folder / "README.md").read_bytes()
+    code, _, error = run("push", str(folder), repo_id, "--license", "mit", *options)
+    assert (code, expected in error) == (2, True)
+    assert (folder / "README.md").read_bytes() == before
+    assert hub.requests == []
