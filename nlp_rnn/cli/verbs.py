@@ -63,6 +63,15 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         'runs/hello/latest/model "h" --steps',
         "nlp_rnn.cli.generate",
     ),
+    "serve": Verb(
+        "answer over HTTP, with JSON in and out; several models by their names",
+        "sentiment=runs/sentiment_builtin/latest/model --port 8000",
+        "nlp_rnn.cli.serve",
+        """\
+A bearer token that requests must have is read from NLP_RNN_TOKEN or a file; it is never an argument,
+which others could see.""",
+        memory="--workers, --max-batch, --max-inputs or --max-length",
+    ),
     "inspect": Verb(
         "plot what a model computes while it reads: states, gates, gradients, answers so far",
         'runs/hello/latest/model "hello" --output inside',

@@ -1,18 +1,20 @@
-"""`nlp-rnn-lite predict MODEL [INPUT]`: answer each line of a file, or each row of a table, without torch."""
+"""`nlp-rnn-lite VERB ...`: answer a file or over HTTP, without torch."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from .errors import RunError, UsageError, one_line
+from .errors import Interrupted, RunError, UsageError, one_line
 from .files import check_not_read, open_bytes
 from .notices import collect_warnings
 
@@ -27,8 +29,8 @@ _OTHER_FILES = (".json", ".parquet", ".conllu", ".gz", ".bz2", ".xz", ".zst", ".
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `nlp-rnn-lite --help`.
 
-    Exits with 2 for what the user can fix, with 1 for an error while running, and with 130 for SIGINT
-    (Ctrl-C), each in one line.
+    Exits with 2 for what the user can fix, with 1 for an error while running, with 130 for SIGINT (Ctrl-C),
+    and with 143 for SIGTERM of a server, each in one line.
 
     Args:
         arguments: those of the process if left out.
@@ -39,10 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         options = _parser().parse_args(arguments)
-        _predict(options)
+        _VERBS[options.verb](options)
         sys.stdout.flush()
     except UsageError as error:
         _leave(error, 2)
+    except Interrupted as stop:
+        print(f"{_PROGRAM}: stopped by {signal.Signals(stop.number).name}", file=sys.stderr)
+        sys.exit(128 + stop.number)
     except KeyboardInterrupt:
         _leave("interrupted", 130)
     except BrokenPipeError:  # the reader of the output has closed it
@@ -91,9 +96,28 @@ def _parser() -> argparse.ArgumentParser:
     add("--beam", type=int, help="beam width, where answers are text; default: as trained")
     add("--n-best", type=int, help="answers per input, with --json; default: as trained")
     add("--copy-unknown", action=argparse.BooleanOptionalAction, help="for translation: copy unknown words")
-    add("--engine", choices=["numpy", "onnx"], help="what computes; default: by what the folder holds")
+    add("--engine", choices=["numpy", "onnx"], help=_ENGINE_HELP)
     add("--batch-size", type=int, default=64, help="inputs per batch; default: 64")
+    from .serving.options import add_arguments
+
+    serve = verbs.add_parser("serve", help="answer over HTTP, with JSON in and out")
+    add_arguments(serve)
+    serve.add_argument("--engine", choices=["numpy", "onnx"], help=_ENGINE_HELP)
     return parser
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from .serving.options import serve_with
+
+    # The steps of recurrent layers are too small for threads.
+    serve_with(options, partial(_load_pipeline, options.engine, options.max_batch), lambda cores: 1)
+
+
+def _load_pipeline(engine: str | None, batch_size: int, folder: str) -> Pipeline:
+    from .loading import load
+    from .pipelines import Pipeline
+
+    return Pipeline(load(folder, engine), batch_size)
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -193,3 +217,7 @@ def _output(path: str) -> Iterator[TextIO]:
         raise UsageError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_ENGINE_HELP = "what computes; default: by what the folder holds"
+_VERBS = {"predict": _predict, "serve": _serve}

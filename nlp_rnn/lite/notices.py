@@ -30,25 +30,33 @@ class CollectedWarnings:
     has_columns: bool = False
     """Whether a line was read whole that looks like several columns."""
 
+    def truncations(self) -> list[str]:
+        """What was cut, one line for each kind of sequence."""
+        return [
+            f"{count} {name} cut to the maximum length of {max_length} tokens"
+            for (name, max_length), count in self.truncated.items()
+        ]
+
+    def messages(self) -> list[str]:
+        """All warnings."""
+        lines = self.truncations()
+        if self.unknown:
+            total, examples = self.unknown.total(), _examples(self.unknown)
+            lines.append(f"{total} token(s) not in the model's vocabulary: {examples}")
+        if self.lost:
+            lines.append(
+                f"{self.lost} of {self.texts} text(s) have no word that the model knows; their answers mean "
+                "nothing"
+            )
+        if self.unseen:
+            total, examples = self.unseen.total(), _examples(self.unseen)
+            lines.append(f"{total} label(s) that the model does not know count as errors: {examples}")
+        return lines
+
     def log(self) -> None:
         """Log the warnings."""
-        for (name, max_length), count in self.truncated.items():
-            logger.warning("%d %s cut to the maximum length of %d tokens", count, name, max_length)
-        if self.unknown:
-            logger.warning(
-                "%d token(s) not in the model's vocabulary: %s",
-                self.unknown.total(), _examples(self.unknown),
-            )  # fmt: skip
-        if self.lost:
-            logger.warning(
-                "%d of %d text(s) have no word that the model knows; their answers mean nothing",
-                self.lost, self.texts,
-            )  # fmt: skip
-        if self.unseen:
-            logger.warning(
-                "%d label(s) that the model does not know count as errors: %s",
-                self.unseen.total(), _examples(self.unseen),
-            )  # fmt: skip
+        for message in self.messages():
+            logger.warning("%s", message)
 
 
 def _examples(counts: Counter[str]) -> str:
@@ -141,10 +149,18 @@ def collect_warnings() -> Iterator[CollectedWarnings]:
 
 
 @contextmanager
-def without_warnings() -> Iterator[None]:
-    """Drop what `collect_warnings` would collect and log, of inputs that are not the user's."""
-    before = _collected.set(CollectedWarnings())
+def without_warnings(collected: CollectedWarnings | None = None) -> Iterator[CollectedWarnings]:
+    """Log nothing of what `collect_warnings` would collect and log.
+
+    Args:
+        collected: where it is counted instead.
+
+    Yields:
+        The counts.
+    """
+    collected = CollectedWarnings() if collected is None else collected
+    before = _collected.set(collected)
     try:
-        yield
+        yield collected
     finally:
         _collected.reset(before)
