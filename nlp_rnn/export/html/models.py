@@ -82,10 +82,10 @@ def _facts(task: Task, cell: str) -> dict[str, str]:
     sizes = (f"{len(one):,} {name}" for name, one in task.processor.vocabularies().items())
     return {
         "Cell": _CELLS[cell],
-        "Hidden units": f"{layers[-1].hidden_size:,}" + (" per direction" * layers[-1].bidirectional),
+        "Hidden units": " + ".join([f"{layers[-1].hidden_size:,}"] * (1 + layers[-1].bidirectional)),
         "Layers": f"{layers[-1].num_layers}" + (", in both directions" * layers[-1].bidirectional),
         "Vocabulary": ", ".join(sizes),
-        "Weights": f"{weights:,}, in 8 bits each",
+        "Weights": f"{weights:,} weights of 8 bits",
     }
 
 

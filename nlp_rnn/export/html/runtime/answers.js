@@ -54,7 +54,8 @@ function showLabels(model, { answer }) {
     threshold: model.settings.thresholds[i],
   }));
   const title = verdict(answer.labels.join(", ") || "no label", "");
-  return [title, ...bars(entries.sort((a, b) => b.probability - a.probability)), note("A label is given from its threshold on, the line in its bar.")];
+  entries.sort((a, b) => b.probability - a.probability);
+  return [title, ...bars(entries), note("A label is given from its threshold on, the line in its bar.")];
 }
 
 function showTags(model, { answer }) {

@@ -63,7 +63,8 @@ class HeatMap {
     this.data = data;
     const { columns, values, rows, low, high } = data;
     const height = rows ? `${rows.length} rows` : `${values[0]?.length ?? 0} units`;
-    const about = `${this.title}: ${values.length} of ${columns.length} steps, ${height}, values from ${short(low)} to ${short(high)}`;
+    const steps = `${values.length} of ${columns.length} steps`;
+    const about = `${this.title}: ${steps}, ${height}, values from ${short(low)} to ${short(high)}`;
     this.canvas.setAttribute("aria-label", about);
     this.draw();
   }
@@ -77,7 +78,10 @@ class HeatMap {
     const font = `${LABEL_SIZE}px system-ui, sans-serif`;
     context.font = font;
     // Whole pixels: between them, rows would be blurred.
-    const fit = (names) => Math.ceil(Math.min(MAX_LABEL, Math.max(12, ...names.map((name) => context.measureText(name).width + 6))));
+    const fit = (names) => {
+      const widths = names.map((name) => Math.ceil(context.measureText(name).width) + 6);
+      return Math.min(MAX_LABEL, Math.max(12, ...widths));
+    };
     this.left = rows ? fit(rows) : fit([`unit ${height}`]);
     const cell = Math.min(MAX_CELL, (width - this.left) / Math.max(1, columns.length));
     const upright = columns.length > 0 && fit(columns) > cell;
@@ -93,10 +97,11 @@ class HeatMap {
     context.font = font;
     context.fillStyle = `rgb(${colors.zero})`;
     context.fillRect(this.left, this.top, cell * columns.length, tall * height);
+    const gap = (size) => size - (size > 6 ? 1 : 0);
     values.forEach((vector, column) => {
       for (let row = 0; row < height; row++) {
         context.fillStyle = `rgb(${colorOf(vector[row] ?? 0, this.data, colors)})`;
-        context.fillRect(this.left + column * cell, this.top + row * tall, Math.max(0.5, cell - (cell > 6 ? 1 : 0)), tall - (tall > 6 ? 1 : 0));
+        context.fillRect(this.left + column * cell, this.top + row * tall, Math.max(0.5, gap(cell)), gap(tall));
       }
     });
     this.drawLabels(context, colors, upright, height);
@@ -137,7 +142,8 @@ class HeatMap {
     const { width, height } = this.cell;
     const [column, row] = this.cursor;
     const tall = Math.max(height, 5);
-    context.strokeRect(this.left + column * width, this.top + (row + 0.5) * height - tall / 2, Math.max(width - 1, 4), tall);
+    const top = this.top + (row + 0.5) * height - tall / 2;
+    context.strokeRect(this.left + column * width, top, Math.max(width - 1, 4), tall);
   }
 
   drawLegend(colors, low, high) {
@@ -169,11 +175,13 @@ class HeatMap {
   show(cursor) {
     const value = cursor && this.data.values[cursor[0]]?.[cursor[1]];
     this.cursor = value === undefined || value === null ? null : cursor;
-    const { columns, rows } = this.data;
-    this.output.textContent = this.cursor
-      ? `${rows ? rows[cursor[1]] : `unit ${cursor[1] + 1}`}, step ${cursor[0] + 1} “${columns[cursor[0]]}”: ${written(value)}`
-      : "";
+    this.output.textContent = this.cursor ? `${this.nameOf(cursor)}: ${written(value)}` : "";
     this.draw();
+  }
+
+  nameOf([column, row]) {
+    const { columns, rows } = this.data;
+    return `${rows ? rows[row] : `unit ${row + 1}`}, step ${column + 1} “${columns[column]}”`;
   }
 }
 

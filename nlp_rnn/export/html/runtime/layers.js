@@ -151,7 +151,8 @@ const CELLS = {
   },
 };
 
-const STATES = { rnn: ["hidden"], gru: ["hidden"], lstm: ["hidden", "cell"], mingru: ["hidden"], minlstm: ["hidden"] };
+const GATES_OF = { rnn: 1, gru: 3, lstm: 4, mingru: 2, minlstm: 3 }; // blocks of rows in the weights
+const statesOf = (cell) => (cell === "lstm" ? ["hidden", "cell"] : ["hidden"]);
 
 function projections(input, h, w) {
   return [w.weight_ih.times(input, w.bias_ih), w.weight_hh.times(h, w.bias_hh)];
@@ -173,7 +174,7 @@ function fill(size, names, compute) {
 class Recurrent {
   constructor(weights, prefix, cell) {
     this.cell = CELLS[cell];
-    this.stateNames = STATES[cell];
+    this.stateNames = statesOf(cell);
     this.bidirectional = `${prefix}.weight_ih_l0_reverse` in weights;
     this.directions = this.bidirectional ? 2 : 1;
     this.layers = [];
@@ -186,12 +187,7 @@ class Recurrent {
         this.layers.push(named);
       }
     }
-    this.size = this.outputSize(this.layers[0], cell);
-  }
-
-  outputSize(layer, cell) {
-    const gates = { rnn: 1, gru: 3, lstm: 4, mingru: 2, minlstm: 3 }[cell];
-    return layer.weight_ih.rows / gates;
+    this.size = this.layers[0].weight_ih.rows / GATES_OF[cell];
   }
 
   initialState() {
@@ -213,7 +209,7 @@ class Recurrent {
 
   /** Read a whole sequence: its outputs, the final state of each layer and direction, and all steps. */
   run(inputs) {
-    let state = this.initialState();
+    const state = this.initialState();
     const final = [];
     const all = [];
     for (let index = 0; index < this.layers.length; index += this.directions) {
@@ -230,7 +226,7 @@ class Recurrent {
         all.push(steps);
         sides.push(steps);
       }
-      inputs = inputs.map((_, t) => (sides.length > 1 ? concat(sides[0][t].hidden, sides[1][t].hidden) : sides[0][t].hidden));
+      inputs = inputs.map((_, t) => concat(...sides.map((steps) => steps[t].hidden)));
     }
     return { outputs: inputs, final, steps: all };
   }

@@ -273,12 +273,12 @@ class LanguageModel extends Model {
     const ids = [BOS, ...tokens.map(({ id }) => id)];
     const words = [{ text: "(start)", unknown: false }, ...shownWords(tokens)];
     const read = this.text.reader.read(ids);
-    const following = read.map(({ output }) => this.logits(output));
+    const logitsAfter = (t) => (read[t].logits ??= this.logits(read[t].output));
     const before = read.at(-2)?.state ?? this.text.rnn.initialState();
     const best = this.continuations(before, ids.at(-1));
     const frame = (n) => {
-      const logProb = ids.slice(1, n).reduce((sum, id, t) => sum + logSoftmax(following[t])[id], 0);
-      const next = allowedLogProbs(following[Math.min(n, ids.length) - 1], NEVER_GENERATED).map(Math.exp);
+      const logProb = ids.slice(1, n).reduce((sum, id, t) => sum + logSoftmax(logitsAfter(t))[id], 0);
+      const next = allowedLogProbs(logitsAfter(Math.min(n, ids.length) - 1), NEVER_GENERATED).map(Math.exp);
       const top = argmax(next);
       const written = best[0].steps.slice(0, Math.max(0, n - ids.length));
       const nBest = best.map(({ tokens: chosen, score }) => ({ text: vocabulary.decode(chosen), score }));
@@ -291,7 +291,8 @@ class LanguageModel extends Model {
       const layers = this.text.rnn.layers.map((_, index) => steps.map((step) => step.steps[index]));
       const columns = names.slice(0, ids.length + Math.max(0, best[0].steps.length - 1));
       const text = vocabulary.decode(best[0].tokens.slice(0, written.length));
-      return { answer, likely, continuation: text, groups: [group("Reading and writing", columns, this.text.rnn, layers)] };
+      const groups = [group("Reading and writing", columns, this.text.rnn, layers)];
+      return { answer, likely, continuation: text, groups };
     };
     const length = ids.length + best[0].steps.length;
     return { words, first: 1, length, frame, readLength: ids.length }; // it has always read BOS

@@ -31,7 +31,8 @@ function topIds(logProbs, count) {
  * The same search as `nlp_rnn.models.search.beam_search`: a row stops when as many hypotheses as the beam is
  * wide have ended, or when none that is alive can still become better. A beam of 1 is greedy search.
  */
-function beamSearch(step, state, first, { beam, length_penalty: alpha, n_best: wanted, max_output: limit }, forbidden) {
+function beamSearch(step, state, first, decoding, forbidden) {
+  const { beam, length_penalty: alpha, n_best: wanted, max_output: limit } = decoding;
   let live = [{ tokens: [], steps: [], logProb: 0, state, last: first }];
   let best = [];
   let completed = 0;

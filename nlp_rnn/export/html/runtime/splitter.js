@@ -9,7 +9,8 @@ const LETTER = "[\\p{L}\\p{N}_]";
 const HAS_LITERAL = /:\/\/|[wW]{3}\.|@|<3/u;
 const LITERAL = new RegExp(
   [
-    `(?:[a-zA-Zİıſ\u212a][a-zA-Z0-9+.\\-İıſ\u212a]{1,15}:\\/\\/|[wW]{3}\\.)[^${SPACE}<>"]*[^${SPACE}<>".,;:!?'’)\\]}*…]`,
+    "(?:[a-zA-Zİıſ\u212a][a-zA-Z0-9+.\\-İıſ\u212a]{1,15}:\\/\\/|[wW]{3}\\.)" +
+      `[^${SPACE}<>"]*[^${SPACE}<>".,;:!?'’)\\]}*…]`,
     `(?:${LETTER}|[.+\\-]){1,64}@(?:${LETTER}|-){1,63}(?:\\.(?:${LETTER}|-){1,63})+`,
     `@${LETTER}+`,
     `<3+(?!${LETTER})`,
@@ -67,8 +68,10 @@ class WordSplitter {
     this.sets = Object.entries(description.classes).map(([name, set]) => [name, new CharacterSet(set)]);
     this.learned = Object.keys(description.weights).length > 0;
     this.weights = new Map(Object.entries(description.weights));
-    const known = description.chunks.map((words) => [words.replaceAll(" ", ""), accumulate(words.split(" ").map(lengthOf))]);
-    this.known = new Map(known);
+    this.known = new Map();
+    for (const words of description.chunks) {
+      this.known.set(words.replaceAll(" ", ""), accumulate(words.split(" ").map(lengthOf)));
+    }
     this.longest = Math.max(0, ...[...this.known.keys()].map(lengthOf));
     this.contracted = new Map();
     for (const entry of description.contractions) {
@@ -138,7 +141,10 @@ class WordSplitter {
   generalEnds(chunk, characters, kinds) {
     const ends = [];
     const starts = [0, ...this.ruleEnds(chunk, kinds)];
-    const isKnown = (from, to) => to - from <= this.longest && this.known.get(characters.slice(from, to).join(""))?.length === 1;
+    const isKnown = (from, to) => {
+      if (to - from > this.longest) return false;
+      return this.known.get(characters.slice(from, to).join(""))?.length === 1;
+    };
     let number = 0;
     while (number < starts.length - 1) {
       let start = starts[number];
@@ -204,7 +210,8 @@ class WordSplitter {
     let begin = 0; // of the run on the left
     for (let place = 1; place < size; place++) {
       if (place > 1 && isLetter[place - 1] !== isLetter[place - 2]) begin = place - 1;
-      if (kinds[place] === "m" || kinds[place] === JOINER || kinds[place - 1] === JOINER || inside.has(place)) continue;
+      if (kinds[place] === "m" || inside.has(place)) continue;
+      if (kinds[place] === JOINER || kinds[place - 1] === JOINER) continue;
       let end = place + 1;
       while (end < Math.min(size, place + MAX_RUN) && isLetter[end] === isLetter[place]) end += 1;
       const left = part(lower, Math.max(begin, place - MAX_RUN), place);

@@ -79,16 +79,18 @@ class Translator extends Model {
     const best = this.translate(run);
     const written = best[0].steps;
     const vocabulary = this.vocabularies.target;
-    const targets = written.map((_, t) => (t < best[0].tokens.length ? vocabulary.tokens[best[0].tokens[t]] : "(end)"));
+    const targets = best[0].tokens.map((id) => vocabulary.tokens[id]);
+    if (best[0].finished) targets.push("(end)");
     const nBest = best.map(({ tokens: ids, score }) =>
       tokens.length ? { text: vocabulary.decode(ids), score } : { text: "", score: null },
     );
+    const title = this.settings.reverse_source ? "Reading, from the last word to the first" : "Reading";
     const frame = (n) => {
       const done = Math.max(0, n - tokens.length);
       const reading = run.steps.map((steps) => steps.slice(0, n));
       const writing = this.decoder.layers.map((_, index) => written.slice(0, done).map(({ steps }) => steps[index]));
       const groups = [
-        group(this.settings.reverse_source ? "Reading, from the last word to the first" : "Reading", names, this.encoder.rnn, reading),
+        group(title, names, this.encoder.rnn, reading),
         group("Writing", targets, this.decoder, writing),
       ];
       const text = vocabulary.decode(best[0].tokens.slice(0, done));
@@ -102,7 +104,8 @@ class Translator extends Model {
 
   translate({ outputs, final }) {
     const key = this.weights["encoder.key.weight"];
-    const state = { own: final, context: final.at(-1)[0], outputs, keys: key ? outputs.map((v) => key.times(v)) : [] };
+    const keys = key ? outputs.map((output) => key.times(output)) : [];
+    const state = { own: final, context: final.at(-1)[0], outputs, keys };
     const step = (id, from) => this.step(id, from);
     return beamSearch(step, state, BOS, this.settings.decoding, NEVER_GENERATED);
   }

@@ -1,7 +1,8 @@
 // The page: inputs, the steps of reading, and the heat maps.
 
 const STEP_TIME = 260; // milliseconds per step, played
-const WAIT = 40; // milliseconds after a key before the model reads
+const WAIT = 40; // milliseconds after a key before the model reads; more where it is slow
+const MOST_WAIT = 1000;
 const MOST_RUNNING = 4e8; // products that the answers to all beginnings may take
 
 // What maps are called, and their range: a gate is from 0 to 1, all else has a sign.
@@ -34,7 +35,8 @@ class Page {
     const { title, summary, facts, version } = model.description;
     this.find("title").textContent = title;
     const about = summary[0].toUpperCase() + summary.slice(1).replace("->", "→");
-    this.find("summary").textContent = `${about}. A recurrent network (${facts.Cell}) that runs in this page.`;
+    const network = `${facts.Cell} with ${facts["Hidden units"]} hidden units and ${facts.Weights}`;
+    this.find("summary").textContent = `${about}. ${network}; it runs in this page.`;
     for (const [name, value] of Object.entries({ ...facts, Made: `nlp_rnn ${version}` })) {
       this.find("facts").append(element("dt", {}, name), element("dd", {}, value));
     }
@@ -56,7 +58,7 @@ class Page {
       area.value = examples[i] ?? "";
       area.addEventListener("input", () => {
         clearTimeout(this.waiting);
-        this.waiting = setTimeout(() => this.read(), WAIT);
+        this.waiting = setTimeout(() => this.read(), Math.min(Math.max(WAIT, this.took), MOST_WAIT));
       });
       this.find("form").append(element("label", { for: id }, name), area);
       return area;
@@ -65,16 +67,20 @@ class Page {
   }
 
   addTemperature() {
-    const range = element("input", { type: "range", id: "temperature", min: "0", max: "1.5", step: "0.1", value: "0" });
+    const limits = { min: "0", max: "1.5", step: "0.1", value: "0" };
+    const range = element("input", { type: "range", id: "temperature", ...limits });
     const shown = element("output", { for: "temperature" });
-    const show = () => (shown.textContent = Number(range.value) ? `${range.value}, at random` : "0, the most probable");
+    const show = () => {
+      shown.textContent = Number(range.value) ? `${range.value}, at random` : "0, the most probable";
+    };
     range.addEventListener("input", () => {
       this.model.temperature = Number(range.value);
       show();
       this.read();
     });
     show();
-    this.find("form").append(element("div", { class: "option" }, element("label", { for: "temperature" }, "Temperature"), range, shown));
+    const label = element("label", { for: "temperature" }, "Temperature");
+    this.find("form").append(element("div", { class: "option" }, label, range, shown));
   }
 
   get input() {
@@ -83,7 +89,13 @@ class Page {
   }
 
   read() {
+    const start = performance.now();
     this.stop();
+    this.readInput();
+    this.took = performance.now() - start;
+  }
+
+  readInput() {
     const error = this.find("error");
     try {
       this.reading = this.model.read(this.input);
@@ -111,8 +123,14 @@ class Page {
     const reversed = this.model.settings.reverse_source;
     const spans = words.map(({ text, unknown }, i) => {
       const place = reversed ? words.length - 1 - i : i;
-      const classes = [place < read ? "" : "unread", unknown ? "unknown" : "", place === n - 1 && !isDone ? "now" : ""];
-      return element("span", { class: classes.join(" "), ...(unknown ? { title: "not in the vocabulary" } : {}) }, text);
+      const word = element("span", {}, text);
+      if (place >= read) word.classList.add("unread");
+      if (place === n - 1 && !isDone) word.classList.add("now");
+      if (unknown) {
+        word.classList.add("unknown");
+        word.title = "not in the vocabulary";
+      }
+      return word;
     });
     this.find("words").replaceChildren(...spans.flatMap((span) => [span, " "]));
     this.find("unknown").hidden = !words.some(({ unknown }) => unknown);
@@ -121,10 +139,11 @@ class Page {
 
   /** The probabilities of the labels after each word, where they are quickly computed. */
   showRunning() {
-    const { words, length } = this.reading;
-    const { rnn } = this.model.text ?? {};
     if (!this.view.running) return;
-    const size = rnn.layers.reduce((sum, layer) => sum + layer.weight_ih.rows * (layer.weight_ih.columns + rnn.size), 0);
+    const { words, length } = this.reading;
+    const { rnn } = this.model.text;
+    const products = ({ weight_ih: weight }) => weight.rows * (weight.columns + rnn.size);
+    const size = rnn.layers.reduce((sum, layer) => sum + products(layer), 0);
     const steps = rnn.bidirectional ? (length * length) / 2 : length;
     const place = this.find("running");
     place.hidden = length === 0 || steps * size > MOST_RUNNING;
@@ -161,9 +180,13 @@ class Page {
       if (this.attention) this.attention.hidden = true;
       return;
     }
-    this.attention ??= this.find("maps").insertBefore(element("div", { class: "group" }), this.find("maps").firstChild);
+    if (!this.attention) {
+      this.attention = element("div", { class: "group" });
+      this.find("maps").prepend(this.attention);
+    }
     this.attention.hidden = false;
-    const map = this.map("attention", "Attention: what is read (columns) for each word written (rows)", this.attention);
+    const title = "Attention: how much each word written (row) looks at each word read (column)";
+    const map = this.map("attention", title, this.attention);
     const { rows, columns, weights } = attention;
     const values = columns.map((_, column) => rows.map((_, row) => weights[row]?.[column] ?? 0));
     map.update({ columns, values, rows, low: 0, high: 1 });
@@ -186,7 +209,8 @@ class Page {
     const head = element("div", { class: "group-head" }, title);
     if (group.layers.length > 1) {
       const id = `layer-${number}`;
-      const select = element("select", { id }, ...group.layers.map(({ name }, i) => element("option", { value: String(i) }, name)));
+      const layers = group.layers.map(({ name }, i) => element("option", { value: String(i) }, name));
+      const select = element("select", { id }, ...layers);
       select.value = String(this.chosen[number]);
       select.addEventListener("change", () => {
         this.chosen[number] = Number(select.value);
