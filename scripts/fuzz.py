@@ -37,7 +37,7 @@ with atheris.instrument_imports(include=["nlp_rnn", "conllu", "json", "zipfile"]
     from nlp_rnn.data.corpus.columns import Numbers, Texts, Vectors, Words
     from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_tags
     from nlp_rnn.errors import UsageError
-    from nlp_rnn.lite.numbers import parse_numbers
+    from nlp_rnn.lite.text.numbers import parse_numbers
     from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
     from nlp_rnn.tasks.registry import load_tasks
     from nlp_rnn.tasks.sentiment.data import SentimentProcessor

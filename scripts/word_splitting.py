@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from nlp_rnn.data.corpus.conllu import read_conllu
-from nlp_rnn.lite.splitting import CHUNK, Token
+from nlp_rnn.lite.text.splitting import CHUNK, Token
 from nlp_rnn.tasks.tagging.split_learning import align, learn_splitter
 from nlp_rnn.tasks.tagging.splitting import WordSplitter
 

@@ -16,7 +16,7 @@ from nlp_rnn.conversion.tagger import tagger as convert_tagger
 from nlp_rnn.conversion.vocabulary import IMPOSSIBLE, arrange, read_tokens
 from nlp_rnn.conversion.weights import read_state, take
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.tokenizer_format import BOS, EOS
+from nlp_rnn.lite.text.tokenizer_format import BOS, EOS
 from nlp_rnn.tasks.language_modeling import LanguageModeling
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 from nlp_rnn.tasks.translation import Translation

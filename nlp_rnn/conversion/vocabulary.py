@@ -16,7 +16,7 @@ from torch import Tensor
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import decode_lines, read_bytes
-from nlp_rnn.lite.tokenizer_format import BOS, EOS, PAD, SPECIALS, UNK
+from nlp_rnn.lite.text.tokenizer_format import BOS, EOS, PAD, SPECIALS, UNK
 
 # What stands for each of our special tokens in the vocabularies of torchtext, Keras and others.
 _NAMES = {

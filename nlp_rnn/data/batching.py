@@ -22,7 +22,7 @@ from typing_extensions import override
 from nlp_rnn.data.corpus.spool import empty_array, joined_array, row_numbers
 from nlp_rnn.data.labels import IGNORED as IGNORED  # also importable from here
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
-from nlp_rnn.lite import batches
+from nlp_rnn.lite.text import batches
 from nlp_rnn.settings import Range, Seed, Settings
 
 # In training, rows are grouped by their second lengths (such as those of the targets), rounded up to a

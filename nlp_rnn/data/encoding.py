@@ -13,7 +13,7 @@ from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen
 from nlp_rnn.data.types import Dataset
-from nlp_rnn.lite.notices import collect_warnings
+from nlp_rnn.lite.text.notices import collect_warnings
 
 _MAX_UNSEEN = 0.5  # of the labels of a split; with more, it is hardly the right column
 

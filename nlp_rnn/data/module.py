@@ -31,7 +31,7 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen, recorded_warnings, repeat_warnings, summarize, warn_of_unknown
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.notices import collect_warnings
+from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.settings import Configured, column_settings, plain
 
 log = logging.getLogger(__name__)

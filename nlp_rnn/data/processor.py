@@ -17,8 +17,8 @@ from typing_extensions import override
 from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
 from nlp_rnn.data.corpus.spool import empty_array
 from nlp_rnn.data.vocabulary import Vocabulary
-from nlp_rnn.lite.folder import hash_state
-from nlp_rnn.lite.readers import Reader
+from nlp_rnn.lite.folders.folder import hash_state
+from nlp_rnn.lite.text.readers import Reader
 from nlp_rnn.settings import check_settings, plain
 
 ProcessorType = TypeVar("ProcessorType", bound="Processor")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError, join_names
-from nlp_rnn.lite.number_readers import SeriesReader
+from nlp_rnn.lite.text.number_readers import SeriesReader
 from nlp_rnn.settings import FiniteNumber, PositiveNumber
 
 

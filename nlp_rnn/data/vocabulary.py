@@ -1,4 +1,4 @@
-"""Vocabularies: train tokenizers of words, subwords or characters; `nlp_rnn.lite.vocabulary` applies them."""
+"""Vocabularies: train tokenizers of words, subwords or characters; `nlp_rnn.lite.text` applies them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from nlp_rnn.lite import vocabulary
-from nlp_rnn.lite.pieces import pieces
-from nlp_rnn.lite.tokenizer_format import BOS, CHARACTER, EOS, LINE_BREAK, PAD, SPECIALS, UNK, WORD
-from nlp_rnn.lite.vocabulary import MAX_WORD, Level, check_text
+from nlp_rnn.lite.text import vocabulary
+from nlp_rnn.lite.text.pieces import pieces
+from nlp_rnn.lite.text.tokenizer_format import BOS, CHARACTER, EOS, LINE_BREAK, PAD, SPECIALS, UNK, WORD
+from nlp_rnn.lite.text.vocabulary import MAX_WORD, Level, check_text
 from nlp_rnn.settings import Range, Settings
 
 __all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Vocabulary", "VocabularySettings"]
@@ -42,7 +42,7 @@ class VocabularySettings(Settings):
 
 
 class Vocabulary(vocabulary.Vocabulary):
-    """Text to ids and back, with a `tokenizers.Tokenizer`; see `nlp_rnn.lite.vocabulary.Vocabulary`.
+    """Text to ids and back, with a `tokenizers.Tokenizer`; see `nlp_rnn.lite.text.vocabulary.Vocabulary`.
 
     Examples:
         >>> vocabulary = Vocabulary.train(["a good film", "a film"], VocabularySettings())

@@ -12,7 +12,7 @@ from typing import Any
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.evaluation.measuring import evaluate
-from nlp_rnn.lite.folder import check_is_model
+from nlp_rnn.lite.folders.folder import check_is_model
 from nlp_rnn.storage.card_edit import read_results, unbacked_rows
 from nlp_rnn.storage.results import Measured
 from nlp_rnn.tasks.base import Task

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from nlp_rnn.errors import UsageError, one_line
 from nlp_rnn.inference.pipelines import Pipeline
-from nlp_rnn.lite.folder import (
+from nlp_rnn.lite.folders.folder import (
     CARD,
     CONFIG,
     WEIGHTS,
@@ -24,7 +24,7 @@ from nlp_rnn.lite.folder import (
     require_inside,
     tokenizer_file,
 )
-from nlp_rnn.lite.notices import collect_warnings
+from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.storage.card_edit import read_results
 from nlp_rnn.storage.reading import read_weights
 from nlp_rnn.storage.stored import StoredModel

@@ -30,8 +30,8 @@ from nlp_rnn.inference.table_input import TABLE_SUFFIXES
 from nlp_rnn.inference.table_output import open_text, output_format
 from nlp_rnn.inference.tables import answer_table, read_table
 from nlp_rnn.lite.lines import Arriving, answer_lines, decoded_lines, parse_line, stripped_lines
-from nlp_rnn.lite.notices import collect_warnings
 from nlp_rnn.lite.pipelines import BasePipeline
+from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from .errors import Interrupted, RunError, UsageError, one_line
 from .files import check_not_read, open_bytes
-from .notices import collect_warnings
+from .text.notices import collect_warnings
 
 if TYPE_CHECKING:
     from .pipelines import Pipeline

@@ -12,9 +12,9 @@ from itertools import chain
 from typing import Any, BinaryIO, TypeVar
 
 from .errors import UsageError
-from .notices import warn_columns
 from .pipelines import BasePipeline
-from .readers import Reader
+from .text.notices import warn_columns
+from .text.readers import Reader
 
 log = logging.getLogger(__name__)
 

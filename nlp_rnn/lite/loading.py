@@ -8,9 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .builder import Builder
 from .errors import UsageError
-from .folder import (
+from .folders.folder import (
     CONFIG,
     WEIGHTS,
     check_fingerprint,
@@ -20,20 +19,21 @@ from .folder import (
     read_config,
     read_unchanged,
 )
-from .task import Task
-from .tensors import StoredTensor, Tensors, model_hashes, read_tensors
-from .vocabulary import Vocabulary
+from .folders.tensors import StoredTensor, Tensors, model_hashes, read_tensors
+from .models.builder import Builder
+from .tasks.task import Task
+from .text.vocabulary import Vocabulary
 
 _TASKS = {
-    "sentiment": (".labeling", "Sentiment"),
-    "tagging": (".tagging", "Tagging"),
-    "translation": (".writing", "Translation"),
-    "language_modeling": (".writing", "LanguageModeling"),
-    "captioning": (".writing", "Captioning"),
-    "forecasting": (".labeling", "Forecasting"),
-    "series_tagging": (".labeling", "SeriesTagging"),
-    "text_pairs": (".labeling", "TextPairs"),
-    "multi_label": (".labeling", "MultiLabel"),
+    "sentiment": (".tasks.labeling", "Sentiment"),
+    "tagging": (".tasks.tagging", "Tagging"),
+    "translation": (".tasks.writing", "Translation"),
+    "language_modeling": (".tasks.writing", "LanguageModeling"),
+    "captioning": (".tasks.writing", "Captioning"),
+    "forecasting": (".tasks.labeling", "Forecasting"),
+    "series_tagging": (".tasks.labeling", "SeriesTagging"),
+    "text_pairs": (".tasks.labeling", "TextPairs"),
+    "multi_label": (".tasks.labeling", "MultiLabel"),
 }
 """The module and the class of each task, which is imported when a model of it is loaded."""
 
@@ -117,7 +117,7 @@ def _build(files: _Files) -> Task:
     settings = task_class.complete(config["settings"])
     reader = task_class.make_reader(files.vocabularies, stored)
     if files.tensors is None:
-        from .graphs import ENGINES
+        from .models.graphs import ENGINES
 
         return task_class(reader, ENGINES[task_class.name](files.folder), settings, stored)
     tensors = Tensors(files.tensors, files.folder / WEIGHTS)

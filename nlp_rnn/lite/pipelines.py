@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .answers import Step
 from .errors import UsageError
+from .folders.names import ALIASES, find_name
 from .loading import load
-from .names import ALIASES, find_name
-from .notices import warn_lost
-from .task import Sampling, Task, check_number
+from .tasks.answers import Step
+from .tasks.task import Sampling, Task, check_number
+from .text.notices import warn_lost
 
 
 class BasePipeline:

@@ -8,8 +8,8 @@ from itertools import accumulate, chain
 import torch
 from torch import Tensor
 
-from nlp_rnn.lite.constraints import ConstrainedRow, Live, Phrases
-from nlp_rnn.lite.hypotheses import INVALID_LOGITS, Hypothesis
+from nlp_rnn.lite.decoding.constraints import ConstrainedRow, Live, Phrases
+from nlp_rnn.lite.decoding.hypotheses import INVALID_LOGITS, Hypothesis
 from nlp_rnn.models.decoding import PerRow, StepFunction, check_arguments, log_probabilities
 from nlp_rnn.models.layers.base import State
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from nlp_rnn.lite.hypotheses import INVALID_LOGITS, Hypothesis, make_hypothesis
+from nlp_rnn.lite.decoding.hypotheses import INVALID_LOGITS, Hypothesis, make_hypothesis
 from nlp_rnn.models.layers.base import State
 
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]

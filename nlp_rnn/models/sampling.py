@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from nlp_rnn.lite.hypotheses import Hypothesis
+from nlp_rnn.lite.decoding.hypotheses import Hypothesis
 from nlp_rnn.models.decoding import Choice, PerRow, StepFunction, decode, decode_steps, most_probable
 from nlp_rnn.models.layers.base import State
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nlp_rnn.lite.hypotheses import INVALID_LOGITS, Hypothesis, gnmt_length_penalty, make_hypothesis
+from nlp_rnn.lite.decoding.hypotheses import INVALID_LOGITS, Hypothesis, gnmt_length_penalty, make_hypothesis
 from nlp_rnn.models.decoding import (
     PerRow,
     StepFunction,

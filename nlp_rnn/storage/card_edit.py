@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write
-from nlp_rnn.lite.folder import CARD, read_text
+from nlp_rnn.lite.folders.folder import CARD, read_text
 from nlp_rnn.storage.card import NOT_MEASURED, TABLE, row_label, table_rows
 from nlp_rnn.storage.results import Measured
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nlp_rnn.files import flush, temporary_beside
-from nlp_rnn.lite.folder import folder_aside
+from nlp_rnn.lite.folders.folder import folder_aside
 
 _CURRENT_FOLDER = -100  # AT_FDCWD of Linux
 _SWAP = 2  # RENAME_EXCHANGE of Linux, and RENAME_SWAP of macOS

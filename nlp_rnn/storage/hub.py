@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, cannot_write
-from nlp_rnn.lite.folder import CARD, CONFIG, WEIGHTS, own_files, read_json
+from nlp_rnn.lite.folders.folder import CARD, CONFIG, WEIGHTS, own_files, read_json
 from nlp_rnn.settings import Range, check_value
 
 _ONE_AT_A_TIME = threading.RLock()  # the hooks and the verbosity of the library are those of the process

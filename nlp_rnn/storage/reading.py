@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.folder import (
+from nlp_rnn.lite.folders.folder import (
     CONFIG,
     WEIGHTS,
     check_is_model,

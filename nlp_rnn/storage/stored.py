@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.folder import check_hashes, hash_model
+from nlp_rnn.lite.folders.folder import check_hashes, hash_model
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8)
 _MAX_ITEMS = 1_000_000  # of a configuration
@@ -58,7 +58,7 @@ def check_plain(config: Any, where: Path) -> None:
 
 
 def checksums(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, str]:
-    """Hashes of what a model computes with, see `nlp_rnn.lite.folder.hash_model`.
+    """Hashes of what a model computes with, see `nlp_rnn.lite.folders.folder.hash_model`.
 
     Args:
         config: the configuration.

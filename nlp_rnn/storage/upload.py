@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.folder import CARD, CONFIG, own_files, read_json, require_inside
+from nlp_rnn.lite.folders.folder import CARD, CONFIG, own_files, read_json, require_inside
 from nlp_rnn.storage.hub import HubAccess, UnreachableError, check_repo_id, hub_requests
 
 

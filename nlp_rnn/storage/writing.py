@@ -17,7 +17,15 @@ import nlp_rnn
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import RunError, UsageError
 from nlp_rnn.files import cannot_write
-from nlp_rnn.lite.folder import CARD, CONFIG, WEIGHTS, check_version, own_files, read_json, tokenizer_file
+from nlp_rnn.lite.folders.folder import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    check_version,
+    own_files,
+    read_json,
+    tokenizer_file,
+)
 from nlp_rnn.storage.folders import atomic_folder
 from nlp_rnn.storage.stored import checksums
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.answers import Step
+from nlp_rnn.lite.tasks.answers import Step
 from nlp_rnn.tasks.interface import Encoder, Probe, StepRows, StreamState
 
 if TYPE_CHECKING:

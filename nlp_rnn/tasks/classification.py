@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.errors import UsageError, printable
-from nlp_rnn.lite import answers
+from nlp_rnn.lite.tasks import answers
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.plots.confusion import confusion_matrix_figure
 from nlp_rnn.tasks.base import B, P, Task

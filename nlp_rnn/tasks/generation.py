@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.answers import format_text, text_answers
-from nlp_rnn.lite.constraints import Demand, check_demands
-from nlp_rnn.lite.hypotheses import Hypothesis
+from nlp_rnn.lite.decoding.constraints import Demand, check_demands
+from nlp_rnn.lite.decoding.hypotheses import Hypothesis
+from nlp_rnn.lite.tasks.answers import format_text, text_answers
 from nlp_rnn.models.constraints import constrained_beam_search, force_prefixes
 from nlp_rnn.models.decoding import StepFunction
 from nlp_rnn.models.layers.base import State

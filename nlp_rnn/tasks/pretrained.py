@@ -15,7 +15,7 @@ from nlp_rnn.data.corpus.drawing import Drawn, differ
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
-from nlp_rnn.lite.folder import check_fingerprint
+from nlp_rnn.lite.folders.folder import check_fingerprint
 from nlp_rnn.models.layers.quantization import INT8, quantize
 from nlp_rnn.settings import check_settings, column_settings
 from nlp_rnn.storage.hub import HubAccess

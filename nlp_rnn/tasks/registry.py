@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.names import ALIASES, find_name
+from nlp_rnn.lite.folders.names import ALIASES, find_name
 
 if TYPE_CHECKING:
     from nlp_rnn.data.module import DataModule

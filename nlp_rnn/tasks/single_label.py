@@ -15,7 +15,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.lite.answers import check_unsure, format_label, label_answers, no_label
+from nlp_rnn.lite.tasks.answers import check_unsure, format_label, label_answers, no_label
 from nlp_rnn.plots.reliability import reliability_figure
 from nlp_rnn.settings import DropProbability, Range, Smoothing, check_value
 from nlp_rnn.tasks.base import B, P

@@ -15,7 +15,7 @@ from typing_extensions import override
 from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.folder import FORMAT_VERSION
+from nlp_rnn.lite.folders.folder import FORMAT_VERSION
 from nlp_rnn.models.layers.quantization import INT8, is_quantized
 from nlp_rnn.settings import Configured, restore_settings
 from nlp_rnn.storage.card import CardFacts, model_card

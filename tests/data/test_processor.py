@@ -14,7 +14,7 @@ from nlp_rnn.data.batching import IGNORED, Rows
 from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.vocabulary import PAD
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.notices import collect_warnings, truncate, warn_unknown
+from nlp_rnn.lite.text.notices import collect_warnings, truncate, warn_unknown
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 
 

@@ -6,7 +6,7 @@ import pytest
 from nlp_rnn.data import Corpus, ForecastingData
 from nlp_rnn.data.scaling import mean_std
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.numbers import standardize
+from nlp_rnn.lite.text.numbers import standardize
 
 
 def write(path, columns):

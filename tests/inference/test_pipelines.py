@@ -19,7 +19,7 @@ from nlp_rnn import pipeline as public_pipeline
 from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import Pipeline, pipeline
-from nlp_rnn.lite.notices import collect_warnings
+from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import TASKS as EVERY_TASK
 from nlp_rnn.tasks import BeamSettings, Sentiment

@@ -13,7 +13,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inference.prediction import predict
 from nlp_rnn.inspection.inspector import inspect
-from nlp_rnn.lite.splitting import Token
+from nlp_rnn.lite.text.splitting import Token
 from nlp_rnn.tasks import Tagging
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.tagging.data import TaggingData

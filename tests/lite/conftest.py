@@ -5,9 +5,9 @@ import torch
 
 from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.inference.pipelines import pipeline
-from nlp_rnn.lite.lemmas import find_rule
 from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
-from nlp_rnn.lite.spans import scheme_labels
+from nlp_rnn.lite.text.lemmas import find_rule
+from nlp_rnn.lite.text.spans import scheme_labels
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import TASKS, BeamSettings
 from nlp_rnn.tasks.captioning.data import CaptioningProcessor

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
+from nlp_rnn.lite.decoding.search import Beam
+from nlp_rnn.lite.folders.names import ALIASES
 from nlp_rnn.lite.loading import find_task, load
-from nlp_rnn.lite.names import ALIASES
 from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
-from nlp_rnn.lite.search import Beam
 from nlp_rnn.tasks import TASKS, BeamSettings
 from nlp_rnn.tasks.pretrained import from_pretrained
 

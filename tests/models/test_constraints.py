@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_rnn.lite.constraints import Phrases
-from nlp_rnn.lite.hypotheses import gnmt_length_penalty
+from nlp_rnn.lite.decoding.constraints import Phrases
+from nlp_rnn.lite.decoding.hypotheses import gnmt_length_penalty
 from nlp_rnn.models.constraints import constrained_beam_search, force_prefixes
 from nlp_rnn.models.search import beam_search, greedy
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nlp_rnn.lite.hypotheses import gnmt_length_penalty, make_hypothesis
+from nlp_rnn.lite.decoding.hypotheses import gnmt_length_penalty, make_hypothesis
 from nlp_rnn.models.sampling import sample, stream
 from nlp_rnn.models.search import beam_search, greedy
 

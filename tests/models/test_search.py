@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_rnn.lite.hypotheses import Hypothesis, gnmt_length_penalty
+from nlp_rnn.lite.decoding.hypotheses import Hypothesis, gnmt_length_penalty
 from nlp_rnn.models.sampling import sample
 from nlp_rnn.models.search import beam_search, greedy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nlp_rnn.data.corpus.conllu import conllu_block
-from nlp_rnn.lite.splitting import Token
+from nlp_rnn.lite.text.splitting import Token
 from nlp_rnn.tasks.tagging.splitting import WordSplitter
 
 PATH = Path(__file__).parents[2] / "scripts" / "word_splitting.py"

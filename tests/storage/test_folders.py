@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.folder import current_folder
+from nlp_rnn.lite.folders.folder import current_folder
 from nlp_rnn.storage import folders
 from nlp_rnn.storage.folders import atomic_folder, swap
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained

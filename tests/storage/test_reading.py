@@ -18,7 +18,7 @@ from nlp_rnn.data import (
 from nlp_rnn.data.corpus.hub import load_hub_dataset
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
-from nlp_rnn.lite.folder import FORMAT_VERSION
+from nlp_rnn.lite.folders.folder import FORMAT_VERSION
 from nlp_rnn.tasks import TASKS as EVERY_TASK
 from nlp_rnn.tasks import Sentiment
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.folder import FORMAT_VERSION, check_version
+from nlp_rnn.lite.folders.folder import FORMAT_VERSION, check_version
 from nlp_rnn.storage.stored import check_weights
 from nlp_rnn.tasks.pretrained import from_pretrained
 

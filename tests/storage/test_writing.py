@@ -11,7 +11,7 @@ from nlp_rnn.data import (
     Vocabulary,
 )
 from nlp_rnn.errors import RunError, UsageError
-from nlp_rnn.lite.folder import FORMAT_VERSION
+from nlp_rnn.lite.folders.folder import FORMAT_VERSION
 from nlp_rnn.models import Classifier, Decoder, Encoder, LanguageModel, Seq2Seq, Tagger
 from nlp_rnn.tasks import TASKS as EVERY_TASK
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained

@@ -9,7 +9,7 @@ from nlp_rnn import from_pretrained, pipeline, save_pretrained
 from nlp_rnn.data import SentimentData, VocabularySettings
 from nlp_rnn.data.balancing import balanced_repeats, balanced_weights
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.answers import UNSURE
+from nlp_rnn.lite.tasks.answers import UNSURE
 from nlp_rnn.tasks import Sentiment
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from nlp_rnn.data.corpus.spool import convert_chunks
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
-from nlp_rnn.lite.numbers import NUMBER
+from nlp_rnn.lite.text.numbers import NUMBER
 
 log = logging.getLogger(__name__)
 

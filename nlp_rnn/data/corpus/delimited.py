@@ -27,7 +27,7 @@ from nlp_rnn.data.corpus.spool import row_chunks, spooled
 from nlp_rnn.data.corpus.text import data_suffix, plain_lines
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
-from nlp_rnn.lite.numbers import NUMBER
+from nlp_rnn.lite.text.numbers import NUMBER
 
 log = logging.getLogger(__name__)
 

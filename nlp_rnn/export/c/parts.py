@@ -14,7 +14,7 @@ from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.export.c.source import array, define, doubles, finite, floats, layers, linear, string, table
 from nlp_rnn.export.c.unicode_tables import classes, lower_case
-from nlp_rnn.lite.tokenizer_format import BOS, EOS, LINE_BREAK, UNK
+from nlp_rnn.lite.text.tokenizer_format import BOS, EOS, LINE_BREAK, UNK
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.cells import CELLS, cell_name

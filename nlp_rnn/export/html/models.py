@@ -8,7 +8,7 @@ from typing import Any
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.export.html.unicode_tables import letter_classes
 from nlp_rnn.export.html.vocabularies import describe_characters, describe_vocabulary
-from nlp_rnn.lite.spans import legal_sequences
+from nlp_rnn.lite.text.spans import legal_sequences
 from nlp_rnn.models.attention import AttentiveEncoder, BahdanauDecoder, LuongDecoder
 from nlp_rnn.models.context import ContextDecoder, ContextEncoder
 from nlp_rnn.models.layers.base import RecurrentLayer

@@ -17,7 +17,7 @@ from typing import Any
 
 from tokenizers import Regex, normalizers, pre_tokenizers
 
-from nlp_rnn.lite.word_rules import character_class
+from nlp_rnn.lite.text.word_rules import character_class
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 # All code points but the surrogates, and the planes where nothing is assigned or all is for private use.
@@ -82,7 +82,7 @@ def lower_case() -> dict[str, Any]:
 
 @cache
 def letter_classes() -> dict[str, str]:
-    """The characters of each class of `nlp_rnn.lite.word_rules` that stands for many."""
+    """The characters of each class of `nlp_rnn.lite.text.word_rules` that stands for many."""
     classify: Callable[[str], str] = character_class.__wrapped__  # without its cache of recent characters
     points: dict[str, list[int]] = {name: [] for name in "Aa0m"}
     for character in _ALL:

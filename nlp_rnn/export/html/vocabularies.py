@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from nlp_rnn.export.html import unicode_tables
-from nlp_rnn.lite.tokenizer_format import LINE_BREAK
-from nlp_rnn.lite.vocabulary import Vocabulary
+from nlp_rnn.lite.text.tokenizer_format import LINE_BREAK
+from nlp_rnn.lite.text.vocabulary import Vocabulary
 
 
 def describe_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:

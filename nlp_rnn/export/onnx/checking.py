@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nlp_rnn.errors import RunError
 from nlp_rnn.export.onnx.part import Case, Part
-from nlp_rnn.lite.notices import without_warnings
+from nlp_rnn.lite.text.notices import without_warnings
 from nlp_rnn.tasks.base import Task
 
 TOLERANCE = 1e-5

@@ -12,7 +12,7 @@ from nlp_rnn.export.onnx.checking import Difference, check, make_cases, measure
 from nlp_rnn.export.onnx.quantizing import float_operators, quantize
 from nlp_rnn.export.onnx.registry import build
 from nlp_rnn.files import cannot_write
-from nlp_rnn.lite.folder import WEIGHTS
+from nlp_rnn.lite.folders.folder import WEIGHTS
 from nlp_rnn.storage.folders import atomic_folder
 from nlp_rnn.tasks.pretrained import from_pretrained
 

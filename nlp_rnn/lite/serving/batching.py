@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol
 
-from ..notices import without_warnings
+from ..text.notices import without_warnings
 from .metrics import Metrics
 from .problems import RequestError
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ..errors import UsageError
-from ..notices import CollectedWarnings, without_warnings
+from ..text.notices import CollectedWarnings, without_warnings
 from .batching import Answered, Answers, Batcher
 from .bodies import check_input, take_fields
 from .metrics import Metrics

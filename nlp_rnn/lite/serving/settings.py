@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 from ..errors import UsageError
-from ..task import check_number
+from ..tasks.task import check_number
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.notices import truncate
-from nlp_rnn.lite.number_readers import VectorReader
+from nlp_rnn.lite.text.notices import truncate
+from nlp_rnn.lite.text.number_readers import VectorReader
 from nlp_rnn.settings import Columns, FiniteNumber, MaxLength, PositiveNumber
 
 

@@ -20,7 +20,7 @@ from nlp_rnn.data.series import Series, SeriesData, last_series, last_steps, par
 from nlp_rnn.data.series_processor import SeriesProcessor, check_num_columns
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.numbers import standardize
+from nlp_rnn.lite.text.numbers import standardize
 from nlp_rnn.settings import Column, Columns, FiniteNumber, MaxLength, PositiveNumber, Range
 
 log = logging.getLogger(__name__)

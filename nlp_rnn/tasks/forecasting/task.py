@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torchmetrics import Metric
 from typing_extensions import override
 
-from nlp_rnn.lite.answers import format_values
+from nlp_rnn.lite.tasks.answers import format_values
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers

@@ -22,8 +22,8 @@ from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
-from nlp_rnn.lite.notices import collect_warnings, truncate
-from nlp_rnn.lite.readers import PromptReader
+from nlp_rnn.lite.text.notices import collect_warnings, truncate
+from nlp_rnn.lite.text.readers import PromptReader
 from nlp_rnn.settings import Columns, MaxLength
 
 

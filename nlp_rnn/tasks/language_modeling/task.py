@@ -16,8 +16,8 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
-from nlp_rnn.lite.answers import Step, generated_steps
-from nlp_rnn.lite.notices import collect_warnings
+from nlp_rnn.lite.tasks.answers import Step, generated_steps
+from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName

@@ -24,8 +24,8 @@ from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import shorten
-from nlp_rnn.lite.notices import warn_unseen
-from nlp_rnn.lite.readers import TextReader
+from nlp_rnn.lite.text.notices import warn_unseen
+from nlp_rnn.lite.text.readers import TextReader
 from nlp_rnn.settings import Columns, MaxLength
 
 _RESERVED = ("text", "labels")  # canonical columns, which no column of a single label can be

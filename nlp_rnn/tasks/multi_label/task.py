@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError, printable
-from nlp_rnn.lite.answers import SEPARATOR, format_label_set, label_set_answers, no_label_set
+from nlp_rnn.lite.tasks.answers import SEPARATOR, format_label_set, label_set_answers, no_label_set
 from nlp_rnn.models.classifier import Classifier, Pooling
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers

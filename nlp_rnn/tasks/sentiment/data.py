@@ -21,7 +21,7 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError, join_names
-from nlp_rnn.lite.readers import TextReader
+from nlp_rnn.lite.text.readers import TextReader
 from nlp_rnn.settings import Column, Columns, MaxLength, PositiveNumber
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from torch import Tensor
 from typing_extensions import override
 
-from nlp_rnn.lite.answers import format_steps
+from nlp_rnn.lite.tasks.answers import format_steps
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import SeriesTagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing

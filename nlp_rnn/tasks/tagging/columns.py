@@ -14,9 +14,9 @@ from nlp_rnn.data.corpus.validation import UNTAGGED
 from nlp_rnn.data.labels import UNSEEN, LabelEncoder
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
-from nlp_rnn.lite.lemmas import apply_rule, check_rule, find_rule
-from nlp_rnn.lite.notices import warn_unseen
-from nlp_rnn.lite.spans import (
+from nlp_rnn.lite.text.lemmas import apply_rule, check_rule, find_rule
+from nlp_rnn.lite.text.notices import warn_unseen
+from nlp_rnn.lite.text.spans import (
     OUTSIDE,
     SchemeName,
     find_scheme,

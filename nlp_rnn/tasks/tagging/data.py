@@ -23,7 +23,7 @@ from nlp_rnn.data.series import parse_names
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.word_reader import RAW, WordReader, number_spellings
+from nlp_rnn.lite.text.word_reader import RAW, WordReader, number_spellings
 from nlp_rnn.settings import Column, Columns, MaxLength, Range
 from nlp_rnn.tasks.tagging.columns import (
     Scheme,

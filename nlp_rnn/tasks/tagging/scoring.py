@@ -14,8 +14,8 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.errors import printable
-from nlp_rnn.lite.lemmas import normalized
-from nlp_rnn.lite.spans import OUTSIDE, read_spans
+from nlp_rnn.lite.text.lemmas import normalized
+from nlp_rnn.lite.text.spans import OUTSIDE, read_spans
 from nlp_rnn.tasks.classification import class_metrics, class_rows
 from nlp_rnn.tasks.metrics import AnswerCounts, ClassCounts, counts_report
 from nlp_rnn.tasks.tagging.columns import MAX_SHOWN, SpanColumn, TagColumn

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from nlp_rnn.lite.splitting import CHUNK, Token, ends_of, features, is_letters
-from nlp_rnn.lite.word_rules import classes, general_ends
+from nlp_rnn.lite.text.splitting import CHUNK, Token, ends_of, features, is_letters
+from nlp_rnn.lite.text.word_rules import classes, general_ends
 from nlp_rnn.tasks.tagging.splitting import WordSplitter
 
 _EPOCHS = 5

@@ -1,4 +1,4 @@
-"""Raw text to words, in the way of the corpus that a model was trained on; see `nlp_rnn.lite.splitting`."""
+"""Raw text to words, in the way of the corpus that a model was trained on; see `nlp_rnn.lite.text`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite import splitting
+from nlp_rnn.lite.text import splitting
 from nlp_rnn.settings import Settings
 
 

@@ -19,9 +19,9 @@ from nlp_rnn.data.corpus.conllu import conllu_block
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
-from nlp_rnn.lite.answers import TagAnswer, format_tags, scores_key, tag_answers
-from nlp_rnn.lite.spans import legal_sequences
-from nlp_rnn.lite.word_reader import RAW, RawText
+from nlp_rnn.lite.tasks.answers import TagAnswer, format_tags, scores_key, tag_answers
+from nlp_rnn.lite.text.spans import legal_sequences
+from nlp_rnn.lite.text.word_reader import RAW, RawText
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.layers.crf import LinearChain, LinearChainCRF
 from nlp_rnn.models.tagger import Tagger

@@ -19,7 +19,7 @@ from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
-from nlp_rnn.lite.readers import PairReader
+from nlp_rnn.lite.text.readers import PairReader
 from nlp_rnn.settings import Column, Columns, MaxLength, PositiveNumber
 
 

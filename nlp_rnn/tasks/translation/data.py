@@ -20,8 +20,8 @@ from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
-from nlp_rnn.lite.notices import truncate
-from nlp_rnn.lite.readers import SentenceReader
+from nlp_rnn.lite.text.notices import truncate
+from nlp_rnn.lite.text.readers import SentenceReader
 from nlp_rnn.settings import Column, MaxLength
 
 

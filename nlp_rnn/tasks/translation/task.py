@@ -14,9 +14,9 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED, pad
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.answers import text_answers
-from nlp_rnn.lite.constraints import Demand
-from nlp_rnn.lite.hypotheses import Hypothesis
+from nlp_rnn.lite.decoding.constraints import Demand
+from nlp_rnn.lite.decoding.hypotheses import Hypothesis
+from nlp_rnn.lite.tasks.answers import text_answers
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.seq2seq import Seq2Seq

@@ -6,7 +6,7 @@ import pytest
 
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.builtin.entities import SPLIT_SIZES, entity_splits
-from nlp_rnn.lite.spans import find_scheme, read_spans, write_spans
+from nlp_rnn.lite.text.spans import find_scheme, read_spans, write_spans
 
 # The only words of names that several splits share.
 SHARED = {"dr.", "van", "motors", "&", "bank", "of", "university", "foods", "new", "port", "upon"}

@@ -21,7 +21,7 @@ from nlp_rnn.data.corpus.conllu import block_words, conllu_blocks, replace_tags
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.tables import read_table
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.numbers import parse_numbers
+from nlp_rnn.lite.text.numbers import parse_numbers
 
 few = settings(derandomize=True, max_examples=30, deadline=None, database=None)
 

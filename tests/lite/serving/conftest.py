@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.notices import truncate
 from nlp_rnn.lite.serving.app import make_app
 from nlp_rnn.lite.serving.settings import ServeSettings
+from nlp_rnn.lite.text.notices import truncate
 
 JSON = {"content-type": "application/json"}
 

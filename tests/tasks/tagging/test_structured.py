@@ -9,7 +9,7 @@ from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inspection.inspector import inspect
-from nlp_rnn.lite.spans import read_spans, write_spans
+from nlp_rnn.lite.text.spans import read_spans, write_spans
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import Tagging
 from nlp_rnn.tasks.optimization import make_optimizer

@@ -7,7 +7,7 @@ from nlp_rnn import pipeline
 from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.hypotheses import Hypothesis
+from nlp_rnn.lite.decoding.hypotheses import Hypothesis
 from nlp_rnn.tasks import BeamSettings, Optimization, Translation
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.translation.data import TranslationData, TranslationProcessor

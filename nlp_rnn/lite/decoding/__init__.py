@@ -1,0 +1,1 @@
+"""Searching for the best sequence of tokens, step by step."""

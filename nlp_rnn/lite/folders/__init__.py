@@ -1,0 +1,1 @@
+"""Model folders: their files and tensors, checked."""

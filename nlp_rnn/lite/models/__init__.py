@@ -1,0 +1,1 @@
+"""Forward passes with NumPy, or with ONNX Runtime."""

@@ -1,0 +1,259 @@
+"""The models that read: NumPy forward passes of classifiers, taggers and regressors.
+
+Each takes its sizes from the settings of a model folder, and its weights from a `Builder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from .builder import Builder
+from .cells import State
+from .chain import ChainScores
+
+_LOWEST = np.float32(-np.inf)
+_POOLINGS = ("last", "mean", "max")
+
+
+class Encoder:
+    """Embedding, recurrent layers, pooling over time; see `nlp_rnn.models.classifier.Classifier`.
+
+    Args:
+        build: makes the layers.
+        vocab_size: the number of token ids.
+        settings: of the task.
+    """
+
+    def __init__(self, build: Builder, vocab_size: int, settings: Mapping[str, Any]) -> None:
+        size, hidden = settings["embedding_dim"], settings["hidden_dim"]
+        both, layers = settings["bidirectional"], settings["num_layers"]
+        self.pooling = settings["pooling"]
+        if self.pooling not in _POOLINGS:
+            raise UsageError(f"unknown pooling {self.pooling!r}: upgrade nlp_rnn_lite")
+        self.embedding = build.embedding("embedding", vocab_size, size)
+        self.rnn = build.recurrent("rnn.", settings["cell"], size, hidden, layers, both)
+        self.size = hidden * self.rnn.directions
+
+    def summarize(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """[T, B] ids, [B] lengths -> [B, D * H]; zeros where the length is 0."""
+        outputs, state = self.rnn.run(self.embedding(ids), lengths=lengths)
+        if self.pooling == "last":
+            return np.concatenate(list(state[0][-self.rnn.directions :]), -1)
+        if self.pooling == "mean" or not len(outputs):
+            mean: np.ndarray = outputs.sum(0) / np.maximum(lengths, 1).astype(np.float32)[:, None]
+            return mean
+        padding = np.arange(len(outputs))[:, None] >= lengths  # [T, B]
+        highest: np.ndarray = np.where(padding[..., None], _LOWEST, outputs).max(0)
+        return np.where(lengths[:, None] > 0, highest, np.float32(0))
+
+
+class Classifier:
+    """One score per class of each text.
+
+    Args:
+        build: makes the layers.
+        vocab_size: the number of token ids.
+        num_classes: the number of classes.
+        settings: of the task.
+    """
+
+    def __init__(
+        self, build: Builder, vocab_size: int, num_classes: int, settings: Mapping[str, Any]
+    ) -> None:
+        self._encoder = Encoder(build, vocab_size, settings)
+        self._output = build.linear("fc_out", num_classes, self._encoder.size)
+
+    @property
+    def is_bidirectional(self) -> bool:
+        """Whether texts are read from both ends."""
+        return self._encoder.rnn.directions > 1
+
+    def logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """[T, B] ids, [B] lengths -> [B, C]."""
+        return self._output(self._encoder.summarize(ids, lengths))
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first `step`: the layers', then the pooling's."""
+        rnn = self._encoder.rnn
+        state = rnn.initial_state(batch)
+        if self._encoder.pooling == "mean":  # the sum of the outputs, and their number
+            return *state, np.zeros((batch, rnn.hidden_size), np.float64), np.zeros((batch, 1), np.float64)
+        if self._encoder.pooling == "max":
+            return *state, np.full((batch, rnn.hidden_size), _LOWEST)
+        return state
+
+    def step(self, ids: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """[B] ids -> [B, C], the scores of all read so far, and the new state."""
+        encoder = self._encoder
+        arrays = encoder.rnn.state_arrays
+        summary, layers = encoder.rnn.step(encoder.embedding(ids), state[:arrays])
+        pooled = state[arrays:]
+        if encoder.pooling == "mean":
+            pooled = pooled[0] + summary, pooled[1] + 1
+            summary = (pooled[0] / pooled[1]).astype(np.float32)
+        elif encoder.pooling == "max":
+            summary = np.maximum(pooled[0], summary)
+            pooled = (summary,)
+        return self._output(summary), (*layers, *pooled)
+
+
+class PairClassifier:
+    """One score per class of each pair of texts.
+
+    Args:
+        build: makes the layers.
+        vocab_size: the number of token ids.
+        num_classes: the number of classes.
+        settings: of the task.
+    """
+
+    def __init__(
+        self, build: Builder, vocab_size: int, num_classes: int, settings: Mapping[str, Any]
+    ) -> None:
+        self._encoder = Encoder(build, vocab_size, settings)
+        self._output = build.linear("fc_out", num_classes, 4 * self._encoder.size)
+
+    def logits(
+        self, first: np.ndarray, second: np.ndarray, first_lengths: np.ndarray, second_lengths: np.ndarray
+    ) -> np.ndarray:
+        """[T, B] and [S, B] ids, [B] lengths of both -> [B, C]."""
+        u, v = self._encoder.summarize(first, first_lengths), self._encoder.summarize(second, second_lengths)
+        return self._output(np.concatenate([u, v, np.abs(u - v), u * v], -1))
+
+
+class Tagger:
+    """Scores of the tags of each word; see `nlp_rnn.models.tagger.Tagger`.
+
+    Args:
+        build: makes the layers.
+        vocab_size: the number of word ids.
+        num_characters: the number of character ids; 0 if characters are not read.
+        num_tags: the number of tags of each column.
+        settings: of the task.
+    """
+
+    def __init__(
+        self,
+        build: Builder,
+        vocab_size: int,
+        num_characters: int,
+        num_tags: Sequence[int],
+        settings: Mapping[str, Any],
+    ) -> None:
+        cell, size, hidden = settings["cell"], settings["embedding_dim"], settings["hidden_dim"]
+        self._embedding = build.embedding("embedding", vocab_size, size)
+        self._reads_characters = num_characters > 0
+        if num_characters:
+            dim, letter_hidden = settings["character_embedding_dim"], settings["character_hidden_dim"]
+            self._letters = build.embedding("word_encoder.embedding", num_characters, dim)
+            self._speller = build.recurrent("word_encoder.rnn.", cell, dim, letter_hidden, 1, True)
+            size += 2 * letter_hidden
+        both, layers = settings["bidirectional"], settings["num_layers"]
+        self._rnn = build.recurrent("rnn.", cell, size, hidden, layers, both)
+        width = hidden * self._rnn.directions
+        first, *others = num_tags
+        self._outputs = [build.linear("fc_out", first, width)]
+        self._outputs += [build.linear(f"fc_more.{n}", tags, width) for n, tags in enumerate(others)]
+        self.crf: ChainScores | None = None
+        if settings["crf"]:
+            take = build.tensors.take
+            transitions = take("crf.transitions", first * first).reshape(first, first)
+            self.crf = ChainScores(take("crf.start", first), transitions, take("crf.end", first))
+
+    @property
+    def is_bidirectional(self) -> bool:
+        """Whether sentences are read from both ends."""
+        return self._rnn.directions > 1
+
+    def logits(
+        self,
+        words: np.ndarray,
+        lengths: np.ndarray,
+        characters: np.ndarray | None = None,
+        character_lengths: np.ndarray | None = None,
+        spelling: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """See `nlp_rnn.lite.models.engines.TaggerEngine`."""
+        features = self._features(words, characters, character_lengths, spelling)
+        return self._scores(self._rnn.run(features, lengths=lengths)[0])
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first `step`."""
+        return self._rnn.initial_state(batch)
+
+    def step(
+        self,
+        words: np.ndarray,
+        state: State,
+        characters: np.ndarray | None = None,
+        character_lengths: np.ndarray | None = None,
+        spelling: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, State]:
+        """See `nlp_rnn.lite.models.engines.TaggerEngine`."""
+        output, state = self._rnn.step(self._features(words, characters, character_lengths, spelling), state)
+        return self._scores(output), state
+
+    def _features(
+        self,
+        words: np.ndarray,
+        characters: np.ndarray | None,
+        character_lengths: np.ndarray | None,
+        spelling: np.ndarray | None,
+    ) -> np.ndarray:
+        embedded = self._embedding(words)
+        if not self._reads_characters:
+            return embedded
+        assert characters is not None
+        assert spelling is not None
+        _, state = self._speller.run(self._letters(characters), lengths=character_lengths)
+        vectors = np.concatenate(list(state[0]), -1)  # [U, 2 * character_hidden_dim]
+        return np.concatenate([embedded, vectors[spelling]], -1)
+
+    def _scores(self, features: np.ndarray) -> np.ndarray:
+        return np.concatenate([layer(features) for layer in self._outputs], -1)
+
+
+class SeriesTagger:
+    """Scores of the tags of each step of a series.
+
+    Args:
+        build: makes the layers.
+        input_dim: the size of the vectors.
+        num_tags: the number of tags.
+        settings: of the task.
+    """
+
+    def __init__(self, build: Builder, input_dim: int, num_tags: int, settings: Mapping[str, Any]) -> None:
+        hidden, both = settings["hidden_dim"], settings["bidirectional"]
+        cell, layers = settings["cell"], settings["num_layers"]
+        self._rnn = build.recurrent("rnn.", cell, input_dim, hidden, layers, both)
+        self._output = build.linear("fc_out", num_tags, hidden * self._rnn.directions)
+
+    def outputs(self, vectors: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """[T, B, F], [B] lengths -> [T, B, C]."""
+        return self._output(self._rnn.run(vectors, lengths=lengths)[0])
+
+
+class Regressor:
+    """The numbers that follow a series.
+
+    Args:
+        build: makes the layers.
+        input_dim: the size of the vectors.
+        output_dim: how many numbers are predicted.
+        settings: of the task.
+    """
+
+    def __init__(self, build: Builder, input_dim: int, output_dim: int, settings: Mapping[str, Any]) -> None:
+        hidden = settings["hidden_dim"]
+        cell, layers = settings["cell"], settings["num_layers"]
+        self._rnn = build.recurrent("rnn.", cell, input_dim, hidden, layers)
+        self._output = build.linear("fc_out", output_dim, hidden)
+
+    def outputs(self, vectors: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """[T, B, F], [B] lengths -> [B, N]."""
+        return self._output(self._rnn.run(vectors, lengths=lengths)[1][0][-1])

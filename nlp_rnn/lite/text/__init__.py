@@ -1,0 +1,1 @@
+"""Reading inputs: text and numbers to ids and vectors, in batches."""

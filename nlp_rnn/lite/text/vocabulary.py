@@ -1,0 +1,256 @@
+"""Vocabularies: texts to ids and back, with tokenizers of words, subwords or characters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Self
+
+from tokenizers import Encoding, Tokenizer, models
+
+from ..errors import UsageError
+from .pieces import MAX_PENDING, PARTIAL_LINE_BREAK, groups, is_long, pieces, starts_new_character
+from .tokenizer_format import CHARACTER, EOS, LINE_BREAK, SPECIALS, UNK, check_tokenizer
+
+Level = Literal["word", "bpe", "char"]
+
+MAX_WORD = 10_000
+"""The characters that are read of a word."""
+
+
+class Vocabulary:
+    """Text to ids and back, with a `tokenizers.Tokenizer`.
+
+    Ids 0 to 3 are padding, unknown, BOS and EOS. No text ever gets the ids of padding, BOS or EOS, not even
+    one that contains "<eos>".
+
+    Examples:
+        >>> vocabulary = Vocabulary.from_json(Path("model/tokenizer.json").read_text())
+        >>> vocabulary.encode(["a bad film"])
+        [[4, 1, 5]]
+        >>> vocabulary.decode([4, 5])
+        'a film'
+
+    Args:
+        tokenizer: a tokenizer of the components that `tokenizer_format` knows.
+
+    Raises:
+        UsageError: the ids of the special tokens are others, or it has other components.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._restore(json.loads(tokenizer.to_str()))
+
+    def _restore(self, state: Any) -> None:
+        check_tokenizer(state)
+        # The special tokens are only in the model's vocabulary. As "added tokens" they would also be matched
+        # in a user's text.
+        state["added_tokens"] = []
+        pattern = (state.get("pre_tokenizer") or {}).get("pattern")
+        self._separator = "" if pattern == {"Regex": CHARACTER} else " "
+        try:
+            self.tokenizer = Tokenizer.from_str(json.dumps(state))
+        except Exception as error:  # the library raises bare Exception
+            raise UsageError(f"not a readable tokenizer.json: {error}") from error
+        self._ids = {token: id for token, id in self.tokenizer.get_vocab().items() if id > EOS}
+
+    def __len__(self) -> int:
+        return self.tokenizer.get_vocab_size()
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self):,} tokens, level {self.level})"
+
+    def encode(
+        self, texts: Sequence[str], max_length: int | None = None, from_end: bool = False
+    ) -> list[list[int]]:
+        """Encode texts; the ids have no BOS and no EOS.
+
+        Args:
+            texts: the texts.
+            max_length: how many ids of each text are needed. Of a text that has more, at least one more is
+                returned, but not all where there are millions.
+            from_end: whether the last ids of each text are needed, rather than the first.
+
+        Raises:
+            UsageError: a text has a lone surrogate, which is not valid Unicode text.
+        """
+        for text in texts:
+            check_text(text)
+        encoded: list[list[int]] = []
+        for group in groups(texts):
+            if not is_long(group[0]):
+                encoded += [encoding.ids for encoding in self.tokenizer.encode_batch_fast(group)]
+                continue
+            ids: list[int] = []
+            for _, encoding in self._encode_pieces(group[0]):
+                ids += encoding.ids
+                if max_length is not None and len(ids) > max_length:
+                    if not from_end:
+                        break
+                    del ids[: -max_length - 1]
+            encoded.append(ids)
+        return encoded
+
+    def unknown(self, text: str) -> Iterator[str]:
+        """Yield the parts of a text that the vocabulary lacks, as written and in order.
+
+        Raises:
+            UsageError: the text has a lone surrogate.
+        """
+        return (part for id, part in self.parts(text) if id == UNK)
+
+    def parts(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yield the id of each token of a text, and the part of the text that it stands for, as written.
+
+        Raises:
+            UsageError: the text has a lone surrogate.
+        """
+        check_text(text)
+        for start, encoding in self._encode_pieces(text):
+            for id, (first, end) in zip(encoding.ids, encoding.offsets, strict=True):
+                yield id, text[start + first : start + end]
+
+    def end(self, text: str, count: int) -> int:
+        """Return the position in a text, in characters, at which its first `count` tokens end."""
+        end = 0
+        for start, encoding in self._encode_pieces(text):
+            if count <= 0:
+                break
+            end = start + encoding.offsets[:count][-1][1] if encoding.offsets else end
+            count -= len(encoding)
+        return end
+
+    def _encode_pieces(self, text: str) -> Iterator[tuple[int, Encoding]]:
+        """The position and the encoding of each piece of a text."""
+        start = 0
+        for piece in pieces(text):
+            yield start, self.tokenizer.encode(piece)
+            start += len(piece)
+
+    def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
+        """Split a text that is still growing into a prefix whose ids are final, and the pending rest.
+
+        Args:
+            pending: the rest that the call before this one returned; None at the beginning of the text.
+            piece: the next piece of the text. Words and subwords: it is stripped and joined to `pending`
+                with a space. Characters: it is joined as it is.
+
+        Returns:
+            The prefix whose ids no later piece can change, and the rest, of bounded length.
+
+        Raises:
+            UsageError: the piece has a lone surrogate.
+        """
+        check_text(piece)
+        piece = piece.strip() if self._separator else piece
+        if not piece:
+            return "", pending
+        text = piece if pending is None else pending + self._separator + piece
+        partial_break = PARTIAL_LINE_BREAK.search(text)
+        end = partial_break.start() if partial_break else len(text)
+        if not self._separator:
+            # A line break becomes a space, and an accent after it does not change it.
+            after_break = max((match.end() for match in re.finditer(LINE_BREAK, text)), default=0)
+            ends = range(end, after_break, -1)
+            end = next((i for i in ends if starts_new_character(text[i : i + 1])), after_break)
+            end = max(end, len(text) - MAX_PENDING)
+        elif partial_break and isinstance(self.tokenizer.model, models.BPE):  # splits at spaces first
+            end = max((match.start() for match in re.finditer(f"{LINE_BREAK}| ", text[:end])), default=0)
+        return text[:end], text[end:]
+
+    @property
+    def level(self) -> Level:
+        """The unit of tokens."""
+        if isinstance(self.tokenizer.model, models.BPE):
+            return "bpe"
+        return "word" if self._separator else "char"
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether upper case is converted to lower case."""
+        return bool(self.tokenizer.normalizer.normalize_str("A") == "a")
+
+    def encode_words(self, words: Sequence[str]) -> list[int]:
+        """Encode words, one id per word.
+
+        Raises:
+            UsageError: a word has a lone surrogate.
+        """
+        normalize = self.tokenizer.normalizer.normalize_str
+        for word in words:
+            check_text(word)
+        return [self._ids.get(normalize(word[:MAX_WORD]), UNK) for word in words]
+
+    def decode(self, ids: Sequence[int], unknown: Sequence[str] = ()) -> str:
+        """Decode ids to text. Special tokens are left out, and spaces beside punctuation are removed.
+
+        Args:
+            ids: the ids.
+            unknown: what stands for the unknown tokens, in their order; those beyond stay `<unk>`.
+        """
+        kept = [id for id in ids if id == UNK or id > EOS]
+        is_bpe = isinstance(self.tokenizer.model, models.BPE)
+        if is_bpe and not unknown:
+            return self.tokenizer.decode(kept)
+        tokens = [self.tokenizer.id_to_token(id) or SPECIALS[UNK] for id in kept]
+        places = [place for place, id in enumerate(kept) if id == UNK]
+        for place, text in zip(places, unknown, strict=False):
+            tokens[place] = text
+        if is_bpe:
+            return str(self.tokenizer.decoder.decode(tokens))
+        text = self._separator.join(tokens)
+        if not self._separator:
+            return text
+        text = re.sub(r" ([.,!?;:)\]])", r"\1", text)
+        return re.sub(r"([(\[]) ", r"\1", text)
+
+    def piece(self, before: int, id: int) -> str:
+        """Return the text that token `id` adds after token `before`, for output token by token."""
+        return self.decode([before, id])[len(self.decode([before])) :]
+
+    def tokens(self) -> list[str]:
+        """Return all tokens in the order of their ids."""
+        vocab = self.tokenizer.get_vocab()
+        return sorted(vocab, key=vocab.__getitem__)
+
+    def to_json(self) -> str:
+        """Return the vocabulary as the text of a `tokenizer.json`."""
+        return self.tokenizer.to_str()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Restore a vocabulary from the text of a `tokenizer.json`.
+
+        Raises:
+            UsageError: the text is not a tokenizer that this package makes.
+        """
+        try:
+            state = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"not a readable tokenizer.json: {error}") from error
+        vocabulary = cls.__new__(cls)
+        vocabulary._restore(state)
+        return vocabulary
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all tokens in the order of their ids."""
+        return hashlib.sha256("\0".join(self.tokens()).encode()).hexdigest()[:16]
+
+
+def check_text(text: str) -> str:
+    """The text.
+
+    Raises:
+        UsageError: it has a lone surrogate.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the text has a lone surrogate ({text[error.start]!a}) at character {error.start}: "
+            "decode it as UTF-8 first"
+        ) from None
+    return text
