@@ -4,7 +4,7 @@
 
 Each server is started with one model, of a task that reads texts, and answers the same requests. Every answer
 is compared with that of the pipeline in this process, so that an answer that is lost, wrong or another
-client's is found. Clients and server share the machine; so they do its processor cores.
+client's is found; the exit code is then 1. Clients and server share the processor cores of one machine.
 """
 
 from __future__ import annotations
@@ -63,6 +63,11 @@ BAD: list[tuple[str, bytes, int]] = [
     (PREDICT, b'{"input": "' + b"a" * 1_100_000 + b'"}', 413),
     ("/v1/models/none/predict", b'{"input": "a"}', 404),
 ]
+EXPECTED = {
+    *("good", "bad, refused", "slow, as expected", "left", "exit code 143"),
+    *("at the end: answered", "at the end: not connected any more"),
+}
+"""What may happen; everything else is a fault of the server."""
 
 
 @dataclass
@@ -147,7 +152,8 @@ def _same(answer: Any, wanted: Any) -> bool:
     if isinstance(wanted, list):
         return len(answer) == len(wanted) and all(map(_same, answer, wanted))
     if isinstance(wanted, float):
-        return abs(answer - wanted) <= TOLERANCE * max(1, abs(wanted))
+        difference: float = abs(answer - wanted)
+        return difference <= TOLERANCE * max(1, abs(wanted))
     return bool(answer == wanted)
 
 
@@ -315,6 +321,8 @@ def main(arguments: list[str] | None = None) -> None:
         with serving(backend, folder, options.workers) as (process, port):
             outcome = asyncio.run(load(process, port, wanted, options))
         print(json.dumps(report(backend, outcome, options.seconds)), flush=True)
+        if unexpected := sorted(set(outcome.counts) - EXPECTED):
+            raise SystemExit(f"unexpected: {', '.join(unexpected)}")
 
 
 if __name__ == "__main__":

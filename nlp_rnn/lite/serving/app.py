@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -25,6 +26,10 @@ _DESCRIPTION = """\
 Answers of trained models. Every request that is refused gets `{"error": {"status", "code", "message"}}`."""
 
 
+# The page asks this server alone.
+_POLICY = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+
+
 def make_app(
     pipelines: Mapping[str, Pipeline], settings: ServeSettings, metrics: Metrics | None = None
 ) -> Guard:
@@ -42,7 +47,9 @@ def make_app(
     models = {
         name: ServedModel(name, pipeline, executor, metrics, settings) for name, pipeline in pipelines.items()
     }
-    app = FastAPI(title="nlp-rnn", description=_DESCRIPTION, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="nlp-rnn", description=_DESCRIPTION, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.add_exception_handler(RequestError, _refused)
     app.add_exception_handler(HTTPException, _no_address)
     app.add_exception_handler(ClientGoneError, _gone)
@@ -50,6 +57,7 @@ def make_app(
     addresses = _Addresses(models, settings, metrics)
     if settings.token:
         app.openapi = partial(with_security, app.openapi)  # type: ignore[method-assign]
+    app.add_api_route("/docs", _page, include_in_schema=False)
     for method, path, endpoint, extra in (
         ("GET", "/health", addresses.health, HEALTH),
         ("GET", "/metrics", addresses.metrics, {}),
@@ -156,6 +164,11 @@ class _Addresses:
     def _count_stream(self, number: int) -> None:
         self._streams += number
         self._metrics.add("open_streams", number)
+
+
+async def _page() -> Response:
+    content = (Path(__file__).parent / "page.html").read_bytes()
+    return Response(content, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
 def _disconnected(request: Request) -> asyncio.Future[Any]:

@@ -329,7 +329,9 @@ def test_health_and_the_page_of_addresses(make, answer_all, fake_pipeline):
     app = make({"m": fake_pipeline()}, token="s3cret")
     health, schema, page = answer_all(app, ["/health", "/openapi.json", "/docs"])
     assert health.json() == {"status": "ok", "models": 1}
-    assert "/openapi.json" in page.text
+    assert 'fetch("openapi.json")' in page.text
+    assert "//" not in page.text.replace("<!doctype html>", "")  # nothing of other servers
+    assert "connect-src 'self'" in page.headers["content-security-policy"]
     paths = schema.json()["paths"]
     assert set(paths) == {
         "/health", "/metrics", "/v1/models", "/v1/models/{name}/predict", "/v1/models/{name}/stream",
