@@ -160,3 +160,22 @@ def test_a_unidirectional_model_reads_on_from_what_it_has_read(tmp_path):
     assert [len(outputs) for outputs, _ in found] == [2, 3, 3, 2, 0]
     assert found[1][0][:2] == found[0][0]
     assert found[3][0][0] == found[0][0][0] != found[3][0][1]
+
+
+def test_sampling_follows_the_probabilities_at_a_temperature(tmp_path):
+    body = (
+        "const step = (id, state) => ({ logits: [9, 9, 9, 0, given.logit, -Infinity], state });"
+        "let [seed, ended] = [1, 0];"
+        "const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;"
+        "for (let i = 0; i < 4000; i++) {"
+        "  const never = [PAD, UNK, BOS];"
+        "  const { tokens, finished } = sample(step, null, BOS, given.temperature, 1, never, random);"
+        "  if (finished !== (tokens.length === 0)) throw new Error('EOS');"
+        "  ended += finished;"
+        "}"
+        "return ended / 4000;"
+    )
+    for logit, temperature in ((1.0, 1.0), (1.0, 0.5), (-2.0, 2.0)):
+        expected = 1 / (1 + torch.tensor(logit / temperature).exp().item())
+        found = run_node(tmp_path, body, {"logit": logit, "temperature": temperature})
+        assert found == pytest.approx(expected, abs=0.03)
