@@ -176,7 +176,10 @@ def _language_modeling(task: LanguageModeling) -> dict[str, Any]:
 
 def _translation(task: Translation) -> dict[str, Any]:
     if task.copy_unknown:
-        raise UsageError("a page cannot copy unknown words: set copy_unknown to false in config.json")
+        raise UsageError(
+            "a page cannot copy unknown words: save task.with_decoding(copy_unknown=False) with "
+            "save_pretrained, and export that"
+        )
     variant = _VARIANTS.get((type(task.model.encoder), type(task.model.decoder)))
     if variant is None:
         raise UsageError(f"a page cannot run the decoder {type(task.model.decoder).__name__}")
