@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 from nlp_rnn.export.html import unicode_tables
-from nlp_rnn.lite.word_rules import character_class
+from nlp_rnn.lite.text.word_rules import character_class
 
 POINTS = [*range(0x3000), *range(0xFE00, 0x10300), *random.Random(0).sample(range(0x110000), 3000)]
 CHARACTERS = [chr(point) for point in POINTS if not 0xD800 <= point < 0xE000]

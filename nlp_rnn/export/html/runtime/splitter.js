@@ -1,4 +1,4 @@
-// Raw text to words, as nlp_rnn/lite/splitting.py and word_rules.py do it.
+// Raw text to words, as nlp_rnn/lite/text/splitting.py and word_rules.py do it.
 
 const JOINER = "z"; // the class of a zero-width joiner, which makes one emoji of two
 const MAX_RUN = 12; // characters of a run of letters that are compared

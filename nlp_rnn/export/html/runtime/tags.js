@@ -92,7 +92,7 @@ const LETTER_CASES = {
   upper: (word) => word.toUpperCase(),
 };
 
-/** The lemma that a rule makes of a word, see nlp_rnn/lite/lemmas.py. */
+/** The lemma that a rule makes of a word, see nlp_rnn/lite/text/lemmas.py. */
 function applyLemmaRule(rule, word) {
   if (rule.startsWith("=")) return rule.slice(1);
   const match = LEMMA_RULE.exec(rule);
