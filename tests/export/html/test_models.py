@@ -32,26 +32,30 @@ def vocabulary(level="word", lowercase=True):
     return Vocabulary.train(SENTENCES, settings)
 
 
-def check(task, inputs, folder):
-    """Larger weights than at first: gates and answers that differ from each other."""
+def check(tasks, inputs, folder):
+    """Compare tasks with their pages; returns all answers.
+
+    Weights are larger than at first: gates and answers differ from each other.
+    """
+    models = [(task.eval(), inputs) for task in tasks]
     with torch.no_grad():
-        for weight in task.model.parameters():
-            bound = 1.5 if weight.dim() > 1 else 0.2
-            weight.uniform_(-bound, bound)
-    task.eval()
-    expected = answers_in_python(round_weights(task), inputs)
-    assert_same(expected, answers_in_node(folder, task, inputs))
-    return expected
+        for task, _ in models:
+            for weight in task.model.parameters():
+                bound = 1.5 if weight.dim() > 1 else 0.2
+                weight.uniform_(-bound, bound)
+    expected = [answers_in_python(round_weights(task), inputs) for task, _ in models]
+    assert_same(expected, answers_in_node(folder, models))
+    return [answer for answers in expected for answer in answers]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_direction_depth_and_pooling(cell, tmp_path):
-    labels = set()
+    tasks = []
     for bidirectional, layers, pooling in product((False, True), (1, 2), ("last", "mean", "max")):
         processor = SentimentProcessor(vocabulary(), list("012"), ["no", "yes", "0"], max_length=9)
         options = {"cell": cell, "bidirectional": bidirectional, "num_layers": layers, "pooling": pooling}
-        task = Sentiment(processor, **SIZES, **options, temperature=1.7, unsure_below=0.5)
-        labels |= {answer["label"] for answer in check(task, TEXTS, tmp_path)}
+        tasks.append(Sentiment(processor, **SIZES, **options, temperature=1.7, unsure_below=0.5))
+    labels = {answer["label"] for answer in check(tasks, TEXTS, tmp_path)}
     assert {None, "unsure", "no", "yes", "0"} <= labels
 
 
@@ -60,7 +64,7 @@ def test_multi_label(level, tmp_path):
     names = ["a", "b", "__proto__"]
     processor = MultiLabelProcessor(vocabulary(level), names, max_length=20)
     task = MultiLabel(processor, **SIZES, thresholds=[0.5, 0.3, 0.9])
-    answers = check(task, TEXTS, tmp_path)
+    answers = check([task], TEXTS, tmp_path)
     assert len({str(answer["labels"]) for answer in answers}) > 2
 
 
@@ -68,7 +72,7 @@ def test_multi_label(level, tmp_path):
 def test_text_pairs(bidirectional, tmp_path):
     processor = TextPairsProcessor(vocabulary("bpe"), ["no", "yes"], max_length=9)
     task = TextPairs(processor, **SIZES, bidirectional=bidirectional)
-    answers = check(task, [list(pair) for pair in product(TEXTS[:5], repeat=2)], tmp_path)
+    answers = check([task], [list(pair) for pair in product(TEXTS[:5], repeat=2)], tmp_path)
     assert {answer["label"] for answer in answers} == {None, "no", "yes"}
 
 
@@ -105,7 +109,7 @@ def test_tagging(settings, options, tmp_path):
     processor = TaggingProcessor(words, **chosen, max_length=20, max_word_length=4)
     task = Tagging(processor, **SIZES, character_embedding_dim=3, character_hidden_dim=4, **options)
     inputs = [*TEXTS, "Dr. No isn't here, (du) Du DU!", ["Cafe\u0301", "ISN'T", "ǆ", "don't"], []]
-    answers = check(task, inputs, tmp_path)
+    answers = check([task], inputs, tmp_path)
     assert len({tag for answer in answers for tag in answer["tags"]}) > 1
     if chosen["labels"] is SPANS:
         assert any(answer["entities"] for answer in answers)
@@ -123,7 +127,7 @@ def test_tagging(settings, options, tmp_path):
 def test_language_modeling(level, options, tmp_path):
     processor = LanguageModelingProcessor(vocabulary(level), max_length=12)
     task = LanguageModeling(processor, **{**SIZES, "decoding": BeamSettings(max_output=9), **options})
-    answers = check(task, TEXTS, tmp_path)
+    answers = check([task], TEXTS, tmp_path)
     assert len({answer["text"] for answer in answers}) > 2
 
 
@@ -134,16 +138,15 @@ BEAMS = [BeamSettings(max_output=8), BeamSettings(beam=3, n_best=3, max_output=8
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("tie", ["none", "decoder", "all"])
 def test_translation(variant, tie, tmp_path):
-    texts = set()
+    tasks = []
     for reverse, decoding in product((False, True), BEAMS):
         vocabularies = vocabulary("bpe"), vocabulary("bpe" if tie == "all" else "word", lowercase=False)
         if tie == "all":
             vocabularies = vocabularies[:1] * 2
         processor = TranslationProcessor(*vocabularies, reverse_source=reverse, max_length=10)
         sizes = {"embedding_dim": 7, "hidden_dim": 7, "num_layers": 2}
-        task = Translation(processor, **sizes, tie_embeddings=tie, decoding=decoding, **variant)
-        texts |= {answer["text"] for answer in check(task, TEXTS, tmp_path)}
-    assert len(texts) > 3
+        tasks.append(Translation(processor, **sizes, tie_embeddings=tie, decoding=decoding, **variant))
+    assert len({answer["text"] for answer in check(tasks, TEXTS, tmp_path)}) > 3
 
 
 def test_a_unidirectional_model_reads_on_from_what_it_has_read(tmp_path):
