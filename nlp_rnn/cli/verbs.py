@@ -77,6 +77,11 @@ which others could see.""",
         'runs/hello/latest/model "hello" --output inside',
         "nlp_rnn.cli.inspect",
     ),
+    "demo": Verb(
+        "try models on a page in the browser, a tab per model",
+        "runs/sentiment_builtin/latest/model runs/translation_builtin/latest/model",
+        "nlp_rnn.cli.demo",
+    ),
     "quantize": Verb(
         "write a copy of a model with int8 weights, a quarter of the size",
         "runs/sentiment_builtin/latest/model small_model",

@@ -106,17 +106,11 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     probe = task.probe()
     if is_quantized(task.model):
         raise UsageError("the weights are int8: inspect the model that was quantized")
-    processor = task.processor
     if not isinstance(text, str):
         raise UsageError(f"the input is no text: {text!a:.60}")
-    rows = processor.rows([processor.parse(text)])
-    rows = {"row": [0], **rows, **processor.encode(rows)}
-    if not len(rows[processor.length_columns[0]][0]):
+    rows, batch, tokens = _read(task, text)
+    if not tokens:
         raise UsageError("the text has no words: give a sentence")
-    batch = processor.collate(rows)
-    names = getattr(processor, probe.tokens).tokens()
-    ids: list[int] = getattr(batch, probe.tokens)[:, 0].tolist()
-    unknown = iter(processor.unknown_tokens(rows))
 
     logits, rnn = _run(task, batch)
     gradients = [Gradients(f"{cell_name(rnn.layer)}, trained", True, _gradient_norms(logits, rnn))]
@@ -129,16 +123,47 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
         probabilities = logits[:, 0].detach().softmax(-1).float()
     return Inspection(
         task.name,
-        [next(unknown, names[id]) if id == UNK else names[id] for id in ids],
+        tokens,
         states.pop("hidden"),
         states,
         rnn.bidirectional,
         probe.answers == "running",
         gradients,
-        list(getattr(processor, "labels", [])),
+        list(getattr(task.processor, "labels", [])),
         probabilities,
         probe.alignment(batch.to(task.device)),
     )
+
+
+def align(task: Task, text: str) -> tuple[Alignment, list[str]] | None:
+    """What a model looks at when it writes each token of its answer.
+
+    Args:
+        task: a loaded model that can be inspected.
+        text: one sentence.
+
+    Returns:
+        The alignment, and the tokens read [T]; None if the model has no attention or the text no words.
+
+    Raises:
+        UsageError: models of this task cannot be inspected.
+    """
+    probe = task.probe()
+    _, batch, tokens = _read(task, text)
+    alignment = probe.alignment(batch.to(task.device)) if tokens else None
+    return alignment and (alignment, tokens)
+
+
+def _read(task: Task, text: str) -> tuple[dict[str, list[Any]], Batch, list[str]]:
+    """A text as rows, as a batch of one, and as the tokens [T] that a model reads."""
+    processor, name = task.processor, task.probe().tokens
+    rows = processor.rows([processor.parse(text)])
+    rows = {"row": [0], **rows, **processor.encode(rows)}
+    batch = processor.collate(rows)
+    names = getattr(processor, name).tokens()
+    ids: list[int] = getattr(batch, name)[:, 0].tolist() if len(rows[processor.length_columns[0]][0]) else []
+    unknown = iter(processor.unknown_tokens(rows))
+    return rows, batch, [next(unknown, names[id]) if id == UNK else names[id] for id in ids]
 
 
 def _encoder(model: nn.Module) -> Any:

@@ -6,6 +6,7 @@ is imported only when a figure is made.
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import warnings
@@ -59,34 +60,47 @@ def new_figure(width: float, height: float) -> Figure:
 def save(figure: Figure, out: Path) -> None:
     """Write a figure as PNG, completely or not at all.
 
+    Args:
+        figure: the figure; see `png`.
+        out: the PNG file; its folder is made if it does not exist.
+    """
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(out) as temporary:
+        Path(temporary).write_bytes(png(figure, str(out)))
+
+
+def png(figure: Figure, name: str) -> bytes:
+    """A figure as PNG.
+
     Characters that no installed font has are drawn as boxes, with a warning.
 
     Args:
         figure: the figure.
-        out: the PNG file; its folder is made if it does not exist.
+        name: what the warning calls it.
     """
     from matplotlib.font_manager import fontManager
     from matplotlib.text import Text
 
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    data = io.BytesIO()
     installed = set(fontManager.get_font_names())  # matplotlib warns of fonts that are not
     for text in figure.findobj(Text):
         text.set_fontfamily([FONTS[0], *(font for font in FONTS[1:] if font in installed)])
-    with warnings.catch_warnings(record=True) as caught, atomic_write(out) as temporary:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", _NO_GLYPH, UserWarning)
-        figure.savefig(temporary, format="png", facecolor="white")
+        figure.savefig(data, format="png", facecolor="white")
     missing = {str(warning.message) for warning in caught if re.match(_NO_GLYPH, str(warning.message))}
     if missing:
         log.warning(
             "%s: drew %d character(s) as boxes, which no installed font has; install one such as %s",
-            out,
+            name,
             len(missing),
             FONTS[1],
         )
     for warning in caught:
         if str(warning.message) not in missing:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return data.getvalue()
 
 
 def legend_order(curve: tuple[str, Points]) -> tuple[int, bool, str]:

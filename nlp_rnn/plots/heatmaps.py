@@ -1,18 +1,14 @@
-"""Plots over the tokens of a text: stacked heat maps, and curves.
-
-For each there is a function that makes the `Figure` and one that writes it as PNG.
-"""
+"""Plots over the tokens of a text: stacked heat maps, and curves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from nlp_rnn.plots.figure import new_figure, save
+from nlp_rnn.plots.figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,18 +53,6 @@ class Curve:
     label: str
     values: Sequence[float]
     dashed: bool = False
-
-
-def heat_maps(maps: Sequence[HeatMap], tokens: Sequence[str], out: Path) -> None:
-    """Write `heat_maps_figure` as PNG to `out`."""
-    save(heat_maps_figure(maps, tokens), out)
-
-
-def curves(
-    lines: Sequence[Curve], tokens: Sequence[str], title: str, axis: str, log: bool, out: Path
-) -> None:
-    """Write `curves_figure` as PNG to `out`."""
-    save(curves_figure(lines, tokens, title, axis, log), out)
 
 
 def heat_maps_figure(maps: Sequence[HeatMap], tokens: Sequence[str]) -> Figure:

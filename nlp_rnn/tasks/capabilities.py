@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.tasks.answers import Step
 from nlp_rnn.tasks.interface import Encoder, Probe, StepRows, StreamState
+from nlp_rnn.tasks.views import View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +25,10 @@ class Capabilities:
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         """The plots of a report of this task, by file name without extension."""
         return {}
+
+    def views(self) -> tuple[View, ...]:
+        """How `nlp-rnn demo` shows an answer, from top to bottom: as it is, until a task overrides it."""
+        return (View("json", "answer", lambda _, answer: answer),)
 
     def step_rows(self) -> StepRows | None:
         """How an answer becomes rows of a table whose rows are steps; None if this task reads no series."""

@@ -27,6 +27,7 @@ from nlp_rnn.tasks.base import B, P, Task
 from nlp_rnn.tasks.interface import AnswerColumn
 from nlp_rnn.tasks.metrics import BLEU, ChrF, MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.views import View, hypotheses
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,13 @@ class GenerationTask(Task[P, B]):
             hypothesis = pa.struct([("text", pa.string()), ("score", pa.float64())])
             columns["n_best"] = AnswerColumn(pa.list_(hypothesis), itemgetter("n_best"))
         return columns
+
+    @override
+    def views(self) -> tuple[View, ...]:
+        return (
+            View("text", "text", lambda _, answer: self.format_answer(answer)),
+            View("table", "best texts of the beam", hypotheses),
+        )
 
     @override
     def with_decoding(

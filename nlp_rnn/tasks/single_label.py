@@ -23,6 +23,7 @@ from nlp_rnn.tasks.calibration import Reliability, fit_temperature, tables
 from nlp_rnn.tasks.classification import ClassificationTask
 from nlp_rnn.tasks.interface import AnswerColumn
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.views import View, label_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -151,6 +152,13 @@ class SingleLabelTask(ClassificationTask[P, B]):
         for label in self.labels if scores else ():
             columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
         return columns
+
+    @override
+    def views(self) -> tuple[View, ...]:
+        scores = View("scores", "probability of each label", label_scores)
+        if not self.unsure_below:
+            return (scores,)
+        return View("text", "label", lambda _, answer: self.format_answer(answer)), scores
 
     @staticmethod
     def no_answer() -> dict[str, Any]:

@@ -83,7 +83,8 @@ def test_files_hold_the_numbers(tmp_path, name, cell, format, tiny):
 def test_one_word_and_many_units(tmp_path, monkeypatch, tiny):
     found = inspect(tiny("sentiment", hidden_dim=70, num_layers=1, bidirectional=False), "film")
     drawn = []
-    monkeypatch.setattr("nlp_rnn.inspection.files.heat_maps", lambda maps, tokens, out: drawn.append(maps))
+    monkeypatch.setattr("nlp_rnn.inspection.figures.heat_maps_figure", lambda maps, _: drawn.append(maps))
+    monkeypatch.setattr("nlp_rnn.inspection.files.save", lambda *_: None)
     found.hidden[0, 0, :] = torch.randn(70)
     write(found, tmp_path)
     (hidden,), gates = drawn

@@ -39,11 +39,12 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     out.write_bytes(b"old")
     figure = bleu.bleu_by_length_figure(["1"], [2.0], [3])
 
-    def fail(path, **_):
-        path.write_bytes(b"half")
+    def fail(path, data):
+        with path.open("wb") as file:
+            file.write(data[:4])
         raise OSError("disk full")
 
-    monkeypatch.setattr(figure, "savefig", fail)
+    monkeypatch.setattr(figures.Path, "write_bytes", fail)
     with pytest.raises(UsageError, match=r"plot.png: cannot be written \(disk full\)"):
         figures.save(figure, out)
     assert [p.name for p in tmp_path.iterdir()] == ["plot.png"]

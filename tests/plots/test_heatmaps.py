@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from nlp_rnn.plots.heatmaps import Curve, HeatMap, curves, curves_figure, heat_maps, heat_maps_figure
+from nlp_rnn.plots.figure import save
+from nlp_rnn.plots.heatmaps import Curve, HeatMap, curves_figure, heat_maps_figure
 
 TOKENS = ["the", "$film", "\n", "a" * 40]
 
@@ -51,13 +52,12 @@ def test_zeros_are_omitted_on_a_logarithmic_axis():
 @pytest.mark.parametrize("length", [1, 3, 500])
 def test_files_are_pngs_of_bounded_size(tmp_path, length):
     tokens, out = [f"word{step}" for step in range(length)], tmp_path / "picture.png"
-    heat_maps(
-        [HeatMap("zeros", torch.zeros(64, length), list(map(str, range(64))), True, "unit")], tokens, out
-    )
+    zeros = HeatMap("zeros", torch.zeros(64, length), list(map(str, range(64))), True, "unit")
+    save(heat_maps_figure([zeros], tokens), out)
     assert out.read_bytes()[:4] == b"\x89PNG"
     figure = curves_figure([Curve("nothing", [0.0] * length)], tokens, "title", "norm", log=True)
     assert 4 < figure.get_figwidth() < 32
-    curves([Curve("nothing", [0.0] * length)], tokens, "title", "norm", True, out)
+    save(figure, out)
     assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
 
 
@@ -66,7 +66,7 @@ def test_characters_without_glyphs_are_reported_once(tmp_path, caplog):
     tokens = ["\U0001314f", "\U00013150", "\U0001314f", "film"]  # hieroglyphs
     for text, lines in ((tokens, 1), (["a", "b", "c", "d"], 0)):
         caplog.clear()
-        curves([Curve("line", [0.5] * 4)], text, "title", "norm", False, tmp_path / "picture.png")
+        save(curves_figure([Curve("line", [0.5] * 4)], text, "title", "norm"), tmp_path / "picture.png")
         assert len(caplog.records) == lines
         assert not lines or "picture.png: drew 2 character(s) as boxes" in caplog.text
 

@@ -11,6 +11,7 @@ import pytest
 
 from nlp_rnn import from_pretrained, pipeline
 from nlp_rnn.cli.main import main
+from nlp_rnn.demo.answering import Demo
 from nlp_rnn.tasks.registry import ROWS, TaskRow
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -182,6 +183,13 @@ def test_inspection_shows_it(trained, tmp_path):
     table = list(csv.DictReader((output / "probabilities.csv").open()))
     assert {row["label"] for row in table} == {"same", "other"}
     assert table[-1]["token"] == "."
+
+
+def test_the_demo_shows_it(trained):
+    demo = Demo(from_pretrained(trained), "pairs")
+    assert len(demo.fields) == 2
+    (shown,) = demo.answer(demo.example).values
+    assert set(shown) == {"same", "other"}
 
 
 def test_quantize_takes_it(trained, tmp_path, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
@@ -16,12 +16,17 @@ from typing_extensions import override
 from nlp_rnn.lite.tasks.answers import format_values
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.regressor import Regressor
+from nlp_rnn.plots.series import series_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.forecasting.data import ForecastingBatch, ForecastingProcessor
 from nlp_rnn.tasks.interface import AnswerColumn, StepRows
 from nlp_rnn.tasks.metrics import RegressionErrors
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.views import Cells, View, columns_of, step_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
@@ -133,6 +138,19 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
 
         columns = {name: AnswerColumn(pa.float64(), itemgetter(name)) for name in self.names}
         return StepRows(columns, rows, follow=True, length=self.processor.length)
+
+    @override
+    def views(self) -> tuple[View, ...]:
+        def figure(steps: Any, answer: dict[str, Any]) -> Figure:
+            history = columns_of(steps, self.processor.inputs)
+            return series_figure(history, columns_of(answer["values"], self.names))
+
+        def table(steps: Any, answer: dict[str, Any]) -> Cells:
+            following = columns_of(answer["values"], self.names).values()
+            rows = zip(*([f"{value:.6g}" for value in column] for column in following), strict=True)
+            return step_table(self.names, rows, len(steps) + 1)
+
+        return View("figure", "series and forecast", figure), View("table", "forecast", table)
 
     def _errors(self, metrics: Mapping[str, Any]) -> Tensor:
         """[3, K] float64: MSE and MAE in the units of the data, and R2."""

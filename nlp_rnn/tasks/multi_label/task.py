@@ -26,6 +26,7 @@ from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.single_label import Threshold
 from nlp_rnn.tasks.text_classification import TextReader
 from nlp_rnn.tasks.transfer import initialize_layers
+from nlp_rnn.tasks.views import View, label_scores
 
 
 class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
@@ -191,6 +192,13 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         for label in self.labels if scores else ():
             columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
         return columns
+
+    @override
+    def views(self) -> tuple[View, ...]:
+        return (
+            View("text", "labels", lambda _, answer: ", ".join(answer["labels"] or ()) or "(none)"),
+            View("scores", "probability of each label", label_scores),
+        )
 
     @override
     def probe(self) -> Probe:

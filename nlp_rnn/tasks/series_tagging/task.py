@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from torch import Tensor
@@ -13,12 +13,17 @@ from typing_extensions import override
 from nlp_rnn.lite.tasks.answers import format_steps
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import SeriesTagger
+from nlp_rnn.plots.series import series_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.classification import ClassificationTask, step_answers, step_columns
 from nlp_rnn.tasks.interface import AnswerColumn, StepRows
 from nlp_rnn.tasks.losses import label_loss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.series_tagging.data import SeriesTaggingBatch, SeriesTaggingProcessor
+from nlp_rnn.tasks.views import Cells, View, columns_of, step_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatch]):
@@ -102,3 +107,14 @@ class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatc
             return [{"label": label, "score": score} for label, score in pairs]
 
         return StepRows(columns, rows)
+
+    @override
+    def views(self) -> tuple[View, ...]:
+        def figure(steps: Any, answer: dict[str, Any]) -> Figure:
+            return series_figure(columns_of(steps, self.processor.inputs), labels=answer["labels"])
+
+        def table(_: Any, answer: dict[str, Any]) -> Cells:
+            pairs = zip(answer["labels"], answer["scores"], strict=True)
+            return step_table(("label", "probability"), ((label, f"{score:.1%}") for label, score in pairs))
+
+        return View("figure", "label of each step", figure), View("table", "steps", table)

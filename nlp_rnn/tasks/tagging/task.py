@@ -35,6 +35,7 @@ from nlp_rnn.tasks.tagging.columns import TagColumn
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.scoring import make_scorer
 from nlp_rnn.tasks.transfer import initialize_layers
+from nlp_rnn.tasks.views import View, marked_words, tag_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -264,6 +265,10 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             pairs = [repr((first, second)) for first in self.labels for second in self.labels]
             rows |= {"crf.start": self.labels, "crf.end": self.labels, "crf.transitions": pairs}
         return {"embedding.weight": self.processor.words.tokens(), **letters, **rows}
+
+    @override
+    def views(self) -> tuple[View, ...]:
+        return View("marked", "tags", marked_words), View("table", "words", tag_table)
 
     @override
     def probe(self) -> Probe:
