@@ -6,6 +6,7 @@ are streams of language models alone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ class _Graph:
         data = read_bytes(require_inside(path, root))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        limit = os.environ.get("OMP_NUM_THREADS", "")
+        if limit.isdecimal() and limit != "0":  # 0 is all cores, whoever else computes on them
+            options.intra_op_num_threads = int(limit)
         try:  # from bytes, so that a graph cannot name other files
             self._session: Any = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
         except Exception as error:  # the library's own types

@@ -95,7 +95,7 @@ class _Addresses:
 
     async def models(self) -> Response:
         """The models, what their inputs are, and whether they stream and continue texts."""
-        return _json({"models": [model.describe() for model in self._models.values()]})
+        return _json({"models": [model.description for model in self._models.values()]})
 
     async def predict(self, name: str, request: Request) -> Response:
         """Answer one input, or several."""

@@ -75,16 +75,14 @@ class ServedModel:
         self._batcher = Batcher(
             name, pipeline, executor, metrics, window, settings.max_batch, settings.max_queue
         )
-
-    def describe(self) -> dict[str, Any]:
-        """What clients may know: name, task, what an input is, and whether it streams and continues texts."""
-        return {
-            "name": self.name,
-            "task": self._pipeline.task.name,
-            "input": self._pipeline.task.processor.input_description,
-            "streams": _allowed(self._pipeline.stream),
-            "generates": _allowed(self._pipeline.task.check_generates),
+        self.description = {
+            "name": name,
+            "task": pipeline.task.name,
+            "input": pipeline.task.processor.input_description,
+            "streams": _allowed(pipeline.stream),
+            "generates": _allowed(pipeline.task.check_generates),
         }
+        """What clients may know."""
 
     async def predict(self, inputs: list[Any], several: bool) -> Answered:
         """Answer inputs, together with those of other requests.

@@ -109,3 +109,11 @@ def test_a_graph_of_another_model(exported, tmp_path):
     shutil.copyfile(sentiment / "model.onnx", copy / "model.onnx")
     with pytest.raises(UsageError, match="the settings were altered"):
         load(copy)
+
+
+def test_threads_are_limited_as_those_of_other_libraries(exported, monkeypatch):
+    _, output = exported("sentiment")
+    for given, threads in (("", 0), ("0", 0), ("2", 2)):
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+        graph = load(output, "onnx").engine._graph
+        assert graph._session.get_session_options().intra_op_num_threads == threads
