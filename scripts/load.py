@@ -48,7 +48,7 @@ WORDS = (
     "waiter",
     "dull",
 )
-TIMEOUT = 5.0  # seconds, of the server
+TIMEOUT = 10.0  # seconds, of the server
 TOLERANCE = 1e-4  # of numbers in answers
 LONG = {"input": "a " * 6_000}
 # What a tenth of the requests are: address, body, status.
