@@ -6,7 +6,7 @@ from importlib import import_module
 
 from nlp_rnn.conversion.imported import Imported, Request, largest_difference
 from nlp_rnn.conversion.recipes import RECIPES
-from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.errors import UsageError, join_names, one_line
 
 
 def convert(name: str, request: Request) -> tuple[Imported, float]:
@@ -36,4 +36,7 @@ def convert(name: str, request: Request) -> tuple[Imported, float]:
     except UsageError as error:
         where = str(request.weights)
         raise UsageError(str(error) if where in str(error) else f"{where}: {error}") from error
+    except (LookupError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise UsageError(f"{request.weights}: its tensors fit no {name} ({reason})") from error
     return imported, largest_difference(imported)

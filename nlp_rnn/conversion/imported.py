@@ -83,7 +83,8 @@ def largest_difference(imported: Imported, seed: int = 0) -> float:
     for length in _LENGTHS:
         theirs, ours = imported.compare(draw, length)
         scale = max(1.0, theirs.abs().max().item())
-        largest = max(largest, (theirs - ours).abs().max().item() / scale)
+        difference = (theirs - ours).abs().max().item() / scale
+        largest = max(largest, difference if difference == difference else float("inf"))  # of NaN
     if not largest <= TOLERANCE:
         raise UsageError(
             f"the converted model differs from the original by {largest:.2g}, more than {TOLERANCE:.0e}: "

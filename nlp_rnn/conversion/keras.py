@@ -18,7 +18,7 @@ from nlp_rnn.conversion.tagger import tagger as convert_tagger
 from nlp_rnn.errors import UsageError, join_names
 
 _POOLINGS = {"GlobalMaxPooling1D": "max", "GlobalAveragePooling1D": "mean"}
-_SKIPPED = ("InputLayer", "Dropout", "SpatialDropout1D", "Masking", "TextVectorization", "Activation")
+_SKIPPED = ("InputLayer", "Dropout", "SpatialDropout1D", "Masking", "TextVectorization")
 _ACTIVATIONS = ("linear", "softmax", "sigmoid", None)  # of the last layer: what follows the scores
 
 
@@ -84,6 +84,9 @@ def tagger(request: Request) -> Imported:
 def _read(request: Request, per_step: bool) -> _Network:
     layers, configured = read_keras(request.weights)
     layers = [layer for layer in layers if layer.kind not in _SKIPPED]
+    activation = None  # behind the last layer, where it is a layer of its own
+    if layers and layers[-1].kind == "Activation":
+        activation = layers.pop().config.get("activation")
     kinds = [layer.kind for layer in layers]
     pooling = "last"
     if len(kinds) > 2 and not per_step and kinds[-2] in _POOLINGS:
@@ -102,7 +105,7 @@ def _read(request: Request, per_step: bool) -> _Network:
         )
     for number, layer in enumerate(stack):
         _check(layer, sequences=per_step or pooling != "last" or number < len(stack) - 1)
-    _check_output(last, per_step)
+    _check_output(last, per_step, activation)
     notes = []
     if not configured:
         notes.append(
@@ -137,8 +140,9 @@ def _check(layer: KerasLayer, sequences: bool) -> None:
         "go_backwards": False,
         "reset_after": True,
     }
-    for name, value in expected.items():
-        if (actual := layer.config.get(name, value)) != value:
+    settings = [(layer.config, expected), (layer.backward_config, {**expected, "go_backwards": True})]
+    for config, name, value in ((config, *pair) for config, wanted in settings for pair in wanted.items()):
+        if (actual := config.get(name, value)) != value:
             raise UsageError(f"{layer.kind} has {name} {actual!r}; only {value!r} can be imported here")
     if layer.bidirectional and layer.merge_mode != "concat":
         raise UsageError(f"Bidirectional has merge_mode {layer.merge_mode!r}; only 'concat' can be imported")
@@ -147,10 +151,13 @@ def _check(layer: KerasLayer, sequences: bool) -> None:
         raise UsageError("GRU has reset_after False; only True, the default, can be imported")
 
 
-def _check_output(layer: KerasLayer, per_step: bool) -> None:
+def _check_output(layer: KerasLayer, per_step: bool, behind: Any) -> None:
     activation = layer.config.get("activation")
+    if behind is not None and activation in ("linear", None):
+        activation, behind = behind, None
     units = layer.arrays[""]["kernel"].shape[-1] if layer.arrays.get("") else 0
-    if activation not in _ACTIVATIONS or (activation == "sigmoid" and (units != 1 or per_step)):
+    is_several = activation == "sigmoid" and (units != 1 or per_step)
+    if behind is not None or is_several or activation not in _ACTIVATIONS:
         raise UsageError(
             f"Dense of {units} units has activation {activation!r}: not one label per text or word"
         )

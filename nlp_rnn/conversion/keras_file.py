@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -36,6 +36,7 @@ class KerasLayer:
         arrays: by direction ("" or "backward"), then by Keras's name of the array.
         bidirectional: whether it reads backwards too.
         merge_mode: how the two directions are joined.
+        backward_config: settings of the layer that reads backwards, where they were given.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class KerasLayer:
     arrays: dict[str, dict[str, np.ndarray]]
     bidirectional: bool = False
     merge_mode: str | None = "concat"
+    backward_config: dict[str, Any] = field(default_factory=dict)
 
 
 def read_keras(path: Path) -> tuple[list[KerasLayer], bool]:
@@ -72,7 +74,7 @@ def read_keras(path: Path) -> tuple[list[KerasLayer], bool]:
         arrays, config = _read_h5(file, path)
     if config is None:
         return _unsorted(arrays, path), False
-    return _configured(config, _groups(arrays), by_name=True, path=path), True
+    return _configured(config, _groups(arrays, path), by_name=True, path=path), True
 
 
 def _read_zip(file: BinaryIO, path: Path) -> list[KerasLayer]:
@@ -82,10 +84,12 @@ def _read_zip(file: BinaryIO, path: Path) -> list[KerasLayer]:
                 raise UsageError(f"{path}: larger than the {_MAX_BYTES:,} bytes that are read")
             config = json.loads(archive.read("config.json"))
             weights = BytesIO(archive.read("model.weights.h5"))
-    except (KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # KeyError, BadZipFile, zlib.error, RuntimeError where it is encrypted, ...
         raise UsageError(f"{path}: damaged, or not a model of Keras 3 ({error})") from error
     arrays, _ = _read_h5(weights, path)
-    return _configured(config, _groups(arrays), by_name=False, path=path)
+    return _configured(config, _groups(arrays, path), by_name=False, path=path)
 
 
 def _read_h5(file: BinaryIO, path: Path) -> tuple[dict[str, np.ndarray], Any]:
@@ -119,8 +123,12 @@ def _read_h5(file: BinaryIO, path: Path) -> tuple[dict[str, np.ndarray], Any]:
         raise UsageError(f"{path}: its model_config is not valid JSON ({error})") from error
 
 
-def _groups(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, dict[str, np.ndarray]]]:
-    """Arrays by layer, direction and name, from paths of all versions of Keras."""
+def _groups(arrays: Mapping[str, np.ndarray], file: Path) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """Arrays by layer, direction and name, from paths of all versions of Keras.
+
+    Raises:
+        UsageError: weights are quantized, or not finite.
+    """
     groups: dict[str, dict[str, dict[str, np.ndarray]]] = defaultdict(lambda: defaultdict(dict))
     for path, value in arrays.items():
         parts = [part.split(":")[0] for part in path.split("/")]
@@ -135,6 +143,10 @@ def _groups(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, dict[str, n
             role = roles[int(role)] if int(role) < len(roles) else role
         backward = any(part.startswith("backward_") for part in parts)
         if role in _ROLES:
+            if value.dtype.kind != "f":  # whole numbers, of which each has a scale
+                raise UsageError(f"{file}: {path} is quantized: import the model as it was before")
+            if not np.isfinite(value).all():
+                raise UsageError(f"{file}: {path} has NaN or infinite values")
             groups[parts[0]]["backward" if backward else ""][role] = value.astype(np.float32)
     return groups
 
@@ -154,7 +166,14 @@ def _configured(
         items = config["config"]["layers"] if isinstance(config["config"], Mapping) else config["config"]
         layers = []
         seen: dict[str, int] = defaultdict(int)
+        before = ""  # the name of the layer before this one
         for item in items:
+            nodes = item.get("inbound_nodes") or []  # of a functional model: how each layer was called
+            if len(nodes) > 1 or (before and nodes and _sources(nodes) != {before}):
+                raise UsageError(
+                    f"{path}: {item['class_name']} does not read the layer before it alone, once"
+                )
+            before = item["config"]["name"] if nodes or not before else before
             kind, settings = item["class_name"], item["config"]
             stem = _snake_case(kind)
             number = seen[stem]
@@ -168,6 +187,7 @@ def _configured(
                     groups.get(name, {}),
                     kind == "Bidirectional",
                     settings.get("merge_mode", "concat"),
+                    (settings.get("backward_layer") or {}).get("config", {}),
                 )
             )
     except (KeyError, TypeError, AttributeError) as error:
@@ -175,10 +195,23 @@ def _configured(
     return layers
 
 
+def _sources(value: Any) -> set[str]:
+    """The names of the layers whose outputs a layer reads, from its `inbound_nodes`."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":  # Keras 3
+            return {value["config"]["keras_history"][0]}
+        value = list(value.values())
+    if not isinstance(value, list):
+        return set()
+    if len(value) >= 3 and [type(part) for part in value[:3]] == [str, int, int]:  # Keras 2
+        return {value[0]}.union(*map(_sources, value[3:]))
+    return set().union(*map(_sources, value))
+
+
 def _unsorted(arrays: Mapping[str, np.ndarray], path: Path) -> list[KerasLayer]:
     """The layers of a file without settings: the kind by the arrays, the order by the names' numbers."""
     layers = []
-    for name, group in _groups(arrays).items():
+    for name, group in _groups(arrays, path).items():
         kind = _kind(group.get("", {}))
         number = int(match[0]) if (match := re.search(r"\d+$", name)) else 0
         order = (kind != "Embedding", kind == "Dense", number)

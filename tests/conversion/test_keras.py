@@ -1,7 +1,9 @@
 """Files that Keras 3.15 wrote, with the probabilities that it gave; see `expected.json` beside them."""
 
 import json
+import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -86,19 +88,91 @@ def test_a_layer_that_computes_otherwise_is_refused(change, message, tmp_path):
 
 def changed(tmp_path, change):
     """A .keras file whose recurrent layer has another setting."""
-    import zipfile
 
+    def edit(layers):
+        next(x for x in layers if x["class_name"] == "SimpleRNN")["config"].update(change)
+
+    return edited(tmp_path, edit)
+
+
+def edited(tmp_path, edit, name="simple_rnn"):
+    """A .keras file whose list of layers was edited."""
     path = tmp_path / "changed.keras"
-    with zipfile.ZipFile(FOLDER / "simple_rnn.keras") as old, zipfile.ZipFile(path, "w") as new:
-        for name in old.namelist():
-            data = old.read(name)
-            if name == "config.json":
+    with zipfile.ZipFile(FOLDER / f"{name}.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for part in old.namelist():
+            data = old.read(part)
+            if part == "config.json":
                 config = json.loads(data)
-                layer = next(x for x in config["config"]["layers"] if x["class_name"] == "SimpleRNN")
-                layer["config"].update(change)
+                edit(config["config"]["layers"])
                 data = json.dumps(config).encode()
-            new.writestr(name, data)
+            new.writestr(part, data)
     return path
+
+
+def activation(kind):
+    return {"class_name": "Activation", "config": {"name": "activation", "activation": kind}}
+
+
+def as_functional(*extra):
+    """Layers that are called one after the other; the last one reads the layers `extra` too."""
+
+    def edit(layers):
+        for before, layer in zip([None, *layers], layers, strict=False):
+            names = [before["config"]["name"]] if before else []
+            names += extra if layer is layers[-1] else []
+            histories = [{"keras_history": [name, 0, 0]} for name in names]
+            args = [{"class_name": "__keras_tensor__", "config": config} for config in histories]
+            layer["inbound_nodes"] = [{"args": args, "kwargs": {}}] if args else []
+
+    return edit
+
+
+def call_twice(layers):
+    as_functional()(layers)
+    layers[-2]["inbound_nodes"] *= 2
+
+
+def other_backward(layers):
+    layer = next(x for x in layers if x["class_name"] == "Bidirectional")
+    layer["config"]["backward_layer"] = {"class_name": "LSTM", "config": {"activation": "relu"}}
+
+
+EDITS = [
+    (lambda layers: layers.insert(-1, activation("relu")), "simple_rnn", "Activation, Dense"),
+    (lambda layers: layers.append(activation("tanh")), "simple_rnn", "activation 'tanh'"),
+    (as_functional("embedding"), "simple_rnn", "does not read the layer before it alone"),
+    (call_twice, "simple_rnn", "does not read the layer before it alone"),
+    (other_backward, "bidirectional_lstm", "activation 'relu'"),
+    (lambda layers: layers.clear(), "simple_rnn", "its tensors fit no keras-classifier"),
+]
+
+
+@pytest.mark.parametrize(("edit", "name", "message"), EDITS)
+def test_layers_that_are_joined_otherwise_are_refused(edit, name, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        convert("keras-classifier", request(tmp_path, name, edited(tmp_path, edit, name)))
+
+
+@pytest.mark.parametrize("edit", [as_functional(), lambda layers: layers.append(activation("softmax"))])
+def test_a_chain_of_layers_and_a_softmax_behind_it_are_read(edit, tmp_path):
+    _, difference = convert("keras-classifier", request(tmp_path, "simple_rnn", edited(tmp_path, edit)))
+    assert difference < 1e-6
+
+
+WEIGHTS = [
+    ("dense/kernel", lambda array: (100 * array).astype(np.int8), "is quantized"),
+    ("dense/bias", lambda array: array * np.nan, "NaN or infinite"),
+    ("recurrent_kernel", lambda array: array.ravel(), "its tensors fit no keras-classifier"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), WEIGHTS)
+def test_weights_of_another_kind_are_refused(name, change, message, tmp_path):
+    arrays = load_file(FOLDER / "simple_rnn.safetensors")
+    (key,) = (key for key in arrays if name in re.sub(r"_\d+/", "/", key))
+    save_file({**arrays, key: change(arrays[key])}, tmp_path / "changed.safetensors")
+    with pytest.raises(UsageError, match=message):
+        convert("keras-classifier", request(tmp_path, "simple_rnn", tmp_path / "changed.safetensors"))
 
 
 def test_reset_before_the_product_is_refused(tmp_path):
