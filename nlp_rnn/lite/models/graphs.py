@@ -7,6 +7,7 @@ are streams of language models alone.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ MODEL, ENCODER, DECODER_STEP = "model.onnx", "encoder.onnx", "decoder_step.onnx"
 
 _SEEN = ("context", "memory", "keys", "inside")
 _SPELLING = ("characters", "character_lengths", "spelling")
+
+
+def _num_threads() -> int:
+    """What OMP_NUM_THREADS says, which this library does not read itself; else one."""
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    return min(int(stated), os.cpu_count() or 1) if re.fullmatch("[1-9][0-9]{0,5}", stated) else 1
 
 
 class _Graph:
@@ -45,9 +52,9 @@ class _Graph:
         data = read_bytes(require_inside(path, root))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        limit = os.environ.get("OMP_NUM_THREADS", "")
-        if limit.isdecimal() and limit != "0":  # 0 is all cores, whoever else computes on them
-            options.intra_op_num_threads = int(limit)
+        # Steps are too small for threads: with its default of one per core, the library works twice as long
+        # for the same answers, most of it waiting in a loop for the next step.
+        options.intra_op_num_threads = options.inter_op_num_threads = _num_threads()
         try:  # from bytes, so that a graph cannot name other files
             self._session: Any = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
         except Exception as error:  # the library's own types

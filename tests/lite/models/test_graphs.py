@@ -1,5 +1,6 @@
 """The engine onnx answers as torch does, on every task, from the folder that export writes."""
 
+import os
 import shutil
 
 import pytest
@@ -111,9 +112,32 @@ def test_a_graph_of_another_model(exported, tmp_path):
         load(copy)
 
 
-def test_threads_are_limited_as_those_of_other_libraries(exported, monkeypatch):
-    _, output = exported("sentiment")
-    for given, threads in (("", 0), ("0", 0), ("2", 2)):
-        monkeypatch.setenv("OMP_NUM_THREADS", given)
-        graph = load(output, "onnx").engine._graph
-        assert graph._session.get_session_options().intra_op_num_threads == threads
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        (None, 1),
+        ("1", 1),
+        ("2", min(2, os.cpu_count())),
+        ("99999", os.cpu_count()),
+        ("0", 1),
+        ("2,1", 1),
+        ("x", 1),
+    ],
+)
+def test_one_thread_unless_more_are_asked_for(exported, monkeypatch, stated, expected):
+    """With a thread per core, most of the processor's time would be spent waiting for the next step."""
+    import onnxruntime
+
+    _, output = exported("forecasting")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if stated is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", stated)
+    made, session = [], onnxruntime.InferenceSession
+
+    def record(data, options, providers):
+        made.append((options.intra_op_num_threads, options.inter_op_num_threads))
+        return session(data, options, providers)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", record)
+    load(output, engine="onnx")
+    assert made == [(expected, expected)]
