@@ -30,6 +30,9 @@ def run(options: argparse.Namespace) -> None:
     """Serve until a signal comes."""
     # The steps of recurrent layers are too small for threads of NumPy.
     is_torch = options.backend == "torch"
+    # oneDNN keeps what it has compiled for each shape of a batch, 1,024 of them by default: hundreds of MiB,
+    # and hardly any shape comes twice.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     load = partial(
         load_pipeline, backend=options.backend, batch_size=options.max_batch, trust=tuple(options.trust)
     )

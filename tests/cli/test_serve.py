@@ -1,5 +1,7 @@
 """`nlp-rnn serve`: what the options load."""
 
+import os
+
 import pytest
 
 from nlp_rnn.cli import serve
@@ -29,9 +31,11 @@ def folder(tmp_path):
 def test_a_backend_makes_a_pipeline(monkeypatch, folder, arguments, kind):
     plans = []
     monkeypatch.setattr(process, "serve", plans.append)
-    for name in (*serving._THREADS, "TOKENIZERS_PARALLELISM"):
+    for name in (*serving._THREADS, "TOKENIZERS_PARALLELISM", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
         monkeypatch.setenv(name, "1")  # restored after the test
+    del os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]
     main(["serve", str(folder), *arguments, "--max-batch", "5"])
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"
     loaded = plans[0].load(plans[0].models["model"])
     assert type(loaded) is kind
     assert loaded.batch_size == 5
