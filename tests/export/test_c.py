@@ -17,6 +17,7 @@ from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.layers.int8 import Int8Weight
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.tasks import (
+    BeamSettings,
     Forecasting,
     LanguageModeling,
     MultiLabel,
@@ -68,8 +69,8 @@ def compiled(tmp_path):
         command = [CC, *flags, *([] if main else ["-DNLP_MAIN"]), str(source), "-o", str(program), "-lm"]
         subprocess.run(command, check=True, timeout=300)
 
-        def run(lines, *arguments):
-            given = "".join(f"{line}\n" for line in lines)
+        def run(lines, *arguments, end="\n"):
+            given = "".join(f"{line}{end}" for line in lines)
             result = subprocess.run(
                 [program, *arguments],
                 input=given,
@@ -78,7 +79,7 @@ def compiled(tmp_path):
                 check=True,
                 timeout=300,
             )
-            return result.stdout.splitlines()
+            return result.stdout.split("\n")[:-1]
 
         return run
 
@@ -157,7 +158,7 @@ def test_several_labels_and_unsure(compiled):
     [
         (False, None, ["D", "N", "V"], False),
         (True, CHARACTERS, ["D", "N", "V"], False),
-        (True, LOWER_CHARACTERS, ["O", "B-X", "I-X", "B-Y", "I-Y"], False),
+        (True, CHARACTERS, ["O", "B-X", "I-X", "B-Y", "I-Y"], False),
         (True, CHARACTERS, ["O", "B-X", "I-X", "B-Y", "I-Y"], True),
     ],
 )
@@ -179,9 +180,9 @@ def test_a_tagger_gives_the_tags_of_torch(bidirectional, characters, tags, crf, 
     )
     if crf:
         torch.nn.init.normal_(task.model.crf.transitions)
-    answers = Pipeline(task)(SENTENCES)
-    expected = [task.format_answer(answer) for answer in answers]
-    assert compiled(task)([*LINES, "", "   "]) == [*expected, "", ""]
+    lines = [*LINES, "", "   ", "<br> x<br/>y >", "\u2003film\x1cfilm\u2028x"]
+    answers = Pipeline(task)([line.split() for line in lines])
+    assert compiled(task)(lines, end="\r\n") == [task.format_answer(answer) for answer in answers]
 
 
 @pytest.mark.parametrize("vocabulary", [WORDS, CHARACTERS])
@@ -195,6 +196,43 @@ def test_a_language_model_scores_as_torch_does(vocabulary, tied, compiled):
         with torch.no_grad():
             expected = task.model(torch.tensor([[2], *[[id] for id in ids]]))[0][-1, 0]
         assert torch.tensor(row) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("vocabulary", [WORDS, CHARACTERS])
+def test_a_language_model_continues_the_end_of_a_long_prompt_as_torch_does(vocabulary, compiled):
+    torch.manual_seed(3)
+    decoding = BeamSettings(max_output=9)
+    task = LanguageModeling(LanguageModelingProcessor(vocabulary, max_length=5), 6, 6, decoding=decoding)
+    for weight in task.parameters():
+        torch.nn.init.normal_(weight)
+    lines = [*LINES, "", " ", "film \0 good"]
+    answers = [task.format_answer(answer) for answer in Pipeline(task)(lines)]
+    assert len({*answers}) > 1
+    assert compiled(task)(lines) == [answer.replace("\n", " ") for answer in answers]
+
+
+def test_blank_texts_have_no_answer(compiled):
+    blanks = [" ", "\t", "\u3000\u00a0", "\x1c", "\ufeff"]
+    for vocabulary in (WORDS, CHARACTERS):
+        processor = SentimentProcessor(vocabulary, ["a\nb", "c"], ["a\nb", "c"], max_length=12)
+        task = Sentiment(processor, 5, 6)
+        answers = [task.format_answer(answer) for answer in Pipeline(task)([*blanks, "film"])]
+        run = compiled(task)
+        assert run([*blanks, "film"]) == [answer.replace("\n", " ") for answer in answers]
+        assert run(["\ufeff "]) == [""]
+
+
+@pytest.mark.parametrize("line", ["nan 1", "1 inf", "1", "1 2 3", "x y", "1e999 1", "1e300 1", "1 2x", "ab"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_what_is_no_step_of_a_series_is_refused(line, bidirectional, compiled):
+    processor = SeriesTaggingProcessor(
+        inputs=["x", "y"], means=[1.0, -2.0], deviations=[0.5, 3.0], label="label", labels=["a", "b", "c"]
+    )
+    run = compiled(SeriesTagging(processor, 6, 2, bidirectional=bidirectional))
+    assert len(run(["1 2", "3, 4 "])) == 2
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        run(["1 2", line, "3 4"])
+    assert error.value.stderr == "line 2: not 2 finite number(s)\n"
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -279,10 +317,13 @@ def test_texts_are_split_as_by_the_library(level, lowercase, compiled):
 
 def test_bytes_that_are_no_text_do_no_harm(compiled):
     run = compiled(sentiment())
-    lines = ["\udcff\udc80x", "\udce2\udc82", "\udcf0\udc9f\udc98", "\udced\udca0\udc80", "x" * 70_000]
+    lines = ["\udcff\udc80x", "\udce2\udc82", "\udcf0\udc9f\udc98", "\udced\udca0\udc80", "x" * 1_000_000]
     given = b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines)
     assert run([given.decode("latin-1")])  # as other bytes
     assert len(run([])) == 0
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        run(["x" * (1 << 20)])
+    assert error.value.stderr == "a line is longer than 1 MiB: split it\n"
 
 
 def test_the_file_alone_compiles_without_main_and_as_c11(tmp_path):
@@ -308,6 +349,10 @@ def test_the_file_alone_compiles_without_main_and_as_c11(tmp_path):
                 LanguageModelingProcessor(Vocabulary.train(TEXTS, VocabularySettings(level="bpe"))), 4, 4
             ),
             "subwords cannot",
+        ),
+        (
+            lambda: Tagging(TaggingProcessor(GIVEN, ["D", "N"], LOWER_CHARACTERS), 4, 4),
+            "in lower case cannot",
         ),
     ],
 )

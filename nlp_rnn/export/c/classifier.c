@@ -106,12 +106,13 @@ static void nlp_print_labels(const float *probabilities)
     const char *separator = "";
     for (int label = 0; label < NLP_LABELS; label++)
         if (probabilities[label] >= nlp_thresholds[label]) {
-            printf("%s%s", separator, nlp_labels[label]);
+            nlp_print(separator);
+            nlp_print(nlp_labels[label]);
             separator = NLP_SEPARATOR;
         }
 #else
     int best = nlp_best(probabilities, NLP_LABELS);
-    fputs(probabilities[best] >= NLP_UNSURE_BELOW ? nlp_labels[best] : "unsure", stdout);
+    nlp_print(probabilities[best] >= NLP_UNSURE_BELOW ? nlp_labels[best] : "unsure");
 #endif
 }
 
@@ -125,7 +126,7 @@ int main(int count, char **arguments)
         int32_t token;
         int tokens = 0;
         nlp_start(&nlp_only);
-        while (tokens < NLP_MAX_LENGTH && (token = nlp_next_token(&text)) >= 0)
+        while (!nlp_is_blank(line) && tokens < NLP_MAX_LENGTH && (token = nlp_next_token(&text)) >= 0)
             tokens += nlp_read(&nlp_only, token);
         nlp_probabilities(nlp_scores(&nlp_only), probabilities);
         if (print_scores)

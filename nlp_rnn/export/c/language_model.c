@@ -37,22 +37,27 @@ static nlp_state nlp_only;
 
 int main(int count, char **arguments)
 {
+    static int32_t prompt[NLP_MAX_LENGTH], written[NLP_MAX_OUTPUT];
     const int print_scores = count > 1 && strcmp(arguments[1], "--scores") == 0;
     char *line;
     while ((line = nlp_line())) {
         nlp_text text = nlp_text_of(line);
         int32_t token;
         const float *scores = nlp_start(&nlp_only);
+        size_t read = 0; /* the last tokens of a long prompt are kept */
         while ((token = nlp_next_token(&text)) >= 0)
-            scores = nlp_read(&nlp_only, token);
+            prompt[read++ % NLP_MAX_LENGTH] = token;
+        for (size_t i = read > NLP_MAX_LENGTH ? read - NLP_MAX_LENGTH : 0; i < read; i++)
+            scores = nlp_read(&nlp_only, prompt[i % NLP_MAX_LENGTH]);
         if (print_scores)
             nlp_print_scores(scores, NLP_TOKENS_ALL);
         else {
-            for (int written = 0; written < NLP_MAX_OUTPUT && (token = nlp_next(scores)) != NLP_EOS; written++) {
-                printf("%s%s", NLP_SPACE, nlp_tokens[token]);
+            int length = 0;
+            while (length < NLP_MAX_OUTPUT && (token = nlp_next(scores)) != NLP_EOS) {
+                written[length++] = token;
                 scores = nlp_read(&nlp_only, token);
             }
-            putchar('\n');
+            nlp_print_text(written, length);
         }
     }
     return 0;

@@ -24,17 +24,33 @@ void nlp_softmax(const float *scores, float *probabilities, int count)
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The next line of standard input without its end, of which the first 64 KiB are kept; NULL at the end. */
+/* The next line of standard input without its end, nor a byte order mark at the beginning; NULL at the end. A
+ * NUL, which would end the text, becomes another character that no vocabulary has. */
 static char *nlp_line(void)
 {
-    static char line[65536];
+    static char line[1 << 20];
+    static int number;
     size_t length = 0;
     int byte;
-    while ((byte = getchar()) != EOF && byte != '\n')
-        if (byte && length < sizeof line - 1)
-            line[length++] = (char)byte;
+    while ((byte = getchar()) != EOF && byte != '\n') {
+        if (length == sizeof line - 1) {
+            fputs("a line is longer than 1 MiB: split it\n", stderr);
+            exit(1);
+        }
+        line[length++] = (char)(byte ? byte : 1);
+    }
+    if (byte == EOF && !length)
+        return NULL;
+    length -= length && line[length - 1] == '\r';
     line[length] = 0;
-    return byte == EOF && !length ? NULL : line;
+    return line + (number++ == 0 && strncmp(line, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0);
+}
+
+/* Prints a text, its line breaks as spaces. */
+void nlp_print(const char *text)
+{
+    for (; *text; text++)
+        putchar(*text == '\n' ? ' ' : *text);
 }
 
 /* Prints numbers with tabs between them, on a line. */
@@ -44,4 +60,19 @@ void nlp_print_scores(const float *scores, int count)
         printf("%s%.9g", i ? "\t" : "", (double)scores[i]);
     putchar('\n');
 }
+
+#ifdef NLP_SPACE
+/* Prints tokens as text, on a line. */
+static void nlp_print_text(const int32_t *ids, int count)
+{
+    for (int i = 0, after = 1; i < count; i++) { /* no space before, or after, these signs */
+        const char *word = nlp_tokens[ids[i]];
+        const int sign = !word[1];
+        nlp_print(after || (sign && strchr(".,!?;:)]", *word)) ? "" : NLP_SPACE);
+        nlp_print(word);
+        after = sign && (*word == '(' || *word == '[');
+    }
+    putchar('\n');
+}
+#endif
 #endif

@@ -97,28 +97,29 @@ def _vocabulary(vocabulary: Vocabulary, words_given: bool = False, texts: bool =
         raise UsageError(
             "a model with subwords cannot be exported to C: train with data.vocabulary.level word"
         )
-    has_breaks = LINE_BREAK in json.dumps(json.loads(vocabulary.to_json()), ensure_ascii=False).replace(
-        "\\\\", "\\"
-    )
     sizes = {
         "NLP_EMBEDS": 1,
-        "NLP_CLASSES": int(level == "word"),
         "NLP_UNKNOWN": UNK,
         "NLP_WORDS": int(level == "word" and not words_given),
         "NLP_LOWERCASE": int(vocabulary.lowercase),
-        "NLP_LINE_BREAKS": int(has_breaks and not words_given),
+        "NLP_LINE_BREAKS": int(_has_breaks(vocabulary) and not words_given),
         "NLP_TOKENS": len(tokens) - EOS - 1,
         "NLP_MAX_TOKEN": max(4, *(len(token.encode()) for token in tokens)),
     }
     data = [table("nlp_table", tokens, EOS + 1)]
     if texts:
         data.append(_written(vocabulary))
-    if level == "word" or words_given:
-        data += classes(not words_given)
+    data += classes(level == "word" and not words_given)
     if vocabulary.lowercase:
         data.append(lower_case())
     runtime = ["text.c"] + ([] if words_given else ["words.c" if level == "word" else "characters.c"])
     return Parts(runtime, sizes, data)
+
+
+def _has_breaks(vocabulary: Vocabulary) -> bool:
+    """Whether line breaks of HTML are read as spaces."""
+    steps = json.loads(vocabulary.to_json())["normalizer"]["normalizers"]
+    return {"Regex": LINE_BREAK} in [step.get("pattern") for step in steps]
 
 
 def _written(vocabulary: Vocabulary) -> str:
@@ -188,8 +189,11 @@ def _tagger(task: Any) -> Parts:
     ]
     if spelling is not None:
         characters = processor.characters.tokens()
+        if processor.characters.lowercase:
+            raise UsageError("a tagger whose characters are in lower case cannot be exported to C")
         parts.sizes |= {
             "NLP_CHARACTERS": len(characters) - EOS - 1,
+            "NLP_CHARACTER_BREAKS": int(_has_breaks(processor.characters)),
             "NLP_MAX_CHARACTERS": processor.max_word_length,
             "NLP_CHARACTER_INPUT": spelling.rnn.input_size,
             "NLP_CHARACTER_HIDDEN": spelling.rnn.hidden_size,
@@ -215,6 +219,7 @@ def _language_model(task: Any) -> Parts:
         "NLP_TOKENS_ALL": len(vocabulary),
         "NLP_BOS": BOS,
         "NLP_EOS": EOS,
+        "NLP_MAX_LENGTH": task.processor.max_length,
         "NLP_MAX_OUTPUT": task.decoding.max_output,
         "NLP_SPACE": string(" " if vocabulary.level == "word" else ""),
     }

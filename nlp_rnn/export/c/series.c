@@ -58,23 +58,34 @@ float (*nlp_scores(nlp_state *state))[NLP_LABELS]
 #ifdef NLP_MAIN
 static nlp_state nlp_only;
 
-/* Reads a step per line, its values with spaces or commas between them; a blank line begins a new series. */
+/* The values of a step, with spaces or commas between them: whether there are as many as the model reads, all
+ * of them finite, also as it scales them. */
+static int nlp_values(const char *line, double *values)
+{
+    char *end;
+    for (int i = 0; i < NLP_INPUT; i++, line = end) {
+        line += strspn(line, " ,\t");
+        values[i] = strtod(line, &end);
+        if (end == line || !(fabs(values[i]) <= DBL_MAX) ||
+            !(fabs((values[i] - nlp_means[i]) / nlp_deviations[i]) <= FLT_MAX))
+            return 0;
+    }
+    return !line[strspn(line, " ,\t")];
+}
+
+/* Reads a step per line; a blank line begins a new series. */
 int main(void)
 {
-    char *line;
     nlp_start(&nlp_only);
-    for (int more = 1; more;) {
+    for (int more = 1, number = 1; more; number++) {
         double values[NLP_INPUT];
-        int count = 0;
-        char *at = line = nlp_line(), *end;
+        char *line = nlp_line();
         more = line != NULL;
-        for (; more && count < NLP_INPUT; count++, at = end) {
-            at += strspn(at, " ,\t");
-            values[count] = strtod(at, &end);
-            if (end == at)
-                break;
-        }
-        if (count == NLP_INPUT) {
+        if (more && line[strspn(line, " \t")]) {
+            if (!nlp_values(line, values)) {
+                fprintf(stderr, "line %d: not %d finite number(s)\n", number, NLP_INPUT);
+                return 1;
+            }
 #if NLP_DIRECTIONS == 1
             nlp_print_scores(nlp_read(&nlp_only, values), NLP_LABELS);
 #else

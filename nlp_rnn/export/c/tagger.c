@@ -16,18 +16,28 @@ int nlp_next_word(nlp_text *text, nlp_word *word)
     uint32_t code;
     int length;
     memset(word, 0, sizeof *word);
-    while (*text->at && (length = nlp_decode(text->at, &code), NLP_IN(nlp_spaces, code)))
+#if NLP_CHARACTERS
+    const char *read = text->at; /* the end of the characters that were read */
+#endif
+    while (*text->at && (length = nlp_decode(text->at, &code), NLP_IN(nlp_blank, code)))
         text->at += length;
     if (!*text->at)
         return 0;
-    while (*text->at && (length = nlp_decode(text->at, &code), !NLP_IN(nlp_spaces, code))) {
+    while (*text->at && (length = nlp_decode(text->at, &code), !NLP_IN(nlp_blank, code))) {
         uint32_t second, first = nlp_lower(code, &second);
         nlp_append_code(&token, first);
         if (second)
             nlp_append_code(&token, second);
 #if NLP_CHARACTERS
-        if (word->count < NLP_MAX_CHARACTERS) {
+        if (word->count < NLP_MAX_CHARACTERS && text->at >= read) {
             nlp_token character = {"", 0, 0};
+            read = text->at + length;
+#if NLP_CHARACTER_BREAKS /* the tag of HTML is read as a space */
+            if (strncmp(text->at, "<br>", 4) == 0 || strncmp(text->at, "<br/>", 5) == 0) {
+                read = strchr(text->at, '>') + 1;
+                code = ' ';
+            }
+#endif
             nlp_append_code(&character, code);
             word->characters[word->count++] = nlp_find(nlp_character_table, NLP_CHARACTERS, &character);
         }
@@ -163,8 +173,11 @@ int main(int count, char **arguments)
 #endif
         for (int step = 0; !print_scores && step < words; step++) {
             const char *word = nlp_places[step].at;
-            word += strspn(word, " \t");
-            printf("%s%.*s/%s", step ? " " : "", (int)(nlp_places[step + 1].at - word), word, nlp_labels[tags[step]]);
+            uint32_t code;
+            for (int length; length = nlp_decode(word, &code), NLP_IN(nlp_blank, code); word += length)
+                ;
+            printf("%s%.*s/", step ? " " : "", (int)(nlp_places[step + 1].at - word), word);
+            nlp_print(nlp_labels[tags[step]]);
         }
         putchar('\n');
     }

@@ -34,7 +34,6 @@ static int nlp_decode(const char *text, uint32_t *code)
     return length;
 }
 
-#if NLP_CLASSES
 /* Whether a sorted table of ranges {first, last} holds a character. */
 static int nlp_in(const uint32_t (*ranges)[2], int count, uint32_t code)
 {
@@ -50,7 +49,16 @@ static int nlp_in(const uint32_t (*ranges)[2], int count, uint32_t code)
 }
 
 #define NLP_IN(table, code) nlp_in(table, (int)(sizeof table / sizeof *table), code)
-#endif
+
+/* Whether a text has nothing but white space; a model of characters would read it, but there is no answer. */
+int nlp_is_blank(const char *text)
+{
+    uint32_t code;
+    int length;
+    while (*text && (length = nlp_decode(text, &code), NLP_IN(nlp_blank, code)))
+        text += length;
+    return !*text;
+}
 
 /* A character in lower case; of two where `second` is not 0. */
 static uint32_t nlp_lower(uint32_t code, uint32_t *second)

@@ -59,16 +59,9 @@ int main(void)
         nlp_text text = nlp_text_of(line);
         int32_t token;
         nlp_start(&nlp_only);
-        while ((token = nlp_next_token(&text)) >= 0 && nlp_read(&nlp_only, token))
+        while (!nlp_is_blank(line) && (token = nlp_next_token(&text)) >= 0 && nlp_read(&nlp_only, token))
             ;
-        int count = nlp_translate(&nlp_only, written), after = 1;
-        for (int i = 0; i < count; i++) { /* no space before, or after, these signs */
-            const char *word = nlp_tokens[written[i]];
-            const int sign = !word[1];
-            printf("%s%s", after || (sign && strchr(".,!?;:)]", *word)) ? "" : NLP_SPACE, word);
-            after = sign && (*word == '(' || *word == '[');
-        }
-        putchar('\n');
+        nlp_print_text(written, nlp_translate(&nlp_only, written));
     }
     return 0;
 }

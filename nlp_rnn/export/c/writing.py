@@ -22,6 +22,7 @@ _HEAD = """\
  *   cc -std=c99 -O3 -DNLP_MAIN {name} -lm -o answer     a program that answers each line of its input
  *   cc -std=c99 -O3 -c {name}                           the functions nlp_* below, without main
  */
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
