@@ -103,7 +103,7 @@ def test_an_option_of_another_format_is_refused(folder, run, tmp_path, monkeypat
         "export", str(folder), "--format", "other", "--int8", "--output", str(tmp_path / "o")
     )
     assert code == 2
-    assert "--int8 is for --format onnx; leave it out" in error
+    assert "--int8 is for --format onnx, --format c; leave it out" in error
 
 
 def test_every_special_option_is_one_of_the_verb():
