@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from .errors import UsageError, join_names
 from .files import open_bytes
 from .lines import decoded_lines, stripped_lines
 from .pipelines import Pipeline
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a cell in quotes; those inside are doubled
 
 
 def answer_table(
@@ -37,8 +40,9 @@ def answer_table(
         raise UsageError(
             f"--columns: {task.name} has no column {unknown[0]!r}; it has {join_names(task.columns)}"
         )
+    quotes = path.suffix.lower() != ".tsv" or _has_quotes(path)
     with open_bytes(path) as file:
-        rows = _rows(stripped_lines(decoded_lines(file, str(path))), path)
+        rows = _rows(stripped_lines(decoded_lines(file, str(path))), path, quotes)
         writer: _Writer | None = None
         start = 1
         while chunk := list(islice(rows, 16 * answerer.batch_size)):
@@ -54,12 +58,32 @@ def answer_table(
                 raise UsageError(f"{path}, rows {start} to {start + len(chunk) - 1}: {error}") from error
             cells = [_cells(answerer, answer or {}) for answer in answers]
             if writer is None:
-                writer = _Writer(output, suffix, list(chunk[0]), list(cells[0]), task.separator)
+                writer = _Writer(output, suffix, list(chunk[0]), list(cells[0]), task.separator, quotes)
             writer.write(chunk, cells)
             start += len(chunk)
 
 
-def _rows(lines: Iterator[str], path: Path) -> Iterator[dict[str, Any]]:
+def _has_quotes(path: Path) -> bool:
+    """Whether quotes enclose cells of a table with tabs, as in CSV; else they are ordinary text.
+
+    They do if all cells of the header are quoted, or just those cells that hold quotes, as most programs
+    write them.
+    """
+    with open_bytes(path) as file:
+        lines = stripped_lines(decoded_lines(file, str(path)))
+        header = next(lines, "")
+        if all(re.fullmatch('".*"', cell.strip()) for cell in header.split("\t")):
+            return True
+        has_pair = False
+        for line in chain([header], lines):
+            for cell in line.split("\t") if '"' in line else ():
+                if '"' in cell and not _QUOTED.fullmatch(cell):
+                    return False
+                has_pair = has_pair or '""' in cell[1:-1] or cell == '""'
+        return has_pair
+
+
+def _rows(lines: Iterator[str], path: Path, quotes: bool) -> Iterator[dict[str, Any]]:
     """The rows of a table, each with the same columns.
 
     Raises:
@@ -71,7 +95,8 @@ def _rows(lines: Iterator[str], path: Path) -> Iterator[dict[str, Any]]:
                 yield _json_row(line, f"{path}, line {number}")
         return
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=separator, strict=True)
+    style: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=separator, strict=True, quoting=style)
     try:
         header = next(reader, [])
         if len(set(header)) < len(header):
@@ -145,6 +170,17 @@ def _cells(answerer: Pipeline, answer: dict[str, Any]) -> dict[str, Any]:
     return cells | {"unknown": answer.get("unknown")} if answerer.task.processor.counts_unknown else cells
 
 
+class _Plain:
+    """Writes cells with tabs between them, in which there is no way to write a tab or a line break."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def writerow(self, cells: Iterable[str]) -> None:
+        """Write one row."""
+        self._file.write("\t".join(re.sub(r"[\t\r\n]", " ", cell) for cell in cells) + "\n")
+
+
 class _Writer:
     """Writes rows with their answers.
 
@@ -154,17 +190,27 @@ class _Writer:
         names: the columns of the table.
         added: those of the answers.
         separator: between the items of a list in a cell of text.
+        quotes: whether quotes enclose cells in a table with tabs.
     """
 
     def __init__(
-        self, file: TextIO, suffix: str, names: Sequence[str], added: Sequence[str], separator: str
+        self,
+        file: TextIO,
+        suffix: str,
+        names: Sequence[str],
+        added: Sequence[str],
+        separator: str,
+        quotes: bool = True,
     ) -> None:
         self._file = file
         self._names = names
         self._added = _free_names(added, names)
         self._separator = separator
         self._csv: Any = None
-        if suffix != ".jsonl":
+        if suffix == ".tsv" and not quotes:
+            self._csv = _Plain(file)
+            self._csv.writerow([*self._names, *self._added])
+        elif suffix != ".jsonl":
             self._csv = csv.writer(file, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
             self._csv.writerow([*self._names, *self._added])
 

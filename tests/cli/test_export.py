@@ -27,6 +27,8 @@ def folder(task, tmp_path):
 
 def test_writes_a_folder_and_prints_the_difference_and_the_place(folder, run, tmp_path):
     out = tmp_path / "out"
+    (folder / "decoder_step.onnx").write_text("the graph of another model")
+    (folder / "notes.txt").symlink_to(__file__)
     code, printed, errors = run("export", str(folder), "--format", "onnx", "--output", str(out))
     assert (code, errors) == (0, "")
     first, last = printed.splitlines()

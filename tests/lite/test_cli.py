@@ -63,6 +63,27 @@ def test_tables(make_folder, tmp_path, name, ending):
     assert [cells(row) for row in read(ours)] == [cells(row) for row in read(theirs)]
 
 
+QUOTES = [
+    '"text"\t"b"\n"good"\t"x"\n"a ""b"" c"\t"z"\n',
+    'text\tb\ngood\tx\n"a ""b"" c"\tz\n',
+    'text\tb\n"good film\tx\nfilm"\ty\n"a "b" c"\tz\n',
+    'text\tb\n"good"\tx\nfilm\ty\n',
+]
+
+
+@pytest.mark.parametrize("content", QUOTES)
+def test_quotes_in_tables_with_tabs_are_read_as_with_torch(make_folder, tmp_path, content):
+    source, ours, theirs = (tmp_path / f"{name}.tsv" for name in ("in", "ours", "theirs"))
+    source.write_text(content)
+    folder = make_folder("sentiment")
+    predict(folder, str(source), str(theirs))
+    main(["predict", str(folder), str(source), "--output", str(ours)])
+    rows = [list(csv.reader(path.open(newline=""), delimiter="\t", quoting=3)) for path in (ours, theirs)]
+    if "film" in content:  # as they are; else one of both writes quotes that the other leaves out
+        assert [row[:3] for row in rows[0]] == [row[:3] for row in rows[1]]
+    assert [cells(row) for row in read(ours)] == [cells(row) for row in read(theirs)]
+
+
 def read(path):
     with path.open(newline="") as file:
         if path.suffix == ".jsonl":

@@ -12,7 +12,7 @@ from nlp_rnn.export.onnx.checking import Difference, check, make_cases, measure
 from nlp_rnn.export.onnx.quantizing import float_operators, quantize
 from nlp_rnn.export.onnx.registry import build
 from nlp_rnn.files import cannot_write
-from nlp_rnn.lite.folders.folder import WEIGHTS
+from nlp_rnn.lite.folders.folder import CONFIG, WEIGHTS, own_files, read_json, require_inside
 from nlp_rnn.storage.folders import atomic_folder
 from nlp_rnn.tasks.pretrained import from_pretrained
 
@@ -71,8 +71,9 @@ def _write(source: Path, output: Path, graphs: dict[str, onnx.ModelProto]) -> No
     target = Path(os.path.realpath(output))
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as new:
-        for path in sorted(source.iterdir()):
-            if path.is_file() and path.name != WEIGHTS:
-                shutil.copyfile(path, new / path.name)
+        # The model's own files: others may be graphs of another model, or links to anything.
+        for name in own_files(read_json(source / CONFIG, source)):
+            if name != WEIGHTS and require_inside(source / name, source).is_file():
+                shutil.copyfile(source / name, new / name)
         for name, graph in graphs.items():
             (new / name).write_bytes(graph.SerializeToString())
