@@ -351,6 +351,10 @@ def test_the_file_alone_compiles_without_main_and_as_c11(tmp_path):
             "subwords cannot",
         ),
         (
+            lambda: type("Mine", (LanguageModeling,), {})(LanguageModelingProcessor(WORDS), 4, 4),
+            "class Mine, of your own, cannot",
+        ),
+        (
             lambda: Tagging(TaggingProcessor(GIVEN, ["D", "N"], LOWER_CHARACTERS), 4, 4),
             "in lower case cannot",
         ),

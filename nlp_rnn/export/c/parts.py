@@ -22,6 +22,7 @@ from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 from nlp_rnn.models.tagger import SeriesTagger, Tagger
 from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.registry import TASKS
 
 _LONGEST_SERIES = 4096  # steps that a series has at most, where it is read in both directions
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4, "mingru": 2, "minlstm": 3}
@@ -48,6 +49,8 @@ def make_parts(task: Task) -> Parts:
     Raises:
         UsageError: a part of it has no C code.
     """
+    if TASKS.get(task.name) is not type(task):  # it may answer otherwise
+        raise UsageError(f"a task of the class {type(task).__name__}, of your own, cannot be exported to C")
     model_class = type(task.model)
     if model_class not in _FAMILIES:
         raise UsageError(
