@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.tasks.forecasting.long_memory import MEAN_PREDICTORS_ERROR
         from nlp_rnn.training.long_memory import TOLERANCE, Experiment, train_cell
 
-    settings = vars(options)
+    settings = {name: value for name, value in vars(options).items() if name != "command"}
     output = Path(settings.pop("output"))
     settings = (_OVERFITTING if settings.pop("overfitting") else {}) | settings
     cells = settings.pop("cells", ["rnn", "gru", "lstm"])

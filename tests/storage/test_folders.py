@@ -107,8 +107,8 @@ def test_what_killed_processes_left_is_removed_by_the_next_write(tmp_path):
 def test_a_reader_never_sees_parts_of_two_folders(trained, folder, monkeypatch):
     other = trained[1]["tagging"]
     names = {"sentiment": "tagging", "tagging": "sentiment"}
-    read_weights = "nlp_rnn.storage.reading._read_weights"
-    from nlp_rnn.storage.reading import _read_weights as original
+    read_weights = "nlp_rnn.storage.reading.read_weights"
+    from nlp_rnn.storage.reading import read_weights as original
 
     def replaced_meanwhile(path, root):
         monkeypatch.setattr(read_weights, original)

@@ -86,8 +86,8 @@ def test_other_errors_stay_as_they_are(trainer):
     ("last_line", "error", "message"),
     [
         ("OSError: disk full", RunError, "process 1: OSError: disk full"),
-        ("nlp_rnn.errors.UsageError: row 3: no label", UsageError, "row 3: no label"),
-        ("nlp_rnn.errors.RunError: step 3: NaN", RunError, "step 3: NaN"),
+        ("nlp_rnn.lite.errors.UsageError: row 3: no label", UsageError, "row 3: no label"),
+        ("nlp_rnn.lite.errors.RunError: step 3: NaN", RunError, "step 3: NaN"),
         (
             "RuntimeError: [/gloo/unbound_buffer.cc:129] Timed out waiting 9000ms",
             RunError,

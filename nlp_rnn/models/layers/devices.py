@@ -19,16 +19,16 @@ def autocast_is_right(device: torch.device) -> bool:
     """Return whether torch's own recurrent kernels work under the autocast that is enabled on a device.
 
     cuDNN's are cast to float16 even where the dtype is bfloat16, and then nothing scales the loss
-    (`aten/src/ATen/cudnn/AutocastRNN.cpp` of PyTorch). oneDNN's fail on a CPU without instructions for the
-    dtype. Those of MPS get inputs and weights of different dtypes.
+    (`aten/src/ATen/cudnn/AutocastRNN.cpp` of PyTorch). oneDNN's fail on a CPU without instructions for
+    bfloat16, and in training with float16 on every CPU. Those of MPS get inputs and weights of different
+    dtypes.
     """
     dtype = torch.get_autocast_dtype(device.type)
     if device.type == "cpu":
         onednn: Any = torch.ops.mkldnn
         if not torch.backends.mkldnn.is_available():
             return True  # kernels that are made of ordinary operations
-        is_half = dtype == torch.float16
-        return bool(onednn._is_mkldnn_fp16_supported() if is_half else onednn._is_mkldnn_bf16_supported())
+        return dtype == torch.bfloat16 and bool(onednn._is_mkldnn_bf16_supported())
     return device.type == "cuda" and dtype == torch.float16
 
 

@@ -40,7 +40,7 @@ def table_model(table):
     eos=st.floats(-3, 3),
 )
 def test_beam_search(seed, vocabulary, rows, beam, n_best, max_output, alpha, eos):
-    table = np.random.default_rng(seed).normal(0, 2, (3, vocabulary, vocabulary)).astype(np.float32)
+    table = np.random.default_rng(seed).normal(0, 2, (max_output, vocabulary, vocabulary)).astype(np.float32)
     table[:, :, EOS] += eos
     torch_step, numpy_step = table_model(table)
     n_best = min(n_best, beam)

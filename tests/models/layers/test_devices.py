@@ -32,7 +32,8 @@ def test_on_a_cpu_autocast_is_right_for_what_its_kernels_support(dtype, supporte
         monkeypatch.setattr(
             torch.ops.mkldnn, f"_is_mkldnn_{name}_supported", lambda kind=kind: kind == supported
         )
-    assert autocast_is_right(torch.device("cpu")) is (not available or dtype == supported)
+    is_right = autocast_is_right(torch.device("cpu"))
+    assert is_right is (not available or dtype == supported == torch.bfloat16)  # float16 cannot be trained
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
