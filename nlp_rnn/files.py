@@ -4,7 +4,6 @@ Text is UTF-8; a byte-order mark is removed. Lines end at "\n" or "\r\n" only: a
 or form feed is white space inside a line.
 """
 
-import errno
 import hashlib
 import logging
 import math
@@ -18,12 +17,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nlp_rnn.errors import RunError, UsageError, printable
+from nlp_rnn.errors import UsageError, printable
+from nlp_rnn.lite.files import cannot_write as cannot_write
 from nlp_rnn.lite.files import check_not_read as check_not_read
+from nlp_rnn.lite.files import discard_output as discard_output
 from nlp_rnn.lite.files import open_bytes as open_bytes
 from nlp_rnn.lite.files import read_bytes as read_bytes
 from nlp_rnn.lite.files import read_errors as read_errors
 from nlp_rnn.lite.files import shorten as shorten
+from nlp_rnn.lite.files import system_error as system_error
 
 try:
     import fcntl
@@ -31,8 +33,6 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
-
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 def file_hash(path: str | Path) -> str:
@@ -131,22 +131,6 @@ def _places(path: Path, flag: str) -> Iterator[None]:
         raise cannot_write(f"{flag} {path}", error, "; choose another place") from error
 
 
-def cannot_write(what: object, error: OSError, remedy: str = "") -> UsageError | RunError:
-    """The exception for an error while writing.
-
-    Args:
-        what: what is written, as the user names it.
-        error: the error.
-        remedy: the end of the message.
-    """
-    return system_error(f"{what}: cannot be written ({error.strerror or error}){remedy}", error)
-
-
-def system_error(message: str, error: OSError) -> UsageError | RunError:
-    """The exception for an error of the system, which says `message`: a full disk is no one's mistake."""
-    return RunError(message) if error.errno in _FULL_DISK else UsageError(message)
-
-
 @contextmanager
 def atomic_write(out: Path) -> Iterator[Path]:
     """Write a file whole or not at all, whether the writer fails, is killed, or fills the disk.
@@ -217,11 +201,6 @@ def printed(text: str) -> str:
     if not sys.stdout.isatty():
         return text
     return "".join(part if part in "\n\t" else printable(part) for part in re.split("([\n\t])", text))
-
-
-def discard_output() -> None:
-    """Discard what is still to be printed; else the interpreter would try again at exit, and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -150,7 +150,13 @@ def arrange(
     if len(state["model"]["vocab"]) != len(names_of_ours):
         raise UsageError(f"{name}: one of {join_names(SPECIALS)} occurs as a token with another meaning")
     vocabulary = Vocabulary.from_json(json.dumps(state))
-    return Arrangement(vocabulary, [*origins, *others], _notes(vocabulary, origins, name, split))
+    notes = _notes(vocabulary, origins, name, split)
+    if len(tokens) < size:
+        notes.append(
+            f"{name}: {len(tokens):,} tokens for an embedding of {size:,} rows, of which the last "
+            f"{size - len(tokens):,} are left out: check that it is the vocabulary of these weights"
+        )
+    return Arrangement(vocabulary, [*origins, *others], notes)
 
 
 def _notes(vocabulary: Vocabulary, origins: Sequence[int | None], name: str, split: bool) -> list[str]:

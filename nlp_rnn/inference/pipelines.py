@@ -151,6 +151,8 @@ def pipeline(
         >>> [answer["label"] for answer in classify(["a fine film", "a bad film"])]
         ['positive', 'negative']
     """
+    if backend not in (backends := ("torch", "numpy", "onnx")):
+        raise UsageError(f"backend must be one of {', '.join(backends)}, not {backend!r}")
     if backend != "torch":
         hub = (revision, token, local_files_only or None, timeout)
         if isinstance(model, Task) or str(device) != "cpu" or precision != "fp32" or any(hub):

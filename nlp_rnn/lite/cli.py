@@ -12,10 +12,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from .errors import Interrupted, RunError, UsageError, one_line
-from .files import check_not_read, open_bytes
+from .files import cannot_write, check_not_read, discard_output, open_bytes
 from .text.notices import collect_warnings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; see `nlp-rnn-lite --help`.
 
     Exits with 2 for what the user can fix, with 1 for an error while running, with 130 for SIGINT (Ctrl-C),
-    and with 143 for SIGTERM of a server, each in one line.
+    and with 143 for SIGTERM, each in one line.
 
     Args:
         arguments: those of the process if left out.
@@ -42,16 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options = _parser().parse_args(arguments)
         _VERBS[options.verb](options)
-        sys.stdout.flush()
     except UsageError as error:
         _leave(error, 2)
     except Interrupted as stop:
         print(f"{_PROGRAM}: stopped by {signal.Signals(stop.number).name}", file=sys.stderr)
         sys.exit(128 + stop.number)
     except KeyboardInterrupt:
-        _leave("interrupted", 130)
+        print(f"{_PROGRAM}: stopped by SIGINT", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:  # the reader of the output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(1)
     except (RunError, OSError, MemoryError) as error:
         _leave(error if str(error) else "out of memory", 1)
@@ -64,6 +65,17 @@ class _Parser(argparse.ArgumentParser):
         _leave(f"{message}; {self.prog} --help lists the options", 2)
 
 
+class _Version(argparse.Action):
+    """Prints the version of the wheel; it is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        name = "nlp-rnn-lite" if __package__ == "nlp_rnn_lite" else "nlp-rnn"
+        print(f"{_PROGRAM} {version(name)}")
+        parser.exit()
+
+
 def _leave(message: object, code: int) -> NoReturn:
     print(f"{_PROGRAM}: error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
@@ -71,6 +83,7 @@ def _leave(message: object, code: int) -> NoReturn:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=_PROGRAM, description="Answer with trained models, without torch.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     predict = verbs.add_parser("predict", help="answer each line of a file, or each row of a table")
     add = predict.add_argument
@@ -120,6 +133,21 @@ def _load_pipeline(engine: str | None, batch_size: int, folder: str) -> Pipeline
     return Pipeline(load(folder, engine), batch_size)
 
 
+@contextmanager
+def _ending_at_sigterm() -> Iterator[None]:
+    """SIGTERM becomes an exception, so that no unfinished file is left."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@_ending_at_sigterm()
 def _predict(options: argparse.Namespace) -> None:
     suffix, ending = (Path(path).suffix.lower() for path in (options.input, options.output))
     _refuse(options, suffix)
@@ -201,7 +229,14 @@ def _named(pairs: Sequence[str]) -> dict[str, str]:
 def _output(path: str) -> Iterator[TextIO]:
     """Standard output, or a file that appears when it is complete."""
     if path == "-":
-        yield sys.stdout
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            discard_output()
+            raise cannot_write("standard output", error) from error
         return
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():  # a pipe or a device
@@ -214,7 +249,7 @@ def _output(path: str) -> Iterator[TextIO]:
             yield file
         os.replace(temporary, target)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,14 +1,18 @@
-"""Reading files: what is wrong with one is said in a line that names it."""
+"""Reading and writing files: what is wrong with one is said in a line that names it."""
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import UsageError
+from .errors import RunError, UsageError
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 def open_bytes(path: str | Path) -> BinaryIO:
@@ -73,3 +77,24 @@ def check_not_read(out: str | Path, read: str | Path, flag: str) -> None:
     if is_same:
         name = "standard input" if from_standard else read
         raise UsageError(f"{flag} {out}: would replace {name}, which is read; choose another place")
+
+
+def cannot_write(what: object, error: OSError, remedy: str = "") -> UsageError | RunError:
+    """The exception for an error while writing.
+
+    Args:
+        what: what is written, as the user names it.
+        error: the error.
+        remedy: the end of the message.
+    """
+    return system_error(f"{what}: cannot be written ({error.strerror or error}){remedy}", error)
+
+
+def system_error(message: str, error: OSError) -> UsageError | RunError:
+    """The exception for an error of the system, which says `message`: a full disk is no one's mistake."""
+    return RunError(message) if error.errno in _FULL_DISK else UsageError(message)
+
+
+def discard_output() -> None:
+    """Discard what is still to be printed; else the interpreter would try again at exit, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,6 +16,7 @@ from .folders.folder import (
     check_hashes,
     check_is_model,
     current_folder,
+    holds_graphs,
     read_config,
     read_unchanged,
 )
@@ -97,7 +98,7 @@ def load(source: str | Path, engine: str | None = None) -> Task:
 def _read(folder: Path, root: Path, engine: str | None) -> _Files:
     config, vocabularies = read_config(folder, root)
     has_weights = (folder / WEIGHTS).exists()
-    has_graphs = any((folder / name).exists() for name in ("model.onnx", "decoder_step.onnx"))
+    has_graphs = holds_graphs(folder)
     if engine == "onnx" and not has_graphs:
         raise UsageError(f"{folder}: holds no ONNX graph; write one with nlp-rnn export --format onnx")
     if engine == "numpy" and has_graphs and not has_weights:

@@ -42,8 +42,12 @@ def answer_table(
         )
     quotes = path.suffix.lower() != ".tsv" or _has_quotes(path)
     with open_bytes(path) as file:
-        rows = _rows(stripped_lines(decoded_lines(file, str(path))), path, quotes)
+        header, rows = _read_table(stripped_lines(decoded_lines(file, str(path))), path, quotes)
         writer: _Writer | None = None
+        if header:
+            _find_columns(task, dict.fromkeys(header), path, named)
+            added = list(_cells(answerer, {}))
+            writer = _Writer(output, suffix, header, added, task.separator, quotes)
         start = 1
         while chunk := list(islice(rows, 16 * answerer.batch_size)):
             found = _find_columns(task, chunk[0], path, named)
@@ -83,17 +87,28 @@ def _has_quotes(path: Path) -> bool:
         return has_pair
 
 
-def _rows(lines: Iterator[str], path: Path, quotes: bool) -> Iterator[dict[str, Any]]:
-    """The rows of a table, each with the same columns.
+def _read_table(lines: Iterator[str], path: Path, quotes: bool) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    """The header of a table, empty where each row names its columns, and the rows.
 
     Raises:
-        UsageError: a row is malformed.
+        UsageError: the table is empty, or its header or a row is malformed.
     """
-    if path.suffix.lower() == ".jsonl":
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield _json_row(line, f"{path}, line {number}")
-        return
+    is_json = path.suffix.lower() == ".jsonl"
+    rows = _json_rows(lines, path) if is_json else _csv_rows(lines, path, quotes)
+    first = next(rows, None)
+    if first is None or not (first or is_json):
+        raise UsageError(f"{path}: is empty, and has not even names of columns; give a table")
+    return ([], chain([first], rows)) if is_json else (list(first), rows)
+
+
+def _json_rows(lines: Iterator[str], path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _json_row(line, f"{path}, line {number}")
+
+
+def _csv_rows(lines: Iterator[str], path: Path, quotes: bool) -> Iterator[dict[str, Any]]:
+    """The header, as keys without values, then the rows with the same keys."""
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     style: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=separator, strict=True, quoting=style)
@@ -101,6 +116,7 @@ def _rows(lines: Iterator[str], path: Path, quotes: bool) -> Iterator[dict[str, 
         header = next(reader, [])
         if len(set(header)) < len(header):
             raise UsageError(f"{path}: has columns of one name: {join_names(header)}")
+        yield dict.fromkeys(header)
         for row in reader:
             if len(row) != len(header):
                 raise UsageError(

@@ -18,6 +18,7 @@ from nlp_rnn.lite.folders.folder import (
     check_is_model,
     check_version,
     current_folder,
+    holds_graphs,
     read_config,
     read_header,
     read_unchanged,
@@ -63,6 +64,10 @@ def read_model(source: str | Path, access: HubAccess = _DEFAULT) -> StoredModel:
 
 def _read_files(folder: Path, root: Path) -> StoredModel:
     config, _ = read_config(folder, root)
+    if holds_graphs(folder) and not (folder / WEIGHTS).exists():
+        raise UsageError(
+            f"{folder}: holds ONNX graphs, not {WEIGHTS}: take the backend onnx, or the folder it was made of"
+        )
     weights = read_weights(folder / WEIGHTS, root)
     return StoredModel(config, weights, folder / CONFIG, folder / WEIGHTS)
 

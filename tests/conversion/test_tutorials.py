@@ -265,4 +265,11 @@ def test_notes_name_what_a_user_should_know(written):
     notes = " ".join(imported.notes)
     assert "1 of 9 tokens never occur" in notes
     assert "n't" in notes
+    assert "embedding" not in notes
     assert "taken to be negative and positive" in notes
+
+
+def test_a_vocabulary_with_fewer_tokens_than_the_embedding_has_rows_is_noted(written):
+    imported, _ = convert("sentiment-lstm", written(Sentiment("lstm", True), TOKENS[:-2]))
+    wanted = f"for an embedding of {len(TOKENS)} rows, of which the last 2 are left out"
+    assert wanted in " ".join(imported.notes)

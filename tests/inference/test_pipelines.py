@@ -291,6 +291,7 @@ def test_the_public_name():
         ("sentiment", {"batch_size": 0}, "batch size must be between 1 and"),
         ("sentiment", {"batch_size": -3}, "batch size must be between 1 and"),
         ("sentiment", {"precision": "bf61"}, "precision must be one of fp32, bf16, not 'bf61'"),
+        ("sentiment", {"backend": "tflite"}, "backend must be one of torch, numpy, onnx, not 'tflite'"),
         ("sentiment", {"device": "abacus"}, "device abacus: cannot be used here"),
         ("translation", {"beam": 0}, "beam must be between 1 and"),
         ("translation", {"n_best": 0}, "n_best must be between 1 and"),

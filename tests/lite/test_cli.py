@@ -3,6 +3,11 @@
 import csv
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
 
 import pytest
 
@@ -118,6 +123,11 @@ def test_a_column_of_another_name_and_missing_cells(make_folder, tmp_path, capsy
     ("content", "name", "message"),
     [
         ("a,b\n1,2\n", "in.csv", "has no column text"),
+        ("a,b\n", "in.csv", "has no column text"),
+        ("", "in.csv", "is empty"),
+        ("\n\n", "in.tsv", "is empty"),
+        ("\n", "in.jsonl", "is empty"),
+        ("{}\n", "in.jsonl", "has no column text"),
         ("text,text\n1,2\n", "in.csv", "has columns of one name"),
         ("text,b\n1\n", "in.csv", "line 2: 1 cell\\(s\\), not the 2 of the header"),
         ('text\n"a\n', "in.csv", "not a row of CSV"),
@@ -168,3 +178,53 @@ def test_arguments_that_are_refused(make_folder, tmp_path, monkeypatch, capsys, 
     assert message in error
     assert error.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "in.txt"]
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert (left.value.code, capsys.readouterr().out) == (0, f"nlp-rnn-lite {version('nlp-rnn')}\n")
+
+
+@pytest.mark.parametrize("name", ["sentiment", "text_pairs", "translation"])
+@pytest.mark.parametrize("ending", [".csv", ".tsv"])
+def test_a_table_without_rows_keeps_its_header(make_folder, tmp_path, name, ending):
+    source, ours, theirs = (tmp_path / f"{place}{ending}" for place in ("in", "ours", "theirs"))
+    source.write_text(("\t" if ending == ".tsv" else ",").join(["id", *COLUMNS.get(name, ["text"])]) + "\n")
+    folder = make_folder(name)
+    columns = {"translation": {"source": "source"}}.get(name)
+    predict(folder, str(source), str(theirs), columns=columns)
+    named = [f"{column}={column}" for column in COLUMNS.get(name, ["text"])]
+    main(["predict", str(folder), str(source), "--output", str(ours), "--columns", *named])
+    assert ours.read_text() == theirs.read_text()
+    assert "prediction" in ours.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_no_unfinished_file(make_folder, tmp_path, number):
+    output = tmp_path / "out.txt"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nlp_rnn.lite", "predict", make_folder("sentiment"), "--output", output],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob(".out.txt.*")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (128 + number, f"nlp-rnn-lite: stopped by {number.name}\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is of Linux")
+def test_a_full_disk_is_one_line_that_names_the_output(make_folder, tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_text("good\n")
+    command = [sys.executable, "-m", "nlp_rnn.lite", "predict", make_folder("sentiment"), source]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    wanted = "nlp-rnn-lite: error: standard output: cannot be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (1, wanted)

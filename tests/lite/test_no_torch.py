@@ -55,7 +55,7 @@ def test_the_room_itself_imports_nothing():
     assert not {"torch", "numpy", "tokenizers"} & set(found.stdout.split())
 
 
-def test_the_wheel_has_the_version_of_the_package():
+def test_the_wheel_has_version_requirements_and_license_of_the_package():
     with (ROOT / "lite/pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     assert project["version"] == nlp_rnn.__version__
@@ -63,6 +63,7 @@ def test_the_wheel_has_the_version_of_the_package():
         whole = tomllib.load(file)["project"]
     assert set(project["dependencies"]) <= set(whole["dependencies"])
     assert project["requires-python"] == whole["requires-python"]
+    assert (ROOT / "lite/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 def test_json_lines_are_the_same(make_folder, tmp_path):

@@ -9,6 +9,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.lite.loading import load
 from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
+from nlp_rnn.storage.reading import read_model
 
 pytest.importorskip("onnxruntime")
 writing = pytest.importorskip("nlp_rnn.export.onnx.writing")
@@ -82,6 +83,8 @@ def test_refusals(exported, tmp_path):
     folder, output = exported("sentiment")
     with pytest.raises(UsageError, match="holds no ONNX graph"):
         load(folder, "onnx")
+    with pytest.raises(UsageError, match="take the backend onnx, or the folder it was made of"):
+        read_model(output)
     with pytest.raises(UsageError, match="take the engine onnx"):
         load(output, "numpy")
     with pytest.raises(UsageError, match="engine must be one of numpy, onnx"):
