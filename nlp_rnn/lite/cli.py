@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -251,7 +251,8 @@ def _output(path: str) -> Iterator[TextIO]:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of which the message is that above, as on a file system that is read-only
+            temporary.unlink()
 
 
 _ENGINE_HELP = "what computes; default: by what the folder holds"

@@ -1,6 +1,7 @@
 """`nlp-rnn-lite predict` writes what `nlp-rnn predict` writes, and refuses the rest in one line."""
 
 import csv
+import errno
 import json
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -228,3 +230,16 @@ def test_a_full_disk_is_one_line_that_names_the_output(make_folder, tmp_path):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     wanted = "nlp-rnn-lite: error: standard output: cannot be written (No space left on device)\n"
     assert (done.returncode, done.stderr) == (1, wanted)
+
+
+def test_a_file_system_that_becomes_read_only_is_one_line(make_folder, tmp_path, monkeypatch, capsys):
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system", "a temporary name")
+
+    folder, source = make_folder("sentiment"), tmp_path / "in.txt"
+    source.write_text("good\n")
+    monkeypatch.setattr("os.replace", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.chdir(tmp_path)
+    wanted = "nlp-rnn-lite: error: out.txt: cannot be written (Read-only file system)\n"
+    assert leave(capsys, folder, source, "--output", "out.txt") == (2, wanted)
