@@ -51,7 +51,7 @@ class _Graph:
         self._path = path
         data = read_bytes(require_inside(path, root))
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors are raised, so a line of the library would say them twice
         # Steps are too small for threads: with its default of one per core, the library works twice as long
         # for the same answers, most of it waiting in a loop for the next step.
         options.intra_op_num_threads = options.inter_op_num_threads = _num_threads()

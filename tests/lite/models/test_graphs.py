@@ -144,3 +144,19 @@ def test_one_thread_unless_more_are_asked_for(exported, monkeypatch, stated, exp
     monkeypatch.setattr(onnxruntime, "InferenceSession", record)
     load(output, engine="onnx")
     assert made == [(expected, expected)]
+
+
+def test_a_graph_of_a_smaller_vocabulary_is_refused_in_one_line(exported, tmp_path, capfd):
+    import onnx
+    from onnx import numpy_helper
+
+    _, output = exported("sentiment")
+    copy = shutil.copytree(output, tmp_path / "copy")
+    graph = onnx.load(copy / "model.onnx")
+    table = next(node for node in graph.graph.node if node.op_type == "Gather").input[0]
+    (stored,) = (tensor for tensor in graph.graph.initializer if tensor.name == table)
+    stored.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(stored)[:1], table))
+    onnx.save(graph, copy / "model.onnx")
+    with pytest.raises(UsageError, match="cannot be run"):
+        lite_pipeline("sentiment", copy)("the film is good")
+    assert capfd.readouterr().err == ""
