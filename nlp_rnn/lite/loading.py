@@ -16,10 +16,10 @@ from .folders.folder import (
     check_hashes,
     check_is_model,
     current_folder,
-    holds_graphs,
     read_config,
     read_unchanged,
 )
+from .folders.graph_files import check_graphs, holds_graphs
 from .folders.tensors import StoredTensor, Tensors, model_hashes, read_tensors
 from .models.builder import Builder
 from .tasks.task import Task
@@ -104,6 +104,8 @@ def _read(folder: Path, root: Path, engine: str | None) -> _Files:
     if engine == "numpy" and has_graphs and not has_weights:
         raise UsageError(f"{folder}: holds ONNX graphs, not {WEIGHTS}: take the engine onnx")
     computes_graphs = engine == "onnx" or (has_graphs and not has_weights)
+    if computes_graphs:
+        check_graphs(config, folder, root)
     tensors = None if computes_graphs else read_tensors(folder / WEIGHTS, root)
     return _Files(config, vocabularies, tensors, folder)
 

@@ -18,11 +18,11 @@ from nlp_rnn.lite.folders.folder import (
     check_is_model,
     check_version,
     current_folder,
-    holds_graphs,
     read_config,
     read_header,
     read_unchanged,
 )
+from nlp_rnn.lite.folders.graph_files import holds_graphs
 from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.storage.hub import HubAccess, download
 from nlp_rnn.storage.stored import StoredModel, check_plain

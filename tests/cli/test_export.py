@@ -1,6 +1,7 @@
 """`nlp-rnn export`."""
 
 import errno
+import json
 
 import pytest
 
@@ -36,8 +37,11 @@ def test_writes_a_folder_and_prints_the_difference_and_the_place(folder, run, tm
     assert last == str(out)
     names = sorted(path.name for path in out.iterdir())
     assert names == ["README.md", "config.json", "model.onnx", "tokenizer.json"]
-    for name in set(names) - {"model.onnx"}:
+    for name in set(names) - {"model.onnx", "config.json"}:
         assert (out / name).read_bytes() == (folder / name).read_bytes()
+    written, original = (json.loads((path / "config.json").read_text()) for path in (out, folder))
+    assert [*written.pop("graphs")] == ["model.onnx"]
+    assert written == original
 
 
 def test_the_default_output_is_in_the_working_directory(folder, run, tmp_path, monkeypatch):

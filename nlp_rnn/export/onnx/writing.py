@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from nlp_rnn.export.onnx.quantizing import float_operators, quantize
 from nlp_rnn.export.onnx.registry import build
 from nlp_rnn.files import cannot_write
 from nlp_rnn.lite.folders.folder import CONFIG, WEIGHTS, own_files, read_json, require_inside
+from nlp_rnn.lite.folders.graph_files import graph_checksums
 from nlp_rnn.storage.folders import atomic_folder
 from nlp_rnn.tasks.pretrained import from_pretrained
 
@@ -75,5 +77,9 @@ def _write(source: Path, output: Path, graphs: dict[str, onnx.ModelProto]) -> No
         for name in own_files(read_json(source / CONFIG, source)):
             if name != WEIGHTS and require_inside(source / name, source).is_file():
                 shutil.copyfile(source / name, new / name)
-        for name, graph in graphs.items():
-            (new / name).write_bytes(graph.SerializeToString())
+        written = {name: graph.SerializeToString() for name, graph in graphs.items()}
+        for name, data in written.items():
+            (new / name).write_bytes(data)
+        config = read_json(new / CONFIG, new) | {"graphs": graph_checksums(written)}
+        text = json.dumps(config, indent=2, ensure_ascii=False)
+        (new / CONFIG).write_text(text, encoding="utf-8", newline="\n")

@@ -54,11 +54,6 @@ def own_files(config: Mapping[str, Any]) -> list[str]:
     return [CONFIG, WEIGHTS, *tokenizers, CARD]
 
 
-def holds_graphs(folder: Path) -> bool:
-    """Whether a folder holds the graphs that `nlp-rnn export --format onnx` writes."""
-    return any((folder / name).exists() for name in ("model.onnx", "decoder_step.onnx"))
-
-
 def folder_aside(target: Path) -> Path:
     """Where a folder is for a moment while another one takes its place."""
     return target.with_name(f".{target.name}.old")

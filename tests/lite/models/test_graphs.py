@@ -1,9 +1,11 @@
 """The engine onnx answers as torch does, on every task, from the folder that export writes."""
 
+import json
 import os
 import shutil
 
 import pytest
+import torch
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
@@ -57,6 +59,22 @@ def test_every_task(exported, difference, inputs_of, name, options):
         assert difference(ours([value]), theirs([value])) < 2e-5
 
 
+def test_another_graph_of_the_same_shape_is_refused(exported, tmp_path):
+    folders = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        folders.append(exported("translation", num_layers=1 + seed)[1])
+    folder = shutil.copytree(folders[0], tmp_path / "model")
+    assert pipeline("translation", folder, backend="onnx")("a")
+    shutil.copy(folders[1] / "encoder.onnx", folder)
+    with pytest.raises(UsageError, match=r"encoder\.onnx: not the graph that was exported with this folder"):
+        pipeline("translation", folder, backend="onnx")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"graphs": {"../x.onnx": "0"}}))
+    with pytest.raises(UsageError, match="its graphs are none"):
+        pipeline("translation", folder, backend="onnx")
+
+
 def test_beams(exported, difference, inputs_of):
     folder, output = exported("translation", attention="luong")
     options = {"beam": 4, "n_best": 2}
@@ -79,6 +97,15 @@ def test_a_classifier_has_no_stream(exported):
         lite_pipeline("sentiment", output).stream()
 
 
+def without_checksums(folder, copy):
+    """A copy of an exported folder as earlier exports wrote it."""
+    shutil.copytree(folder, copy)
+    config = json.loads((copy / "config.json").read_text())
+    del config["graphs"]
+    (copy / "config.json").write_text(json.dumps(config, indent=2))
+    return copy
+
+
 def test_refusals(exported, tmp_path):
     folder, output = exported("sentiment")
     with pytest.raises(UsageError, match="holds no ONNX graph"):
@@ -89,7 +116,7 @@ def test_refusals(exported, tmp_path):
         load(output, "numpy")
     with pytest.raises(UsageError, match="engine must be one of numpy, onnx"):
         load(output, "torch")
-    copy = shutil.copytree(output, tmp_path / "copy")
+    copy = without_checksums(output, tmp_path / "copy")
     (copy / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(UsageError, match=r"model\.onnx: not a graph that onnxruntime can run"):
         load(copy)
@@ -104,7 +131,7 @@ def test_refusals(exported, tmp_path):
 def test_a_graph_of_another_model(exported, tmp_path):
     _, sentiment = exported("sentiment")
     _, pairs = exported("text_pairs")
-    copy = shutil.copytree(sentiment, tmp_path / "copy")
+    copy = without_checksums(sentiment, tmp_path / "copy")
     shutil.copyfile(pairs / "model.onnx", copy / "model.onnx")
     with pytest.raises(UsageError, match="not a graph of this model"):
         load(copy)
@@ -151,7 +178,7 @@ def test_a_graph_of_a_smaller_vocabulary_is_refused_in_one_line(exported, tmp_pa
     from onnx import numpy_helper
 
     _, output = exported("sentiment")
-    copy = shutil.copytree(output, tmp_path / "copy")
+    copy = without_checksums(output, tmp_path / "copy")
     graph = onnx.load(copy / "model.onnx")
     table = next(node for node in graph.graph.node if node.op_type == "Gather").input[0]
     (stored,) = (tensor for tensor in graph.graph.initializer if tensor.name == table)
