@@ -79,7 +79,7 @@ def test_sizes(tmp_path):
     assert installed_size(["no-such-distribution"]) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_each_backend_answers(tmp_path, capsys):
     words = Vocabulary.train(["a good film"], VocabularySettings(min_frequency=1))
     task = Sentiment(SentimentProcessor(words, ["0", "1"], ["bad", "good"]), 4, 4)

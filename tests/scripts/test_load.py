@@ -13,7 +13,7 @@ from nlp_rnn.tasks.pretrained import save_pretrained
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_nothing_is_lost_under_load(tmp_path):
     words = Vocabulary.train(["a good film is not bad"], VocabularySettings(min_frequency=1))

@@ -93,7 +93,7 @@ def in_node(folder, vocabularies, body, **given):
 
 
 @needs_node
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ids_and_texts_are_those_of_the_library(tmp_path):
     corpus = [" ".join(text) for example in generate(500) for text in (example.english, example.german)]
     texts = sample_texts() + corpus
