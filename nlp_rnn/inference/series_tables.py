@@ -37,9 +37,9 @@ def answer_series(
 ) -> None:
     """Write the answers to the series of a table, in order; the longest series is held in memory.
 
-    A new series begins where the group column of the model changes. Of a model that labels steps, the output
-    is the table with the labels beside its rows. Of one that predicts what follows, it is the predicted rows
-    alone: they have the columns of the table, in which all but the group and what is predicted is empty.
+    A new series begins where the group column of the model changes. For a model that labels steps,
+    the output is the table with a column of labels. For a model that predicts the next steps, it is only the
+    predicted rows: they have the columns of the table, all empty but the group and the predicted columns.
 
     Args:
         answerer: the model.

@@ -1,4 +1,4 @@
-"""Checking model folders: each fault is found, and all that can be checked beside it is."""
+"""Checking model folders: each fault is found, and the other checks still run."""
 
 import json
 import os

@@ -65,7 +65,7 @@ def sample_texts():
             "".join(rng.choice("aAeEİıßΣſǅ") + pick(MARKS, 2) for _ in range(8)),
             pick("aA\u0345\u0301" + UNASSIGNED, 10),
         ]
-    for glue in ("", " ", "a"):  # every character once, with others beside it
+    for glue in ("", " ", "a"):  # every character, alone and next to others
         texts += [glue.join(ASSIGNED[start : start + 60]) for start in range(0, len(ASSIGNED), 60)]
     return texts
 
