@@ -12,7 +12,7 @@ from typing import Any
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.evaluation.measuring import evaluate
-from nlp_rnn.lite.folders.folder import check_is_model
+from nlp_rnn.lite.folders.folder import CONFIG, check_is_model
 from nlp_rnn.storage.card_edit import read_results, unbacked_rows
 from nlp_rnn.storage.results import Measured
 from nlp_rnn.tasks.base import Task
@@ -132,6 +132,8 @@ def verify(
     if not path.is_dir():
         raise UsageError(f"{folder}: not a folder; verify reads the card of a model folder")
     check_is_model(folder, path)
+    if not (path / CONFIG).exists():
+        raise UsageError(f"{folder}: not a model folder, for it has no {CONFIG}")
     if not 0 <= tolerance < 1:
         raise UsageError(f"tolerance must be at least 0 and less than 1, not {tolerance:g}")
     stated = read_results(path)

@@ -53,6 +53,10 @@ def read_model(source: str | Path, access: HubAccess = _DEFAULT) -> StoredModel:
     if path.is_dir():
         check_is_model(source, path)
         return read_unchanged(path, path, _read_files)
+    if path.suffix == ".safetensors" and path.exists():
+        raise UsageError(
+            f"{source}: holds weights alone; give the model folder that it is in, or see nlp-rnn import"
+        )
     if path.exists():
         return _read_checkpoint(path)
     if path.suffix in (".ckpt", ".pt") or path.is_absolute() or str(source).count("/") != 1:

@@ -149,6 +149,8 @@ def test_what_cannot_be_verified(folder, tmp_path):
             verify(folder, tolerance=tolerance)
     with pytest.raises(UsageError, match="not a folder"):
         verify(tmp_path / "none")
+    with pytest.raises(UsageError, match=r"not a model folder, for it has no config\.json"):
+        verify(Path(__file__).parent)
     (folder / "README.md").unlink()
     with pytest.raises(UsageError, match="states no results that can be measured again"):
         verify(folder)

@@ -176,6 +176,8 @@ def test_bare_state_dicts_and_other_files_are_refused(tmp_path, refused):
     refused(tmp_path / "list.pt", "list.pt", "not a checkpoint of nlp_rnn")
     (tmp_path / "text.ckpt").write_text("hello\n")
     refused(tmp_path / "text.ckpt", "text.ckpt")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    refused(tmp_path / "model.safetensors", "model.safetensors", "give the model folder that it is in")
 
 
 @pytest.mark.parametrize(
