@@ -54,6 +54,7 @@ class _TaggerBase(nn.Module):
         cell: str,
         bidirectional: bool,
         more_tags: Sequence[int] = (),
+        locked: bool = False,
     ) -> None:
         """Add the layers; after the subclass's own, because modules print in this order."""
         self.rnn = recurrent_layer(
@@ -63,9 +64,10 @@ class _TaggerBase(nn.Module):
             num_layers=num_layers,
             dropout=dropout,
             bidirectional=bidirectional,
+            locked=locked,
         )
         self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_tags)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(dropout, locked)
         self.fc_more: Iterable[nn.Module] = ()
         if more_tags:
             inputs = self.fc_out.in_features
@@ -153,6 +155,7 @@ class Tagger(_TaggerBase):
         character_hidden_dim: the hidden size of the word encoder, per direction.
         more_tags: the number of tags of each further set of tags, which has an output layer of its own.
         crf: scores sequences of the first set of tags as a whole; `forward` returns its emissions.
+        locked: use one mask of `dropout` for all words of a sentence (Gal & Ghahramani 2016).
 
     Raises:
         ValueError: unknown cell.
@@ -173,6 +176,7 @@ class Tagger(_TaggerBase):
         character_hidden_dim: int = 64,
         more_tags: Sequence[int] = (),
         crf: LinearChainCRF | None = None,
+        locked: bool = False,
     ) -> None:
         super().__init__()
         self.embedding = Embedding(vocab_size, embedding_dim)
@@ -192,6 +196,7 @@ class Tagger(_TaggerBase):
             cell=cell,
             bidirectional=bidirectional,
             more_tags=more_tags,
+            locked=locked,
         )
         self.sizes = [num_tags, *more_tags]
         if crf is not None:

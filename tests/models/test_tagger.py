@@ -84,3 +84,23 @@ def test_nan_behind_an_end_reaches_no_gradient(cell, bidirectional):
     scores = model(vectors, torch.tensor([2, 1]))
     (scores[:2, 0].sum() + scores[0, 1].sum()).backward()
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_locked_dropout_drops_the_same_features_of_all_words(locked):
+    torch.manual_seed(0)
+    model = Tagger(20, 4, 40, 30, 2, 0.5, locked=locked)
+    read = []
+    for layer in (model.rnn, model.fc_out):
+        layer.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0] == 0))
+    model(torch.randint(20, (7, 5)), LENGTHS)
+    for dropped in read:  # [T, B, F]
+        whole = dropped[:, LENGTHS == 7]
+        assert 0.3 < whole.float().mean() < 0.7
+        assert bool((whole == whole[:1]).all()) == locked
+        assert not (whole[:, 0] == whole[:, 1]).all()
+    assert len(read) == 2
+    plain = Tagger(20, 4, 40, 30, 2, 0.5)
+    plain.load_state_dict(model.state_dict())
+    words = torch.randint(20, (7, 5))
+    assert torch.equal(model.eval()(words, LENGTHS), plain.eval()(words, LENGTHS))

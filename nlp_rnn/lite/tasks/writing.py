@@ -227,7 +227,7 @@ class LanguageModeling(WritingTask):
         "tie_weights": False,
         "decoding": {},
     }
-    training = frozenset({"locked", "weight_dropout"})
+    training = frozenset({"weight_dropout"})
 
     @classmethod
     def make_reader(cls, vocabularies: Mapping[str, Vocabulary], stored: Mapping[str, Any]) -> Reader:

@@ -63,6 +63,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         character_hidden_dim: size of the recurrent state over the characters of a word, per direction.
         label_smoothing: fraction of probability spread over all tags in the training loss.
         word_dropout: fraction of words replaced by the unknown word in training; their characters remain.
+        locked: use one dropout mask for all words of a sentence (Gal & Ghahramani 2016).
         crf: score the tags of a sentence as a whole, by a linear-chain conditional random field; those of the
             first column, which may have 1,000 labels.
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
@@ -89,6 +90,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         character_hidden_dim: LayerSize = 64,
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
+        locked: bool = False,
         crf: bool = False,
         init_encoder: str | None = None,
         vectors: str | None = None,
@@ -116,6 +118,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             character_hidden_dim=character_hidden_dim,
             more_tags=[len(column.labels) for column in columns[1:]],
             crf=LinearChainCRF(*_legal(columns[0])) if crf else None,
+            locked=locked,
         )
         self.scorers = [make_scorer(column) for column in columns]
         if columns[0].scheme:
