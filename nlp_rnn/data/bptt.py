@@ -49,10 +49,12 @@ class RunningText(Dataset[dict[str, Any]]):
 
     def __getitem__(self, window: Window) -> dict[str, Any]:
         positions = (window.starts + np.arange(window.width + 1)[:, None]) % len(self._ids)  # [width + 1, B]
+        # The text backward is a running text too: before each row the BOS that was behind it.
         inside = np.arange(window.width)[:, None] < window.lengths  # [width, B]
         return {
             "row": list(range(len(window.starts))),
             "span": self._ids[positions],
+            "backward_span": self._ids[-positions],
             "lengths": window.lengths,
             "characters": (self._characters[positions[:-1]] * inside).sum(0),
             "fresh": window.fresh,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlp_rnn.models.layers.base import State
+from nlp_rnn.models.layers.base import RecurrentLayer, State
 from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.models.layers.dropout import Dropout
 from nlp_rnn.models.layers.embedding import Embedding
@@ -18,7 +20,8 @@ class LanguageModel(nn.Module):
     """Embedding, recurrent layers, linear (Mikolov et al. 2010). Sequences are time-major, [T, B].
 
     With tied weights, locked dropout and weight dropout it is regularized as the AWD-LSTM (Merity et al.
-    2018).
+    2018). A bidirectional one is two language models that share embedding and output layer, one of which
+    reads backward (Peters et al. 2018). Nothing that reads forward depends on the other direction.
 
     Args:
         vocab_size: number of token ids.
@@ -31,6 +34,7 @@ class LanguageModel(nn.Module):
             Inan et al. 2017). The output layer then has only a bias of its own.
         locked: use one mask of `dropout` for all time steps.
         weight_dropout: probability of dropout on the hidden-to-hidden weights.
+        bidirectional: have further layers, `backward_rnn`, that read texts from their end.
 
     Raises:
         ValueError: unknown cell; or tied weights with different embedding and hidden sizes.
@@ -47,6 +51,7 @@ class LanguageModel(nn.Module):
         tie_weights: bool = False,
         locked: bool = False,
         weight_dropout: float = 0.0,
+        bidirectional: bool = False,
     ) -> None:
         super().__init__()
         if tie_weights and embedding_dim != hidden_dim:
@@ -54,16 +59,17 @@ class LanguageModel(nn.Module):
                 f"tie_weights needs embedding_dim and hidden_dim to be equal, not {embedding_dim} and "
                 f"{hidden_dim}"
             )
+        options: dict[str, Any] = {
+            "num_layers": num_layers,
+            "dropout": dropout,
+            "locked": locked,
+            "weight_dropout": weight_dropout,
+        }
         self.embedding = Embedding(vocab_size, embedding_dim)
-        self.rnn = recurrent_layer(
-            cell,
-            embedding_dim,
-            hidden_dim,
-            num_layers=num_layers,
-            dropout=dropout,
-            locked=locked,
-            weight_dropout=weight_dropout,
-        )
+        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, **options)
+        self.backward_rnn: RecurrentLayer | None = None
+        if bidirectional:
+            self.backward_rnn = recurrent_layer(cell, embedding_dim, hidden_dim, **options)
         self.dropout = Dropout(dropout, locked)
         self.fc_out: nn.Linear | None = None
         if tie_weights:
@@ -99,14 +105,40 @@ class LanguageModel(nn.Module):
         Returns:
             Features [T, B, H], zero behind each sequence's end, and the state at each sequence's own end.
         """
-        features, state = self.rnn(self.dropout(self.embedding(tokens)), state, lengths)
+        return self._read(self.rnn, tokens, state, lengths)
+
+    def read_backward(
+        self, tokens: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """As `read`, with the layers that read backward.
+
+        Args:
+            tokens: [T, B] int64 ids, in the order in which they are read: the last one of a text first.
+            state: as for `read`.
+            lengths: as for `read`.
+        """
+        assert self.backward_rnn is not None
+        return self._read(self.backward_rnn, tokens, state, lengths)
+
+    def _read(
+        self, rnn: RecurrentLayer, tokens: Tensor, state: State | None, lengths: Tensor | None
+    ) -> tuple[Tensor, State]:
+        features, state = rnn(self.dropout(self.embedding(tokens)), state, lengths)
         return self.dropout(features), state
 
-    def features(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The features of `read` from a zero state, without the final state: cheaper where lengths differ."""
-        features: Tensor = self.dropout(
-            self.rnn.outputs(self.dropout(self.embedding(tokens)), lengths=lengths)
-        )
+    def features(self, tokens: Tensor, lengths: Tensor | None = None, backward: bool = False) -> Tensor:
+        """The features of `read` from a zero state, without the final state: cheaper where lengths differ.
+
+        Args:
+            tokens: as for `read`, or for `read_backward`.
+            lengths: [B]; all T if left out.
+            backward: use the layers that read backward.
+        """
+        rnn = self.rnn
+        if backward:
+            assert self.backward_rnn is not None
+            rnn = self.backward_rnn
+        features: Tensor = self.dropout(rnn.outputs(self.dropout(self.embedding(tokens)), lengths=lengths))
         return features
 
     def logits(self, features: Tensor) -> Tensor:

@@ -55,6 +55,9 @@ class Encoder(NamedTuple):
     vocabulary: Vocabulary
     embedding: nn.Embedding
     rnn: RecurrentLayer
+    """Reads forward."""
+    backward_rnn: RecurrentLayer | None = None
+    """Reads backward; None if nothing does."""
 
 
 class AnswerColumn(NamedTuple):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor, nn
+from torch import nn
 
 from nlp_rnn.data.vocabulary import PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError, join_names, one_line
@@ -36,10 +36,11 @@ def initialize_encoder(
     """Copy the weights of a language model into an embedding and recurrent layers, and print how many.
 
     Each row of the embedding becomes the language model's row of the same token, or of the unknown token. So
-    at first the layers read any text as the language model does. Of the recurrent layers those that read
-    forward and have the same shapes are copied: not a layer above a bidirectional one, whose input is wider.
-    If the first layer reads more than the embedding, as a tagger's reads character features too, the columns
-    for the rest keep their initialization.
+    at first the layers read any text as the language model does, in each direction that it has (Peters et
+    al. 2018). A layer above a bidirectional one also reads the features of the other direction, which the
+    language model does not: its weights for these begin at zero. If the first layer reads more than the
+    embedding, as a tagger's reads character features too, the columns for the rest keep their
+    initialization.
 
     Args:
         source: what `nlp_rnn.from_pretrained` takes: a model folder or checkpoint.
@@ -76,19 +77,42 @@ def initialize_encoder(
     known = sum(token in ids for token in tokens)
     rows = torch.tensor([ids.get(token, UNK) for token in tokens])
     embedding.weight.copy_(source_encoder.embedding.weight[rows])
-    layers, source_layers = _by_layer(rnn), _by_layer(source_encoder.rnn)
-    layers["0"]["weight_ih_l0"] = layers["0"]["weight_ih_l0"][:, : embedding.embedding_dim]
-    copied = 0
-    for layer, weights in layers.items():
-        source_weights = source_layers.get(layer, {})
-        if _shapes(weights) == _shapes(source_weights):
-            for name, weight in weights.items():
-                weight.copy_(source_weights[name])
-            copied += len(weights)
+    copied = _copy_direction(source_encoder.rnn, rnn)
+    if source_encoder.backward_rnn is not None and rnn.bidirectional:
+        copied += _copy_direction(source_encoder.backward_rnn, rnn, "_reverse")
     _print_once(
         f"{where}: copied {known:,} of {len(tokens):,} token embeddings ({known / len(tokens):.1%}) and "
-        f"{copied} of {sum(map(len, layers.values()))} recurrent tensors"
+        f"{copied} of {len([*rnn.parameters()])} recurrent tensors"
     )
+
+
+def _copy_direction(source: RecurrentLayer, rnn: RecurrentLayer, direction: str = "") -> int:
+    """Copy the layers of a unidirectional stack into one direction of another, as far as both have layers.
+
+    Args:
+        source: the stack to copy, of the same cell and hidden size.
+        rnn: changed in place.
+        direction: how the names of the parameters of that direction end.
+
+    Returns:
+        The number of tensors that were copied.
+    """
+    weights, copied = dict(rnn.named_parameters()), 0
+    for name, trained in source.named_parameters():
+        weight = weights.get(name + direction)
+        if weight is None:  # there are fewer layers
+            continue
+        if name.startswith("weight_ih") and not name.endswith("_l0"):
+            # [:, H:] of the input are the features of the layers below that read backward.
+            start = source.hidden_size if direction else 0
+            weight.zero_()
+            weight[:, start : start + source.hidden_size] = trained
+        elif name.startswith("weight_ih"):
+            weight[:, : trained.size(1)] = trained
+        else:
+            weight.copy_(trained)
+        copied += 1
+    return copied
 
 
 @torch.no_grad()
@@ -219,15 +243,3 @@ def initialize_embedding(path: str, vocabulary: Vocabulary, embedding: nn.Embedd
 @rank_zero_only
 def _print_once(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: weight.shape for name, weight in weights.items()}
-
-
-def _by_layer(rnn: nn.Module) -> dict[str, dict[str, Tensor]]:
-    """Layer and direction, as the names of parameters end ("0", "1_reverse") -> parameters by name."""
-    layers: dict[str, dict[str, Tensor]] = {}
-    for name, weight in rnn.named_parameters():
-        layers.setdefault(name.rpartition("_l")[2], {})[name] = weight
-    return layers

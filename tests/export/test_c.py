@@ -186,10 +186,10 @@ def test_a_tagger_gives_the_tags_of_torch(bidirectional, characters, tags, crf, 
 
 
 @pytest.mark.parametrize("vocabulary", [WORDS, CHARACTERS])
-@pytest.mark.parametrize("tied", [False, True])
-def test_a_language_model_scores_as_torch_does(vocabulary, tied, compiled):
+@pytest.mark.parametrize("options", [{}, {"tie_weights": True}, {"bidirectional": True}])
+def test_a_language_model_scores_as_torch_does(vocabulary, options, compiled):
     torch.manual_seed(3)
-    task = LanguageModeling(LanguageModelingProcessor(vocabulary), 6, 6, 2, tie_weights=tied).eval()
+    task = LanguageModeling(LanguageModelingProcessor(vocabulary), 6, 6, 2, **options).eval()
     rows = numbers(compiled(task)(LINES, "--scores"))
     for line, row in zip(LINES, rows, strict=True):
         (ids,) = vocabulary.encode([line])

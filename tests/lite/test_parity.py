@@ -103,6 +103,7 @@ def test_words_are_not_split_on_request(make_folder):
         ("text_pairs", {"temperature": 0.5, "unsure_below": 0.6}),
         ("multi_label", {"thresholds": [0.1, 0.5, 0.9]}),
         ("language_modeling", {"tie_weights": True}),
+        ("language_modeling", {"bidirectional": True, "num_layers": 2}),
         ("language_modeling", {"processor": {"level": "char"}}),
         ("sentiment", {"processor": {"level": "bpe"}}),
     ],

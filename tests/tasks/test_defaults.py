@@ -61,6 +61,7 @@ MODELS = {
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 256, "num_layers": 1, "dropout": 0.2}
     | {"tie_weights": False, "locked": False, "weight_dropout": 0.0, "decoding": BeamSettings()}
+    | {"bidirectional": False}
     | {"vectors": None},
     "captioning": LAYERS
     | SMOOTHING

@@ -103,6 +103,7 @@ DROPOUT = {"dropout": 0.3, "optimization": Optimization(lr=0.05)}
         ("translation", {"teacher_forcing": 0.5}, {"val_check_interval": 2}),
         ("tagging", {"cell": "gru", "optimization": Optimization(schedule="cosine")}, {}),
         ("language_modeling", {"locked": True, "weight_dropout": 0.3}, {"val_check_interval": 0.5}),
+        ("language_modeling", {"bidirectional": True}, {}),
         ("captioning", {"cell": "mingru", "optimization": Optimization(schedule="plateau", patience=0)}, {}),
         ("forecasting", {"cell": "rnn"}, {"max_epochs": -1, "max_steps": 11}),
         ("series_tagging", {"cell": "minlstm"}, {"check_val_every_n_epoch": 2}),

@@ -26,10 +26,10 @@ def vocabulary(texts):
     return Vocabulary.train(texts, EVERY)
 
 
-def language_model(folder, cell="lstm", layers=1, embedding_dim=6, hidden_dim=7):
+def language_model(folder, cell="lstm", layers=1, embedding_dim=6, hidden_dim=7, **options):
     torch.manual_seed(1)
     processor = LanguageModelingProcessor(vocabulary(READ))
-    task = LanguageModeling(processor, embedding_dim, hidden_dim, layers, cell=cell)
+    task = LanguageModeling(processor, embedding_dim, hidden_dim, layers, cell=cell, **options)
     return task, str(save_pretrained(task, folder))
 
 
@@ -83,7 +83,7 @@ def test_rows_go_to_the_tokens_of_the_same_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("given_layers", "layers", "bidirectional", "copied", "all_of_them"),
-    [(1, 1, True, 4, 8), (2, 2, False, 8, 8), (2, 2, True, 4, 16), (2, 1, False, 4, 4), (1, 2, False, 4, 8)],
+    [(1, 1, True, 4, 8), (2, 2, False, 8, 8), (2, 2, True, 8, 16), (2, 1, False, 4, 4), (1, 2, False, 4, 8)],
 )
 def test_layers_that_fit(given_layers, layers, bidirectional, copied, all_of_them, tmp_path, capsys):
     given, source = language_model(tmp_path / "lm", layers=given_layers)
@@ -94,12 +94,39 @@ def test_layers_that_fit(given_layers, layers, bidirectional, copied, all_of_the
     changed = set()
     for name, weight in made.named_parameters():
         theirs = dict(given.model.rnn.named_parameters()).get(name)
-        if theirs is not None and weight.shape == theirs.shape and torch.equal(weight, theirs):
+        if theirs is not None and torch.equal(weight[..., : theirs.size(-1)], theirs):
+            assert not weight[..., theirs.size(-1) :].any()
             changed.add(name)
         else:
             assert torch.equal(weight, dict(plain.named_parameters())[name])
     assert len(changed) == copied
     assert not any(name.endswith("reverse") for name in changed)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("read", [READ, OTHER])
+def test_both_directions_of_an_encoder_equal_those_of_the_language_model(cell, read, tmp_path, capsys):
+    given, source = language_model(tmp_path / "lm", cell, layers=3, bidirectional=True, dropout=0.0)
+    made = sentiment(source, cell, layers=3, bidirectional=True)
+    count = len(list(made.model.rnn.parameters()))
+    assert f"and {count} of {count} recurrent tensors" in capsys.readouterr().err
+    encoded = [torch.tensor(ids) for ids in made.processor.tokens.encode(read)]
+    lengths = torch.tensor([len(ids) for ids in encoded])
+    words = made.model.embedding(torch.nn.utils.rnn.pad_sequence(encoded))
+    outputs = made.model.rnn.outputs(words, lengths=lengths)
+    for row, length in enumerate(lengths.tolist()):
+        text = words[:length, row]
+        forward, backward = (outputs[:length, row, half] for half in (slice(7), slice(7, None)))
+        torch.testing.assert_close(forward, given.model.rnn.outputs(text[:, None])[:, 0])
+        theirs = given.model.backward_rnn.outputs(text.flip(0)[:, None])[:, 0].flip(0)
+        torch.testing.assert_close(backward, theirs)
+
+
+def test_one_direction_is_initialized_by_a_language_model_of_two(tmp_path, capsys):
+    given, source = language_model(tmp_path / "lm", bidirectional=True)
+    made = sentiment(source)
+    assert "4 of 4 recurrent tensors" in capsys.readouterr().err
+    assert all(map(torch.equal, made.model.rnn.parameters(), given.model.rnn.parameters()))
 
 
 def test_character_tagger_takes_all_weights_but_its_input_columns(tmp_path, capsys):

@@ -29,6 +29,8 @@ class LanguageModel:
         size, hidden = settings["embedding_dim"], settings["hidden_dim"]
         self._embedding = build.embedding("embedding", vocab_size, size)
         self._rnn = build.recurrent("rnn.", settings["cell"], size, hidden, settings["num_layers"])
+        if settings["bidirectional"]:  # only training needs the other direction
+            build.recurrent("backward_rnn.", settings["cell"], size, hidden, settings["num_layers"])
         tied = self._embedding if settings["tie_weights"] else None
         self._output = build.output("", vocab_size, hidden, tied)
 

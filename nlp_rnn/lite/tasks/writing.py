@@ -225,6 +225,7 @@ class LanguageModeling(WritingTask):
         "num_layers": 1,
         "cell": "lstm",
         "tie_weights": False,
+        "bidirectional": False,
         "decoding": {},
     }
     training = frozenset({"weight_dropout"})

@@ -36,6 +36,11 @@ class LanguageModelingBatch(Batch):
     and EOS."""
     characters: Tensor | None = None
     """[B] int64: the number of characters of the texts that end here, plus one for each EOS."""
+    backward_tokens: Tensor | None = None
+    """[T, B] int64: the texts read backward, as `tokens`: BOS and the ids of a text from its end. Of running
+    text it is another part: the streams read all of it backward."""
+    backward_labels: Tensor | None = None
+    """[T, B] int64: what follows each of `backward_tokens`, as `labels`."""
     fresh: bool = True
     """Whether the texts start here; if not, they continue the batch before this one."""
 
@@ -79,15 +84,18 @@ class LanguageModelingProcessor(PromptReader, Processor):
     def collate(self, rows: dict[str, list[Any]]) -> LanguageModelingBatch:
         if "span" in rows:
             ids, lengths = torch.from_numpy(rows["span"]).long(), torch.from_numpy(rows["lengths"])
+            backward = torch.from_numpy(rows["backward_span"]).long()
         else:  # as in running text, the BOS of a next text stands for the EOS of this one
             spans = [[BOS, *ids, BOS] for ids in rows["token_ids"]]
             ids, ends = pad(spans)  # [T + 1, B]
             lengths = ends - 1
+            backward = ids.gather(0, (lengths - torch.arange(len(ids))[:, None]).clamp(min=0))
         outside = torch.arange(len(ids) - 1)[:, None] >= lengths  # [T, B]
-        batch = LanguageModelingBatch(rows["row"], lengths, ids[:-1].masked_fill(outside, PAD))
+        batch = LanguageModelingBatch(rows["row"], lengths, _inputs(ids, outside))
         if "characters" in rows:
-            labels = ids[1:].masked_fill(ids[1:] == BOS, EOS)
-            batch.labels = labels.masked_fill(outside, IGNORED)
+            batch.labels = _labels(ids, outside)
+            batch.backward_tokens = _inputs(backward, outside)
+            batch.backward_labels = _labels(backward, outside)
             batch.characters = torch.as_tensor(rows["characters"], dtype=torch.int64)
         batch.fresh = bool(rows.get("fresh", True))
         return batch
@@ -164,6 +172,16 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
             prompts = processor.rows([join_words(text) for text in self.load()["test"]["text"]])
             rows = Rows(encode(Dataset.from_dict(prompts), processor))
         return self._loader(rows, processor)
+
+
+def _inputs(ids: Tensor, outside: Tensor) -> Tensor:
+    """What a model reads of ids [T + 1, B]: all but the last, [T, B]."""
+    return ids[:-1].masked_fill(outside, PAD)
+
+
+def _labels(ids: Tensor, outside: Tensor) -> Tensor:
+    """What follows each of the ids [T + 1, B], [T, B]; the BOS of a next text stands for EOS."""
+    return ids[1:].masked_fill(ids[1:] == BOS, EOS).masked_fill(outside, IGNORED)
 
 
 class _Joined(Iterable[str]):

@@ -54,6 +54,9 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         weight_dropout: dropout on the hidden-to-hidden weights (Merity et al. 2018).
         label_smoothing: fraction of probability spread over all tokens in the training loss.
         word_dropout: fraction of input tokens replaced by the unknown token in training.
+        bidirectional: train a second language model with it that reads backward and shares embedding and
+            output layer (Peters et al. 2018), to initialize encoders that read both ways. The metrics are
+            those of both; all answers are those of the direction that reads forward.
         decoding: how answers continue a text.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
             stored, and not needed after training.
@@ -79,6 +82,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         weight_dropout: DropProbability = 0.0,
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
+        bidirectional: bool = False,
         decoding: BeamSettings = BeamSettings(),
         vectors: str | None = None,
         optimization: Optimization = Optimization(),
@@ -93,6 +97,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
             tie_weights=tie_weights,
             locked=locked,
             weight_dropout=weight_dropout,
+            bidirectional=bidirectional,
         )
         super().__init__(processor, model, optimization, decoding)
         self.model: LanguageModel
@@ -100,7 +105,8 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         self.word_dropout = word_dropout
         if vectors is not None:
             initialize_embedding(vectors, processor.tokens, model.embedding)
-        # Of continuous text: the state at the end of the last window, in training and in evaluation.
+        # Of continuous text: the state at the end of the last window, in training and in evaluation. That of
+        # the layers that read backward is behind that of the others.
         self._carried: dict[str, State] = {}
 
     @override
@@ -109,22 +115,39 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
 
     @override
     def loss(self, batch: LanguageModelingBatch) -> Tensor:
-        dropped = drop_words(batch.tokens, self.word_dropout, UNK)
-        tokens = torch.where(batch.tokens == BOS, BOS, dropped)
-        return self._mean_loss(batch, tokens, "training", self.label_smoothing)
+        return self._mean_loss(batch, "training", self.label_smoothing, self.word_dropout)
 
     def _mean_loss(
-        self, batch: LanguageModelingBatch, tokens: Tensor, phase: str, label_smoothing: float
+        self, batch: LanguageModelingBatch, phase: str, label_smoothing: float, word_dropout: float
     ) -> Tensor:
-        """Mean loss per label when the model reads `tokens` [T, B], from the carried state of a phase."""
+        """Mean loss per label, of both directions if there are two, from the carried state of a phase."""
         assert batch.labels is not None
+        tokens, labels, lengths = self._drop(batch.tokens, word_dropout), batch.labels, batch.lengths
+        backward = None
+        if self.model.backward_rnn is not None:
+            assert batch.backward_tokens is not None
+            assert batch.backward_labels is not None
+            backward = self._drop(batch.backward_tokens, word_dropout)
+            labels, lengths = torch.cat([labels, batch.backward_labels], 1), lengths.repeat(2)
         if self.processor.window is None:
             features = self.model.features(tokens, batch.lengths)
+            if backward is not None:
+                more = self.model.features(backward, batch.lengths, backward=True)
+                features = torch.cat([features, more], 1)
         else:
-            start = None if batch.fresh else self._carried.get(phase)
-            features, state = self.model.read(tokens, start)
+            start = () if batch.fresh else self._carried.get(phase, ())
+            size = self.model.rnn.state_tensors
+            features, state = self.model.read(tokens, start[:size] or None)
+            if backward is not None:
+                more, last = self.model.read_backward(backward, start[size:] or None)
+                features, state = torch.cat([features, more], 1), (*state, *last)
             self._carried[phase] = tuple(part.detach() for part in state)
-        return token_loss(self.model.output, features, batch.labels, batch.lengths, label_smoothing)
+        return token_loss(self.model.output, features, labels, lengths, label_smoothing)
+
+    @staticmethod
+    def _drop(tokens: Tensor, fraction: float) -> Tensor:
+        """Word dropout of all tokens but BOS."""
+        return torch.where(tokens == BOS, BOS, drop_words(tokens, fraction, UNK))
 
     @override
     def skip_step(self) -> None:
@@ -146,7 +169,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         assert batch.labels is not None
         assert batch.characters is not None
         count = (batch.labels != IGNORED).sum()
-        total = self._mean_loss(batch, batch.tokens, "evaluation", label_smoothing=0.0) * count
+        total = self._mean_loss(batch, "evaluation", label_smoothing=0.0, word_dropout=0.0) * count
         metrics["loss"].update(total, count)
         metrics["loss_per_character"].update(total, batch.characters.sum())
         metrics["unknown"].update((batch.labels == UNK).sum(), count)
@@ -209,7 +232,8 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
 
     @override
     def encoder(self) -> Encoder:
-        return Encoder(self.processor.tokens, self.model.embedding, self.model.rnn)
+        model = self.model
+        return Encoder(self.processor.tokens, model.embedding, model.rnn, model.backward_rnn)
 
     @override
     def start_stream(self) -> StreamState:

@@ -120,6 +120,7 @@ def test_tagging(settings, options, tmp_path):
     [
         ("word", {}),
         ("char", {"cell": "gru", "num_layers": 2}),
+        ("char", {"bidirectional": True}),
         ("bpe", {"tie_weights": True, "embedding_dim": 7, "cell": "minlstm"}),
         ("word", {"decoding": BeamSettings(beam=4, n_best=3, max_output=12, length_penalty=0.6)}),
     ],

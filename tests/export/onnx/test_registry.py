@@ -53,8 +53,8 @@ def seq2seq(**variant):
     return make
 
 
-def language_model(tied):
-    return lambda cell, layers, _: LanguageModel(11, 7, 7, layers, 0.5, cell, tie_weights=tied)
+def language_model(tied, **options):
+    return lambda cell, layers, _: LanguageModel(11, 7, 7, layers, 0.5, cell, tie_weights=tied, **options)
 
 
 def classifier(model, pooling):
@@ -73,6 +73,7 @@ TABLE = {
     "regressor": (False, lambda cell, layers, _: Regressor(4, 3, 7, layers, 0.5, cell)),
     "language model": (False, language_model(False)),
     "language model tied": (False, language_model(True)),
+    "language model of two directions": (False, language_model(False, bidirectional=True)),
     "captioner": (False, lambda cell, layers, _: Captioner(4, 11, 6, 7, layers, 0.5, cell)),
     "translator": (False, seq2seq()),
     "translator tied": (False, seq2seq(tie_embeddings="decoder")),

@@ -44,6 +44,7 @@ def exported(make_folder, tmp_path_factory):
         ("translation", {"context": True, "cell": "rnn"}),
         ("translation", {"context": True, "readout": "direct"}),
         ("language_modeling", {"num_layers": 2, "tie_weights": True}),
+        ("language_modeling", {"bidirectional": True}),
         ("captioning", {}),
         ("forecasting", {"cell": "mingru"}),
         ("series_tagging", {"bidirectional": True}),

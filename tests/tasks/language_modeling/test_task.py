@@ -71,6 +71,68 @@ def test_windows_with_their_state_are_one_long_pass(cell, window):
     assert total == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("window", [None, 4, 1000])
+@torch.no_grad()
+def test_the_second_direction_reads_each_text_from_its_end(window):
+    """Its loss is that of the same model when it reads reversed texts forward."""
+    task = make(window=window, bidirectional=True)
+    texts = TEXTS * 3
+    ids = task.processor.tokens.encode(texts)
+    spans = [[BOS, *row[::-1], EOS] for row in (ids if window is None else ids[::-1])]
+    total = count = 0
+    read = []
+    for batch in batches(task, texts, size=1):
+        labels = batch.backward_labels[batch.backward_labels != IGNORED]
+        both = task._mean_loss(batch, "evaluation", 0.0, 0.0).item() * 2 * len(labels)
+        total, count = total + both, count + len(labels)
+        read += [batch.backward_labels[:length, row] for row, length in enumerate(batch.lengths.tolist())]
+    assert count == sum(len(span) - 1 for span in spans)
+    if window is None:
+        assert sorted(part.tolist() for part in read) == sorted(span[1:] for span in spans)
+    forward = [[BOS, *row, EOS] for row in ids]
+    if window != 1000:
+        return
+    expected = 0.0
+    for direction, rows in ((task.model.read, forward), (task.model.read_backward, spans)):
+        tokens = torch.tensor([id for row in rows for id in row[:-1]])
+        labels = torch.tensor([id for row in rows for id in row[1:]])
+        logits = task.model.logits(direction(tokens[:, None])[0][:, 0])
+        expected += F.cross_entropy(logits, labels, reduction="sum").item()
+    assert total == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_the_direction_that_reads_forward_knows_nothing_of_the_other(window):
+    """It answers, generates and streams as it would alone."""
+    alone, both = (make(window=window, bidirectional=two) for two in (False, True))
+    own = {name for name, _ in alone.model.named_parameters()}
+    missing, unexpected = alone.model.load_state_dict(both.model.state_dict(), strict=False)
+    assert not missing
+    assert {name.partition(".")[0] for name in unexpected} == {"backward_rnn"}
+    assert {name for name, _ in both.model.named_parameters()} > own
+    one, other = (pipeline("language_modeling", task) for task in (alone, both))
+    assert one(TEXTS) == other(TEXTS)
+    assert [*one.generate("the")] == [*other.generate("the")]
+    streams = [task.read_stream("the film", task.start_stream()).answer for task in (alone, both)]
+    assert streams[0] == streams[1]
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_both_directions_learn(window):
+    task = make(window=window, bidirectional=True).train()
+    batch = batches(task, TEXTS * 3, size=4, shuffle=True)[0]
+    optimizer = torch.optim.Adam(task.parameters(), 0.03)
+    losses = []
+    for _ in range(30):
+        loss = task.loss(batch)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(parameter.grad.abs().max() > 0 for parameter in task.model.parameters())
+        optimizer.step()
+    assert losses[-1] < 0.5 * losses[0]
+
+
 def test_to_measure_does_not_disturb_training():
     task, texts = make(window=3), TEXTS * 40
     training = batches(task, texts, size=2, shuffle=True)[:20]
