@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from nlp_rnn.tasks.language_modeling import LanguageModeling, LanguageModelingData
     from nlp_rnn.tasks.multi_label import MultiLabel, MultiLabelData
     from nlp_rnn.tasks.optimization import Optimization
+    from nlp_rnn.tasks.regularization import Regularization
     from nlp_rnn.tasks.sentiment import Sentiment, SentimentData
     from nlp_rnn.tasks.series_tagging import SeriesTagging, SeriesTaggingData
     from nlp_rnn.tasks.tagging import Tagging, TaggingData
@@ -36,6 +37,7 @@ _SHARED = {
     "BeamSettings": "nlp_rnn.tasks.generation",
     "GenerationTask": "nlp_rnn.tasks.generation",
     "Optimization": "nlp_rnn.tasks.optimization",
+    "Regularization": "nlp_rnn.tasks.regularization",
     "Task": "nlp_rnn.tasks.base",
 }
 

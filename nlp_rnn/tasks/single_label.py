@@ -23,6 +23,7 @@ from nlp_rnn.tasks.calibration import Reliability, fit_temperature, tables
 from nlp_rnn.tasks.classification import ClassificationTask
 from nlp_rnn.tasks.interface import AnswerColumn
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.regularization import LabelTargets, Regularization, regularized_loss
 from nlp_rnn.tasks.views import View, label_scores
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _MIN_ROWS = 100  # of validation, to fit a temperature
 class SingleLabelTask(ClassificationTask[P, B]):
     """A task that predicts one label per row.
 
-    A subclass defines `logits` [B, C] and `loss`.
+    A subclass defines `logits` [B, C], and `training_logits` if they differ from it.
 
     Args:
         processor: turns inputs into ids and ids into batches.
@@ -49,6 +50,7 @@ class SingleLabelTask(ClassificationTask[P, B]):
         calibrate: whether the temperature is fitted on validation when training has ended.
         temperature: what logits are divided by before they become probabilities.
         unsure_below: the probability below which the answer is `UNSURE`.
+        regularization: terms that are added to the training loss.
     """
 
     fitted = frozenset({"temperature"})
@@ -64,14 +66,28 @@ class SingleLabelTask(ClassificationTask[P, B]):
         calibrate: bool = True,
         temperature: Temperature = 1.0,
         unsure_below: Threshold = 0.0,
+        regularization: Regularization = Regularization(),
     ) -> None:
         super().__init__(processor, model, optimization)
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
         self.label_weights = label_weights
+        self.regularization = regularization
         self.calibrate = calibrate
         self.temperature = temperature
         self.apply_settings({"unsure_below": unsure_below})
+
+    def training_logits(self, batch: B) -> Tensor:
+        """Scores [B, C] of the labels from which the loss is computed, such as after word dropout."""
+        return self.logits(batch)
+
+    @override
+    def loss(self, batch: B) -> Tensor:
+        assert batch.labels is not None
+        targets = LabelTargets(batch.labels, self.label_smoothing, self.label_weights)
+        return regularized_loss(
+            self.regularization, lambda: self.training_logits(batch), targets, self.model.training
+        )
 
     @override
     def make_metrics(self) -> dict[str, Metric]:

@@ -15,7 +15,7 @@ from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.tasks.base import B, P, Task
 from nlp_rnn.tasks.classification import LabelProcessor, require_unidirectional
 from nlp_rnn.tasks.interface import Probe, StreamState
-from nlp_rnn.tasks.losses import drop_words, label_loss
+from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.single_label import SingleLabelTask
 
 
@@ -112,7 +112,5 @@ class TextClassificationTask(SingleLabelTask[P, B], TextReader[P, B]):
         return TextReader.logits(self, batch)
 
     @override
-    def loss(self, batch: B) -> Tensor:
-        assert batch.labels is not None
-        logits = self.training_logits(batch)
-        return label_loss(logits, batch.labels, self.label_smoothing, self.label_weights)
+    def training_logits(self, batch: B) -> Tensor:
+        return TextReader.training_logits(self, batch)

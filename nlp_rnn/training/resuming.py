@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 _CHANGEABLE = (
     *("dropout", "locked", "weight_dropout", "word_dropout", "label_smoothing", "teacher_forcing"),
     *("calibrate", "temperature", "unsure_below", "tune_thresholds", "thresholds", "copy_unknown"),
-    *("decoding.", "optimization."),
+    *("decoding.", "regularization.", "optimization."),
 )
 _FIXED = "optimization.freeze"  # the checkpoint has optimizer state of the weights that were trained
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
-from nlp_rnn.tasks import TASKS, BeamSettings, Optimization
+from nlp_rnn.tasks import TASKS, BeamSettings, Optimization, Regularization
 from nlp_rnn.tasks.generation import SamplingSettings
 from nlp_rnn.tasks.registry import data_classes
 
@@ -25,6 +25,7 @@ SETTINGS = [
         init="torch",
         memory=0,
     ),
+    Regularization(consistency=0.0),
     Corpus(
         path="builtin",
         config=None,
@@ -46,7 +47,7 @@ MODELS = {
     | SMOOTHING
     | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.5}
     | {"bidirectional": True, "pooling": "last", "init_encoder": None, "vectors": None}
-    | {"calibrate": True, "temperature": 1.0, "unsure_below": 0.0},
+    | {"calibrate": True, "temperature": 1.0, "unsure_below": 0.0, "regularization": Regularization()},
     "tagging": LAYERS
     | SMOOTHING
     | {"embedding_dim": 100, "hidden_dim": 200, "num_layers": 1, "dropout": 0.5}
@@ -75,11 +76,11 @@ MODELS = {
     | SMOOTHING
     | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.3}
     | {"bidirectional": True, "pooling": "max", "init_encoder": None, "vectors": None}
-    | {"calibrate": True, "temperature": 1.0, "unsure_below": 0.0},
+    | {"calibrate": True, "temperature": 1.0, "unsure_below": 0.0, "regularization": Regularization()},
     "multi_label": LAYERS
     | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.5, "word_dropout": 0.0}
     | {"bidirectional": True, "pooling": "max", "init_encoder": None, "vectors": None}
-    | {"tune_thresholds": True, "thresholds": None},
+    | {"tune_thresholds": True, "thresholds": None, "regularization": Regularization()},
 }
 TEXTS = {"corpus": Corpus(), "vocabulary": VocabularySettings()}
 DATA = {

@@ -17,7 +17,9 @@ _SAMPLING: list[tuple[str, float, float, type]] = [
     ("top_p", 1e-6, 1, float),
     ("seed", 0, 2**32 - 1, int),
 ]
-_TRAINING = frozenset({"dropout", "label_smoothing", "word_dropout", "locked", "optimization"})
+_TRAINING = frozenset(
+    {"dropout", "label_smoothing", "word_dropout", "locked", "regularization", "optimization"}
+)
 
 
 class StreamState(NamedTuple):

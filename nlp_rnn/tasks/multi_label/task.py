@@ -23,6 +23,7 @@ from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.multi_label.data import MultiLabelBatch, MultiLabelProcessor
 from nlp_rnn.tasks.multi_label.metrics import LabelSetCounts, best_thresholds
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.regularization import LabelSetTargets, Regularization, regularized_loss
 from nlp_rnn.tasks.single_label import Threshold
 from nlp_rnn.tasks.text_classification import TextReader
 from nlp_rnn.tasks.transfer import initialize_layers
@@ -53,6 +54,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         tune_thresholds: choose for each label the threshold with the best F1 on validation when training has
             ended.
         thresholds: the probability from which a label is given, one per label; 0.5 for all if left out.
+        regularization: terms that are added to the training loss.
         optimization: initialization, optimizer and schedule.
     """
 
@@ -77,12 +79,14 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         vectors: str | None = None,
         tune_thresholds: bool = True,
         thresholds: Sequence[Threshold] | None = None,
+        regularization: Regularization = Regularization(),
         optimization: Optimization = Optimization(),
     ) -> None:
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = Classifier(*sizes, dropout, cell, bidirectional, pooling)
         super().__init__(processor, model, optimization)
         self.word_dropout = word_dropout
+        self.regularization = regularization
         self.tune_thresholds = tune_thresholds
         self.thresholds: Sequence[float] | None = None
         self.apply_settings({"thresholds": thresholds})
@@ -96,13 +100,16 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
 
     @override
     def loss(self, batch: MultiLabelBatch) -> Tensor:
-        return self._loss(self.training_logits(batch), batch)
+        return regularized_loss(
+            self.regularization,
+            lambda: self.training_logits(batch),
+            self._targets(batch),
+            self.model.training,
+        )
 
-    def _loss(self, logits: Tensor, batch: MultiLabelBatch) -> Tensor:
-        """Mean binary cross-entropy of all labels."""
+    def _targets(self, batch: MultiLabelBatch) -> LabelSetTargets:
         assert batch.labels is not None
-        logits = logits.float()
-        return F.binary_cross_entropy_with_logits(logits, batch.labels[:, :-1].to(logits.dtype))
+        return LabelSetTargets(batch.labels[:, :-1])
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
@@ -112,7 +119,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
     def update_metrics(self, batch: MultiLabelBatch, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         logits = self.logits(batch)
-        metrics["loss"].update(self._loss(logits, batch) * len(batch), len(batch))
+        metrics["loss"].update(self._targets(batch).loss(logits) * len(batch), len(batch))
         predicted = F.pad(self._is_given(logits), (0, 1))  # labels that the model does not know
         metrics["counts"].update(predicted, batch.labels.bool())
 

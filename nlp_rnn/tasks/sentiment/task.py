@@ -6,6 +6,7 @@ from nlp_rnn.models.classifier import Classifier, Pooling
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.regularization import Regularization
 from nlp_rnn.tasks.sentiment.data import SentimentBatch, SentimentProcessor
 from nlp_rnn.tasks.single_label import Temperature, Threshold
 from nlp_rnn.tasks.text_classification import TextClassificationTask
@@ -34,6 +35,7 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
             p is right in a fraction p of cases; needs 100 rows of validation.
         temperature: what the scores are divided by before they become probabilities.
         unsure_below: the probability below which the answer is "unsure".
+        regularization: terms that are added to the training loss.
         optimization: initialization, optimizer and schedule.
     """
 
@@ -58,10 +60,12 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         calibrate: bool = True,
         temperature: Temperature = 1.0,
         unsure_below: Threshold = 0.0,
+        regularization: Regularization = Regularization(),
         optimization: Optimization = Optimization(),
     ) -> None:
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = Classifier(*sizes, dropout, cell, bidirectional, pooling)
         training = (label_smoothing, word_dropout, processor.label_weights)
-        super().__init__(processor, model, optimization, *training, calibrate, temperature, unsure_below)
+        answering = (calibrate, temperature, unsure_below)
+        super().__init__(processor, model, optimization, *training, *answering, regularization)
         initialize_layers(processor.tokens, model.embedding, model.rnn, init_encoder, vectors)

@@ -12,8 +12,9 @@ from nlp_rnn.models.classifier import Pooling
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.pair_classifier import PairClassifier
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
-from nlp_rnn.tasks.losses import drop_words, label_loss
+from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.regularization import Regularization
 from nlp_rnn.tasks.single_label import SingleLabelTask, Temperature, Threshold
 from nlp_rnn.tasks.text_pairs.data import TextPairsBatch, TextPairsProcessor
 from nlp_rnn.tasks.transfer import initialize_layers
@@ -41,6 +42,7 @@ class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
             p is right in a fraction p of cases; needs 100 rows of validation.
         temperature: what the scores are divided by before they become probabilities.
         unsure_below: the probability below which the answer is "unsure".
+        regularization: terms that are added to the training loss.
         optimization: initialization, optimizer and schedule.
     """
 
@@ -65,25 +67,29 @@ class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
         calibrate: bool = True,
         temperature: Temperature = 1.0,
         unsure_below: Threshold = 0.0,
+        regularization: Regularization = Regularization(),
         optimization: Optimization = Optimization(),
     ) -> None:
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = PairClassifier(*sizes, dropout, cell, bidirectional, pooling)
         training = (label_smoothing, word_dropout, processor.label_weights)
-        super().__init__(processor, model, optimization, *training, calibrate, temperature, unsure_below)
+        answering = (calibrate, temperature, unsure_below)
+        super().__init__(processor, model, optimization, *training, *answering, regularization)
         initialize_layers(processor.tokens, model.embedding, model.rnn, init_encoder, vectors)
 
     @override
     def logits(self, batch: TextPairsBatch) -> Tensor:
-        logits: Tensor = self.model(batch.first, batch.second, batch.lengths, batch.second_lengths)
-        return logits
+        return self._logits(batch, batch.first, batch.second)
 
     @override
-    def loss(self, batch: TextPairsBatch) -> Tensor:
-        assert batch.labels is not None
+    def training_logits(self, batch: TextPairsBatch) -> Tensor:
         first, second = (drop_words(ids, self.word_dropout, UNK) for ids in (batch.first, batch.second))
-        logits = self.model(first, second, batch.lengths, batch.second_lengths)
-        return label_loss(logits, batch.labels, self.label_smoothing, self.label_weights)
+        return self._logits(batch, first, second)
+
+    def _logits(self, batch: TextPairsBatch, first: Tensor, second: Tensor) -> Tensor:
+        """Logits [B, C] with `first` [T, B] and `second` [S, B] in place of those of the batch."""
+        logits: Tensor = self.model(first, second, batch.lengths, batch.second_lengths)
+        return logits
 
     @override
     def row_names(self) -> dict[str, Sequence[str]]:
