@@ -193,7 +193,11 @@ def _recording(owner: type[Configured], init: Callable[..., None]) -> Callable[.
             if inner is None or value is None or is_dataclass(value):
                 continue
             if issubclass(inner, Settings):
-                values[name] = bound.arguments[name] = inner.of(value, name)
+                if get_origin(hint) is not Sequence:
+                    values[name] = bound.arguments[name] = inner.of(value, name)
+                elif isinstance(value, (list, tuple)):
+                    made = [item if is_dataclass(item) else inner.of(item, name) for item in value]
+                    values[name] = bound.arguments[name] = made
         check_settings(owner, values)
         arguments = vars(self).setdefault("_arguments", {})
         arguments[owner] = {name: plain(value) for name, value in values.items()}

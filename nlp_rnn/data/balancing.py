@@ -12,10 +12,12 @@ from typing_extensions import TypeVar, override
 from nlp_rnn.data.batching import Batching, Rows
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import VocabularySettings
+from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import MaxLength
 
 P = TypeVar("P", bound=Processor)
@@ -35,6 +37,10 @@ class BalancedData(CorpusData[P]):
         batching: how rows are batched.
         max_length: maximum number of tokens per text.
         balance: how rare labels get as much weight as frequent ones.
+        extra: further corpora to train on.
+
+    Raises:
+        UsageError: both `balance` and the weights of extra corpora would repeat rows.
     """
 
     labels = "label"
@@ -46,8 +52,14 @@ class BalancedData(CorpusData[P]):
         batching: Batching,
         max_length: MaxLength,
         balance: Balance,
+        extra: Sequence[ExtraCorpus] = (),
     ) -> None:
-        super().__init__(corpus, batching)
+        super().__init__(corpus, batching, extra)
+        if balance == "sampling" and any(corpus.weight != 1 for corpus in extra):
+            raise UsageError(
+                "balance sampling and weights of extra corpora both say how often a row is seen: set balance "
+                "to weights, or each weight to 1"
+            )
         self.vocabulary = vocabulary
         self.max_length = max_length
         self.balance = balance

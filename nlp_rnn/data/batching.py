@@ -22,6 +22,7 @@ from typing_extensions import override
 from nlp_rnn.data.corpus.spool import empty_array, joined_array, row_numbers
 from nlp_rnn.data.labels import IGNORED as IGNORED  # also importable from here
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
+from nlp_rnn.data.weighting import Part, draw_parts
 from nlp_rnn.lite.text import batches
 from nlp_rnn.settings import Range, Seed, Settings
 
@@ -152,6 +153,9 @@ class Rows(Dataset[dict[str, list[Any]]]):
             rather than get a copy of the rows.
     """
 
+    parts: tuple[Part, ...] = ()
+    """Rows of which each epoch of training has some only."""
+
     def __init__(self, table: pa.Table, path: Path | None = None) -> None:
         self._path = path
         self._index: np.ndarray | None = None
@@ -191,9 +195,19 @@ class Rows(Dataset[dict[str, list[Any]]]):
 
     def repeated(self, repeats: np.ndarray) -> Rows:
         """Return these rows, each as often as `repeats` [N] says, one after another."""
-        more = copy(self)
-        more._index = np.repeat(np.arange(len(self)) if self._index is None else self._index, repeats)
-        return more
+        return self.select(np.repeat(np.arange(len(self)), repeats))
+
+    def select(self, numbers: np.ndarray, parts: tuple[Part, ...] = ()) -> Rows:
+        """Return the rows of these numbers, [M] int, in this order.
+
+        Args:
+            numbers: of rows, each as often as it is to occur.
+            parts: those of the M rows of which each epoch of training has some only.
+        """
+        selected = copy(self)
+        selected._index = numbers if self._index is None else self._index[numbers]
+        selected.parts = parts
+        return selected
 
     def content_hash(self) -> str:
         """Return a SHA-256 hash (hex) of the values of all columns, however they are split into chunks.
@@ -299,6 +313,8 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
         rank: number of this process.
         world_size: number of processes.
         accumulated: number of batches per optimizer step and process, in training.
+        parts: rows of which each epoch of training has some only. The batches have as many rows in each
+            epoch, so that one may be longer than `max_tokens`, by what rows of nearly equal length differ.
     """
 
     def __init__(
@@ -309,6 +325,7 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
         rank: int = 0,
         world_size: int = 1,
         accumulated: int = 1,
+        parts: Sequence[Part] = (),
     ) -> None:
         self.lengths = lengths
         self.batching = batching
@@ -317,6 +334,7 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
         self.num_replicas = world_size
         self.accumulated = accumulated
         self.seed = batching.seed
+        self.parts = parts if shuffle else ()
         self._groups = lengths
         if shuffle and lengths.shape[1] > 1:
             # If sorted by exact length, each batch would train the model on targets of one length.
@@ -334,14 +352,13 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
         ends = array("q")  # which take 8 bytes each
         start = longest = 0
         first = before = 0  # the lengths of the batch's first row, and of the row before
-        for row, (length, maximum) in enumerate(
-            _lengths_by_row(self._groups, self._sorted(row_numbers(len(self._groups))))
-        ):
+        rows = draw_parts(self._sorted(row_numbers(len(self._groups))), self.parts, None)
+        for row, (length, maximum) in enumerate(_lengths_by_row(self._groups, rows)):
             count = row - start
             longest = max(longest, maximum)
             is_full = count == size
-            rows = -(-(count + 1) // parts)
-            too_large = max_tokens is not None and rows > 1 and rows * longest > max_tokens
+            share = -(-(count + 1) // parts)
+            too_large = max_tokens is not None and share > 1 and share * longest > max_tokens
             # At least half full, and all rows of one length: a smaller batch is better than a padded one.
             length_changes = count * 2 >= size and first == before != length
             if count and (is_full or too_large or length_changes):
@@ -350,8 +367,8 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
             if start == row:
                 first = length
             before = length
-        if len(self._groups):
-            ends.append(len(self._groups))
+        if len(rows):
+            ends.append(len(rows))
         return np.array(ends, np.int64)
 
     def _sorted(self, rows: np.ndarray) -> np.ndarray:
@@ -392,7 +409,7 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
                 part = ties[start : start + _ROWS_AT_ONCE]
                 rows[part] = np.arange(start, start + len(part))
             del ties
-        rows = self._sorted(rows)
+        rows = draw_parts(self._sorted(rows), self.parts, random)
         starts = np.concatenate([[0], self._ends[:-1]])
         if self.shuffle:
             for number in random.permutation(len(self._ends)):

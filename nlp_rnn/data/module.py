@@ -7,11 +7,12 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, replace
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +26,14 @@ from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpus.columns import MissingColumnError
 from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
+from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.encoding import check_known, encode_parts, encoded_schema
+from nlp_rnn.data.extra_rows import ExtraRows, check_extras, joined, training_rows
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen, recorded_warnings, repeat_warnings, summarize, warn_of_unknown
 from nlp_rnn.data.types import Dataset, DatasetDict
+from nlp_rnn.data.weighting import plan_weights
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.settings import Configured, column_settings, plain
@@ -55,6 +59,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
 
     processor_class: type[P]
     """The class of `processor`."""
+    extra: Sequence[ExtraCorpus] = ()
+    """Further corpora to train on."""
+    tagged: ClassVar[str | None] = None
+    """The field of the processor with the vocabulary of what a tag stands before; None without tags."""
 
     def __init__(self, batching: Batching) -> None:
         super().__init__()
@@ -101,6 +109,17 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             UsageError: the data cannot be read.
         """
 
+    def load_extra(self, splits: DatasetDict) -> list[ExtraRows]:
+        """Load the extra corpora, without the rows that are in validation or test.
+
+        Args:
+            splits: what `load` returned.
+
+        Raises:
+            UsageError: one of them cannot be read, or does not fit the main corpus.
+        """
+        return []
+
     @abstractmethod
     def cache_key(self) -> str:
         """Return a hash of everything that the result of `load` depends on, without loading it."""
@@ -117,7 +136,7 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
     def processor_settings(self) -> dict[str, Any]:
         """The settings, besides the rows, that the processor depends on."""
         arguments = self.all_arguments
-        return {name: v for name, v in arguments.items() if name not in ("corpus", "batching")}
+        return {name: v for name, v in arguments.items() if name not in ("corpus", "batching", "extra")}
 
     @property
     def data_columns(self) -> dict[str, Any]:
@@ -202,9 +221,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
 
     def _build(self, folder: Path) -> None:
         splits = self.load()
+        extras = self.load_extra(splits)
         processor = self._attached
         if processor is None:
-            processor = self.make_processor(splits["train"])
+            processor = self.make_processor(joined(splits["train"], extras))
             processor = processor if self._base is None else processor.keeping(self._base)
         (folder / "processor.json").write_text(json.dumps(processor.state()), encoding="utf-8")
         truncated = {}
@@ -214,19 +234,30 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             with collect_warnings() as collected, pa.ipc.new_file(path, schema) as file:
                 for part in encode_parts(split, processor, schema):
                     file.write_table(part)
+                for extra in extras if name == "train" else ():
+                    for part in extra.encode(processor, schema, self.tagged):
+                        file.write_table(part)
             truncated[name] = {what: count for (what, _), count in collected.truncated.items()}
             rows = Rows.open(path)
             check_known(rows, processor)
             if name != "train":
                 warn_of_unknown(name, rows, processor)
-        facts = {"drawn": self._drawn and asdict(self._drawn), "truncated": truncated}
+        sizes = [len(extra.rows) for extra in extras]
+        facts = {"drawn": self._drawn and asdict(self._drawn), "truncated": truncated, "extra": sizes}
         (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
     def summary(self) -> str:
         """What the data is, see `summarize`."""
         drawn = [] if self.drawn is None else list(self.drawn.split_rows())
         truncated = self._prepared[2]["truncated"]
-        return f"{self.description}; {summarize(self.splits, self.processor, drawn, truncated)}"
+        described = self.extra_descriptions()
+        extra = f"; of train, extra: {', '.join(described)}" if described else ""
+        return f"{self.description}; {summarize(self.splits, self.processor, drawn, truncated)}{extra}"
+
+    def extra_descriptions(self) -> list[str]:
+        """What reports say of each extra corpus: its name, rows, weight and tag."""
+        sizes = self._prepared[2]["extra"] if self.extra else []
+        return [extra.described(size) for extra, size in zip(self.extra, sizes, strict=True)]
 
     @override
     def __repr__(self) -> str:
@@ -247,13 +278,22 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         """How often each row is seen per epoch of training, [N] int; once if None."""
         return None
 
+    def _weighted(self, rows: Rows) -> Rows:
+        """The rows of an epoch of training, each as often as it is seen."""
+        if (repeats := self.repeats(rows)) is not None:
+            return rows.repeated(repeats)
+        if all(extra.weight == 1 for extra in self.extra):
+            return rows
+        sizes: list[int] = self._prepared[2]["extra"]
+        own = len(rows) - sum(sizes)
+        return rows.select(*plan_weights([own, *sizes], [1, *(extra.weight for extra in self.extra)]))
+
     def _loader(self, rows: Rows, processor: P, shuffle: bool = False) -> DataLoader[dict[str, list[Any]]]:
         trainer = self.trainer
         if getattr(trainer, "overfit_batches", 0):
             shuffle = False  # the same batches in each epoch
         place = (trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches) if trainer else ()
-        if shuffle and (repeats := self.repeats(rows)) is not None:
-            rows = rows.repeated(repeats)
+        rows = self._weighted(rows) if shuffle else rows
         loader = processor.loader(rows, self.batching, shuffle, *place)
         # From pinned memory, batches are copied to a GPU while the CPU goes on.
         loader.pin_memory = trainer is not None and trainer.strategy.root_device.type == "cuda"
@@ -319,14 +359,17 @@ class CorpusData(DataModule[P]):
     Args:
         corpus: where rows come from.
         batching: how rows are batched.
+        extra: further corpora to train on.
     """
 
     labels: str | None = None
     """The canonical column of labels, if the task has one."""
 
-    def __init__(self, corpus: Corpus, batching: Batching) -> None:
+    def __init__(self, corpus: Corpus, batching: Batching, extra: Sequence[ExtraCorpus] = ()) -> None:
         super().__init__(batching)
+        check_extras(extra, self.tagged is not None, type(self).__name__)
         self.corpus = corpus
+        self.extra = extra
 
     @abstractmethod
     def columns(self) -> Mapping[str, str | Sequence[str]]:
@@ -336,6 +379,15 @@ class CorpusData(DataModule[P]):
         """Return those of `columns` that a model reads to answer."""
         columns = self.columns()
         return {name: columns[name] for name in self.processor_class.input_columns}
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags of all extra corpora, which the vocabulary has too."""
+        return sorted({extra.tag for extra in self.extra if extra.tag is not None})
+
+    def identifying_columns(self) -> Sequence[Sequence[str]]:
+        """Lists of columns; a row of an extra corpus is one of another if all columns of a list are equal."""
+        return [self.processor_class.input_columns]
 
     @property
     def predicted_columns(self) -> Sequence[str]:
@@ -375,6 +427,21 @@ class CorpusData(DataModule[P]):
             raise MissingColumnError(f"{error}; columns are named by {names}") from None
         return splits
 
+    @override
+    def load_extra(self, splits: DatasetDict) -> list[ExtraRows]:
+        read = [self._of(extra).load_split("train") for extra in self.extra]
+        keys = self.identifying_columns()
+        return [
+            training_rows(extra, rows, splits, keys, self.labels)
+            for extra, rows in zip(self.extra, read, strict=True)
+        ]
+
+    def _of(self, extra: ExtraCorpus) -> Self:
+        """This DataModule with an extra corpus in place of the main one."""
+        other = copy(self)
+        other.corpus = Corpus(extra.path)
+        return other
+
     def load_split(self, split: str) -> Dataset:
         """Load one split alone, for evaluation, whatever other splits the corpus has or lacks.
 
@@ -401,4 +468,8 @@ class CorpusData(DataModule[P]):
 
     @override
     def cache_key(self) -> str:
-        return self.corpus.cache_key(self.columns(), self.labels)
+        own = self.corpus.cache_key(self.columns(), self.labels)
+        keys = [
+            (extra.tag, self._of(extra).corpus.cache_key(self.columns(), self.labels)) for extra in self.extra
+        ]
+        return json.dumps([own, keys]) if keys else own

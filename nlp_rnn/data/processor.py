@@ -135,7 +135,8 @@ class Processor(Reader, ABC):
         lengths = empty_array((len(rows), len(self.length_columns)), np.int32)
         for place, name in enumerate(self.length_columns):
             lengths[:, place] = rows.lengths(name)
-        sampler = LengthGroupedSampler(lengths, batching, shuffle, rank, world_size, accumulated)
+        places = rank, world_size, accumulated
+        sampler = LengthGroupedSampler(lengths, batching, shuffle, *places, rows.parts)
         return self._make_loader(rows, sampler, batching)
 
     def _make_loader(

@@ -53,8 +53,15 @@ class Vocabulary(vocabulary.Vocabulary):
     """
 
     @classmethod
-    def train(cls, texts: Iterable[str], settings: VocabularySettings) -> Vocabulary:
+    def train(
+        cls, texts: Iterable[str], settings: VocabularySettings, tags: Sequence[str] = ()
+    ) -> Vocabulary:
         """Make a vocabulary from texts, such as those of the train split.
+
+        Args:
+            texts: the texts.
+            settings: the unit of tokens, and which are kept.
+            tags: tokens that the vocabulary has too, and that no text is encoded to, such as <bt>.
 
         Raises:
             UsageError: a text has a lone surrogate.
@@ -74,13 +81,13 @@ class Vocabulary(vocabulary.Vocabulary):
             normalized = map(normalizer.normalize_str, _pieces(texts))
             alphabet = _alphabet(normalized, max(1, settings.max_size // 3))
             trainer = trainers.BpeTrainer(
-                initial_alphabet=alphabet, limit_alphabet=len(alphabet), **_trainer_arguments(settings)
+                initial_alphabet=alphabet, limit_alphabet=len(alphabet), **_trainer_arguments(settings, tags)
             )
         else:
             tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIALS[UNK]))
             pattern = WORD if settings.level == "word" else CHARACTER
             tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
-            trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
+            trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings, tags))
         tokenizer.normalizer = normalizer
         tokenizer.train_from_iterator(_pieces(texts), trainer)
         return cls(tokenizer)
@@ -128,11 +135,11 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
     return chain.from_iterable(map(pieces, map(check_text, texts)))
 
 
-def _trainer_arguments(settings: VocabularySettings) -> dict[str, Any]:
+def _trainer_arguments(settings: VocabularySettings, tags: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "vocab_size": settings.max_size,
         "min_frequency": settings.min_frequency,
-        "special_tokens": list(SPECIALS),
+        "special_tokens": [*SPECIALS, *tags],
         "show_progress": False,
     }
 

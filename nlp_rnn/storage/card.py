@@ -27,6 +27,7 @@ class CardFacts:
         results: those of the metrics that can be measured again.
         seed: of the training, if known.
         pipeline_tag: the hub's name of the task, if it has one.
+        extra: what is said of each further corpus that the model was trained on.
     """
 
     task: str
@@ -40,6 +41,7 @@ class CardFacts:
     results: Sequence[Measured] = ()
     seed: int | None = None
     pipeline_tag: str | None = None
+    extra: Sequence[str] = ()
 
 
 TABLE = ["| split | metric | value |", "| --- | --- | --- |"]
@@ -102,7 +104,11 @@ def model_card(facts: CardFacts) -> str:
     rows = [row for split, values in facts.metrics.items() for row in table_rows(split, values)]
     source = "".join(
         f"- {label}: `{value}`\n"
-        for label, value in (("Data", facts.corpus), ("Command", facts.command))
+        for label, value in (
+            ("Data", facts.corpus),
+            *(("Extra data", text) for text in facts.extra),
+            ("Command", facts.command),
+        )
         if value
     )
     table = "\n".join([*TABLE, *rows]) if rows else NOT_MEASURED

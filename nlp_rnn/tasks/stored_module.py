@@ -124,6 +124,7 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
         metrics: Mapping[str, Mapping[str, float]] | None = None,
         results: Sequence[Measured] = (),
         seed: int | None = None,
+        extra: Sequence[str] = (),
     ) -> str:
         """The README.md of this model's folder.
 
@@ -133,6 +134,7 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
             metrics: split -> metric -> measured value.
             results: those of them that can be measured again.
             seed: of the training, if known.
+            extra: what is said of each further corpus that the model was trained on.
         """
         row = ROWS.get(self.name)
         parameters = self.model.named_parameters()
@@ -149,6 +151,7 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
                 results=results,
                 seed=seed,
                 pipeline_tag=None if row is None else row.pipeline_tag,
+                extra=extra,
             )
         )
 

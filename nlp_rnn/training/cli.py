@@ -246,6 +246,7 @@ class _CLI(ConfiguredCLI):
                 {"validation": metrics},
                 self._results(model, metrics),
                 self.config.fit.seed_everything,
+                self.datamodule.extra_descriptions(),
             )
             folder = save_pretrained(model, self.run_dir / "model", card)
             point_latest(self.run_dir)

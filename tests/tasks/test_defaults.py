@@ -82,7 +82,7 @@ MODELS = {
     | {"bidirectional": True, "pooling": "max", "init_encoder": None, "vectors": None}
     | {"tune_thresholds": True, "thresholds": None, "regularization": Regularization()},
 }
-TEXTS = {"corpus": Corpus(), "vocabulary": VocabularySettings()}
+TEXTS = {"corpus": Corpus(), "vocabulary": VocabularySettings(), "extra": ()}
 DATA = {
     "SentimentData": TEXTS
     | {"text": ("text", "sentence", "document", "review"), "label": "label", "label_names": None}
@@ -96,7 +96,7 @@ DATA = {
     "LanguageModelingData": TEXTS
     | {"text": ("text", "txt", "sentence", "document", "review"), "batching": Batching(size=64)}
     | {"window": None, "max_length": 256},
-    "CaptioningData": TEXTS
+    "CaptioningData": {"vocabulary": VocabularySettings()}
     | {"corpus": Corpus("digits"), "features": ("features", "pixels", "vector")}
     | {"caption": ("caption", "text"), "batching": Batching(size=64), "max_length": 100},
     "ForecastingData": {"corpus": Corpus("ramp"), "inputs": ("value",), "targets": (), "group": ""}

@@ -237,16 +237,16 @@ def warn_shared_rows(splits: Mapping[str, Split], labels: str | None) -> None:
         del codes
     whole = row_hashes(train) if others else np.zeros(0, np.int64)
     for name, (where, table) in others.items():
-        in_train = _are_in(row_hashes(table), whole)
+        in_train = are_in(row_hashes(table), whole)
         if shared := in_train.sum():
             log.warning("%s: %d %s row(s) are also in train", where, shared, name)
         if with_label:
-            is_known = _are_in(row_hashes(table.drop_columns([labels])), hashes)
+            is_known = are_in(row_hashes(table.drop_columns([labels])), hashes)
             if relabeled := (is_known & ~in_train).sum():
                 log.warning("%s: %d text(s) of %s are in train with another label", where, relabeled, name)
 
 
-def _are_in(some: np.ndarray, many: np.ndarray) -> np.ndarray:
+def are_in(some: np.ndarray, many: np.ndarray) -> np.ndarray:
     """Whether each of some values is among many, which are neither sorted nor copied."""
     values, places = np.unique(some, return_inverse=True)
     found = np.zeros(len(values), bool)

@@ -17,11 +17,13 @@ from nlp_rnn.data.bptt import RunningText, StreamSampler
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Texts
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.notices import collect_warnings, truncate
 from nlp_rnn.lite.text.readers import PromptReader
 from nlp_rnn.settings import Columns, MaxLength
@@ -132,6 +134,11 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
             1990). If left out, each text is read by itself.
         max_length: maximum number of tokens per text; the rest is cut off, but not from running text. Of a
             prompt, the last tokens are kept.
+        extra: further corpora to train on; as running text, after that of `corpus` and with weight 1. The
+            vocabulary is counted over their texts too.
+
+    Raises:
+        UsageError: running text would have weights.
     """
 
     processor_class = LanguageModelingProcessor
@@ -144,8 +151,11 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
         batching: Batching = Batching(size=64),
         window: MaxLength | None = None,
         max_length: MaxLength = 256,
+        extra: Sequence[ExtraCorpus] = (),
     ) -> None:
-        super().__init__(corpus, batching)
+        super().__init__(corpus, batching, extra)
+        if window is not None and any(corpus.weight != 1 for corpus in extra):
+            raise UsageError("extra: running text has no weights: set each weight to 1, or leave out window")
         self.text = text
         self.vocabulary = vocabulary
         self.window = window

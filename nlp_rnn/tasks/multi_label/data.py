@@ -17,6 +17,7 @@ from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import LabelLists
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.labels import UNSEEN, LabelEncoder, sort_labels
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
@@ -91,9 +92,11 @@ class MultiLabelData(CorpusData[MultiLabelProcessor]):
         vocabulary: how the vocabulary is made.
         batching: how texts are batched.
         max_length: maximum number of tokens per text; the rest is cut off.
+        extra: further corpora to train on. Labels and vocabulary are counted over their texts too.
     """
 
     processor_class = MultiLabelProcessor
+    tagged = "tokens"
 
     def __init__(
         self,
@@ -103,8 +106,9 @@ class MultiLabelData(CorpusData[MultiLabelProcessor]):
         vocabulary: VocabularySettings = VocabularySettings(),
         batching: Batching = Batching(size=64),
         max_length: MaxLength = 256,
+        extra: Sequence[ExtraCorpus] = (),
     ) -> None:
-        super().__init__(corpus, batching)
+        super().__init__(corpus, batching, extra)
         self.text = text
         self.label = label
         self._label_lists = LabelLists([label] if isinstance(label, str) else label)
@@ -132,7 +136,9 @@ class MultiLabelData(CorpusData[MultiLabelProcessor]):
         else:
             labels = list(self.label)
         texts = ColumnValues(train, "text", sample=self.vocabulary.sample)
-        return MultiLabelProcessor(Vocabulary.train(texts, self.vocabulary), labels, self.max_length)
+        return MultiLabelProcessor(
+            Vocabulary.train(texts, self.vocabulary, self.tags), labels, self.max_length
+        )
 
 
 _PRESENT, _ABSENT = ("1", "true", "yes"), ("0", "false", "no", "-1")

@@ -16,6 +16,7 @@ from nlp_rnn.data.balancing import Balance, BalancedData
 from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
@@ -82,9 +83,12 @@ class SentimentData(BalancedData[SentimentProcessor]):
         max_length: maximum number of tokens per text; the rest is cut off.
         balance: how rare labels get as much weight as frequent ones: none; weights of the labels in the loss;
             or sampling, where rows of rare labels are repeated in each epoch.
+        extra: further corpora to train on, with the labels of `corpus`. The vocabulary is counted over their
+            texts too.
     """
 
     processor_class = SentimentProcessor
+    tagged = "tokens"
 
     def __init__(
         self,
@@ -96,8 +100,9 @@ class SentimentData(BalancedData[SentimentProcessor]):
         batching: Batching = Batching(size=64),
         max_length: MaxLength = 256,
         balance: Balance = "none",
+        extra: Sequence[ExtraCorpus] = (),
     ) -> None:
-        super().__init__(corpus, vocabulary, batching, max_length, balance)
+        super().__init__(corpus, vocabulary, batching, max_length, balance, extra)
         self.text = text
         self.label = label
         self.label_names = label_names
@@ -118,6 +123,6 @@ class SentimentData(BalancedData[SentimentProcessor]):
         if len(set(names)) != len(names):
             raise UsageError(f"label_names must differ from each other: {join_names(names)}")
         texts = ColumnValues(train, "text", sample=self.vocabulary.sample)
-        tokens = Vocabulary.train(texts, self.vocabulary)
+        tokens = Vocabulary.train(texts, self.vocabulary, self.tags)
         weights = self.label_weights(train, classes)
         return SentimentProcessor(tokens, classes, names, self.max_length, weights)

@@ -16,6 +16,7 @@ from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Words
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
+from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.corpus.validation import normalize_labels, warn_untagged
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
@@ -156,6 +157,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
         scheme: how the model's tags write spans, such as named entities: iob1, iob2, iobes or bilou. Those of
             the corpus are converted. auto takes the scheme of the corpus, if its tags are recognized as
             spans; none takes tags for what they are.
+        extra: further corpora to train on. Tags and vocabulary are counted over their sentences too.
     """
 
     processor_class = TaggingProcessor
@@ -171,8 +173,9 @@ class TaggingData(CorpusData[TaggingProcessor]):
         max_length: MaxLength = 512,
         max_word_length: Annotated[int, Range(1, 10_000)] = 32,
         scheme: Scheme = "auto",
+        extra: Sequence[ExtraCorpus] = (),
     ) -> None:
-        super().__init__(corpus, batching)
+        super().__init__(corpus, batching, extra)
         self.scheme: Scheme = scheme
         self.tag_names = parse_names(tags)
         check_names(self.tag_names)

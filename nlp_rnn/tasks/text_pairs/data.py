@@ -15,6 +15,7 @@ from nlp_rnn.data.balancing import Balance, BalancedData
 from nlp_rnn.data.batching import Batch, Batching, pad
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
@@ -81,9 +82,12 @@ class TextPairsData(BalancedData[TextPairsProcessor]):
         max_length: maximum number of tokens per text; the rest is cut off.
         balance: how rare labels get as much weight as frequent ones: none; weights of the labels in the loss;
             or sampling, where rows of rare labels are repeated in each epoch.
+        extra: further corpora to train on, with the labels of `corpus`. The vocabulary is counted over their
+            texts too.
     """
 
     processor_class = TextPairsProcessor
+    tagged = "tokens"
 
     def __init__(
         self,
@@ -95,8 +99,9 @@ class TextPairsData(BalancedData[TextPairsProcessor]):
         batching: Batching = Batching(size=64),
         max_length: MaxLength = 256,
         balance: Balance = "none",
+        extra: Sequence[ExtraCorpus] = (),
     ) -> None:
-        super().__init__(corpus, vocabulary, batching, max_length, balance)
+        super().__init__(corpus, vocabulary, batching, max_length, balance, extra)
         self.first = first
         self.second = second
         self.label = label
@@ -109,6 +114,6 @@ class TextPairsData(BalancedData[TextPairsProcessor]):
     def make_processor(self, train: Dataset) -> TextPairsProcessor:
         labels = sort_labels(ColumnValues(train, "label"))
         texts = ColumnValues(train, "first", "second", sample=self.vocabulary.sample)
-        tokens = Vocabulary.train(texts, self.vocabulary)
+        tokens = Vocabulary.train(texts, self.vocabulary, self.tags)
         weights = self.label_weights(train, labels)
         return TextPairsProcessor(tokens, labels, self.max_length, weights)

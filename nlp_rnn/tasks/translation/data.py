@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from nlp_rnn.data.batching import Batch, Batching, pad, shift_targets
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Texts
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
@@ -111,9 +112,12 @@ class TranslationData(CorpusData[TranslationProcessor]):
         reverse_source: read source sentences from end to start.
         max_length: maximum number of tokens per sentence; the rest is cut off.
         shared_vocabulary: make one vocabulary from the sentences of both languages.
+        extra: further corpora to train on, such as synthetic ones. Vocabularies are counted over their
+            sentences too.
     """
 
     processor_class = TranslationProcessor
+    tagged = "source"
 
     def __init__(
         self,
@@ -125,8 +129,9 @@ class TranslationData(CorpusData[TranslationProcessor]):
         reverse_source: bool = False,
         max_length: MaxLength = 100,
         shared_vocabulary: bool = False,
+        extra: Sequence[ExtraCorpus] = (),
     ) -> None:
-        super().__init__(corpus, batching)
+        super().__init__(corpus, batching, extra)
         self.languages = {"source": source, "target": target}
         self.vocabulary = vocabulary
         self.reverse_source = reverse_source
@@ -138,10 +143,14 @@ class TranslationData(CorpusData[TranslationProcessor]):
         return self.languages
 
     @override
+    def identifying_columns(self) -> Sequence[Sequence[str]]:
+        return [["source"], ["target"]]
+
+    @override
     def make_processor(self, train: Dataset) -> TranslationProcessor:
         def learn(*sides: str) -> Vocabulary:
             texts = ColumnValues(train, *sides, sample=self.vocabulary.sample)
-            return Vocabulary.train(texts, self.vocabulary)
+            return Vocabulary.train(texts, self.vocabulary, self.tags if "source" in sides else ())
 
         if self.shared_vocabulary:
             source = target = learn("source", "target")
