@@ -139,7 +139,7 @@ class SeriesTagger(_TaggerBase):
 class Tagger(_TaggerBase):
     """Word embedding, an optional word encoder over characters, recurrent layers, linear at every step.
 
-    Sequences are time-major, [T, B].
+    Vectors of a word's affixes may be added to its embedding. Sequences are time-major, [T, B].
 
     Args:
         vocab_size: number of word ids.
@@ -156,6 +156,9 @@ class Tagger(_TaggerBase):
         more_tags: the number of tags of each further set of tags, which has an output layer of its own.
         crf: scores sequences of the first set of tags as a whole; `forward` returns its emissions.
         locked: use one mask of `dropout` for all words of a sentence (Gal & Ghahramani 2016).
+        num_affixes: A, the affixes of each word. Their vectors begin as zeros, so that one that training
+            never sees adds nothing.
+        affix_buckets: number of ids of each of them.
 
     Raises:
         ValueError: unknown cell.
@@ -177,9 +180,15 @@ class Tagger(_TaggerBase):
         more_tags: Sequence[int] = (),
         crf: LinearChainCRF | None = None,
         locked: bool = False,
+        num_affixes: int = 0,
+        affix_buckets: int = 0,
     ) -> None:
         super().__init__()
         self.embedding = Embedding(vocab_size, embedding_dim)
+        self.affix_embedding, self.num_affixes = None, num_affixes
+        if num_affixes:
+            self.affix_embedding = Embedding(num_affixes * affix_buckets, embedding_dim)
+            nn.init.zeros_(self.affix_embedding.weight)
         self.word_encoder = None
         input_dim = embedding_dim
         if character_vocab_size:
@@ -209,6 +218,7 @@ class Tagger(_TaggerBase):
         characters: Tensor | None = None,
         character_lengths: Tensor | None = None,
         spelling: Tensor | None = None,
+        affixes: Tensor | None = None,
     ) -> Tensor:
         """Score the tags of every word.
 
@@ -219,15 +229,16 @@ class Tagger(_TaggerBase):
                 the next two.
             character_lengths: [U].
             spelling: [T, B] int64, the index among the U words of each word.
+            affixes: [T, A, B] int64, the ids of the A affixes of each word; needed if they are read.
 
         Returns:
             Logits [T, B, num_tags], followed in the last dimension by those of `more_tags`; those behind a
             sequence's end are undefined.
 
         Raises:
-            ValueError: the tagger reads characters and got none.
+            ValueError: the tagger reads characters, or affixes, and got none.
         """
-        features = self._features(words, characters, character_lengths, spelling)
+        features = self._features(words, characters, character_lengths, spelling, affixes)
         return self._scores(self.dropout(features), lengths)
 
     def initial_state(self, batch: int) -> State:
@@ -241,6 +252,7 @@ class Tagger(_TaggerBase):
         characters: Tensor | None = None,
         character_lengths: Tensor | None = None,
         spelling: Tensor | None = None,
+        affixes: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Read one more word of each sequence.
 
@@ -250,17 +262,20 @@ class Tagger(_TaggerBase):
             characters: as in `forward`.
             character_lengths: as in `forward`.
             spelling: [B] int64.
+            affixes: [A, B] int64.
 
         Returns:
             The words' logits [B, num_tags], followed by those of `more_tags`; and the new state.
 
         Raises:
-            ValueError: the layers are bidirectional, or the tagger reads characters and got none.
+            ValueError: the layers are bidirectional, or the tagger reads characters, or affixes, and got
+                none.
         """
         if self.rnn.bidirectional:
             raise ValueError("a bidirectional tagger cannot run step by step")
         spelling = None if spelling is None else spelling[None]
-        features = self._features(words[None], characters, character_lengths, spelling)
+        affixes = None if affixes is None else affixes[None]
+        features = self._features(words[None], characters, character_lengths, spelling, affixes)
         output, state = self.rnn(self.dropout(features), state)
         return self._output(output[0]), state
 
@@ -270,9 +285,15 @@ class Tagger(_TaggerBase):
         characters: Tensor | None,
         character_lengths: Tensor | None,
         spelling: Tensor | None,
+        affixes: Tensor | None,
     ) -> Tensor:
         """The input of the recurrent layers, [T, B, input_dim]."""
         embedded: Tensor = self.embedding(words)  # [T, B, E]
+        if self.affix_embedding is not None:
+            if affixes is None:
+                raise ValueError("this tagger reads affixes: give their ids")
+            for ids in affixes.unbind(1):
+                embedded = embedded + self.affix_embedding(ids)
         if self.word_encoder is None:
             return embedded
         if characters is None or character_lengths is None or spelling is None:

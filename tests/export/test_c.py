@@ -154,21 +154,23 @@ def test_several_labels_and_unsure(compiled):
 
 
 @pytest.mark.parametrize(
-    ("bidirectional", "characters", "tags", "crf"),
+    ("bidirectional", "characters", "tags", "crf", "affixes"),
     [
-        (False, None, ["D", "N", "V"], False),
-        (True, CHARACTERS, ["D", "N", "V"], False),
-        (True, CHARACTERS, ["O", "B-X", "I-X", "B-Y", "I-Y"], False),
-        (True, CHARACTERS, ["O", "B-X", "I-X", "B-Y", "I-Y"], True),
+        (False, None, ["D", "N", "V"], False, None),
+        (False, None, ["D", "N", "V"], False, [-2, -3, 3]),
+        (True, CHARACTERS, ["D", "N", "V"], False, None),
+        (True, CHARACTERS, ["O", "B-X", "I-X", "B-Y", "I-Y"], False, [1, -16]),
+        (True, CHARACTERS, ["O", "B-X", "I-X", "B-Y", "I-Y"], True, None),
     ],
 )
-def test_a_tagger_gives_the_tags_of_torch(bidirectional, characters, tags, crf, compiled):
+def test_a_tagger_gives_the_tags_of_torch(bidirectional, characters, tags, crf, affixes, compiled):
     torch.manual_seed(2)
     schemes = ["iob2"] if "O" in tags else None
     columns = ["ner"] if schemes else None
     processor = TaggingProcessor(
-        GIVEN, tags, characters, max_length=9, max_word_length=5, columns=columns, schemes=schemes
-    )
+        GIVEN, tags, characters, max_length=9, max_word_length=5, columns=columns, schemes=schemes,
+        affixes=affixes, affix_buckets=affixes and 50,
+    )  # fmt: skip
     task = Tagging(
         processor,
         6,
@@ -180,9 +182,19 @@ def test_a_tagger_gives_the_tags_of_torch(bidirectional, characters, tags, crf, 
     )
     if crf:
         torch.nn.init.normal_(task.model.crf.transitions)
-    lines = [*LINES, "", "   ", "<br> x<br/>y >", "\u2003film\x1cfilm\u2028x"]
+    if affixes:
+        torch.nn.init.normal_(task.model.affix_embedding.weight)
+    lines = [*LINES, "", "   ", "<br> x<br/>y >", "\u2003film\x1cfilm\u2028x", "İ x" + "y" * 10_001 + "z"]
     answers = Pipeline(task)([line.split() for line in lines])
-    assert compiled(task)(lines, end="\r\n") == [task.format_answer(answer) for answer in answers]
+    run = compiled(task)
+    assert run(lines, end="\r\n") == [task.format_answer(answer) for answer in answers]
+    rows = task.processor.rows([line.split() for line in lines])
+    batch = task.processor.collate({"row": [*range(len(lines))], **task.processor.encode(rows)})
+    with torch.no_grad():
+        logits = task.logits(batch)
+    expected = torch.cat([logits[:length, row] for row, length in enumerate(batch.lengths.tolist())])
+    printed = [line for line in run(lines, "--scores") if line]
+    assert torch.tensor(numbers(printed)) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("vocabulary", [WORDS, CHARACTERS])

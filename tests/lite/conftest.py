@@ -62,7 +62,7 @@ def _processor(name, level="word", **options):
     return TranslationProcessor(_words(level), _words(level), options.get("reverse_source", True), 9)
 
 
-def _tagging_processor(characters=True, scheme=None, columns=("upos",)):
+def _tagging_processor(characters=True, scheme=None, columns=("upos",), affixes=None):
     sentences = [text.split() for text in TEXTS]
     labels = {
         "upos": ["ADJ", "NOUN", "VERB"],
@@ -80,6 +80,8 @@ def _tagging_processor(characters=True, scheme=None, columns=("upos",)):
         columns=None if columns == ("upos",) else list(columns),
         other_labels=[labels[name] for name in others] or None,
         schemes=schemes if any(schemes) else None,
+        affixes=affixes,
+        affix_buckets=affixes and 40,
         splitter=learn_splitter(["I don't.", "a b."], [["I", "do", "n't", "."], ["a", "b", "."]]),
     )
 

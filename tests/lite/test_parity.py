@@ -75,6 +75,9 @@ def test_beams(make_folder, check_same, name, beam, n_best, length_penalty):
     [
         {"processor": {"characters": False}},
         {"crf": True},
+        {"processor": {"affixes": [-2, -3, 3]}},
+        {"processor": {"affixes": [1], "characters": False}, "bidirectional": False},
+        {"processor": {"affixes": [-2, 16]}, "int8": True},
         {"processor": {"columns": ("ner",), "scheme": "iob1"}},
         {"processor": {"columns": ("ner",), "scheme": "iobes"}, "crf": True},
         {"processor": {"columns": ("upos", "lemma", "ner")}},

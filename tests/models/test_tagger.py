@@ -104,3 +104,20 @@ def test_locked_dropout_drops_the_same_features_of_all_words(locked):
     plain.load_state_dict(model.state_dict())
     words = torch.randint(20, (7, 5))
     assert torch.equal(model.eval()(words, LENGTHS), plain.eval()(words, LENGTHS))
+
+
+def test_affixes_are_added_and_needed():
+    torch.manual_seed(0)
+    model = Tagger(20, 4, 6, 5, 1, 0.0, num_affixes=2, affix_buckets=7).eval()
+    words, affixes = torch.randint(20, (7, 5)), torch.randint(7, (7, 2, 5)) + torch.tensor([[0], [7]])
+    plain = Tagger(20, 4, 6, 5, 1, 0.0).eval()
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if "affix" not in k})
+    assert torch.equal(model(words, LENGTHS, affixes=affixes), plain(words, LENGTHS))  # zeros at first
+    torch.nn.init.normal_(model.affix_embedding.weight)
+    read = []
+    model.rnn.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    model(words, LENGTHS, affixes=affixes)
+    vectors = model.affix_embedding.weight[affixes]  # [T, A, B, E]
+    torch.testing.assert_close(read[0], model.embedding.weight[words] + vectors.sum(1))
+    with pytest.raises(ValueError, match="reads affixes"):
+        model(words, LENGTHS)

@@ -15,6 +15,7 @@ from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.export.c.source import array, define, doubles, finite, floats, layers, linear, string, table
 from nlp_rnn.export.c.unicode_tables import classes, lower_case
 from nlp_rnn.lite.text.tokenizer_format import BOS, EOS, LINE_BREAK, UNK
+from nlp_rnn.lite.text.vocabulary import MAX_WORD
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.cells import CELLS, cell_name
@@ -183,6 +184,7 @@ def _tagger(task: Any) -> Parts:
         "NLP_STEPS": steps,
         "NLP_CHAIN": int(chain is not None),
         "NLP_CHARACTERS": 0,
+        "NLP_AFFIXES": model.num_affixes,
     }
     parts.data += [
         linear("nlp_embedding", model.embedding),
@@ -205,6 +207,17 @@ def _tagger(task: Any) -> Parts:
             table("nlp_character_table", characters, EOS + 1),
             linear("nlp_character_embedding", spelling.embedding),
             layers("nlp_character_layers", spelling.rnn),
+        ]
+    if model.num_affixes:
+        parts.sizes |= {
+            "NLP_AFFIX_BUCKETS": processor.affix_buckets,
+            "NLP_MAX_AFFIX": max(map(abs, processor.affixes)),
+            "NLP_MAX_WORD": MAX_WORD,
+            "NLP_WORD_INPUT": task.settings["embedding_dim"],
+        }
+        parts.data += [
+            array("int", "nlp_affix_sizes", map(str, processor.affixes)),
+            linear("nlp_affix_embedding", model.affix_embedding),
         ]
     if chain is not None:
         scores = chain.scores(torch.zeros(1, 1, len(processor.labels)))

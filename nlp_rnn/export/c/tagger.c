@@ -7,7 +7,40 @@ typedef struct {
     int32_t characters[NLP_MAX_CHARACTERS];
     int count;
 #endif
+#if NLP_AFFIXES
+    int32_t affixes[NLP_AFFIXES];
+#endif
 } nlp_word;
+
+#if NLP_AFFIXES
+/* The first and the last letters of a word. */
+typedef struct {
+    uint32_t first[NLP_MAX_AFFIX], last[NLP_MAX_AFFIX];
+    int count;
+} nlp_ends;
+
+static void nlp_append_letter(nlp_ends *ends, uint32_t code)
+{
+    if (ends->count < NLP_MAX_AFFIX)
+        ends->first[ends->count] = code;
+    ends->last[ends->count++ % NLP_MAX_AFFIX] = code;
+}
+
+/* The affix at a place of nlp_affix_sizes as an id, by the hash FNV-1a over UTF-8. */
+static int32_t nlp_affix(const nlp_ends *ends, int place)
+{
+    const int size = nlp_affix_sizes[place], letters = size < 0 ? -size : size;
+    const int length = letters < ends->count ? letters : ends->count;
+    uint32_t hash = 0x811C9DC5;
+    for (int i = 0; i < length; i++) {
+        nlp_token letter = {"", 0, 0};
+        nlp_append_code(&letter, size > 0 ? ends->first[i] : ends->last[(ends->count - length + i) % NLP_MAX_AFFIX]);
+        for (int byte = 0; byte < letter.length; byte++)
+            hash = (hash ^ (unsigned char)letter.bytes[byte]) * 0x01000193;
+    }
+    return (int32_t)(place * NLP_AFFIX_BUCKETS + (int32_t)(hash % NLP_AFFIX_BUCKETS));
+}
+#endif
 
 /* Cuts the next word off a text; words have white space between them. Returns 0 at the end of the text. */
 int nlp_next_word(nlp_text *text, nlp_word *word)
@@ -16,6 +49,10 @@ int nlp_next_word(nlp_text *text, nlp_word *word)
     uint32_t code;
     int length;
     memset(word, 0, sizeof *word);
+#if NLP_AFFIXES
+    nlp_ends ends = {{0}, {0}, 0};
+    int letters = 0;
+#endif
 #if NLP_CHARACTERS
     const char *read = text->at; /* the end of the characters that were read */
 #endif
@@ -28,6 +65,13 @@ int nlp_next_word(nlp_text *text, nlp_word *word)
         nlp_append_code(&token, first);
         if (second)
             nlp_append_code(&token, second);
+#if NLP_AFFIXES
+        if (letters++ < NLP_MAX_WORD) {
+            nlp_append_letter(&ends, first);
+            if (second)
+                nlp_append_letter(&ends, second);
+        }
+#endif
 #if NLP_CHARACTERS
         if (word->count < NLP_MAX_CHARACTERS && text->at >= read) {
             nlp_token character = {"", 0, 0};
@@ -45,6 +89,10 @@ int nlp_next_word(nlp_text *text, nlp_word *word)
         text->at += length;
     }
     word->id = nlp_find(nlp_table, NLP_TOKENS, &token);
+#if NLP_AFFIXES
+    for (int place = 0; place < NLP_AFFIXES; place++)
+        word->affixes[place] = nlp_affix(&ends, place);
+#endif
     return 1;
 }
 
@@ -69,6 +117,14 @@ void nlp_start(nlp_state *state)
 static void nlp_features(const nlp_word *word, float *features)
 {
     nlp_embed(&nlp_embedding, word->id, features);
+#if NLP_AFFIXES
+    for (int place = 0; place < NLP_AFFIXES; place++) {
+        float affix[NLP_WORD_INPUT];
+        nlp_embed(&nlp_affix_embedding, word->affixes[place], affix);
+        for (int i = 0; i < NLP_WORD_INPUT; i++)
+            features[i] += affix[i];
+    }
+#endif
 #if NLP_CHARACTERS
     float vector[NLP_CHARACTER_INPUT];
     for (int backwards = 0; backwards < 2; backwards++) {

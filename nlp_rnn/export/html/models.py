@@ -118,6 +118,8 @@ def _tagging(task: Tagging) -> dict[str, Any]:
         "max_length": processor.max_length,
         "max_word_length": processor.max_word_length,
         "crf": task.crf,
+        "affixes": processor.affixes or [],
+        "affix_buckets": processor.affix_buckets or 0,
     }
     columns = [
         {"key": key, **_tag_column(column)}

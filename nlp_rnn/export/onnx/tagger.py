@@ -12,7 +12,7 @@ from nlp_rnn.models.layers.crf import ChainScores
 from nlp_rnn.models.tagger import SeriesTagger, Tagger, WordEncoder
 
 _CRF = ("crf_start", "crf_transitions", "crf_end")
-_SPELLING = ("characters", "character_lengths", "spelling")
+_READ = ("characters", "character_lengths", "spelling", "affixes")
 
 
 def tagger(model: Tagger) -> list[Part]:
@@ -22,6 +22,10 @@ def tagger(model: Tagger) -> list[Part]:
     lengths = graph.input("lengths", INT64, ("batch",))
     features = graph.lookup("embedding", model.embedding, ids)
     encoder = model.word_encoder
+    if model.affix_embedding is not None:
+        affixes = graph.input("affixes", INT64, ("steps", model.num_affixes, "batch"))
+        vectors = graph.lookup("affix_embedding", model.affix_embedding, affixes)  # [T, A, B, E]
+        features = graph.op("Add", features, graph.op("ReduceSum", vectors, graph.ints(1), keepdims=0))
     if encoder is not None:
         features = graph.concat([features, _add_word_encoder(graph, encoder)])
     _add_layers(graph, model, features, lengths, sum(model.sizes))
@@ -36,21 +40,26 @@ def tagger(model: Tagger) -> list[Part]:
         characters: Tensor | None = None,
         character_lengths: Tensor | None = None,
         spelling: Tensor | None = None,
+        affixes: Tensor | None = None,
     ) -> Case:
-        read = (characters, character_lengths, spelling)
+        read = (characters, character_lengths, spelling, affixes)
         inputs = {"ids": words, "lengths": all_steps(words, lengths)}
-        if encoder is not None:
-            inputs |= {name: value for name, value in zip(_SPELLING, read, strict=True) if value is not None}
+        inputs |= {name: value for name, value in zip(_READ, read, strict=True) if value is not None}
         outputs = {"logits": model(words, lengths, *read)}
         return Case(inputs, outputs | (dict(zip(_CRF, chain, strict=True)) if chain is not None else {}))
 
-    def sample(steps: int, batch: int) -> tuple[Tensor, ...]:
+    def sample(steps: int, batch: int) -> tuple[Tensor | None, ...]:
         words = random_ids(steps, batch, model.embedding), random_lengths(steps, batch, least=0)
-        if encoder is None:
-            return words
-        count = 1 + steps * batch // 2
-        characters = random_ids(steps + 3, count, encoder.embedding)
-        return *words, characters, random_lengths(steps + 3, count), torch.randint(count, (steps, batch))
+        spelled: tuple[Tensor | None, ...] = (None, None, None)
+        if encoder is not None:
+            count = 1 + steps * batch // 2
+            characters = random_ids(steps + 3, count, encoder.embedding)
+            spelled = characters, random_lengths(steps + 3, count), torch.randint(count, (steps, batch))
+        affixes = None
+        if model.affix_embedding is not None:
+            shape = (steps, model.num_affixes, batch)
+            affixes = torch.randint(model.affix_embedding.num_embeddings, shape)
+        return *words, *spelled, affixes
 
     return [Part(MODEL, graph.model(), model, "forward", case, sample)]
 

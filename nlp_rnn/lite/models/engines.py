@@ -59,6 +59,7 @@ class TaggerEngine(Protocol):
         characters: np.ndarray | None = None,
         character_lengths: np.ndarray | None = None,
         spelling: np.ndarray | None = None,
+        affixes: np.ndarray | None = None,
     ) -> np.ndarray:
         """Score the tags of every word.
 
@@ -69,6 +70,7 @@ class TaggerEngine(Protocol):
                 the next two.
             character_lengths: [U].
             spelling: [T, B], which of the U words each word is.
+            affixes: [T, A, B] ids of the affixes of each word; for models that read them.
 
         Returns:
             [T, B, C]; what stands behind a sequence's end does not matter.
@@ -84,8 +86,9 @@ class TaggerEngine(Protocol):
         characters: np.ndarray | None = None,
         character_lengths: np.ndarray | None = None,
         spelling: np.ndarray | None = None,
+        affixes: np.ndarray | None = None,
     ) -> tuple[np.ndarray, State]:
-        """[B] ids, and of each word its characters as in `logits` -> [B, C], and the new state."""
+        """[B] ids, of each word its characters as in `logits` and affixes [A, B] -> [B, C], the new state."""
 
 
 class SeriesEngine(Protocol):

@@ -140,7 +140,9 @@ class TaggerGraph(_WholeInputs):
         if "crf_start" in self._graph.outputs:
             ids, lengths = np.zeros((0, 1), np.int64), np.zeros(1, np.int64)
             spelled = [ids, lengths, ids] if "spelling" in self._graph.inputs else []
-            inputs = self._inputs(ids, lengths, *spelled)
+            count = self._graph.inputs["affixes"][1] if "affixes" in self._graph.inputs else 0
+            affixes = np.zeros((0, count, 1), np.int64) if count else None
+            inputs = self._inputs(ids, lengths, affixes, *spelled)
             names = ("crf_start", "crf_transitions", "crf_end")
             self.crf = ChainScores(*self._graph.run(inputs, *names))
 
@@ -151,14 +153,19 @@ class TaggerGraph(_WholeInputs):
         characters: np.ndarray | None = None,
         character_lengths: np.ndarray | None = None,
         spelling: np.ndarray | None = None,
+        affixes: np.ndarray | None = None,
     ) -> np.ndarray:
         """See `nlp_rnn.lite.models.engines.TaggerEngine`."""
         spelled = [part for part in (characters, character_lengths, spelling) if part is not None]
-        logits = self._graph.run(self._inputs(words, lengths, *spelled), "logits")[0]
+        logits = self._graph.run(self._inputs(words, lengths, affixes, *spelled), "logits")[0]
         return logits[: len(words)]
 
-    def _inputs(self, words: np.ndarray, lengths: np.ndarray, *spelled: np.ndarray) -> dict[str, np.ndarray]:
+    def _inputs(
+        self, words: np.ndarray, lengths: np.ndarray, affixes: np.ndarray | None, *spelled: np.ndarray
+    ) -> dict[str, np.ndarray]:
         inputs = {"ids": _some(words), "lengths": lengths}
+        if affixes is not None:
+            inputs["affixes"] = _some(affixes)
         if spelled:
             characters, character_lengths, spelling = spelled
             if not characters.shape[1]:  # no word at all
@@ -258,5 +265,5 @@ ENGINES: dict[str, type[Any]] = {
 
 
 def _some(ids: np.ndarray) -> np.ndarray:
-    """Ids [T, B] of at least one step, which the graphs need."""
-    return ids if len(ids) else np.zeros((1, ids.shape[1]), np.int64)
+    """Ids [T, ..., B] of at least one step, which the graphs need."""
+    return ids if len(ids) else np.zeros((1, *ids.shape[1:]), np.int64)

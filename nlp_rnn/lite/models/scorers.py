@@ -132,6 +132,7 @@ class Tagger:
         build: makes the layers.
         vocab_size: the number of word ids.
         num_characters: the number of character ids; 0 if characters are not read.
+        num_affixes: the number of ids of affixes; 0 if they are not read.
         num_tags: the number of tags of each column.
         settings: of the task.
     """
@@ -141,11 +142,13 @@ class Tagger:
         build: Builder,
         vocab_size: int,
         num_characters: int,
+        num_affixes: int,
         num_tags: Sequence[int],
         settings: Mapping[str, Any],
     ) -> None:
         cell, size, hidden = settings["cell"], settings["embedding_dim"], settings["hidden_dim"]
         self._embedding = build.embedding("embedding", vocab_size, size)
+        self._affixes = build.embedding("affix_embedding", num_affixes, size) if num_affixes else None
         self._reads_characters = num_characters > 0
         if num_characters:
             dim, letter_hidden = settings["character_embedding_dim"], settings["character_hidden_dim"]
@@ -176,9 +179,10 @@ class Tagger:
         characters: np.ndarray | None = None,
         character_lengths: np.ndarray | None = None,
         spelling: np.ndarray | None = None,
+        affixes: np.ndarray | None = None,
     ) -> np.ndarray:
         """See `nlp_rnn.lite.models.engines.TaggerEngine`."""
-        features = self._features(words, characters, character_lengths, spelling)
+        features = self._features(words, characters, character_lengths, spelling, affixes)
         return self._scores(self._rnn.run(features, lengths=lengths)[0])
 
     def initial_state(self, batch: int) -> State:
@@ -192,9 +196,11 @@ class Tagger:
         characters: np.ndarray | None = None,
         character_lengths: np.ndarray | None = None,
         spelling: np.ndarray | None = None,
+        affixes: np.ndarray | None = None,
     ) -> tuple[np.ndarray, State]:
         """See `nlp_rnn.lite.models.engines.TaggerEngine`."""
-        output, state = self._rnn.step(self._features(words, characters, character_lengths, spelling), state)
+        features = self._features(words, characters, character_lengths, spelling, affixes)
+        output, state = self._rnn.step(features, state)
         return self._scores(output), state
 
     def _features(
@@ -203,8 +209,13 @@ class Tagger:
         characters: np.ndarray | None,
         character_lengths: np.ndarray | None,
         spelling: np.ndarray | None,
+        affixes: np.ndarray | None,
     ) -> np.ndarray:
         embedded = self._embedding(words)
+        if self._affixes is not None:
+            assert affixes is not None
+            for place in range(affixes.shape[-2]):
+                embedded = embedded + self._affixes(affixes[..., place, :])
         if not self._reads_characters:
             return embedded
         assert characters is not None

@@ -13,13 +13,14 @@ from ..models.builder import Builder
 from ..models.chain import ChainScores, best_tags, marginals
 from ..models.linear import softmax
 from ..models.scorers import Tagger
+from ..text.affixes import MAX_AFFIX, MAX_BUCKETS
 from ..text.batches import pad
 from ..text.lemmas import apply_rule, check_rule
 from ..text.readers import Reader
 from ..text.spans import legal_sequences
 from ..text.splitting import WordSplitter
 from ..text.vocabulary import Vocabulary
-from ..text.word_reader import RAW, RawText, WordReader, number_spellings
+from ..text.word_reader import RAW, RawText, WordReader, number_spellings, pad_affixes
 from .answers import TagAnswer, format_tags, scores_key, tag_answers
 from .task import (
     StreamState,
@@ -76,6 +77,7 @@ class Tagging(Task):
         reader.max_word_length = stored_number(stored, "max_word_length", 32)
         splitter = stored.get("splitter")
         reader.splitter = None if splitter is None else _splitter(splitter)
+        reader.affixes, reader.affix_buckets = _affixes(stored)
         return reader
 
     @classmethod
@@ -84,8 +86,9 @@ class Tagging(Task):
     ) -> Any:
         """See `Task`."""
         characters = 0 if reader.characters is None else len(reader.characters)
+        affixes = len(reader.affixes) * reader.affix_buckets
         sizes = [len(labels) for _, labels, _ in _columns(stored)]
-        return Tagger(build, len(reader.words), characters, sizes, settings)
+        return Tagger(build, len(reader.words), characters, affixes, sizes, settings)
 
     def cells(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task`."""
@@ -103,7 +106,8 @@ class Tagging(Task):
     def answer(self, rows: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
         """See `Task`."""
         words, lengths = pad(rows["word_ids"])
-        logits = self.engine.logits(words, lengths, *self._spelled(rows))
+        affixes = self._affixed(rows, len(words))
+        logits = self.engine.logits(words, lengths, *self._spelled(rows), affixes)
         return self._answers(logits, lengths, rows["tokens"], rows[RAW])
 
     format_answer = staticmethod(format_tags)
@@ -130,7 +134,9 @@ class Tagging(Task):
             characters, lengths, spelling = self._spelled(row)
             spelled = None if spelling is None else spelling[0]
             ids = np.array(row["word_ids"][0])
-            scores, state = self.engine.step(ids, state, characters, lengths, spelled)
+            affixes = self._affixed(row, 1)
+            affixes = None if affixes is None else affixes[0]
+            scores, state = self.engine.step(ids, state, characters, lengths, spelled, affixes)
             logits.append(scores)
         if not words:
             return stream
@@ -145,6 +151,11 @@ class Tagging(Task):
             return None, None, None
         spellings, spelling = number_spellings(rows)
         return *pad(spellings), pad(spelling)[0]
+
+    def _affixed(self, rows: Mapping[str, list[Any]], steps: int) -> np.ndarray | None:
+        """The affixes of a batch's words, [T, A, B]; None if they are not read."""
+        sizes = self.processor.affixes
+        return pad_affixes(rows, steps, len(sizes)) if sizes else None
 
     def _answers(
         self,
@@ -202,6 +213,22 @@ def _decode(
     if not scheme and name.casefold() == _LEMMA:
         return [apply_rule(labels[id], word) for word, id in zip(words, ids, strict=False)]
     return [labels[id] for id in ids]
+
+
+def _affixes(stored: Mapping[str, Any]) -> tuple[list[int], int]:
+    """The sizes of affixes, none if they are not read, and the number of ids of each.
+
+    Raises:
+        UsageError: they are not what a folder has.
+    """
+    sizes = stored.get("affixes") or []
+    if not isinstance(sizes, list) or 0 in sizes:
+        raise UsageError(f"affixes must be a list of numbers other than 0, not {sizes!r:.60}")
+    for size in sizes:
+        check_number("affixes", size, -MAX_AFFIX, MAX_AFFIX, int)
+    buckets = stored_number(stored, "affix_buckets", 1)
+    check_number("affix_buckets", buckets, 1, MAX_BUCKETS, int)
+    return sizes, buckets
 
 
 def _splitter(stored: Mapping[str, Any]) -> WordSplitter:

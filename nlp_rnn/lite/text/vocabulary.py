@@ -178,10 +178,16 @@ class Vocabulary:
         Raises:
             UsageError: a word has a lone surrogate.
         """
+        return [self._ids.get(word, UNK) for word in self.normalize_words(words)]
+
+    def normalize_words(self, words: Sequence[str]) -> list[str]:
+        """Write words as the vocabulary does: composed, and in lower case if it is.
+
+        Raises:
+            UsageError: a word has a lone surrogate.
+        """
         normalize = self.tokenizer.normalizer.normalize_str
-        for word in words:
-            check_text(word)
-        return [self._ids.get(normalize(word[:MAX_WORD]), UNK) for word in words]
+        return [normalize(check_text(word)[:MAX_WORD]) for word in words]
 
     def decode(self, ids: Sequence[int], unknown: Sequence[str] = ()) -> str:
         """Decode ids to text. Special tokens are left out, and spaces beside punctuation are removed.

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .affixes import affix_ids
+from .batches import pad
 from .notices import truncate
 from .readers import Reader
 from .splitting import CHUNK, Token, WordSplitter
@@ -26,7 +28,7 @@ class RawText(NamedTuple):
 
 
 class WordReader(Reader):
-    """Sentences to ids of words, and optionally of their characters."""
+    """Sentences to ids of words, and optionally of their characters and affixes."""
 
     length_columns = ("word_ids",)
 
@@ -35,6 +37,8 @@ class WordReader(Reader):
     max_length: int
     max_word_length: int
     splitter: WordSplitter | None
+    affixes: Sequence[int] | None
+    affix_buckets: int | None
 
     def is_input(self, value: Any) -> bool:
         """Return whether a value is a text, or a list of words."""
@@ -65,11 +69,11 @@ class WordReader(Reader):
 
     @property
     def reads_unknown(self) -> bool:
-        """Whether the characters of words are read."""
-        return self.characters is not None
+        """Whether the characters or affixes of words are read."""
+        return self.characters is not None or bool(self.affixes)
 
     def encode_inputs(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Encode words: `word_ids`; and of their characters `letter_ids` and `letter_counts`."""
+        """Encode words: `word_ids`; of their characters `letter_ids` and `letter_counts`; `affix_ids`."""
         sentences = truncate(rows["tokens"], self.max_length, "sentences")
         ids: dict[str, list[Any]] = {"word_ids": [self.words.encode_words(words) for words in sentences]}
         if self.characters is not None:
@@ -79,7 +83,19 @@ class WordReader(Reader):
                 list(chain.from_iterable(spellings[word] for word in words)) for words in sentences
             ]
             ids["letter_counts"] = [[len(spellings[word]) for word in words] for words in sentences]
+        if self.affixes and self.affix_buckets:
+            # Those of all words of a sentence, word by word.
+            known = self._affixes({word for words in sentences for word in words})
+            ids["affix_ids"] = [
+                list(chain.from_iterable(map(known.__getitem__, words))) for words in sentences
+            ]
         return ids
+
+    def _affixes(self, words: set[str]) -> dict[str, list[int]]:
+        """The ids of each word's affixes."""
+        sizes, buckets = self.affixes or (), self.affix_buckets or 1
+        normal = self.words.normalize_words(list(words))
+        return {word: affix_ids(text, sizes, buckets) for word, text in zip(words, normal, strict=True)}
 
     def _spell(self, words: set[str]) -> dict[str, list[int]]:
         """The ids of each word's characters."""
@@ -106,3 +122,18 @@ def number_spellings(rows: Mapping[str, list[Any]]) -> tuple[list[tuple[int, ...
         words_in_row = [tuple(islice(letters, count)) for count in counts]
         spelling.append([numbers.setdefault(word, len(numbers)) for word in words_in_row])
     return list(numbers), spelling
+
+
+def pad_affixes(rows: Mapping[str, list[Any]], steps: int, count: int) -> np.ndarray:
+    """The affixes of a batch's words.
+
+    Args:
+        rows: encoded rows with `affix_ids`.
+        steps: T, the words of the longest row.
+        count: K, the affixes per word.
+
+    Returns:
+        [T, K, B] int64, padded with 0.
+    """
+    flat, _ = pad(rows["affix_ids"])  # [T * K, B]
+    return flat.reshape(steps, count, flat.shape[1])

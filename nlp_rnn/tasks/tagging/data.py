@@ -24,7 +24,8 @@ from nlp_rnn.data.series import parse_names
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
-from nlp_rnn.lite.text.word_reader import RAW, WordReader, number_spellings
+from nlp_rnn.lite.text.affixes import MAX_AFFIX, MAX_BUCKETS
+from nlp_rnn.lite.text.word_reader import RAW, WordReader, number_spellings, pad_affixes
 from nlp_rnn.settings import Column, Columns, MaxLength, Range
 from nlp_rnn.tasks.tagging.columns import (
     Scheme,
@@ -38,6 +39,8 @@ from nlp_rnn.tasks.tagging.columns import (
 from nlp_rnn.tasks.tagging.split_learning import learn_splitter
 from nlp_rnn.tasks.tagging.splitting import WordSplitter
 
+AFFIX_BUCKETS = 4096
+"""The default number of ids of an affix."""
 UPOS = "upos"
 """The column of tags where no other is named."""
 
@@ -54,6 +57,8 @@ class TaggingBatch(Batch):
     """[U] int64."""
     spelling: Tensor | None = None
     """[T, B] int64: for each position, which of the U words is there."""
+    affixes: Tensor | None = None
+    """[T, A, B] int64: the ids of the A affixes of each word, padded with 0."""
     texts: dict[str, list[Any]] = field(default_factory=dict)
     """Of each sentence, as far as they are known, the words, `tokens`, the `RawText`, and the values of the
     columns of text."""
@@ -61,13 +66,14 @@ class TaggingBatch(Batch):
 
 @dataclass
 class TaggingProcessor(WordReader, Processor):
-    """Words to ids, one per word, and optionally their characters to ids."""
+    """Words to ids, one per word, and optionally their characters and affixes to ids."""
 
     input_columns = ("tokens",)
     features = {
         "word_ids": pa.list_(pa.int32()),
         "letter_ids": pa.list_(pa.int32()),
         "letter_counts": pa.list_(pa.int32()),
+        "affix_ids": pa.list_(pa.int32()),
         "label_ids": pa.list_(pa.int32()),
     }
     unknown_remedy = "set characters to true, so that their letters tell, or lower vocabulary.min_frequency"
@@ -86,6 +92,10 @@ class TaggingProcessor(WordReader, Processor):
     """How the tags of each column write spans; empty for one without spans, None if no column has them."""
     splitter: WordSplitter | None = None
     """Splits texts into words; None to split them at white space alone, as models of version 0.1 do."""
+    affixes: list[int] | None = None
+    """The numbers of letters of the affixes that are read; below 0 of suffixes. None if there are none."""
+    affix_buckets: int | None = None
+    """The number of ids of each of them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,7 +119,8 @@ class TaggingProcessor(WordReader, Processor):
     def data_settings(self) -> dict[str, Any]:
         scheme = next(filter(None, self.schemes or ()), "none")
         characters = self.characters is not None
-        return {"tags": ",".join(self.column_names), "scheme": scheme, "characters": characters}
+        affixes = {"affixes": self.affixes or [], "affix_buckets": self.affix_buckets or AFFIX_BUCKETS}
+        return {"tags": ",".join(self.column_names), "scheme": scheme, "characters": characters, **affixes}
 
     @override
     def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
@@ -134,6 +145,8 @@ class TaggingProcessor(WordReader, Processor):
             spellings, spelling = number_spellings(rows)
             batch.characters, batch.character_lengths = pad(spellings)
             batch.spelling, _ = pad(spelling)
+        if self.affixes:
+            batch.affixes = torch.from_numpy(pad_affixes(rows, len(words), len(self.affixes)))
         if "label_ids" in rows:
             labels = [pad(rows[feature], IGNORED)[0] for feature in self.label_features]
             batch.labels = labels[0] if len(labels) == 1 else torch.stack(labels)
@@ -158,6 +171,9 @@ class TaggingData(CorpusData[TaggingProcessor]):
             the corpus are converted. auto takes the scheme of the corpus, if its tags are recognized as
             spans; none takes tags for what they are.
         extra: further corpora to train on. Tags and vocabulary are counted over their sentences too.
+        affixes: also read the first and last letters of each word: the numbers of letters, below 0 from the
+            word's end. [-2, -3, 3] are the last two, the last three and the first three.
+        affix_buckets: the number of vectors of each affix, which share them by a hash.
     """
 
     processor_class = TaggingProcessor
@@ -174,6 +190,8 @@ class TaggingData(CorpusData[TaggingProcessor]):
         max_word_length: Annotated[int, Range(1, 10_000)] = 32,
         scheme: Scheme = "auto",
         extra: Sequence[ExtraCorpus] = (),
+        affixes: Annotated[Sequence[int], Range(-MAX_AFFIX, MAX_AFFIX)] = (),
+        affix_buckets: Annotated[int, Range(1, MAX_BUCKETS)] = AFFIX_BUCKETS,
     ) -> None:
         super().__init__(corpus, batching, extra)
         self.scheme: Scheme = scheme
@@ -185,6 +203,10 @@ class TaggingData(CorpusData[TaggingProcessor]):
         self.characters = characters
         self.max_length = max_length
         self.max_word_length = max_word_length
+        self.affixes = list(affixes)
+        self.affix_buckets = affix_buckets
+        if 0 in self.affixes or len(set(self.affixes)) < len(self.affixes):
+            raise UsageError(f"affixes must be different numbers other than 0, not {self.affixes}")
         if vocabulary.level != "word":
             raise UsageError(f"vocabulary.level must be word for tagging, not {vocabulary.level}")
 
@@ -281,6 +303,8 @@ class TaggingData(CorpusData[TaggingProcessor]):
             other_labels=[column.labels for column in others] or None,
             schemes=schemes if any(schemes) else None,
             splitter=learn_splitter(self._texts(list(sentences)), list(sentences)),
+            affixes=self.affixes or None,
+            affix_buckets=self.affix_buckets if self.affixes else None,
         )
 
     def _texts(self, sentences: Sequence[Sequence[str]]) -> list[str | None]:

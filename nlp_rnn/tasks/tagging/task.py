@@ -62,7 +62,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         character_embedding_dim: size of the character embedding.
         character_hidden_dim: size of the recurrent state over the characters of a word, per direction.
         label_smoothing: fraction of probability spread over all tags in the training loss.
-        word_dropout: fraction of words replaced by the unknown word in training; their characters remain.
+        word_dropout: fraction of words replaced by the unknown word in training; their characters and affixes
+            remain.
         locked: use one dropout mask for all words of a sentence (Gal & Ghahramani 2016).
         crf: score the tags of a sentence as a whole, by a linear-chain conditional random field; those of the
             first column, which may have 1,000 labels.
@@ -119,6 +120,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             more_tags=[len(column.labels) for column in columns[1:]],
             crf=LinearChainCRF(*_legal(columns[0])) if crf else None,
             locked=locked,
+            num_affixes=len(processor.affixes or ()),
+            affix_buckets=processor.affix_buckets or 0,
         )
         self.scorers = [make_scorer(column) for column in columns]
         if columns[0].scheme:
@@ -298,8 +301,9 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             row = self.processor.encode({"tokens": [[word]]})
             batch = self.processor.collate({"row": [0], **row}).to(self.device)
             spelling = None if batch.spelling is None else batch.spelling[0]
+            affixes = None if batch.affixes is None else batch.affixes[0]
             scores, state = self.model.step(
-                batch.words[0], state, batch.characters, batch.character_lengths, spelling
+                batch.words[0], state, batch.characters, batch.character_lengths, spelling, affixes
             )
             logits.append(scores)
         if not words:
@@ -349,7 +353,8 @@ def _of(number: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _logits(model: nn.Module, batch: TaggingBatch, words: Tensor) -> Tensor:
     """Logits [T, B, C] with `words` [T, B] in place of those of the batch."""
-    logits: Tensor = model(words, batch.lengths, batch.characters, batch.character_lengths, batch.spelling)
+    spelled = batch.characters, batch.character_lengths, batch.spelling
+    logits: Tensor = model(words, batch.lengths, *spelled, batch.affixes)
     return logits
 
 

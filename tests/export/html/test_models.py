@@ -85,6 +85,8 @@ SPLITTER = WordSplitter(chunks=["is n't", "Dr."], contractions=["du de le"])
     [
         ({}, {}),
         ({"characters": False}, {"bidirectional": False}),
+        ({"affixes": [-2, -3, 3], "affix_buckets": 50}, {}),
+        ({"affixes": [-1, 16], "affix_buckets": 9, "characters": False}, {"bidirectional": False}),
         ({"characters": False, "splitter": None}, {"cell": "mingru"}),
         ({"labels": SPANS, "columns": ["ner"], "schemes": ["iob2"]}, {"cell": "gru"}),
         ({"labels": SPANS, "columns": ["ner"], "schemes": ["iob2"]}, {"crf": True}),

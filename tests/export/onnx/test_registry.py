@@ -35,12 +35,16 @@ def crf(tags):
     return chain
 
 
-def tagger(characters, more_tags, with_crf):
+def tagger(characters, more_tags, with_crf, affixes=0):
     def make(cell, layers, bidirectional):
         sizes = {"character_vocab_size": 9 * characters, "character_embedding_dim": 3}
         chain = crf(5) if with_crf else None
         options = {**sizes, "character_hidden_dim": 4, "more_tags": more_tags, "crf": chain}
-        return Tagger(11, 5, 6, 7, layers, 0.5, cell, bidirectional, **options)
+        options |= {"num_affixes": affixes, "affix_buckets": 5}
+        model = Tagger(11, 5, 6, 7, layers, 0.5, cell, bidirectional, **options)
+        if affixes:
+            torch.nn.init.normal_(model.affix_embedding.weight)
+        return model
 
     return make
 
@@ -68,7 +72,8 @@ TABLE = {
     "tagger": (True, tagger(False, (), False)),
     "tagger characters": (True, tagger(True, (), False)),
     "tagger crf": (True, tagger(False, (), True)),
-    "tagger all": (True, tagger(True, (4, 2), True)),
+    "tagger affixes": (True, tagger(False, (), False, 2)),
+    "tagger all": (True, tagger(True, (4, 2), True, 3)),
     "series tagger": (True, lambda cell, layers, both: SeriesTagger(4, 3, 7, layers, 0.5, cell, both)),
     "regressor": (False, lambda cell, layers, _: Regressor(4, 3, 7, layers, 0.5, cell)),
     "language model": (False, language_model(False)),

@@ -11,6 +11,7 @@ from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.text.affixes import affix_ids
 from nlp_rnn.tasks.tagging.data import TaggingData
 
 
@@ -171,3 +172,26 @@ def test_a_column_with_one_value_is_named_with_its_file(column, tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(UsageError, match=f"train.jsonl.*: every {column} in train is 'X'; give two or more"):
         TaggingData(str(path), tags=column).processor  # noqa: B018
+
+
+@pytest.mark.parametrize("characters", [True, False])
+def test_affixes_are_those_of_the_word_as_the_vocabulary_writes_it(characters, make):
+    data = make(affixes=[-2, 3], affix_buckets=50, characters=characters)
+    rows = data.processor.rows([["Quick", "İA", ""], ["film"], []])
+    batch = data.processor.collate({"row": [0, 1, 2], **rows, **data.processor.encode(rows)})
+    assert batch.affixes.shape == (3, 2, 3)
+    for (step, row), word in {(0, 0): "quick", (1, 0): "i\u0307a", (2, 0): "", (0, 1): "film"}.items():
+        assert batch.affixes[step, :, row].tolist() == affix_ids(word, [-2, 3], 50)
+    assert data.processor.reads_unknown
+    (trained,) = data.train_dataloader().dataset[[0]]["affix_ids"]
+    assert list(trained) == affix_ids("this", [-2, 3], 50)
+
+
+def test_a_model_without_affixes_knows_none_of_their_settings(make):
+    assert make().processor.settings().keys().isdisjoint({"affixes", "affix_buckets"})
+
+
+@pytest.mark.parametrize("affixes", [[0], [2, 2], [17], [-17]])
+def test_affixes_that_are_none(affixes, make):
+    with pytest.raises(UsageError, match="affixes must be"):
+        make(affixes=affixes)

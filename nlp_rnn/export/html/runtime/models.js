@@ -191,7 +191,17 @@ class Tagger extends Model {
       }
       return this.spelled.get(word);
     };
-    const embed = ([id, word]) => (letters ? concat(embedding.row(id), this.spell(word)) : embedding.row(id));
+    const affixes = weights["affix_embedding.weight"];
+    const lookUp = ([id, word]) => {
+      const vector = embedding.row(id);
+      if (!affixes) return vector;
+      const { affixes: sizes, affix_buckets: buckets } = this.settings;
+      for (const affix of this.vocabularies.words.affixIds(word, sizes, buckets)) {
+        affixes.row(affix).forEach((value, k) => (vector[k] += value));
+      }
+      return vector;
+    };
+    const embed = (known) => (letters ? concat(lookUp(known), this.spell(known[1])) : lookUp(known));
     this.text = new Text(this.recurrent("rnn"), embed);
     this.splitter = new WordSplitter(description.splitter);
     this.outputs = description.columns.map((_, n) => this.linear(n ? `fc_more.${n - 1}` : "fc_out"));

@@ -54,7 +54,20 @@ class Vocabulary {
   encodeWords(words) {
     return words.map((word) => {
       checkText(word);
-      return this.token(this.normalize(Array.from(word).slice(0, MAX_WORD).join(""))).id;
+      return this.token(this.normalizeWord(word)).id;
+    });
+  }
+
+  normalizeWord(word) {
+    return this.normalize(Array.from(word).slice(0, MAX_WORD).join(""));
+  }
+
+  /** The ids of a word's affixes, `sizes` letters long; below 0 at its end. See affixes.py. */
+  affixIds(word, sizes, buckets) {
+    const letters = Array.from(this.normalizeWord(word));
+    return sizes.map((size, place) => {
+      const affix = size > 0 ? letters.slice(0, size) : letters.slice(size);
+      return place * buckets + (fnv1a(affix.join("")) % buckets);
     });
   }
 
@@ -157,6 +170,13 @@ class Vocabulary {
   piece(before, id) {
     return this.decode([before, id]).slice(this.decode([before]).length);
   }
+}
+
+/** The hash FNV-1a of a text's UTF-8. */
+function fnv1a(text) {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash;
 }
 
 /** The tables of `unicode_tables.py`, of those that a model needs. */
