@@ -40,8 +40,13 @@ def _translator(request: Request, context: bool) -> Imported:
     parts = ("encoder.embedding.", "encoder.rnn.", "decoder.embedding.", "decoder.rnn.", "decoder.fc_out.")
     source, reader, target, writer, output = take(state, *parts)
     encoder, decoder = recurrent(reader, "encoder.rnn"), recurrent(writer, "decoder.rnn")
+    if encoder.bidirectional:
+        raise UsageError(
+            "encoder.rnn reads in both directions: how its final states become the decoder's is not in the "
+            "weights, so no recipe converts it; train such a model with --model.bidirectional true"
+        )
     expected = target["weight"].shape[1] + (encoder.hidden_size if context else 0)
-    if encoder.bidirectional or decoder.input_size != expected:
+    if decoder.input_size != expected:
         raise UsageError(
             f"the decoder reads {decoder.input_size} values per step, that of this recipe would read "
             f"{expected}: seq2seq is for a decoder that reads its embedding alone, seq2seq-context for one "

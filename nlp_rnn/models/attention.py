@@ -37,7 +37,7 @@ class AttentiveEncoder(Encoder):
             The state, tensors of [num_layers, B, H]; outputs [S, B, H]; keys [S, B, H]; and a bool mask
             [S, B], true within each sequence.
         """
-        outputs, state = self.rnn(self.embed(source), lengths=lengths)
+        outputs, state = self._read(source, lengths)
         inside = torch.ones(source.shape, dtype=torch.bool)
         if lengths is not None:
             inside = torch.arange(len(source))[:, None] < torch.as_tensor(lengths).cpu()

@@ -28,9 +28,12 @@ class Encoder(nn.Module):
         num_layers: number of recurrent layers.
         dropout: probability of dropout on embeddings and between layers.
         cell: a name in `CELLS`.
+        bidirectional: read in both directions, each with layers of H / 2 units (as the encoder of Bahdanau
+            et al. 2015, whose two halves are joined). Outputs and states are forward and backward half, one
+            behind the other, so they have the same size H as without.
 
     Raises:
-        ValueError: unknown cell.
+        ValueError: unknown cell; or both directions with an odd hidden size.
     """
 
     def __init__(
@@ -41,10 +44,20 @@ class Encoder(nn.Module):
         num_layers: int,
         dropout: float,
         cell: str = "lstm",
+        bidirectional: bool = False,
     ) -> None:
         super().__init__()
+        if bidirectional and hidden_dim % 2:
+            raise ValueError(f"two directions need an even hidden_dim, half of it each, not {hidden_dim}")
         self.embedding = Embedding(vocab_size, embedding_dim)
-        self.rnn = recurrent_layer(cell, embedding_dim, hidden_dim, num_layers=num_layers, dropout=dropout)
+        self.rnn = recurrent_layer(
+            cell,
+            embedding_dim,
+            hidden_dim // 2 if bidirectional else hidden_dim,
+            num_layers=num_layers,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
         self.dropout = Dropout(dropout)
         self._embedding_owner: tuple[Decoder, ...] = ()  # in a tuple it is no part of this module
         self._add_layers(hidden_dim)
@@ -62,6 +75,11 @@ class Encoder(nn.Module):
         """The embedding of the source, which may be the decoder's."""
         return self._embedding_owner[0].embedding if self._embedding_owner else self.embedding
 
+    @property
+    def hidden_dim(self) -> int:
+        """H, the size of its outputs and states."""
+        return self.rnn.hidden_size * (2 if self.rnn.bidirectional else 1)
+
     def embed(self, source: Tensor) -> Tensor:
         """[S, B] int64 ids -> [S, B, E], after dropout."""
         embedded: Tensor = self.dropout(self.source_embedding(source))
@@ -69,12 +87,24 @@ class Encoder(nn.Module):
 
     def forward(self, source: Tensor, lengths: Tensor | None = None) -> State:
         """[S, B] int64 ids, [B] lengths (all S if left out) -> state, tensors of [num_layers, B, H]."""
-        state: State = self.rnn(self.embed(source), lengths=lengths)[1]
-        return state
+        return self._read(source, lengths)[1]
+
+    def _read(self, source: Tensor, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """The outputs [S, B, H] and the final state, tensors of [num_layers, B, H]."""
+        outputs, state = self.rnn(self.embed(source), lengths=lengths)
+        return outputs, join_directions(state) if self.rnn.bidirectional else state
 
     @override
     def extra_repr(self) -> str:
         return "embedding=decoder.embedding" if self._embedding_owner else ""
+
+
+def join_directions(state: State) -> State:
+    """Join the two directions of each layer: tensors of [num_layers * 2, B, K] -> [num_layers, B, 2 K]."""
+    return tuple(
+        tensor.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)  # [layers, 2, B, K] -> [layers, B, 2, K]
+        for tensor in state
+    )
 
 
 class Decoder(nn.Module):
@@ -201,7 +231,7 @@ class Seq2Seq(nn.Module):
         super().__init__()
         for setting, in_encoder, in_decoder in (
             ("cell", cell_name(encoder.rnn), cell_name(decoder.rnn)),
-            ("hidden_dim", encoder.rnn.hidden_size, decoder.rnn.hidden_size),
+            ("hidden_dim", encoder.hidden_dim, decoder.rnn.hidden_size),
             ("num_layers", encoder.rnn.num_layers, decoder.rnn.num_layers),
         ):
             if in_encoder != in_decoder:

@@ -44,6 +44,7 @@ def make_seq2seq(
     context: bool = False,
     readout: str = "combined",
     attention: str = "none",
+    bidirectional: bool = False,
 ) -> Seq2Seq:
     """Make a sequence-to-sequence model; without the arguments after `cell`, the plain one.
 
@@ -59,6 +60,7 @@ def make_seq2seq(
         context: whether the decoder reads the encoder's final state at each step.
         readout: a name in `READOUTS`: with a context, what the output layer reads.
         attention: a name in `ATTENTIONS`.
+        bidirectional: whether the encoder reads in both directions, with H / 2 units each.
 
     Raises:
         UsageError: the settings do not fit together.
@@ -78,11 +80,15 @@ def make_seq2seq(
             f"readout {readout} is for a decoder with context and without tied embeddings: set context to "
             "true and tie_embeddings to none, or leave readout at combined"
         )
+    if bidirectional and hidden_dim % 2:
+        raise UsageError(
+            f"bidirectional needs an even hidden_dim, half of it for each direction, not {hidden_dim}"
+        )
     encoder_class, decoder_class = ATTENTIONS[attention]
     if context:
         encoder_class, decoder_class = ContextEncoder, READOUTS[readout]
     sizes = (embedding_dim, hidden_dim, num_layers, dropout, cell)
-    encoder = encoder_class(source_size, *sizes)
+    encoder = encoder_class(source_size, *sizes, bidirectional=bidirectional)
     decoder = decoder_class(target_size, *sizes, tie_weights=tie_embeddings != "none")
     if tie_embeddings == "all":
         encoder.share_embedding(decoder)

@@ -37,6 +37,13 @@ class Seq2Seq(nn.Module):
         return written
 
 
+def two_directions():
+    """A translator with a bidirectional encoder: its weights do not say how the states are joined."""
+    model = Seq2Seq(11, 11)
+    model.encoder.rnn = nn.LSTM(6, 5, 2, bidirectional=True)
+    return model
+
+
 class ContextSeq2Seq(nn.Module):
     def __init__(self, source, target):
         super().__init__()
@@ -234,6 +241,8 @@ def with_extra(model):
         ("seq2seq", lambda: Seq2Seq(11, 11), [TOKENS, TOKENS], "no token for <bos>"),
         ("seq2seq", lambda: ContextSeq2Seq(11, 11), [TOKENS, TOKENS], "seq2seq-context for one that also"),
         ("seq2seq-context", lambda: Seq2Seq(11, 11), [TOKENS, TOKENS], "seq2seq is for a decoder"),
+        ("seq2seq", two_directions, [TOKENS, TOKENS], "encoder.rnn reads in both directions"),
+        ("seq2seq-context", two_directions, [TOKENS, TOKENS], "encoder.rnn reads in both directions"),
         ("language-model", lambda: WordLM(False), [TOKENS], "no token for <eos>"),
     ],
 )

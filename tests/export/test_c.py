@@ -278,11 +278,24 @@ def test_a_forecast_is_in_the_units_of_the_data(compiled):
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("tied", ["none", "decoder", "all"])
-def test_a_translator_writes_what_torch_writes(reverse, tied, compiled):
+@pytest.mark.parametrize(
+    ("tied", "options"),
+    [
+        ("none", {}),
+        ("decoder", {}),
+        ("all", {}),
+        ("none", {"bidirectional": True, "embedding_dim": 4}),
+        ("none", {"bidirectional": True, "embedding_dim": 12, "cell": "gru"}),
+        ("decoder", {"bidirectional": True, "cell": "mingru"}),
+        ("all", {"bidirectional": True, "num_layers": 1}),
+    ],
+    ids=str,
+)
+def test_a_translator_writes_what_torch_writes(reverse, tied, options, compiled):
     torch.manual_seed(6)
     source = WORDS if tied == "all" else LOWER_CHARACTERS
-    task = Translation(TranslationProcessor(source, WORDS, reverse, 30), 8, 8, 2, tie_embeddings=tied)
+    sizes = {"embedding_dim": 8, "hidden_dim": 8, "num_layers": 2, **options}
+    task = Translation(TranslationProcessor(source, WORDS, reverse, 30), tie_embeddings=tied, **sizes)
     for weight in task.model.decoder.parameters():
         torch.nn.init.normal_(weight)
     assert compiled(task)([*LINES, ""]) == [answer["text"] for answer in Pipeline(task)([*LINES, ""])]

@@ -45,6 +45,8 @@ def test_int8_weights(make_folder, difference, name, cell, inputs_of):
         {"attention": "bahdanau"},
         {"context": True},
         {"context": True, "readout": "direct"},
+        {"bidirectional": True, "context": True, "readout": "direct", "processor": {"reverse_source": False}},
+        {"bidirectional": True, "copy_unknown": True, "attention": "bahdanau"},
         {"tie_embeddings": "decoder"},
         {"tie_embeddings": "all", "attention": "luong"},
         {"copy_unknown": True},
@@ -59,6 +61,24 @@ def test_variants_of_translation(make_folder, check_same, options):
     folder = make_folder("translation", num_layers=2, **options)
     check_same(folder, "translation")
     check_same(folder, "translation", beam=4, n_best=3)
+
+
+@pytest.mark.parametrize("tie_embeddings", ["none", "decoder", "all"])
+@pytest.mark.parametrize(
+    "options", [{}, {"context": True}, {"attention": "luong"}, {"attention": "bahdanau"}], ids=str
+)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_bidirectional_encoder_goes_with_all_else(
+    make_folder, check_same, difference, inputs_of, cell, options, tie_embeddings
+):
+    options = {**options, "cell": cell, "bidirectional": True, "tie_embeddings": tie_embeddings}
+    check_same(make_folder("translation", num_layers=2, **options), "translation")
+    if cell not in INT8_CELLS:
+        return
+    folder = make_folder("translation", int8=True, **options)
+    ours, theirs = lite_pipeline("translation", folder), pipeline("translation", folder)
+    values = inputs_of("translation")[0]
+    assert difference(ours([values]), theirs([values])) < INT8_TOLERANCE
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0, 3.0])

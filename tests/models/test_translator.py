@@ -24,6 +24,7 @@ VARIANTS = {
     "luong, all tied": {"attention": "luong", "tie_embeddings": "all"},
     "bahdanau, tied": {"attention": "bahdanau", "tie_embeddings": "decoder"},
 }
+VARIANTS |= {f"both directions, {name}": {**row, "bidirectional": True} for name, row in VARIANTS.items()}
 BOS, EOS = 2, 3
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 attentive = pytest.mark.parametrize("attention", [name for name in ATTENTIONS if name != "none"])
@@ -241,6 +242,42 @@ def test_the_context_is_the_encoders_final_state_at_each_step():
         torch.testing.assert_close(logits, model.decoder.fc_out(features), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_both_directions_are_joined_layer_by_layer(cell):
+    """The first half of each layer's state is that of reading forward, the other that of reading backward."""
+    model = make("context", cell, bidirectional=True)
+    source, _, lengths = make_batch()
+    state = model.encoder(source, lengths)
+    separate = model.encoder.rnn(model.encoder.embedding(source), lengths=lengths)[1]
+    assert model.encoder.rnn.hidden_size == 4
+    for joined, halves in zip(state[:-1], separate, strict=True):
+        assert joined.shape == (2, 4, 8)
+        for layer in range(2):
+            assert joined[layer, :, :4].equal(halves[2 * layer])
+            assert joined[layer, :, 4:].equal(halves[2 * layer + 1])
+    assert state[-1].equal(state[0][1:])  # the context
+    assert not any(tensor[:, 2].any() for tensor in state)  # an empty source
+
+
+@attentive
+def test_attention_looks_at_both_directions(attention):
+    """What a position gives depends on the words before it and on those behind it."""
+    encoder = make("plain", attention=attention, bidirectional=True).encoder
+    source = torch.randint(4, 12, (6, 1))
+    outputs = encoder(source)[-3]
+    for place in (0, 5):
+        changed = source.clone()
+        changed[place] += 1
+        assert (encoder(changed)[-3] - outputs).abs().sum((1, 2)).gt(1e-4).all()
+
+
+def test_encoder_and_decoder_of_other_sizes_do_not_fit():
+    with pytest.raises(ValueError, match="hidden_dim is 6 in the encoder and 12 in the decoder"):
+        Seq2Seq(Encoder(7, 4, 6, 1, 0.0, bidirectional=True), Decoder(9, 4, 12, 1, 0.0))
+    with pytest.raises(ValueError, match="need an even hidden_dim, half of it each, not 7"):
+        Encoder(7, 4, 7, 1, 0.0, bidirectional=True)
+
+
 @attentive
 def test_attention_learns_to_copy_what_the_final_state_forgets(attention):
     """A longer sequence than the small state holds, word for word."""
@@ -266,6 +303,7 @@ def test_attention_learns_to_copy_what_the_final_state_forgets(attention):
         ({"context": True, "readout": "direct", "tie_embeddings": "all"}, "without tied embeddings"),
         ({"hidden_dim": 16, "tie_embeddings": "decoder"}, "to be equal, not 8 and 16"),
         ({"hidden_dim": 16, "tie_embeddings": "all"}, "to be equal, not 8 and 16"),
+        ({"hidden_dim": 7, "bidirectional": True}, "needs an even hidden_dim, half of it .*, not 7"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(options, message):

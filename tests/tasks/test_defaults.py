@@ -57,6 +57,7 @@ MODELS = {
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 512, "num_layers": 2, "dropout": 0.5}
     | {"tie_embeddings": "none", "context": False, "readout": "combined", "attention": "none"}
+    | {"bidirectional": False}
     | {"teacher_forcing": 1.0, "decoding": BeamSettings(), "copy_unknown": False},
     "language_modeling": LAYERS
     | SMOOTHING

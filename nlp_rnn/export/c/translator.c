@@ -6,6 +6,10 @@ typedef struct {
     float scores[NLP_TOKENS_ALL];
     int32_t source[NLP_MAX_LENGTH];
     int count;
+#if NLP_ENCODER_DIRECTIONS == 2
+    float inputs[NLP_MAX_LENGTH][NLP_WIDTH];
+    float outputs[NLP_MAX_LENGTH][NLP_WIDTH]; /* of a layer: forwards, then backwards */
+#endif
 } nlp_state;
 
 void nlp_start(nlp_state *state)
@@ -22,6 +26,40 @@ int nlp_read(nlp_state *state, int32_t token)
     return 1;
 }
 
+/* The embedding of what stands at a place of the source, in the order in which the model reads it. */
+static void nlp_embed_source(const nlp_state *state, int place, float *output)
+{
+    nlp_embed(&nlp_source_embedding, state->source[NLP_REVERSED ? state->count - 1 - place : place], output);
+}
+
+/* Reads the source: the state of the layers becomes the encoder's final one. */
+static void nlp_encode(nlp_state *state)
+{
+    memset(&state->layers, 0, sizeof state->layers);
+#if NLP_ENCODER_DIRECTIONS == 1
+    float vector[NLP_INPUT];
+    for (int i = 0; i < state->count; i++) {
+        nlp_embed_source(state, i, vector);
+        nlp_advance(nlp_encoder, vector, &state->layers);
+    }
+#else
+    for (int i = 0; i < state->count; i++)
+        nlp_embed_source(state, i, state->inputs[i]);
+    for (int layer = 0; layer < NLP_LAYERS; layer++) {
+        for (int backwards = 0; backwards < 2; backwards++) { /* each has one half of the state */
+            const int half = NLP_HIDDEN / 2, start = backwards * half;
+            float *hidden = state->layers.hidden[layer] + start, *cell = state->layers.cell[layer] + start;
+            for (int step = 0; step < state->count; step++) {
+                int place = backwards ? state->count - 1 - step : step;
+                nlp_step(&nlp_encoder[2 * layer + backwards], state->inputs[place], hidden, cell);
+                memcpy(state->outputs[place] + start, hidden, (size_t)half * sizeof *hidden);
+            }
+        }
+        memcpy(state->inputs, state->outputs, (size_t)state->count * sizeof *state->outputs);
+    }
+#endif
+}
+
 /* Translates what was read, always by the most probable next token. Writes at most NLP_MAX_OUTPUT ids, which
  * nlp_tokens names, and returns their number. */
 int nlp_translate(nlp_state *state, int32_t *written)
@@ -29,11 +67,7 @@ int nlp_translate(nlp_state *state, int32_t *written)
     float vector[NLP_INPUT];
     int32_t token = NLP_BOS;
     int count = 0;
-    memset(&state->layers, 0, sizeof state->layers);
-    for (int i = 0; i < state->count; i++) {
-        nlp_embed(&nlp_source_embedding, state->source[NLP_REVERSED ? state->count - 1 - i : i], vector);
-        nlp_advance(nlp_encoder, vector, &state->layers);
-    }
+    nlp_encode(state);
     while (state->count && count < NLP_MAX_OUTPUT) {
         nlp_embed(&nlp_embedding, token, vector);
         nlp_multiply(&nlp_output, nlp_advance(nlp_layers, vector, &state->layers), state->scores);

@@ -182,6 +182,14 @@ class States(NamedTuple):
         indices = range(len(self.computed))
         return [graph.concat(self._exact(graph, indices, n), 0) for n in range(len(self.computed[0]))]
 
+    def joined(self, graph: Graph) -> list[str]:
+        """The state with both directions of each layer joined, as tensors [num_layers, B, 2 * H]."""
+        starts = range(0, len(self.computed), 2)
+        return [
+            graph.concat([graph.concat(self._exact(graph, (start, start + 1), n)) for start in starts], 0)
+            for n in range(len(self.computed[0]))
+        ]
+
     def _exact(self, graph: Graph, indices: Sequence[int], number: int) -> list[str]:
         """A tensor of the state of some layers, where empty sequences end in their initial state.
 

@@ -149,25 +149,26 @@ def seq2seq(model: Seq2Seq) -> list[Part]:
         state = model.encoder(source, random_lengths(steps, batch, least=0))
         return random_ids(1, batch, model.decoder.embedding), state
 
-    return [_encoder(model.encoder, variant), decoder_step(model.decoder, variant, sample)]
+    return [_encoder(model.encoder, model.decoder, variant), decoder_step(model.decoder, variant, sample)]
 
 
-def _encoder(encoder: Encoder, variant: Variant) -> Part:
+def _encoder(encoder: Encoder, decoder: Decoder, variant: Variant) -> Part:
     graph = Graph("encoder")
     ids = graph.input("ids", INT64, ("source_steps", "batch"))
     lengths = graph.input("lengths", INT64, ("batch",))
     words = graph.lookup("embedding", encoder.source_embedding, ids)
     output, states = recurrent(graph, "rnn", encoder.rnn, words, lengths)
-    state = states.stacked(graph)
-    return_state(graph, encoder.rnn, state)
+    two = encoder.rnn.bidirectional
+    state = states.joined(graph) if two else states.stacked(graph)
+    return_state(graph, decoder.rnn, state)  # it is the decoder's initial state
     seen: dict[str, Callable[[], str]] = {
-        "context": lambda: graph.op("Unsqueeze", states.top(graph, 1), graph.ints(0)),
+        "context": lambda: graph.op("Unsqueeze", states.top(graph, 2 if two else 1), graph.ints(0)),
         "memory": lambda: output,
         "keys": lambda: _keys(graph, encoder, output),
         "inside": lambda: graph.inside(lengths, ids),
     }
     for name in variant.seen:
-        graph.output(name, seen[name](), *_seen_type(name, encoder.rnn.hidden_size))
+        graph.output(name, seen[name](), *_seen_type(name, encoder.hidden_dim))
 
     def case(source: Tensor, lengths: Tensor | None = None) -> Case:
         inputs = {"ids": source, "lengths": all_steps(source, lengths)}

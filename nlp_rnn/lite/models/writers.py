@@ -11,6 +11,7 @@ from ..errors import UsageError
 from .builder import Builder
 from .cells import State
 from .linear import Embedding, softmax
+from .recurrent import Recurrent
 
 _ATTENTIONS = ("none", "luong", "bahdanau")
 _TIED = ("none", "decoder", "all")
@@ -189,6 +190,11 @@ def _mean(outputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return mean
 
 
+def _join_directions(state: State) -> State:
+    """Arrays [layers * 2, B, K], forward and backward in turns -> [layers, B, 2 K]."""
+    return tuple(np.concatenate([array[::2], array[1::2]], -1) for array in state)
+
+
 _READOUTS: dict[str, Callable[..., Decoder]] = {"combined": ContextDecoder, "direct": DirectContextDecoder}
 
 
@@ -205,7 +211,7 @@ class Translator:
     def __init__(
         self, build: Builder, source_size: int, target_size: int, settings: Mapping[str, Any]
     ) -> None:
-        size, hidden, layers = settings["embedding_dim"], settings["hidden_dim"], settings["num_layers"]
+        size, hidden = settings["embedding_dim"], settings["hidden_dim"]
         attention, tied = settings["attention"], settings["tie_embeddings"]
         if attention not in _ATTENTIONS or tied not in _TIED:
             raise UsageError(
@@ -225,13 +231,24 @@ class Translator:
             if tied == "all"
             else build.embedding("encoder.embedding", source_size, size)
         )
-        self._rnn = build.recurrent("encoder.rnn.", settings["cell"], size, hidden, layers)
+        self._rnn = self._encoder_layers(build, settings)
         self._key = None if attention == "none" else build.linear("encoder.key", hidden, hidden, bias=False)
         self._gives_context = bool(settings["context"])
+
+    @staticmethod
+    def _encoder_layers(build: Builder, settings: Mapping[str, Any]) -> Recurrent:
+        """The encoder's layers: of H units, or in both directions of H / 2 units each."""
+        hidden, two = settings["hidden_dim"], bool(settings["bidirectional"])
+        if two and hidden % 2:
+            raise UsageError(f"a bidirectional encoder needs an even hidden_dim, not {hidden}")
+        cell, size, layers = settings["cell"], settings["embedding_dim"], settings["num_layers"]
+        return build.recurrent("encoder.rnn.", cell, size, hidden // 2 if two else hidden, layers, two)
 
     def encode(self, ids: np.ndarray, lengths: np.ndarray) -> State:
         """[S, B] ids, [B] lengths -> the decoder's state."""
         outputs, state = self._rnn.run(self._embedding(ids), lengths=lengths)
+        if self._rnn.directions == 2:
+            state = _join_directions(state)
         if self._key is not None:
             inside = np.arange(len(ids))[:, None] < lengths
             return *state, outputs, self._key(outputs), inside

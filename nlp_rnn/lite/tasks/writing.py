@@ -90,6 +90,7 @@ class Translation(WritingTask):
         "context": False,
         "readout": "combined",
         "attention": "none",
+        "bidirectional": False,
         "decoding": {},
         "copy_unknown": False,
     }

@@ -62,6 +62,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         readout: what the output layer reads with context: a layer that combines hidden state, context and
             word (combined), or these themselves (direct).
         attention: look at all source words at each step: none, bahdanau (2015) or luong (2015).
+        bidirectional: let the encoder read the source in both directions, with half of hidden_dim for each.
         teacher_forcing: probability that the decoder reads the true token, not its own prediction, in
             training (scheduled sampling, Bengio et al. 2015).
         label_smoothing: fraction of probability spread over all words in the training loss.
@@ -89,6 +90,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         context: bool = False,
         readout: ReadoutName = "combined",
         attention: AttentionName = "none",
+        bidirectional: bool = False,
         teacher_forcing: Annotated[float, Range(0, 1)] = 1.0,
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
@@ -113,6 +115,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             context=context,
             readout=readout,
             attention=attention,
+            bidirectional=bidirectional,
         )
         super().__init__(processor, model, optimization, decoding)
         self.model: Seq2Seq

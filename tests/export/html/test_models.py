@@ -135,6 +135,7 @@ def test_language_modeling(level, options, tmp_path):
 
 
 VARIANTS = [{"attention": name} for name in ATTENTIONS] + [{"context": True}]
+VARIANTS += [{**variant, "bidirectional": True} for variant in VARIANTS]
 BEAMS = [BeamSettings(max_output=8), BeamSettings(beam=3, n_best=3, max_output=8)]
 
 
@@ -147,7 +148,7 @@ def test_translation(variant, tie, tmp_path):
         if tie == "all":
             vocabularies = vocabularies[:1] * 2
         processor = TranslationProcessor(*vocabularies, reverse_source=reverse, max_length=10)
-        sizes = {"embedding_dim": 7, "hidden_dim": 7, "num_layers": 2}
+        sizes = {"embedding_dim": 8, "hidden_dim": 8, "num_layers": 2}
         tasks.append(Translation(processor, **sizes, tie_embeddings=tie, decoding=decoding, **variant))
     assert len({answer["text"] for answer in check(tasks, TEXTS, tmp_path)}) > 3
 

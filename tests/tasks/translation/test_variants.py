@@ -22,6 +22,13 @@ VARIANTS = {
     "luong": {"attention": "luong"},
     "tied": {"tie_embeddings": "decoder"},
     "all tied, luong": {"tie_embeddings": "all", "attention": "luong"},
+    "both directions": {"bidirectional": True},
+    "both directions, context, tied": {"bidirectional": True, "context": True, "tie_embeddings": "decoder"},
+    "both directions, all tied, bahdanau": {
+        "bidirectional": True,
+        "tie_embeddings": "all",
+        "attention": "bahdanau",
+    },
 }
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 
@@ -69,7 +76,8 @@ def test_it_is_loaded_from_a_checkpoint(variant, make, batches, trainer, one_bat
 @each_variant
 def test_it_is_inspected(variant, make):
     inspection = inspect(make(variant).eval(), "the film is good")
-    assert inspection.hidden.shape == (4, 1, 12)
+    directions = 2 if "bidirectional" in VARIANTS[variant] else 1
+    assert inspection.hidden.shape == (4, directions, 12 // directions)
     assert all(gradients.norms.isfinite().all() for gradients in inspection.gradients)
     assert inspection.gradients[0].norms.gt(0).all()
     assert (inspection.alignment is not None) == ("attention" in VARIANTS[variant])
@@ -134,6 +142,7 @@ def test_two_vocabularies_cannot_be_tied(make_processor):
         ({"tie_embeddings": "both"}, "tie_embeddings must be one of none, decoder, all, not 'both'"),
         ({"context": True, "attention": "bahdanau"}, "exclude each other"),
         ({"embedding_dim": 8, "tie_embeddings": "decoder"}, "to be equal, not 8 and 12"),
+        ({"hidden_dim": 13, "bidirectional": True}, "bidirectional needs an even hidden_dim"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(options, message, make):

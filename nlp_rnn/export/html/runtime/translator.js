@@ -49,6 +49,16 @@ function mix(vectors, weights, size) {
   return result;
 }
 
+/** The final states of each layer's directions, joined: as many vectors as with one direction. */
+function joinDirections(final, directions) {
+  const layers = [];
+  for (let index = 0; index < final.length; index += directions) {
+    const sides = final.slice(index, index + directions);
+    layers.push(sides[0].map((_, number) => concat(...sides.map((vectors) => vectors[number]))));
+  }
+  return layers;
+}
+
 class Translator extends Model {
   constructor(description, weights) {
     super(description, weights);
@@ -105,7 +115,8 @@ class Translator extends Model {
   translate({ outputs, final }) {
     const key = this.weights["encoder.key.weight"];
     const keys = key ? outputs.map((output) => key.times(output)) : [];
-    const state = { own: final, context: final.at(-1)[0], outputs, keys };
+    const own = joinDirections(final, this.encoder.rnn.directions);
+    const state = { own, context: own.at(-1)[0], outputs, keys };
     const step = (id, from) => this.step(id, from);
     return beamSearch(step, state, BOS, this.settings.decoding, NEVER_GENERATED);
   }
