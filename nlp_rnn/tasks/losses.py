@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.data.vocabulary import PAD
 from nlp_rnn.models.layers.devices import to_device
 from nlp_rnn.models.layers.loss import linear_cross_entropy
 
@@ -64,7 +65,7 @@ def drop_words(tokens: Tensor, fraction: float, replacement: int) -> Tensor:
     """Replace a random fraction of token ids (word dropout, Iyyer et al. 2015).
 
     Args:
-        tokens: [T, B] int64.
+        tokens: [T, B] int64; `PAD` stays as it is.
         fraction: the probability that an id is replaced; with 0 `tokens` itself is returned.
         replacement: the id that replaces them, such as `UNK`.
 
@@ -74,4 +75,4 @@ def drop_words(tokens: Tensor, fraction: float, replacement: int) -> Tensor:
     if not fraction:
         return tokens
     dropped = torch.rand(tokens.shape, device=tokens.device) < fraction
-    return tokens.masked_fill(dropped, replacement)
+    return tokens.masked_fill(dropped & (tokens != PAD), replacement)

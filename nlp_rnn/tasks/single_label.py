@@ -85,9 +85,7 @@ class SingleLabelTask(ClassificationTask[P, B]):
     def loss(self, batch: B) -> Tensor:
         assert batch.labels is not None
         targets = LabelTargets(batch.labels, self.label_smoothing, self.label_weights)
-        return regularized_loss(
-            self.regularization, lambda: self.training_logits(batch), targets, self.model.training
-        )
+        return regularized_loss(self.regularization, lambda: self.training_logits(batch), targets, self.model)
 
     @override
     def make_metrics(self) -> dict[str, Metric]:

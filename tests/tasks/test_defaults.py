@@ -25,7 +25,7 @@ SETTINGS = [
         init="torch",
         memory=0,
     ),
-    Regularization(consistency=0.0),
+    Regularization(consistency=0.0, adversarial=0.0, virtual_adversarial=0.0, perturbation=5.0),
     Corpus(
         path="builtin",
         config=None,

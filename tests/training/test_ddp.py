@@ -321,3 +321,12 @@ def test_two_interrupted_devices_end_as_undisturbed_ones(tmp_path, monkeypatch):
         for name in ("metrics.csv", "model/model.safetensors"):
             assert (run / name).read_bytes() == (whole / name).read_bytes(), (run, name)
         assert len((run / "config.yaml").read_text().split("--resume")) == 2  # it was interrupted
+
+
+@pytest.mark.parametrize("flags", [DDP, FSDP], ids=["ddp", "fsdp"])
+def test_two_devices_move_embedded_inputs_as_one(flags, tmp_path):
+    terms = [f"--model.regularization.{name}" for name in ("adversarial", "perturbation")]
+    terms = [terms[0], "1", terms[1], "0.5"]
+    main(["fit", *settings("sentiment_builtin", tmp_path / "one", 16, *terms)])
+    run_all([["fit", *settings("sentiment_builtin", tmp_path / "two", 8, *terms), *flags]], [torchrun] * 2)
+    assert_same_curve(*(tmp_path / name / "sentiment_builtin" / "1" for name in ("one", "two")))

@@ -104,7 +104,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
             self.regularization,
             lambda: self.training_logits(batch),
             self._targets(batch),
-            self.model.training,
+            self.model,
         )
 
     def _targets(self, batch: MultiLabelBatch) -> LabelSetTargets:
