@@ -68,6 +68,19 @@ def add_model_arguments(parser: argparse.ArgumentParser, description: str = "") 
     add_trust_argument(parser)
 
 
+def add_ensemble_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--ensemble`, further models that answer together with the first one."""
+    parser.add_argument(
+        "--ensemble",
+        nargs="+",
+        type=path_argument,
+        default=[],
+        metavar="MODEL",
+        help="further models of the same task, data and data settings: answer from the mean of the "
+        "probabilities of all",
+    )
+
+
 def add_trust_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--trust`."""
     parser.add_argument(
@@ -80,14 +93,15 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(options: argparse.Namespace) -> Task[Any, Any]:
-    """The trained model that the options of `add_model_arguments` name.
+    """The trained model that the options of `add_model_arguments` and `add_ensemble_argument` name.
 
     Raises:
-        UsageError: it cannot be loaded.
+        UsageError: it cannot be loaded, or models do not fit together.
     """
-    from nlp_rnn.tasks.pretrained import from_pretrained
+    from nlp_rnn.tasks.ensemble import load_models
 
-    return from_pretrained(options.model, revision=options.model_revision)
+    models = [options.model, *getattr(options, "ensemble", [])]
+    return load_models(models, revision=options.model_revision)
 
 
 def add_column_arguments(parser: argparse.ArgumentParser, example: str) -> None:

@@ -1,4 +1,4 @@
-"""`nlp-rnn evaluate MODEL --data CORPUS`: measure a trained model on a corpus."""
+"""`nlp-rnn evaluate MODEL... --data CORPUS`: measure a trained model, or several together, on a corpus."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from nlp_rnn.cli.console import (
     add_column_arguments,
     add_device_arguments,
+    add_ensemble_argument,
     add_model_arguments,
     column_arguments,
     file_column_arguments,
@@ -23,6 +24,13 @@ from nlp_rnn.errors import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     add_model_arguments(parser)
+    parser.add_argument(
+        "others",
+        nargs="*",
+        type=path_argument,
+        metavar="MODEL",
+        help="further models, as those of --ensemble",
+    )
     parser.add_argument(
         "--data",
         type=path_argument,
@@ -45,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="for translation: copy words that the model does not know from the source; default: as trained",
     )
+    add_ensemble_argument(parser)
     add_device_arguments(parser)
     parser.add_argument("--max-examples", type=int, help="maximum number of rows, drawn at random")
     parser.add_argument("--output", type=path_argument, help="folder to write report.json and plots to")
@@ -70,6 +79,9 @@ def run(options: argparse.Namespace) -> None:
     if output is not None:
         check_writable(output, "--output")
         check_not_read(output / "report.json", options.data, "--output")
+    options.ensemble = [*options.others, *options.ensemble]
+    if options.card and options.ensemble:
+        raise UsageError("--card: an ensemble has no card; leave it out, or give one model")
     if options.card and not Path(options.model).expanduser().is_dir():
         raise UsageError(f"--card: {options.model} is not a model folder, which alone has a card to write to")
     report = evaluate(

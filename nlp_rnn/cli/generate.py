@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from nlp_rnn.cli.console import add_device_arguments, add_model_arguments, importing, load_model
+from nlp_rnn.cli.console import (
+    add_device_arguments,
+    add_ensemble_argument,
+    add_model_arguments,
+    importing,
+    load_model,
+)
 from nlp_rnn.files import printed, printing
 
 
@@ -26,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show the token that each step read, its prediction and its probability",
     )
+    add_ensemble_argument(parser)
     add_device_arguments(parser)
 
 

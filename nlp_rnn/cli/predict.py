@@ -7,6 +7,7 @@ import argparse
 from nlp_rnn.cli.console import (
     add_column_arguments,
     add_device_arguments,
+    add_ensemble_argument,
     add_model_arguments,
     column_arguments,
     file_column_arguments,
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for translation: copy words that the model does not know from the source; default: as trained",
     )
     parser.add_argument("--batch-size", type=int, default=64, help="inputs per batch; default: 64")
+    add_ensemble_argument(parser)
     add_device_arguments(parser)
 
 

@@ -17,6 +17,7 @@ from typing_extensions import override
 from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
 from nlp_rnn.data.corpus.spool import empty_array
 from nlp_rnn.data.vocabulary import Vocabulary
+from nlp_rnn.files import shorten
 from nlp_rnn.lite.folders.folder import hash_state
 from nlp_rnn.lite.text.readers import Reader
 from nlp_rnn.settings import check_settings, plain
@@ -214,3 +215,27 @@ class Processor(Reader, ABC):
     def fingerprint(self) -> str:
         """A hash of all vocabularies and settings, see `hash_state`."""
         return hash_state(self.state())
+
+
+def difference_of(one: Processor, other: Processor) -> str | None:
+    """Say in which respect two processors differ, so that models with them read or answer differently.
+
+    Args:
+        one: of a class.
+        other: of the same class.
+
+    Returns:
+        Such as "labels are ['a', 'b'] rather than ['a', 'c']"; None if they are the same.
+    """
+    if one.fingerprint == other.fingerprint:
+        return None
+    for name, vocabulary in one.vocabularies().items():
+        theirs = other.vocabularies().get(name)
+        if theirs is None or vocabulary.fingerprint != theirs.fingerprint:
+            sizes = len(vocabulary), 0 if theirs is None else len(theirs)
+            return f"the {name} vocabulary of {sizes[0]:,} is another one than that of {sizes[1]:,}"
+    settings, others = one.settings(), other.settings()
+    for name in sorted({*settings, *others}):
+        if (value := settings.get(name)) != (theirs := others.get(name)):
+            return f"{name}: {shorten(str(value))} rather than {shorten(str(theirs))}"
+    return "the vocabularies differ"

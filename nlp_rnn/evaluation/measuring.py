@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ from nlp_rnn.plots.figure import save
 from nlp_rnn.settings import check_value, column_settings
 from nlp_rnn.storage.results import Measured, corpus_settings, current_versions, overall, signatures
 from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.ensemble import load_models
 from nlp_rnn.tasks.placement import in_precision, on_device
-from nlp_rnn.tasks.pretrained import from_pretrained
 
 
 @torch.no_grad()
 @fast_matmul()
 def evaluate(
-    model: str | Path | Task,
+    model: str | Path | Task | Sequence[str | Path | Task],
     corpus: Corpus,
     split: str = "test",
     columns: Mapping[str, str] | None = None,
@@ -47,7 +47,8 @@ def evaluate(
     """Evaluate a model on one split of a corpus.
 
     Args:
-        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task.
+        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; a loaded task; or a list of
+            these, which answer together, see `nlp_rnn.tasks.ensemble`.
         corpus: where the rows come from; they are encoded with the model's vocabulary.
         split: train, validation or test, or the corpus's own name of a split. Of data from which training
             drew its splits, the rows of that split alone are measured; all stands for all rows of one table.
@@ -80,7 +81,7 @@ def evaluate(
         "precision": None if precision == "fp32" else precision,
     }
     batching = Batching(size=batch_size)
-    task = model if isinstance(model, Task) else from_pretrained(model)
+    task = load_models(model)
     if (beam, copy_unknown) != (None, None):
         task = task.with_decoding(beam, copy_unknown=copy_unknown)
     if split not in (*SPLITS, ALL) and corpus.path not in EXAMPLES:
@@ -94,6 +95,7 @@ def evaluate(
         task.update_metrics(batch.to(device), metrics)
     report: dict[str, Any] = {
         "task": task.name,
+        **({"models": len(task.members)} if task.members else {}),
         "data": corpus.path,
         "split": corpus.test_split or split,
         "rows": len(rows),

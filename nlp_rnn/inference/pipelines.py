@@ -17,9 +17,9 @@ from nlp_rnn.lite.pipelines import BasePipeline
 from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
 from nlp_rnn.settings import check_value
 from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.ensemble import load_models
 from nlp_rnn.tasks.generation import SamplingSettings
 from nlp_rnn.tasks.placement import in_precision, on_device
-from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.tasks.registry import TASKS, task_name
 
 
@@ -94,7 +94,7 @@ class Pipeline(BasePipeline):
 
 def pipeline(
     task: str,
-    model: str | Path | Task,
+    model: str | Path | Task | Sequence[str | Path | Task],
     batch_size: int = 64,
     device: str | torch.device = "cpu",
     beam: int | None = None,
@@ -117,7 +117,8 @@ def pipeline(
             text-classification), tagging (token-classification, pos-tagging), translation
             (text2text-generation), language_modeling (text-generation), captioning (image-to-text),
             forecasting (time-series-forecasting), series_tagging.
-        model: a model folder, a checkpoint (.ckpt) or a hub id; or a loaded task.
+        model: a model folder, a checkpoint (.ckpt) or a hub id; or a loaded task; or a list of these, which
+            answer from the mean of their probabilities, see `nlp_rnn.tasks.ensemble`.
         batch_size: maximum number of inputs per batch; the answers do not depend on it.
         device: where to compute, such as "cpu" or "cuda".
         beam: width of the beam, for tasks that generate text; the width set in training if left out.
@@ -154,6 +155,8 @@ def pipeline(
     if backend not in (backends := ("torch", "numpy", "onnx")):
         raise UsageError(f"backend must be one of {', '.join(backends)}, not {backend!r}")
     if backend != "torch":
+        if not isinstance(model, (str, Path, Task)):
+            raise UsageError(f"backend {backend} answers with one model: give one, or use the backend torch")
         hub = (revision, token, local_files_only or None, timeout)
         if isinstance(model, Task) or str(device) != "cpu" or precision != "fp32" or any(hub):
             raise UsageError(
@@ -165,12 +168,9 @@ def pipeline(
     name = task_name(task)
     if name is None:
         raise UsageError(f"there is no task {task!r}: use one of {', '.join(TASKS)}")
-    if isinstance(model, Task):
-        loaded = model
-    else:
-        loaded = from_pretrained(
-            model, revision=revision, token=token, local_files_only=local_files_only, timeout=timeout
-        )
+    loaded = load_models(
+        model, revision=revision, token=token, local_files_only=local_files_only, timeout=timeout
+    )
     if loaded.name != name:
         raise UsageError(f"the model is for {loaded.name}, not for {name}")
     if (beam, n_best, copy_unknown) != (None, None, None):

@@ -34,7 +34,7 @@ from nlp_rnn.lite.pipelines import BasePipeline
 from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.base import Task
-from nlp_rnn.tasks.pretrained import from_pretrained
+from nlp_rnn.tasks.ensemble import load_models
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 def predict(
-    model: str | Path | Task,
+    model: str | Path | Task | Sequence[str | Path | Task],
     source: str = "-",
     output: str = "-",
     as_json: bool = False,
@@ -69,7 +69,8 @@ def predict(
     are steps, see `nlp_rnn.inference.series_tables`; a .jsonl file of lists is lines of numbers.
 
     Args:
-        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task.
+        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; a loaded task; or a list of
+            these, which answer together, see `nlp_rnn.tasks.ensemble`.
         source: a file, or - for standard input: a table, one input per line, or CoNLL-U.
         output: a file, which appears when it is complete, or - for standard output. Its ending says whether
             it is a table, and of which format. For a large table, a folder (an existing one, or a name that
@@ -100,7 +101,7 @@ def predict(
     """
     if as_json and conllu:
         raise UsageError("JSON or CoNLL-U: choose one")
-    task = model if isinstance(model, Task) else from_pretrained(model)
+    task = load_models(model)
     if words:
         task.take_words()
     if conllu and not task.conllu_columns:
@@ -127,7 +128,8 @@ def predict(
         )
     if in_shards and steps:
         raise UsageError(f"--output {output}: is a directory; for a model that reads series, give a file")
-    for read in (source, *([] if isinstance(model, Task) else [model])):
+    models = [model] if isinstance(model, (str, Path, Task)) else model
+    for read in (source, *(one for one in models if not isinstance(one, Task))):
         check_not_read(output, read, "--output")
     check_value(_ShardRows, shard_rows, "--shard-rows")
     answerer = pipeline(

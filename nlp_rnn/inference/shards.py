@@ -135,9 +135,10 @@ def _check_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
             )
 
 
-def _hash_model(answerer: BasePipeline) -> dict[str, str]:
+def _hash_model(answerer: BasePipeline) -> dict[str, Any]:
     task = answerer.task
-    hashes = checksums(task.stored(), task.model.state_dict())
+    models = [checksums(one.stored(), one.model.state_dict()) for one in task.members or (task,)]
+    hashes = {"models": models} if task.members else models[0]
     return {**hashes, "processor": task.processor.fingerprint}
 
 

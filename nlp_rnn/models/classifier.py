@@ -84,6 +84,11 @@ class Classifier(nn.Module):
             lengths = torch.full((tokens.size(1),), tokens.size(0))
         return self._pool(output, state[0], to_device(lengths, output.device))
 
+    @property
+    def bidirectional(self) -> bool:
+        """Whether it reads backwards too."""
+        return self.rnn.bidirectional
+
     def initial_state(self, batch: int) -> State:
         """The state before the first `step` of `batch` sequences: the layers' state, then the pooling's."""
         like = self.fc_out.bias

@@ -12,6 +12,7 @@ from nlp_rnn.models.layers.base import RecurrentLayer, State
 from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.models.layers.dropout import Dropout
 from nlp_rnn.models.layers.embedding import Embedding
+from nlp_rnn.models.layers.loss import linear_cross_entropy
 
 _TIED_INIT_RANGE = 0.1  # initialization of tied weights as in Merity et al. (2018)
 
@@ -99,8 +100,7 @@ class LanguageModel(nn.Module):
     ) -> tuple[Tensor, State]:
         """As `forward`, but before the output layer.
 
-        A loss over a large vocabulary is computed from these features and `output`, see
-        `nlp_rnn.models.layers.loss`.
+        A loss over a large vocabulary is computed from these features by `cross_entropy`.
 
         Returns:
             Features [T, B, H], zero behind each sequence's end, and the state at each sequence's own end.
@@ -148,12 +148,39 @@ class LanguageModel(nn.Module):
         logits: Tensor = self.fc_out(features)
         return logits
 
+    def cross_entropy(self, features: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+        """The mean loss of `logits` of features [N, H], without all of them in memory.
+
+        Args:
+            features: [N, H], float.
+            labels: [N] int64.
+            label_smoothing: fraction of probability spread over the vocabulary.
+
+        Returns:
+            A scalar, see `nlp_rnn.models.layers.loss`.
+        """
+        return linear_cross_entropy(features, *self.output, labels, label_smoothing)
+
     @property
     def output(self) -> tuple[Tensor, Tensor]:
         """The output layer's weight [vocab_size, H] and bias [vocab_size]."""
         if self.fc_out is not None:
             return self.fc_out.weight, self.fc_out.bias
         return self.embedding.weight, self.bias
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether it has layers that read backward too."""
+        return self.backward_rnn is not None
+
+    @property
+    def state_tensors(self) -> int:
+        """The number of tensors of the state of the layers that read forward; the others have as many."""
+        return self.rnn.state_tensors
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first `step` of `batch` sequences."""
+        return self.rnn.initial_state(batch, self.embedding.weight)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one token per sequence: [B] int64 ids -> logits [B, vocab_size] and the new state."""

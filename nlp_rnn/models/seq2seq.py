@@ -14,6 +14,7 @@ from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import cell_name, recurrent_layer
 from nlp_rnn.models.layers.dropout import Dropout
 from nlp_rnn.models.layers.embedding import Embedding
+from nlp_rnn.models.layers.loss import linear_cross_entropy
 
 _TIED_INIT_RANGE = 0.1  # initialization of tied weights as in Merity et al. (2018)
 
@@ -181,6 +182,19 @@ class Decoder(nn.Module):
         logits: Tensor = self.fc_out(features)
         return logits
 
+    def cross_entropy(self, features: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+        """The mean loss of `logits` of features [N, H], without all of them in memory.
+
+        Args:
+            features: [N, H], float.
+            labels: [N] int64.
+            label_smoothing: fraction of probability spread over the vocabulary.
+
+        Returns:
+            A scalar, see `nlp_rnn.models.layers.loss`.
+        """
+        return linear_cross_entropy(features, *self.output, labels, label_smoothing)
+
     def features(self, target: Tensor, state: State, lengths: Tensor | None = None) -> Tensor:
         """The input of `logits`: [T, B] int64 ids -> [T, B, H], zero behind each of `lengths` [B]."""
         features: Tensor = self.dropout(
@@ -279,7 +293,7 @@ class Seq2Seq(nn.Module):
     ) -> Tensor:
         """As `forward`, but before the output layer: [T, B, H], zero behind each of `target_lengths` [B].
 
-        A loss over a large vocabulary is computed from these, see `nlp_rnn.models.layers.loss`.
+        A loss over a large vocabulary is computed from these, see `Decoder.cross_entropy`.
         """
         state = self.encoder(source, source_lengths)
         return self.decoder.features(

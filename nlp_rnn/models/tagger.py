@@ -241,6 +241,11 @@ class Tagger(_TaggerBase):
         features = self._features(words, characters, character_lengths, spelling, affixes)
         return self._scores(self.dropout(features), lengths)
 
+    @property
+    def bidirectional(self) -> bool:
+        """Whether it reads backwards too."""
+        return self.rnn.bidirectional
+
     def initial_state(self, batch: int) -> State:
         """The state before the first `step` of `batch` sequences."""
         return self.rnn.initial_state(batch, self.fc_out.bias)

@@ -152,6 +152,8 @@ class Task(StoredModule, ABC, Generic[P, B]):
     @override
     def setup(self, stage: str) -> None:
         super().setup(stage)
+        if stage == "fit":
+            self.check_single("trained")
         datamodule = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and isinstance(datamodule, DataModule):
             self.data_columns, self.drawn = datamodule.data_columns, datamodule.drawn

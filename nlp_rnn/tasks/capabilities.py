@@ -70,6 +70,19 @@ class Capabilities:
         """
         raise UsageError(f"unsure_below is for tasks that predict one label, which {self.name} is not")
 
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        """A task that answers from the mean of the probabilities of several, and else is as this one.
+
+        See `nlp_rnn.tasks.ensemble`, which checks that they fit together.
+
+        Args:
+            tasks: of this class and processor; this one is the first.
+
+        Raises:
+            UsageError: models of this task do not answer together.
+        """
+        raise UsageError(f"models for {self.name} do not answer together: give one of them")
+
     def check_generates(self) -> None:
         """Check that models of this task continue texts.
 

@@ -18,7 +18,6 @@ from typing_extensions import override
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks import answers
-from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.plots.confusion import confusion_matrix_figure
 from nlp_rnn.tasks.base import B, P, Task
 from nlp_rnn.tasks.interface import AnswerColumn
@@ -139,13 +138,13 @@ def class_metrics(report: ClassReport, labels: Sequence[str]) -> dict[str, float
     return {"accuracy": report.accuracy, "f1": report.macro_f1, **by_class}
 
 
-def require_unidirectional(rnn: RecurrentLayer) -> None:
+def require_unidirectional(is_bidirectional: bool) -> None:
     """Refuse to stream with a model that reads backward from the end of the text.
 
     Raises:
-        UsageError: the layers are bidirectional.
+        UsageError: the model is bidirectional.
     """
-    if rnn.bidirectional:
+    if is_bidirectional:
         raise UsageError(
             "the model is bidirectional, so it cannot answer before the text has ended: "
             "train with --model.bidirectional false"

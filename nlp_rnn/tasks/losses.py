@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import PAD
 from nlp_rnn.models.layers.devices import to_device
-from nlp_rnn.models.layers.loss import linear_cross_entropy
 
 
 def label_loss(
@@ -40,12 +39,16 @@ def label_loss(
 
 
 def token_loss(
-    output: tuple[Tensor, Tensor], features: Tensor, labels: Tensor, lengths: Tensor, label_smoothing: float
+    cross_entropy: Callable[[Tensor, Tensor, float], Tensor],
+    features: Tensor,
+    labels: Tensor,
+    lengths: Tensor,
+    label_smoothing: float,
 ) -> Tensor:
     """Mean cross-entropy per token.
 
     Args:
-        output: weight [V, H] and bias [V] of the layer that computes the logits.
+        cross_entropy: of the output layer, see `nlp_rnn.models.seq2seq.Decoder`.
         features: [T, B, H] float.
         labels: [T, B] int64.
         lengths: [B] int64, on the CPU: the number of labels of each sequence, all of which are scored.
@@ -58,7 +61,7 @@ def token_loss(
     inside = torch.arange(len(labels))[:, None] < lengths
     scored = to_device(inside.flatten().nonzero()[:, 0], features.device)
     features, labels = (tensor.flatten(0, 1).index_select(0, scored) for tensor in (features, labels))
-    return linear_cross_entropy(features, *output, labels, label_smoothing)
+    return cross_entropy(features, labels, label_smoothing)
 
 
 def drop_words(tokens: Tensor, fraction: float, replacement: int) -> Tensor:

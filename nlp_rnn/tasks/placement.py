@@ -57,6 +57,4 @@ def in_precision(task: Task, precision: str) -> Task:
         return task
     if is_quantized(task.model):
         raise UsageError("the weights are int8, which cannot be combined with bf16: leave precision at fp32")
-    task = copy.copy(task)
-    task._modules = {**task._modules, "model": copy.deepcopy(task.model).to(torch.bfloat16)}
-    return task
+    return task.with_model(copy.deepcopy(task.model).to(torch.bfloat16))

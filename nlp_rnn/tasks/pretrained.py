@@ -44,6 +44,7 @@ def save_pretrained(task: Task, folder: str | Path, card: str | None = None) -> 
         UsageError: `folder` exists and is not a model folder, or holds other files too, or cannot be written;
             or the model could not be loaded again, as with a weight that is NaN or infinite.
     """
+    task.check_single("saved")
     weights = task.model.state_dict()
     check_storable(task, weights)
     if "class" in task.stored():

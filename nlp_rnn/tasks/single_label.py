@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -16,6 +17,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.lite.tasks.answers import check_unsure, format_label, label_answers, no_label
+from nlp_rnn.models.ensemble import Ensemble, mean_probabilities
 from nlp_rnn.plots.reliability import reliability_figure
 from nlp_rnn.settings import DropProbability, Range, Smoothing, check_value
 from nlp_rnn.tasks.base import B, P
@@ -123,6 +125,14 @@ class SingleLabelTask(ClassificationTask[P, B]):
             return {}
         self.temperature = round(fit_temperature(torch.cat(logits), torch.cat(labels)), 4)
         return {"temperature": self.temperature}
+
+    @override
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        temperatures = [task.temperature for task in tasks]
+        combine = partial(mean_probabilities, temperatures=temperatures)
+        task = self.with_model(Ensemble([task.model for task in tasks], combine))
+        task.temperature = 1.0  # those of the members have been applied
+        return task
 
     @override
     def with_threshold(self, unsure_below: float) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +13,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 from typing_extensions import override
 
-from nlp_rnn.data.corpus.drawing import Drawn
-from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.corpus.drawing import Drawn, differ
+from nlp_rnn.data.processor import Processor, difference_of
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.folders.folder import FORMAT_VERSION
 from nlp_rnn.models.layers.quantization import INT8, is_quantized
@@ -54,6 +55,8 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
         columns and the encoding that were stated for files, if any. Empty if not known."""
         self.drawn: Drawn | None = None
         """Which rows of its data were drawn for which split; None if none were, or that is not known."""
+        self.members: tuple[Self, ...] = ()
+        """The models of an ensemble; none of a single model."""
 
     @classmethod
     @override
@@ -63,6 +66,48 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
             raise UsageError(
                 f"{cls.__name__} takes a {wanted.__name__}, not a {type(processor).__name__}: of data, give "
                 "data.processor"
+            )
+
+    def with_model(self, model: nn.Module) -> Self:
+        """A task that shares all but the model with this one."""
+        task = copy.copy(self)
+        task._modules = {**self._modules, "model": model}
+        return task
+
+    def check_single(self, what: str) -> None:
+        """Refuse an ensemble.
+
+        Args:
+            what: what only a single model can be, such as "saved".
+
+        Raises:
+            UsageError: this is an ensemble.
+        """
+        if self.members:
+            raise UsageError(
+                f"an ensemble of {len(self.members)} models cannot be {what}: give one of its models"
+            )
+
+    def check_fits(self, other: Self) -> None:
+        """Check that a model can answer together with another one.
+
+        Args:
+            other: the first model of the ensemble.
+
+        Raises:
+            UsageError: says in what they differ.
+        """
+        if type(self) is not type(other):
+            raise UsageError(f"is a {type(self).__name__}, not a {type(other).__name__}")
+        self.check_single("a part of another one")
+        if difference := difference_of(self.processor, other.processor):
+            raise UsageError(
+                f"{difference}: train all models of an ensemble on the same data with the same data settings"
+            )
+        if differ(self.drawn, other.drawn):
+            raise UsageError(
+                "was trained on other rows of the same data, so that one would be measured on what the other "
+                "has seen: train all models of an ensemble with the same data.corpus"
             )
 
     def stored(self) -> dict[str, Any]:
@@ -109,9 +154,9 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
         sizes = {f"{name} vocabulary": len(v) for name, v in self.processor.vocabularies().items()}
         if classes := self.processor.settings().get("labels"):
             sizes["classes"] = len(classes)
-        return ", ".join(
-            [f"{type(self).__name__}, {parameters:,} parameters", *(f"{n} {s:,}" for n, s in sizes.items())]
-        )
+        models = [f"{len(self.members)} models"] if self.members else []
+        counts = [f"{parameters:,} parameters", *(f"{name} {size:,}" for name, size in sizes.items())]
+        return ", ".join([type(self).__name__, *models, *counts])
 
     @override
     def __repr__(self) -> str:

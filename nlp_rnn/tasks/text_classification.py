@@ -88,7 +88,7 @@ class TextReader(Task[P, B]):
 
     @override
     def start_stream(self) -> StreamState:
-        require_unidirectional(self.model.rnn)
+        require_unidirectional(self.model.bidirectional)
         return StreamState(self.no_answer(), self.model.initial_state(1))
 
     @override

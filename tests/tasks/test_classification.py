@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from nlp_rnn.errors import UsageError
-from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.tasks.classification import class_metrics, class_tables, require_unidirectional, step_answers
 from nlp_rnn.tasks.metrics import class_report
 
@@ -32,9 +31,9 @@ def test_tables_and_metrics_of_a_confusion_matrix():
 
 
 def test_a_bidirectional_model_cannot_stream(make_task):
-    require_unidirectional(recurrent_layer("gru", 3, 4, 1, 0.0, bidirectional=False))
+    require_unidirectional(False)
     with pytest.raises(UsageError, match="bidirectional"):
-        require_unidirectional(recurrent_layer("gru", 3, 4, 1, 0.0, bidirectional=True))
+        require_unidirectional(True)
     for name in ("sentiment", "tagging"):
         with pytest.raises(UsageError, match=r"train with --model\.bidirectional false"):
             make_task(name).start_stream()

@@ -14,6 +14,11 @@ from nlp_rnn.models.layers.kernels import round_up
 _MAX_LOGITS = 1 << 24
 
 
+def rows_per_chunk(classes: int) -> int:
+    """How many rows of logits of `classes` classes are in memory at once."""
+    return max(1, _MAX_LOGITS // classes)
+
+
 def linear_cross_entropy(
     input: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:

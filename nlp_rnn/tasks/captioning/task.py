@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.models.captioner import Captioner
 from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.models.writer_ensemble import CaptionerEnsemble
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
 from nlp_rnn.tasks.captioning.data import CaptioningBatch, CaptioningProcessor
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
@@ -78,6 +79,10 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
         self.example = [round(mean, 2) for mean in processor.means]
 
     @override
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        return self.with_model(CaptionerEnsemble([task.model for task in tasks]))
+
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         return super().make_metrics() | {"exact": MeanLoss()}
 
@@ -98,7 +103,7 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
         assert batch.target_lengths is not None
         features = self.model.features(vectors, target, batch.target_lengths)
         return token_loss(
-            self.model.decoder.output, features, batch.labels, batch.target_lengths, label_smoothing
+            self.model.decoder.cross_entropy, features, batch.labels, batch.target_lengths, label_smoothing
         )
 
     @override

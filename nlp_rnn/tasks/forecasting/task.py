@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import torch
@@ -14,6 +14,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.lite.tasks.answers import format_values
+from nlp_rnn.models.ensemble import Ensemble, mean_values
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.plots.series import series_figure
@@ -71,6 +72,10 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
             cell=cell,
         )
         super().__init__(processor, model, optimization)
+
+    @override
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        return self.with_model(Ensemble([task.model for task in tasks], mean_values))
 
     @override
     def make_metrics(self) -> dict[str, Metric]:

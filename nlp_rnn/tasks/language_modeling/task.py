@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import torch
@@ -16,12 +16,14 @@ from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.tasks.answers import Step, generated_steps
 from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.sampling import stream
+from nlp_rnn.models.writer_ensemble import LanguageModelEnsemble
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, GenerationTask, SamplingSettings
 from nlp_rnn.tasks.interface import AnswerColumn, Encoder, Probe, StreamState
@@ -110,6 +112,18 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         self._carried: dict[str, State] = {}
 
     @override
+    def check_fits(self, other: Self) -> None:
+        super().check_fits(other)
+        if self.model.bidirectional != other.model.bidirectional:
+            raise UsageError("bidirectional: one model reads both ways, and another one forward alone")
+
+    @override
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        task = self.with_model(LanguageModelEnsemble([task.model for task in tasks]))
+        task._carried = {}
+        return task
+
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         return {"loss": MeanLoss(), "loss_per_character": MeanLoss(), "unknown": MeanLoss()}
 
@@ -124,7 +138,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         assert batch.labels is not None
         tokens, labels, lengths = self._drop(batch.tokens, word_dropout), batch.labels, batch.lengths
         backward = None
-        if self.model.backward_rnn is not None:
+        if self.model.bidirectional:
             assert batch.backward_tokens is not None
             assert batch.backward_labels is not None
             backward = self._drop(batch.backward_tokens, word_dropout)
@@ -136,13 +150,13 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
                 features = torch.cat([features, more], 1)
         else:
             start = () if batch.fresh else self._carried.get(phase, ())
-            size = self.model.rnn.state_tensors
+            size = self.model.state_tensors
             features, state = self.model.read(tokens, start[:size] or None)
             if backward is not None:
                 more, last = self.model.read_backward(backward, start[size:] or None)
                 features, state = torch.cat([features, more], 1), (*state, *last)
             self._carried[phase] = tuple(part.detach() for part in state)
-        return token_loss(self.model.output, features, labels, lengths, label_smoothing)
+        return token_loss(self.model.cross_entropy, features, labels, lengths, label_smoothing)
 
     @staticmethod
     def _drop(tokens: Tensor, fraction: float) -> Tensor:
@@ -237,9 +251,8 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
 
     @override
     def start_stream(self) -> StreamState:
-        like = self.model.embedding.weight
         first = torch.tensor([BOS], device=self.device)
-        logits, state = self.model.step(first, self.model.rnn.initial_state(1, like))
+        logits, state = self.model.step(first, self.model.initial_state(1))
         log_prob = torch.zeros(1, device=self.device)
         return StreamState(self._predictions(logits, log_prob)[0], (*state, logits, log_prob))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import torch
@@ -16,6 +16,7 @@ from typing_extensions import override
 from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks.answers import SEPARATOR, format_label_set, label_set_answers, no_label_set
 from nlp_rnn.models.classifier import Classifier, Pooling
+from nlp_rnn.models.ensemble import Ensemble, mean_independent_probabilities
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
 from nlp_rnn.tasks.interface import AnswerColumn, Probe
@@ -143,6 +144,13 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         rows = zip(self.labels, self._thresholds().tolist(), *columns, strict=False)
         keys = ("label", "threshold", "precision", "recall", "f1", "support")
         return {"labels": [dict(zip(keys, row, strict=True)) for row in rows]}
+
+    @override
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        models = [task.model for task in tasks]
+        task = self.with_model(Ensemble(models, mean_independent_probabilities))
+        task.thresholds = torch.stack([task._thresholds().double() for task in tasks]).mean(0).tolist()
+        return task
 
     @override
     @torch.no_grad()

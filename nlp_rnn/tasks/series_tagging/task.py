@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 from torch import Tensor
 from typing_extensions import override
 
 from nlp_rnn.lite.tasks.answers import format_steps
+from nlp_rnn.models.ensemble import Ensemble, mean_probabilities
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import SeriesTagger
 from nlp_rnn.plots.series import series_figure
@@ -76,6 +77,10 @@ class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatc
     def loss(self, batch: SeriesTaggingBatch) -> Tensor:
         assert batch.labels is not None
         return label_loss(self.logits(batch), batch.labels, self.label_smoothing)
+
+    @override
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        return self.with_model(Ensemble([task.model for task in tasks], mean_probabilities))
 
     @override
     def row_names(self) -> dict[str, Sequence[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pyarrow as pa
 import torch
@@ -22,6 +22,7 @@ from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks.answers import TagAnswer, format_tags, scores_key, tag_answers
 from nlp_rnn.lite.text.spans import legal_sequences
 from nlp_rnn.lite.text.word_reader import RAW, RawText
+from nlp_rnn.models.ensemble import TaggerEnsemble
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.layers.crf import LinearChain, LinearChainCRF
 from nlp_rnn.models.tagger import Tagger
@@ -138,6 +139,16 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         """The keys of an answer, one per column of tags."""
         self.conllu_columns = dict(zip(processor.column_names, self.keys, strict=True))
         initialize_layers(processor.words, model.embedding, model.rnn, init_encoder, vectors)
+
+    @override
+    def check_fits(self, other: Self) -> None:
+        super().check_fits(other)
+        if self.crf != other.crf:
+            raise UsageError("crf: the tags are scored by a CRF in one model and word by word in another")
+
+    @override
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        return self.with_model(TaggerEnsemble([task.model for task in tasks]))
 
     @override
     def make_metrics(self) -> dict[str, Metric]:
@@ -282,7 +293,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
 
     @override
     def start_stream(self) -> StreamState:
-        require_unidirectional(self.model.rnn)
+        require_unidirectional(self.model.bidirectional)
         if self.crf or len(self.chains):
             raise UsageError(
                 "the tags of spans and of a CRF are chosen for whole sentences, so this model cannot answer "

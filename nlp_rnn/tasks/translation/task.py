@@ -21,6 +21,7 @@ from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.seq2seq import Seq2Seq
 from nlp_rnn.models.translator import AttentionName, ReadoutName, Tied, make_seq2seq
+from nlp_rnn.models.writer_ensemble import Seq2SeqEnsemble
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
@@ -125,6 +126,10 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         self.copy_unknown = copy_unknown
 
     @override
+    def ensembled(self, tasks: Sequence[Self]) -> Self:
+        return self.with_model(Seq2SeqEnsemble([task.model for task in tasks]))
+
+    @override
     def make_metrics(self) -> dict[str, Metric]:
         return super().make_metrics() | {f"bleu_{name}": BLEU(lowercase=True) for name in _LENGTHS}
 
@@ -146,7 +151,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             batch.source, target, batch.lengths, batch.target_lengths, teacher_forcing
         )
         return token_loss(
-            self.model.decoder.output, features, batch.labels, batch.target_lengths, label_smoothing
+            self.model.decoder.cross_entropy, features, batch.labels, batch.target_lengths, label_smoothing
         )
 
     @override
