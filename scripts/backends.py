@@ -76,7 +76,7 @@ def make_backends(model: Path, texts: Path, folder: Path) -> Iterator[Backend]:
     package = tree_size([ROOT / "nlp_rnn"])
     lite = tree_size([ROOT / "nlp_rnn" / "lite"])
     whole = installed_size(package_requirements()) + package
-    small = installed_size(["numpy", "tokenizers"], with_requirements=False) + lite
+    small = installed_size(["numpy"], with_requirements=False) + lite
     with_onnx = small + installed_size(["onnxruntime"]) - installed_size(["numpy"])
     path = folder / "lite"  # as its own wheel has it, so that nothing else can be imported
     shutil.copytree(ROOT / "nlp_rnn" / "lite", path / "nlp_rnn_lite")

@@ -11,15 +11,15 @@ from typing import Annotated, Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from nlp_rnn.data.library_tokenizer import LibraryTokenizer
 from nlp_rnn.lite.text import vocabulary
 from nlp_rnn.lite.text.pieces import pieces
+from nlp_rnn.lite.text.tokenizer import SUBWORD_SPACE
 from nlp_rnn.lite.text.tokenizer_format import BOS, CHARACTER, EOS, LINE_BREAK, PAD, SPECIALS, UNK, WORD
 from nlp_rnn.lite.text.vocabulary import MAX_WORD, Level, check_text
 from nlp_rnn.settings import Range, Settings
 
 __all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Vocabulary", "VocabularySettings"]
-
-_SUBWORD_SPACE = "▁"  # stands for a space in subwords
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,30 @@ class Vocabulary(vocabulary.Vocabulary):
         [[4, 1, 5]]
         >>> vocabulary.decode([4, 5])
         'a film'
+
+    Args:
+        tokenizer: a tokenizer of the components that `tokenizer_format` knows.
+
+    Raises:
+        UsageError: the ids of the special tokens are others, or it has other components.
     """
+
+    _encoder: LibraryTokenizer
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._restore(json.loads(tokenizer.to_str()))
+
+    def _make_encoder(self, state: Any) -> LibraryTokenizer:
+        return LibraryTokenizer(state)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the library."""
+        return self._encoder.library
+
+    def to_json(self) -> str:
+        """Return the vocabulary as the text of a `tokenizer.json`."""
+        return str(self.tokenizer.to_str())
 
     @classmethod
     def train(
@@ -146,9 +169,9 @@ def _trainer_arguments(settings: VocabularySettings, tags: Sequence[str] = ()) -
 
 def _alphabet(texts: Iterable[str], size: int) -> list[str]:
     """The most frequent characters. The library chooses at random among equally frequent ones."""
-    counts = Counter(_SUBWORD_SPACE)
+    counts = Counter(SUBWORD_SPACE)
     for text in texts:
-        counts.update(text.replace(" ", _SUBWORD_SPACE))
+        counts.update(text.replace(" ", SUBWORD_SPACE))
     return sorted(counts, key=lambda character: (-counts[character], character))[:size]
 
 

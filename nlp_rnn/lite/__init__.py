@@ -1,4 +1,4 @@
-"""Trained models without torch: NumPy and `tokenizers` read the same model folders and answer the same.
+"""Trained models without torch: NumPy alone, of the same model folders, with the same answers.
 
     >>> from nlp_rnn_lite import pipeline
     >>> classify = pipeline("sentiment", "runs/sentiment_builtin/latest/model")

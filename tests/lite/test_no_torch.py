@@ -30,6 +30,7 @@ HEAVY = {
     "pandas",
     "yaml",
     "huggingface_hub",
+    "tokenizers",
 }
 
 

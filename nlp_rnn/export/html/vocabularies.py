@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from nlp_rnn.export.html import unicode_tables
+from nlp_rnn.data.vocabulary import Vocabulary
+from nlp_rnn.lite.text.characters import tables
 from nlp_rnn.lite.text.tokenizer_format import LINE_BREAK
-from nlp_rnn.lite.text.vocabulary import Vocabulary
 
 
 def describe_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -29,14 +29,13 @@ def describe_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def describe_characters(vocabularies: Iterable[Vocabulary]) -> dict[str, Any]:
-    """The tables of characters that some vocabularies need, see `unicode_tables`."""
-    tables: dict[str, Any] = {"composing": unicode_tables.composing()}
+    """The tables of characters that some vocabularies need, see `nlp_rnn.lite.text.characters`."""
+    names = ["composing"]
     for vocabulary in vocabularies:
         if vocabulary.lowercase:
-            tables["lower"] = unicode_tables.lower_case()
+            names.append("lower")
         if vocabulary.level == "bpe":
-            tables["punctuation"] = unicode_tables.punctuation()
+            names.append("punctuation")
         if vocabulary.level == "word":
-            names = {"word": r"\w", "digit": r"\d", "space": r"\s"}
-            tables |= {name: unicode_tables.regex_class(regex) for name, regex in names.items()}
-    return tables
+            names += ["word", "digit", "space"]
+    return {name: tables()[name] for name in names}

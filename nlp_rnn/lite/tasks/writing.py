@@ -292,7 +292,7 @@ class LanguageModeling(WritingTask):
         logits = logits.copy()
         logits[:, list(_NEVER)] = -np.inf
         probabilities = softmax(logits)
-        token = self.processor.tokens.tokenizer.id_to_token
+        token = self.processor.tokens.token
         return [
             {"log_prob": log_prob, "next": token(id), "probability": probability}
             for log_prob, id, probability in zip(

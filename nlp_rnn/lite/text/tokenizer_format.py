@@ -1,8 +1,8 @@
 """What a `tokenizer.json` may hold: what this package's vocabularies are made of, and nothing else.
 
-The library runs whatever such a file names, such as regular expressions that take for ever, replacements
-that double a text again and again, or padding to a billion tokens. So a file is compared before the library
-sees it.
+The tokenizers library runs whatever such a file names, such as regular expressions that take for ever,
+replacements that double a text again and again, or padding to a billion tokens. So a file is compared before
+the library sees it. Without torch there is no library: `tokenizer` computes these components and no others.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def check_tokenizer(state: Any) -> None:
         "pre_tokenizer": (form, state.get("pre_tokenizer")) in [row[:2] for row in _FORMS],
         "decoder": (form, state.get("decoder")) in [row[::2] for row in _FORMS],
         **{name: state.get(name) is None for name in ("truncation", "padding", "post_processor")},
+        "version": state.get("version") in (None, "1.0"),
     }
     for name, known in components.items():
         if not known:
@@ -77,3 +78,7 @@ def _check_ids(vocab: Mapping[str, Any]) -> None:
     ids = list(vocab.values())
     if any(type(id) is not int for id in ids) or sorted(ids) != list(range(len(ids))):
         raise UsageError(f"not a tokenizer of nlp_rnn: its ids are not the numbers 0 to {len(ids) - 1}")
+    try:
+        "".join(vocab).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("not a readable tokenizer.json: a token has a lone surrogate") from error

@@ -6,12 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Literal, Self
-
-from tokenizers import Encoding, Tokenizer, models
 
 from ..errors import UsageError
 from .pieces import MAX_PENDING, PARTIAL_LINE_BREAK, groups, is_long, pieces, starts_new_character
+from .tokenizer import SUBWORD_SPACE, Token, Tokenizer
 from .tokenizer_format import CHARACTER, EOS, LINE_BREAK, SPECIALS, UNK, check_tokenizer
 
 Level = Literal["word", "bpe", "char"]
@@ -21,7 +21,7 @@ MAX_WORD = 10_000
 
 
 class Vocabulary:
-    """Text to ids and back, with a `tokenizers.Tokenizer`.
+    """Text to ids and back, as the text of a `tokenizer.json` says.
 
     Ids 0 to 3 are padding, unknown, BOS and EOS. No text ever gets the ids of padding, BOS or EOS, not even
     one that contains "<eos>".
@@ -32,32 +32,40 @@ class Vocabulary:
         [[4, 1, 5]]
         >>> vocabulary.decode([4, 5])
         'a film'
-
-    Args:
-        tokenizer: a tokenizer of the components that `tokenizer_format` knows.
-
-    Raises:
-        UsageError: the ids of the special tokens are others, or it has other components.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._restore(json.loads(tokenizer.to_str()))
+    _encoder: Tokenizer
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Restore a vocabulary from the text of a `tokenizer.json`.
+
+        Raises:
+            UsageError: the text is not a tokenizer that this package makes.
+        """
+        try:
+            state = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"not a readable tokenizer.json: {error}") from error
+        vocabulary = cls.__new__(cls)
+        vocabulary._restore(state)
+        return vocabulary
 
     def _restore(self, state: Any) -> None:
         check_tokenizer(state)
-        # The special tokens are only in the model's vocabulary. As "added tokens" they would also be matched
-        # in a user's text.
-        state["added_tokens"] = []
+        vocab: dict[str, int] = state["model"]["vocab"]
+        self._tokens = sorted(vocab, key=vocab.__getitem__)
+        self._ids = {token: id for token, id in vocab.items() if id > EOS}
         pattern = (state.get("pre_tokenizer") or {}).get("pattern")
         self._separator = "" if pattern == {"Regex": CHARACTER} else " "
-        try:
-            self.tokenizer = Tokenizer.from_str(json.dumps(state))
-        except Exception as error:  # the library raises bare Exception
-            raise UsageError(f"not a readable tokenizer.json: {error}") from error
-        self._ids = {token: id for token, id in self.tokenizer.get_vocab().items() if id > EOS}
+        self._is_bpe = state["model"]["type"] == "BPE"
+        self._encoder = self._make_encoder(state)
+
+    def _make_encoder(self, state: Any) -> Tokenizer:
+        return Tokenizer(state)
 
     def __len__(self) -> int:
-        return self.tokenizer.get_vocab_size()
+        return len(self._tokens)
 
     def __repr__(self) -> str:
         return f"Vocabulary({len(self):,} tokens, level {self.level})"
@@ -81,11 +89,11 @@ class Vocabulary:
         encoded: list[list[int]] = []
         for group in groups(texts):
             if not is_long(group[0]):
-                encoded += [encoding.ids for encoding in self.tokenizer.encode_batch_fast(group)]
+                encoded += self._encoder.encode(group)
                 continue
             ids: list[int] = []
-            for _, encoding in self._encode_pieces(group[0]):
-                ids += encoding.ids
+            for piece in pieces(group[0]):
+                ids += self._encoder.encode([piece])[0]
                 if max_length is not None and len(ids) > max_length:
                     if not from_end:
                         break
@@ -108,26 +116,21 @@ class Vocabulary:
             UsageError: the text has a lone surrogate.
         """
         check_text(text)
-        for start, encoding in self._encode_pieces(text):
-            for id, (first, end) in zip(encoding.ids, encoding.offsets, strict=True):
-                yield id, text[start + first : start + end]
+        for id, start, end in self._find_tokens(text):
+            yield id, text[start:end]
 
     def end(self, text: str, count: int) -> int:
         """Return the position in a text, in characters, at which its first `count` tokens end."""
-        end = 0
-        for start, encoding in self._encode_pieces(text):
-            if count <= 0:
-                break
-            end = start + encoding.offsets[:count][-1][1] if encoding.offsets else end
-            count -= len(encoding)
-        return end
+        ends = [0, *(end for _, _, end in islice(self._find_tokens(text), count))]
+        return ends[-1]
 
-    def _encode_pieces(self, text: str) -> Iterator[tuple[int, Encoding]]:
-        """The position and the encoding of each piece of a text."""
-        start = 0
+    def _find_tokens(self, text: str) -> Iterator[Token]:
+        """The tokens of a text, and where they are in it."""
+        begin = 0
         for piece in pieces(text):
-            yield start, self.tokenizer.encode(piece)
-            start += len(piece)
+            for id, start, end in self._encoder.tokens(piece):
+                yield id, begin + start, begin + end
+            begin += len(piece)
 
     def split_stable_prefix(self, pending: str | None, piece: str) -> tuple[str, str | None]:
         """Split a text that is still growing into a prefix whose ids are final, and the pending rest.
@@ -156,21 +159,21 @@ class Vocabulary:
             ends = range(end, after_break, -1)
             end = next((i for i in ends if starts_new_character(text[i : i + 1])), after_break)
             end = max(end, len(text) - MAX_PENDING)
-        elif partial_break and isinstance(self.tokenizer.model, models.BPE):  # splits at spaces first
+        elif partial_break and self._is_bpe:  # splits at spaces first
             end = max((match.start() for match in re.finditer(f"{LINE_BREAK}| ", text[:end])), default=0)
         return text[:end], text[end:]
 
     @property
     def level(self) -> Level:
         """The unit of tokens."""
-        if isinstance(self.tokenizer.model, models.BPE):
+        if self._is_bpe:
             return "bpe"
         return "word" if self._separator else "char"
 
     @property
     def lowercase(self) -> bool:
         """Whether upper case is converted to lower case."""
-        return bool(self.tokenizer.normalizer.normalize_str("A") == "a")
+        return self._encoder.normalize("A") == "a"
 
     def encode_words(self, words: Sequence[str]) -> list[int]:
         """Encode words, one id per word.
@@ -186,7 +189,7 @@ class Vocabulary:
         Raises:
             UsageError: a word has a lone surrogate.
         """
-        normalize = self.tokenizer.normalizer.normalize_str
+        normalize = self._encoder.normalize
         return [normalize(check_text(word)[:MAX_WORD]) for word in words]
 
     def decode(self, ids: Sequence[int], unknown: Sequence[str] = ()) -> str:
@@ -197,15 +200,13 @@ class Vocabulary:
             unknown: what stands for the unknown tokens, in their order; those beyond stay `<unk>`.
         """
         kept = [id for id in ids if id == UNK or id > EOS]
-        is_bpe = isinstance(self.tokenizer.model, models.BPE)
-        if is_bpe and not unknown:
-            return self.tokenizer.decode(kept)
-        tokens = [self.tokenizer.id_to_token(id) or SPECIALS[UNK] for id in kept]
+        tokens = [self._tokens[id] if id < len(self) else SPECIALS[UNK] for id in kept]
         places = [place for place, id in enumerate(kept) if id == UNK]
         for place, text in zip(places, unknown, strict=False):
             tokens[place] = text
-        if is_bpe:
-            return str(self.tokenizer.decoder.decode(tokens))
+        if self._is_bpe:
+            first, *others = (token.split(SUBWORD_SPACE) for token in tokens or [""])
+            return "".join(["".join(first), *map(" ".join, others)])
         text = self._separator.join(tokens)
         if not self._separator:
             return text
@@ -218,27 +219,11 @@ class Vocabulary:
 
     def tokens(self) -> list[str]:
         """Return all tokens in the order of their ids."""
-        vocab = self.tokenizer.get_vocab()
-        return sorted(vocab, key=vocab.__getitem__)
+        return list(self._tokens)
 
-    def to_json(self) -> str:
-        """Return the vocabulary as the text of a `tokenizer.json`."""
-        return self.tokenizer.to_str()
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Restore a vocabulary from the text of a `tokenizer.json`.
-
-        Raises:
-            UsageError: the text is not a tokenizer that this package makes.
-        """
-        try:
-            state = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"not a readable tokenizer.json: {error}") from error
-        vocabulary = cls.__new__(cls)
-        vocabulary._restore(state)
-        return vocabulary
+    def token(self, id: int) -> str:
+        """Return the token of an id."""
+        return self._tokens[id]
 
     @property
     def fingerprint(self) -> str:

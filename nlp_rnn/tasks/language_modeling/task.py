@@ -279,7 +279,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         """
         never = torch.tensor(NEVER_GENERATED, device=logits.device)
         probabilities, ids = logits.float().index_fill(1, never, -torch.inf).softmax(1).max(1)
-        token = self.processor.tokens.tokenizer.id_to_token
+        token = self.processor.tokens.token
         return [
             {"log_prob": text_log_prob, "next": token(id), "probability": probability}
             for text_log_prob, id, probability in zip(

@@ -1,73 +1,15 @@
 """The tokenizer in JavaScript, against the tokenizers library."""
 
-import random
-import unicodedata
 from itertools import product
 
 import pytest
 from page_runtime import needs_node, run_node
+from unicode_texts import sample_texts
 
 from nlp_rnn.data.builtin.sentences import generate
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.export.html.vocabularies import describe_characters, describe_vocabulary
-
-ASSIGNED = [
-    chr(point)
-    for point in range(0x110000)
-    if not 0xD800 <= point < 0xE000 and unicodedata.category(chr(point)) not in ("Cn", "Co")
-]
-LOW = ASSIGNED[:3000]
-MARKS = [character for character in ASSIGNED if unicodedata.category(character)[0] == "M"]
-HANGUL = [chr(point) for point in (*range(0x1100, 0x1200), *range(0xAC00, 0xAC00 + 1000))]
-EMOJI = ["👨‍👩‍👧‍👦", "🇩🇪🇫", "👍🏽", "❤️", "🏳️‍🌈"]
-MIXED = [
-    *EMOJI,
-    " ",
-    "\t",
-    "a",
-    "1",
-    ".",
-    ",",
-    "'",
-    "’",
-    "-",
-    "<br>",
-    "<br />",
-    "▁",
-    "é",
-    "<pad>",
-    "<unk>",
-    "שלום",
-]
-HARD = [
-    "", " ", "<pad>", "<br/>a<br \t />b", "<BR>", "İstanbul ΣΑΣ ς ẞ", "1,000.50 1..2 3, don't 'x’ a-b- -c",
-    "▁a ▁ b▁▁", "a\u0301\u0323", "\ufeff\u0085\x1c\u2028", "\u1112\u1161\u11ab 한", "中文，日本語。",
-    "\x00\ud7ff\U0010ffff", *EMOJI,
-]  # fmt: skip
-UNASSIGNED = "".join(chr(point) for point in range(0x40000) if unicodedata.category(chr(point)) == "Cn")
-
-
-def sample_texts():
-    rng = random.Random(0)
-
-    def pick(pool, count):
-        return "".join(rng.choice(pool) for _ in range(count))
-
-    texts = list(HARD)
-    for _ in range(300):
-        texts += [
-            pick(ASSIGNED, 30),
-            pick(LOW, 20),
-            pick(LOW, 3) + pick(MARKS, 8) + pick("aα가", 1),
-            pick(HANGUL, 12),
-            pick(MIXED, 15),
-            "".join(rng.choice("aAeEİıßΣſǅ") + pick(MARKS, 2) for _ in range(8)),
-            pick("aA\u0345\u0301" + UNASSIGNED, 10),
-        ]
-    for glue in ("", " ", "a"):  # every character, alone and next to others
-        texts += [glue.join(ASSIGNED[start : start + 60]) for start in range(0, len(ASSIGNED), 60)]
-    return texts
 
 
 def vocabularies(texts):
