@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 from typing_extensions import TypeVar, override
 
-from nlp_rnn.data.batching import Batching, Rows
+from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import VocabularySettings
 from nlp_rnn.errors import UsageError

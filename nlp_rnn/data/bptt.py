@@ -9,7 +9,9 @@ import numpy as np
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from nlp_rnn.data.batching import Batching, EpochSampler, Rows
+from nlp_rnn.data.batching import Batching
+from nlp_rnn.data.rows import Rows
+from nlp_rnn.data.sampling import EpochSampler
 from nlp_rnn.data.vocabulary import BOS
 
 # The number of streams in evaluation. It is fixed so that metrics do not depend on the batch size, for each

@@ -7,11 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from nlp_rnn.data.batching import Rows
 from nlp_rnn.data.corpus.spool import spooled
 from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.lite.text.notices import collect_warnings
 

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from nlp_rnn.data.batching import Batching, Rows
+from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.cache import cached_folder
 from nlp_rnn.data.corpus.columns import MissingColumnError
 from nlp_rnn.data.corpus.corpus import REMEMBERED, Corpus
@@ -32,6 +32,7 @@ from nlp_rnn.data.encoding import check_known, encode_parts, encoded_schema
 from nlp_rnn.data.extra_rows import ExtraRows, check_extras, joined, training_rows
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen, recorded_warnings, repeat_warnings, summarize, warn_of_unknown
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.data.weighting import plan_weights
 from nlp_rnn.errors import UsageError

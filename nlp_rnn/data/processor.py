@@ -14,8 +14,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from typing_extensions import override
 
-from nlp_rnn.data.batching import Batch, Batching, LengthGroupedSampler, Rows
+from nlp_rnn.data.batching import Batch, Batching
 from nlp_rnn.data.corpus.spool import empty_array
+from nlp_rnn.data.rows import Rows
+from nlp_rnn.data.sampling import LengthGroupedSampler
 from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.files import shorten
 from nlp_rnn.lite.folders.folder import hash_state

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
-from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, join_names, printable
 

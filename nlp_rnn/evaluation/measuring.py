@@ -11,13 +11,14 @@ import torch
 
 from nlp_rnn.cpu import fast_matmul
 from nlp_rnn.data import Batching, Corpus
-from nlp_rnn.data.batching import BatchSize, Rows
+from nlp_rnn.data.batching import BatchSize
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import MissingColumnError
 from nlp_rnn.data.corpus.reading import ALL
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.labels import UnknownLabelError
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.evaluation.report import Report

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from typing_extensions import override
 
-from nlp_rnn.data.batching import EpochSampler
+from nlp_rnn.data.sampling import EpochSampler
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.training.metrics_log import MetricsLog
 from nlp_rnn.training.random_states import random_states, set_random_states

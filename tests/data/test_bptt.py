@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from nlp_rnn.data import Batching
-from nlp_rnn.data.batching import Rows
 from nlp_rnn.data.bptt import RunningText, StreamSampler, Window
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.vocabulary import BOS
 
 

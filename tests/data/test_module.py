@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nlp_rnn.data import Batching, Corpus, SentimentData, Vocabulary, VocabularySettings
-from nlp_rnn.data.batching import Rows
 from nlp_rnn.data.encoding import encode
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.registry import data_classes

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
-from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.encoding import encode
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.vocabulary import PAD
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.notices import collect_warnings, truncate, warn_unknown

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp_rnn.data.batching import Batching, LengthGroupedSampler
+from nlp_rnn.data.batching import Batching
+from nlp_rnn.data.sampling import LengthGroupedSampler
 from nlp_rnn.data.weighting import draw_parts, plan_weights
 
 

@@ -6,8 +6,8 @@ import torch
 from datasets import Dataset
 
 from nlp_rnn.data import Batching, Vocabulary, VocabularySettings
-from nlp_rnn.data.batching import Rows
 from nlp_rnn.data.encoding import encode
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.tasks import TASKS, BeamSettings
 from nlp_rnn.tasks.captioning.data import CaptioningProcessor
 from nlp_rnn.tasks.forecasting.data import ForecastingProcessor

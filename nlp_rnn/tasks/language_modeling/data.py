@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from nlp_rnn.data.batching import IGNORED, Batch, Batching, Rows, pad
+from nlp_rnn.data.batching import IGNORED, Batch, Batching, pad
 from nlp_rnn.data.bptt import RunningText, StreamSampler
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Texts
@@ -21,6 +21,7 @@ from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.module import CorpusData
 from nlp_rnn.data.processor import Processor
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError

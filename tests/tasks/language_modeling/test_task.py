@@ -9,8 +9,9 @@ from datasets import Dataset
 from torch.nn import functional as F
 
 from nlp_rnn.data import Batching, Corpus, LanguageModelingData, Vocabulary, VocabularySettings
-from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.encoding import encode
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline

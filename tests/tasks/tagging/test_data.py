@@ -6,9 +6,10 @@ import datasets
 import pytest
 
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
-from nlp_rnn.data.batching import IGNORED, Rows
+from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.encoding import encode
 from nlp_rnn.data.labels import UNSEEN
+from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.affixes import affix_ids
