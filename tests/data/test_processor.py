@@ -34,7 +34,7 @@ def row_of(batch, at):
         elif torch.is_tensor(value) and not field.name.startswith("character"):
             column = value[..., at].tolist()
             if isinstance(column, list):
-                ignored = IGNORED if field.name == "labels" else PAD
+                ignored = IGNORED if field.name.endswith("labels") else PAD
                 column = column[: max((i + 1 for i, id in enumerate(column) if id != ignored), default=0)]
             said[field.name] = column
     return said

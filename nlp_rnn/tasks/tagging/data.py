@@ -73,7 +73,6 @@ class TaggingProcessor(WordReader, Processor):
         "word_ids": pa.list_(pa.int32()),
         "letter_ids": pa.list_(pa.int32()),
         "letter_counts": pa.list_(pa.int32()),
-        "affix_ids": pa.list_(pa.int32()),
         "label_ids": pa.list_(pa.int32()),
     }
     unknown_remedy = "set characters to true, so that their letters tell, or lower vocabulary.min_frequency"
@@ -105,7 +104,8 @@ class TaggingProcessor(WordReader, Processor):
         labels, schemes = [self.labels, *(self.other_labels or [])], self.schemes or [""] * len(names)
         self.tag_columns = [restore_column(*column) for column in zip(names, labels, schemes, strict=True)]
         self.label_features = ["label_ids", *(f"label_ids_{number}" for number in range(2, len(names) + 1))]
-        more = dict.fromkeys(self.label_features, pa.list_(pa.int32()))
+        own = ["affix_ids", *self.label_features] if self.affixes else self.label_features
+        more = dict.fromkeys(own, pa.list_(pa.int32()))
         self.features = {**type(self).features, **more}  # type: ignore[misc]
         texts = [column.name for column in self.tag_columns if column.is_text]
         self.texts = ("tokens", *texts) if texts else ()  # type: ignore[misc]
