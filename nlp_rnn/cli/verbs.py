@@ -58,6 +58,20 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "nlp_rnn.cli.evaluate",
         memory="--batch-size, --beam or --max-examples",
     ),
+    "distill": Verb(
+        "answer the inputs of a corpus with trained models, into a corpus to train on",
+        "runs/translation_builtin/latest/model --data builtin --beam 5 --output distilled",
+        "nlp_rnn.cli.distill",
+        "The folder is trained on like any corpus: fit --data.corpus.path or --data.extra.",
+        memory="--batch-size, --beam or --n-best",
+    ),
+    "augment": Verb(
+        "translate text of the target language back, into a corpus to train on",
+        "--with runs/en_de/latest/model --text en.txt --sample --output back_translated",
+        "nlp_rnn.cli.augment",
+        "Train on it beside a corpus: fit --data.extra '[{path: back_translated, tag: <bt>}]'.",
+        memory="--batch-size, --beam or --n-best",
+    ),
     "generate": Verb(
         "continue a text with a language model, printed token by token",
         'runs/hello/latest/model "h" --steps',

@@ -69,7 +69,7 @@ def read_table(
     data_class: Any = task.data_classes()[0]
     data = data_class(**{**task.processor.data_settings(), **remembered, **named})
     data.check(task.processor)
-    wanted = _input_columns(data)
+    wanted = input_columns(data)
     layout = Layout(tuple(file_columns or ()) or None, encoding or stated.get("encoding") or "utf-8", False)
     table = open_table(path, wanted, layout)
     in_training = tuple(stated.get("columns", ()))
@@ -89,7 +89,7 @@ def read_table(
     return table
 
 
-def _input_columns(data: Any) -> Columns:
+def input_columns(data: Any) -> Columns:
     """The names of the columns that the model reads; those of labels do not matter."""
     wanted = accepted_columns(data.input_columns())
     return {name: Sentences(names) if isinstance(names, Words) else names for name, names in wanted.items()}

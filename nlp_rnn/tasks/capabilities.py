@@ -59,6 +59,43 @@ class Capabilities:
             raise UsageError(f"copy_unknown is for translation; this model is for {self.name}")
         raise UsageError(f"beam and n_best are for tasks that generate text, which {self.name} is not")
 
+    def with_sampling(self, temperature: float, seed: int, n_best: int = 1, top_k: int | None = None) -> Self:
+        """A task whose answers are sampled, and that shares all else with this one.
+
+        Args:
+            temperature: logits are divided by it.
+            seed: of the random numbers; an answer depends on it and the input, not on other inputs.
+            n_best: samples per input.
+            top_k: sample among the k most probable tokens only; among all if left out.
+
+        Raises:
+            UsageError: this task does not sample answers, or a number is out of range.
+        """
+        raise UsageError(f"answers are sampled by models for translation; this model is for {self.name}")
+
+    def check_targets(self) -> None:
+        """Check that answers of this task can be the targets of a corpus.
+
+        Raises:
+            UsageError: they cannot.
+        """
+        raise UsageError(
+            "corpora are made by models for translation, for tagging, or for one label per text; this model "
+            f"is for {self.name}"
+        )
+
+    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """What a corpus has beside an input whose answer is taken for true, if `check_targets` allows it.
+
+        Args:
+            answer: to one input.
+
+        Returns:
+            Per row its targets as canonical columns, and how sure the model is: its `probability`, from 0 to
+            1, or its `score`. No row where there is no answer.
+        """
+        raise NotImplementedError  # pragma: no cover
+
     def with_threshold(self, unsure_below: float) -> Self:
         """A task whose answers are "unsure" where no label is probable enough; it shares all else.
 

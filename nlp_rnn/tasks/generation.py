@@ -21,6 +21,7 @@ from nlp_rnn.lite.tasks.answers import format_text, text_answers
 from nlp_rnn.models.constraints import constrained_beam_search, force_prefixes
 from nlp_rnn.models.decoding import StepFunction
 from nlp_rnn.models.layers.base import State
+from nlp_rnn.models.row_sampling import row_uniforms, sample_rows
 from nlp_rnn.models.search import beam_search
 from nlp_rnn.settings import MaxOutput, Range, Seed, Settings
 from nlp_rnn.tasks.base import B, P, Task
@@ -94,6 +95,8 @@ class GenerationTask(Task[P, B]):
     """
 
     lower_is_better = frozenset({"loss", "perplexity"})
+    sampling: SamplingSettings | None = None
+    """How answers are sampled; None for beam search."""
 
     def __init__(
         self,
@@ -136,8 +139,9 @@ class GenerationTask(Task[P, B]):
         first: Tensor | int = BOS,
         forbidden: Sequence[int] = (PAD, UNK, BOS),
         demands: Sequence[Demand] = (),
+        keys: Sequence[Sequence[int]] = (),
     ) -> list[list[Hypothesis]]:
-        """The best hypotheses of each row by beam search.
+        """The best hypotheses of each row by beam search, or samples, see `with_sampling`.
 
         Args:
             step: one step of the model: (tokens [B], state) -> logits [B, V] and the next state.
@@ -145,14 +149,19 @@ class GenerationTask(Task[P, B]):
             first: the first input token, one for all rows or [B].
             forbidden: ids that are never produced.
             demands: one per row, or none at all.
+            keys: integers that stand for each row where answers are sampled, such as its source ids.
 
         Raises:
-            UsageError: a demand needs more tokens than `max_output`.
+            UsageError: a demand needs more tokens than `max_output`, or constraints that samples cannot keep.
         """
         max_output = self._max_output()
         check_demands(demands, max_output)
         if any(demand.prefix for demand in demands):
             step, state = force_prefixes(step, state, [demand.prefix for demand in demands])
+        if self.sampling is not None:
+            if any(demand.constraints for demand in demands):
+                raise UsageError("constraints are kept by beam search, not by samples: do not sample")
+            return self._samples(self.sampling, step, state, first, forbidden, keys)
         options: dict[str, Any] = {
             "bos_id": first,
             "eos_id": EOS,
@@ -165,6 +174,35 @@ class GenerationTask(Task[P, B]):
         if any(demand.constraints for demand in demands):
             return constrained_beam_search(step, state, [demand.constraints for demand in demands], **options)
         return beam_search(step, state, **options)
+
+    def _samples(
+        self,
+        sampling: SamplingSettings,
+        step: StepFunction,
+        state: State,
+        first: Tensor | int,
+        forbidden: Sequence[int],
+        keys: Sequence[Sequence[int]],
+    ) -> list[list[Hypothesis]]:
+        """`n_best` samples of each row."""
+        assert sampling.temperature is not None
+        assert sampling.seed is not None
+        count, limit = self.decoding.n_best, self._max_output()
+        samples = [
+            sample_rows(
+                step,
+                state,
+                row_uniforms([(number, *key) for key in keys], limit, sampling.seed),
+                bos_id=first,
+                eos_id=EOS,
+                max_length=limit,
+                temperature=sampling.temperature,
+                top_k=sampling.top_k,
+                forbidden=forbidden,
+            )
+            for number in range(count)
+        ]
+        return [list(row) for row in zip(*samples, strict=True)]
 
     @override
     @staticmethod

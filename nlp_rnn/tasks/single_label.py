@@ -178,6 +178,16 @@ class SingleLabelTask(ClassificationTask[P, B]):
         return columns
 
     @override
+    def check_targets(self) -> None:
+        pass
+
+    @override
+    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        if answer["label"] not in self.labels:  # unsure, or of an empty text
+            return []
+        return [{"label": answer["label"], "probability": answer["score"]}]
+
+    @override
     def views(self) -> tuple[View, ...]:
         scores = View("scores", "probability of each label", label_scores)
         if not self.unsure_below:

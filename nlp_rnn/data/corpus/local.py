@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _PART = re.compile(r"(?P<name>.+)-(?P<number>\d{4,5})-of-(?P<count>\d{4,5})(-[0-9a-f]{16})?")
 _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+ORIGIN = "origin.json"
+"""The file of a folder that says where its data is from; it is no data itself."""
 _UNLABELED = ("unsup", "unlabeled", "unlabelled")
 
 
@@ -118,7 +120,8 @@ def content_files(files: list[Path]) -> Iterator[tuple[str, Path]]:
 
 def _entries(folder: Path) -> Iterator[Path]:
     with read_errors(folder):
-        return iter(sorted(path for path in folder.iterdir() if not path.name.startswith(".")))
+        found = (path for path in folder.iterdir() if not path.name.startswith("."))
+        return iter(sorted(path for path in found if path.name != ORIGIN))
 
 
 def _split_name(file: Path, columns: Columns) -> str | None:

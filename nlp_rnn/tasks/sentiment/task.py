@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from typing_extensions import override
+
 from nlp_rnn.models.classifier import Classifier, Pooling
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
@@ -69,3 +73,8 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         answering = (calibrate, temperature, unsure_below)
         super().__init__(processor, model, optimization, *training, *answering, regularization)
         initialize_layers(processor.tokens, model.embedding, model.rnn, init_encoder, vectors)
+
+    @override
+    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        classes = dict(zip(self.labels, self.processor.classes, strict=True))  # as a corpus writes them
+        return [row | {"label": classes[row["label"]]} for row in super().targets(answer)]

@@ -264,6 +264,18 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         return tag_answers(columns, lengths.tolist(), sentences, raw_texts, has_spans)
 
     @override
+    def check_targets(self) -> None:
+        pass
+
+    @override
+    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        if not answer["words"]:
+            return []
+        names = self.processor.column_names
+        tags = {name: answer[key] for name, key in zip(names, self.keys, strict=True)}
+        return [{"tokens": answer["words"], **tags, "probability": min(answer["scores"])}]
+
+    @override
     def take_words(self) -> None:
         self.processor = replace(self.processor, splitter=None)
 

@@ -24,7 +24,7 @@ from nlp_rnn.models.translator import AttentionName, ReadoutName, Tied, make_seq
 from nlp_rnn.models.writer_ensemble import Seq2SeqEnsemble
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
-from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
+from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask, SamplingSettings
 from nlp_rnn.tasks.interface import Alignment, Probe
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU
@@ -223,7 +223,11 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         pairs = zip(batch.prefixes or nothing, batch.constraints or nothing, strict=True)
         demands = [Demand(prefix, constraints) for prefix, constraints in pairs]
         forbidden = (PAD, BOS) if self.copy_unknown else (PAD, UNK, BOS)
-        best = self.search(self.model.decoder.step, state, forbidden=forbidden, demands=demands)
+        keys: list[list[int]] = []
+        if self.sampling is not None:
+            pairs_of = zip(batch.source.t().tolist(), batch.lengths.tolist(), strict=True)
+            keys = [ids[:length] for ids, length in pairs_of]
+        best = self.search(self.model.decoder.step, state, forbidden=forbidden, demands=demands, keys=keys)
         copied = self._copied(batch, state, best) if self.copy_unknown else repeat([])
         decode = self.processor.target.decode
         texts = [[decode(hypothesis.tokens, next(copied)) for hypothesis in row] for row in best]
@@ -259,6 +263,21 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
                 parts.reverse()
             steps = zip(target[1:], places[number], strict=False)  # the row of the last token scores EOS
             yield [parts[place][1] for token, place in steps if token == UNK]
+
+    @override
+    def with_sampling(self, temperature: float, seed: int, n_best: int = 1, top_k: int | None = None) -> Self:
+        task = self.with_decoding(n_best, n_best)
+        task.sampling = SamplingSettings(temperature=temperature, top_k=top_k, seed=seed)
+        return task
+
+    @override
+    def check_targets(self) -> None:
+        pass
+
+    @override
+    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        best = [hypothesis for hypothesis in answer["n_best"] if hypothesis["text"]]
+        return [{"target": hypothesis["text"], "score": hypothesis["score"]} for hypothesis in best]
 
     @override
     def with_decoding(
