@@ -196,6 +196,7 @@ class Task(StoredModule, ABC, Generic[P, B]):
     @override
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._step.finish(self.model, self.trainer.accumulate_grad_batches)
+        self.drop_frozen_gradients()
 
     def skip_step(self) -> None:
         """Let parameters without gradients stay as they are in this optimizer step."""

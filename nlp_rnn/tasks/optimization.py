@@ -18,6 +18,7 @@ from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.models.layers.initialization import chrono_init_
 from nlp_rnn.settings import Range, Settings
+from nlp_rnn.tasks.layer_groups import layer_groups
 
 LearningRate = Annotated[float, Range(1e-12, 100)]
 
@@ -47,6 +48,11 @@ class Optimization(Settings):
             initialization, Tallec & Ollivier 2018); 0 for the default biases.
         freeze: part of the model that is not trained, as its printout names it, such as embedding, rnn or
             encoder.embedding; or a list of parts.
+        layer_decay: what the learning rate is multiplied by from one group of layers to the next: those of
+            the output have `lr`, then each recurrent layer from the last to the first, then the embedding
+            (discriminative rates, Howard & Ruder 2018).
+        unfreeze: epochs, or a fraction of one, until the next of these groups is trained too: at first the
+            output alone (gradual unfreezing, Howard & Ruder 2018); 0 to train all from the start.
 
     Raises:
         UsageError: a value is out of range, or warmup is set with schedule plateau.
@@ -62,6 +68,8 @@ class Optimization(Settings):
     init: Literal["torch", "uniform"] = "torch"
     memory: Annotated[int, Range(0, 1_000_000_000)] = 0
     freeze: str | Sequence[str] = ()
+    layer_decay: Annotated[float, Range(0.001, 1)] = 1.0
+    unfreeze: Annotated[float, Range(0, 1_000_000)] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,8 +188,14 @@ def make_optimizer(
     options: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9
+        fused = fused and not settings.unfreeze  # that kernel fails where some weights have no momentum yet
     fused = fused and not any(isinstance(p, DTensor) for p in model.parameters())  # SGD has no such kernel
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained: list[Any] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if settings.layer_decay != 1:
+        trained = [
+            {"params": group, "lr": settings.lr * settings.layer_decay**number}
+            for number, group in enumerate(layer_groups(model))
+        ]
     optimizer = OPTIMIZERS[settings.optimizer](trained, fused=fused, **options)
     if settings.schedule == "plateau":
         plateau = ReduceLROnPlateau(optimizer, factor=settings.factor, patience=settings.patience)
@@ -200,7 +214,8 @@ def make_optimizer(
     if settings.schedule == "one_cycle":
         # torch divides by the lengths of both phases, so neither may be a single step.
         warmup = min(max(settings.warmup or 0.3, 1.5 / steps), 1 - 0.5 / steps)
-        cycle = OneCycleLR(optimizer, settings.lr, steps, pct_start=warmup, cycle_momentum=False)
+        highest = [group["lr"] for group in optimizer.param_groups]
+        cycle = OneCycleLR(optimizer, highest, steps, pct_start=warmup, cycle_momentum=False)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
     warmup_steps = int(settings.warmup * steps)
 

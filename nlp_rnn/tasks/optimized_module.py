@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from typing_extensions import override
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.guards import GuardedModule
+from nlp_rnn.tasks.layer_groups import layer_groups
 from nlp_rnn.tasks.optimization import Optimization, make_optimizer, total_steps
 
 _FINDERS = ((BatchSizeFinder, "batch_size"), (LearningRateFinder, "lr"))
@@ -52,6 +54,39 @@ class OptimizedModule(GuardedModule):
             return self.trainer.precision == "16-mixed"
         except RuntimeError:  # in a loop of the user's own, without a trainer
             return False
+
+    def drop_frozen_gradients(self) -> None:
+        """Take the gradients of the groups of layers that `optimization.unfreeze` does not train yet.
+
+        The optimizer leaves weights without a gradient as they are, with its own state of them, and clipping
+        does not see them. Which groups these are depends only on the position in the training.
+        """
+        unfreeze = self.optimization.unfreeze
+        if not unfreeze:
+            return
+        for number, group in enumerate(layer_groups(self.model)):
+            if self._epochs_done() < number * unfreeze:
+                for parameter in group:
+                    parameter.grad = None
+
+    def _epochs_done(self) -> float:
+        """The number of epochs before the present batch; of epochs of unknown length, whole ones."""
+        trainer: Any = self.trainer
+        batches = trainer.num_training_batches
+        part = trainer.fit_loop.epoch_loop.batch_idx / batches if math.isfinite(batches) else 0.0
+        return float(trainer.current_epoch + part)
+
+    def _check_unfreeze(self) -> None:
+        """Refuse a run that would end before all layers are trained."""
+        trainer: Any = self.trainer
+        groups, epochs = len(layer_groups(self.model)), trainer.max_epochs or -1
+        last = (groups - 1) * self.optimization.unfreeze
+        if self.optimization.unfreeze and 0 < epochs <= last and not trainer.fast_dev_run:
+            raise UsageError(
+                f"optimization.unfreeze {self.optimization.unfreeze:g}: the last of the {groups} groups of "
+                f"layers is trained after {last:g} epochs, but trainer.max_epochs is {epochs}; lower "
+                "unfreeze, or name what is not trained in optimization.freeze"
+            )
 
     @override
     def configure_gradient_clipping(
@@ -95,6 +130,7 @@ class OptimizedModule(GuardedModule):
         super().setup(stage)
         self.reset_sums()
         if stage == "fit":
+            self._check_unfreeze()
             trainer: Any = self.trainer
             if self.optimization.schedule == "plateau" and not (
                 trainer.limit_val_batches and trainer.check_val_every_n_epoch

@@ -34,7 +34,8 @@ _CHANGEABLE = (
     *("calibrate", "temperature", "unsure_below", "tune_thresholds", "thresholds", "copy_unknown"),
     *("decoding.", "regularization.", "optimization."),
 )
-_FIXED = "optimization.freeze"  # the checkpoint has optimizer state of the weights that were trained
+# The checkpoint has the optimizer's state of the weights that were trained, in its groups.
+_FIXED = ("optimization.freeze", "optimization.layer_decay")
 
 
 def changeable(name: str) -> bool:
@@ -43,7 +44,7 @@ def changeable(name: str) -> bool:
     Args:
         name: such as `dropout` or `optimization.lr`.
     """
-    return name.startswith(_CHANGEABLE) and name != _FIXED
+    return name.startswith(_CHANGEABLE) and name not in _FIXED
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,11 @@ DROPOUT = {"dropout": 0.3, "optimization": Optimization(lr=0.05)}
         ("tagging", {"cell": "gru", "optimization": Optimization(schedule="cosine")}, {}),
         ("language_modeling", {"locked": True, "weight_dropout": 0.3}, {"val_check_interval": 0.5}),
         ("language_modeling", {"bidirectional": True}, {}),
+        (
+            "sentiment",
+            {"optimization": Optimization(lr=0.05, schedule="one_cycle", layer_decay=0.5, unfreeze=0.4)},
+            {"accumulate_grad_batches": 2, "gradient_clip_val": 0.1},
+        ),
         ("captioning", {"cell": "mingru", "optimization": Optimization(schedule="plateau", patience=0)}, {}),
         ("forecasting", {"cell": "rnn"}, {"max_epochs": -1, "max_steps": 11}),
         ("series_tagging", {"cell": "minlstm"}, {"check_val_every_n_epoch": 2}),
