@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from .errors import Interrupted, RunError, UsageError, one_line
-from .files import cannot_write, check_not_read, discard_output, open_bytes
+from .files import cannot_write, check_not_read, discard_output, open_bytes, temporary_beside
 from .text.notices import collect_warnings
 
 if TYPE_CHECKING:
@@ -243,16 +243,13 @@ def _output(path: str) -> Iterator[TextIO]:
         with target.open("w", encoding="utf-8", newline="") as file:
             yield file
         return
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(temporary, target)
+        with temporary_beside(target) as temporary:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            os.replace(temporary, target)
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        with suppress(OSError):  # of which the message is that above, as on a file system that is read-only
-            temporary.unlink()
 
 
 _ENGINE_HELP = "what computes; default: by what the folder holds"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _MAX_LISTED = 20  # names in a message
 _MAX_MESSAGE = 1_000  # characters of a message
@@ -100,3 +101,24 @@ def join_names(names: Iterable[object]) -> str:
     names = list(names)
     more = [f"... ({len(names) - _MAX_LISTED:,} more)"] if len(names) > _MAX_LISTED else []
     return ", ".join([*map(str, names[:_MAX_LISTED]), *more])
+
+
+def check_number(name: str, value: Any, low: float, high: float, kind: type = float) -> None:
+    """Refuse what is no number in a range.
+
+    Args:
+        name: of the setting, for messages.
+        value: the value.
+        low: the smallest number.
+        high: the largest number.
+        kind: int for whole numbers.
+
+    Raises:
+        UsageError: names the setting, its value and the range.
+    """
+    types = (int,) if kind is int else (int, float)
+    if not isinstance(value, types) or isinstance(value, bool):
+        words = "a whole number" if kind is int else "a number"
+        raise UsageError(f"{name} must be {words}, not {value!r:.60}")
+    if not low <= value <= high:
+        raise UsageError(f"{name} must be between {low:g} and {high:g}, not {value}")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from .errors import RunError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -98,3 +104,66 @@ def system_error(message: str, error: OSError) -> UsageError | RunError:
 def discard_output() -> None:
     """Discard what is still to be printed; else the interpreter would try again at exit, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def temporary_beside(target: Path, folder: bool = False) -> Iterator[Path]:
+    """Make an empty temporary file or folder beside `target`; remove it at the end.
+
+    It is locked until the process ends, however it ends. Those without a lock are left over from processes
+    that were killed, and are removed first.
+
+    Args:
+        target: a file or folder, which need not exist.
+        folder: whether to make a folder.
+
+    Yields:
+        The path of the temporary file or folder.
+    """
+    leftover = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp")
+    for path in target.parent.iterdir():
+        if leftover.fullmatch(path.name):
+            _remove_unlocked(path)
+    with ExitStack() as locked:
+        while True:
+            temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+            temporary.mkdir() if folder else temporary.touch(exist_ok=False)
+            with suppress(OSError):  # of file systems without locks
+                locked.enter_context(_lock(temporary, wait=True))
+            if temporary.exists():  # else another process took it for a leftover before it was locked
+                break
+        try:
+            yield temporary
+        finally:
+            _remove(temporary)
+
+
+@contextmanager
+def _lock(path: Path, wait: bool) -> Iterator[None]:
+    """Lock a file or folder; the system releases the lock when the process ends.
+
+    Raises:
+        OSError: another process has the lock, or the file system has none.
+    """
+    if fcntl is None:
+        raise OSError("this system has no locks")
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unlocked(path: Path) -> None:
+    with suppress(OSError), _lock(path, wait=False):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        import shutil  # which imports all compressions
+
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

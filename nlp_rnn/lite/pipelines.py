@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .errors import UsageError
+from .errors import UsageError, check_number
 from .folders.names import ALIASES, find_name
 from .loading import load
 from .tasks.answers import Step
-from .tasks.task import Sampling, Task, check_number
+from .tasks.task import Sampling, Task
 from .text.notices import warn_lost
 
 

@@ -243,3 +243,14 @@ def test_a_file_system_that_becomes_read_only_is_one_line(make_folder, tmp_path,
     monkeypatch.chdir(tmp_path)
     wanted = "nlp-rnn-lite: error: out.txt: cannot be written (Read-only file system)\n"
     assert leave(capsys, folder, source, "--output", "out.txt") == (2, wanted)
+
+
+def test_what_a_killed_process_left_is_removed(make_folder, tmp_path):
+    output = tmp_path / "out.txt"
+    left = [tmp_path / ".out.txt.01234567.tmp", tmp_path / ".other.txt.01234567.tmp"]
+    for path in left:
+        path.write_text("half")
+    source = tmp_path / "in.txt"
+    source.write_text("good\n")
+    main(["predict", str(make_folder("sentiment")), str(source), "--output", str(output)])
+    assert set(tmp_path.iterdir()) == {output, source, left[1]}

@@ -45,9 +45,19 @@ def test_a_prediction_imports_little(make_folder, tmp_path, name):
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     *_, modules, own = found.stderr.splitlines()
     assert not HEAVY & set(modules.split())
+    assert "asyncio" not in modules.split()
     assert all(module.startswith("nlp_rnn.lite") for module in own.split())
     predict(folder, str(lines), str(tmp_path / "out.txt"))
     assert found.stdout == (tmp_path / "out.txt").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["serve", "--help"], ["predict"]])
+def test_options_are_read_before_what_computes_is_imported(arguments):
+    """So that it takes the numbers of threads that they set, and that help is there at once."""
+    found = subprocess.run([sys.executable, "-c", PREDICT, *arguments], capture_output=True, text=True)
+    *_, modules, _ = found.stderr.splitlines()
+    assert not {"numpy", "asyncio"} & set(modules.split())
+    assert found.returncode == (0 if "--help" in arguments else 2)
 
 
 def test_the_room_itself_imports_nothing():

@@ -7,12 +7,14 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
 from ..errors import UsageError
 from ..files import read_bytes
-from .served import Pipeline
 from .settings import RANGES, ServeSettings
+
+if TYPE_CHECKING:  # for it imports what a server needs, and options are read before
+    from .served import Pipeline
 
 TOKEN_VARIABLE = "NLP_RNN_TOKEN"
 """The environment variable that holds the bearer token."""

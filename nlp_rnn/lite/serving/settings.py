@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
-from ..errors import UsageError
-from ..tasks.task import check_number
+from ..errors import UsageError, check_number
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import UsageError, check_number
 from ..models.builder import Builder
 from ..models.linear import sigmoid, softmax
 from ..models.scorers import Classifier, PairClassifier, Regressor, SeriesTagger
@@ -19,7 +19,6 @@ from . import answers
 from .task import (
     StreamState,
     Task,
-    check_number,
     require_unidirectional,
     stored_names,
     stored_number,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import UsageError, check_number
 from ..models.builder import Builder
 from ..models.chain import ChainScores, best_tags, marginals
 from ..models.linear import softmax
@@ -26,7 +26,6 @@ from .task import (
     StreamState,
     Task,
     check_names,
-    check_number,
     require_unidirectional,
     stored_names,
     stored_number,

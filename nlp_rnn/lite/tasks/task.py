@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from ..errors import UsageError
+from ..errors import UsageError, check_number
 from ..models.builder import Builder
 from ..text.readers import Reader
 from ..text.vocabulary import Vocabulary
@@ -201,27 +201,6 @@ def require_unidirectional(is_bidirectional: bool) -> None:
             "the model is bidirectional, so it cannot answer before the text has ended: "
             "train with --model.bidirectional false"
         )
-
-
-def check_number(name: str, value: Any, low: float, high: float, kind: type = float) -> None:
-    """Refuse what is no number in a range.
-
-    Args:
-        name: of the setting, for messages.
-        value: the value.
-        low: the smallest number.
-        high: the largest number.
-        kind: int for whole numbers.
-
-    Raises:
-        UsageError: names the setting, its value and the range.
-    """
-    types = (int,) if kind is int else (int, float)
-    if not isinstance(value, types) or isinstance(value, bool):
-        words = "a whole number" if kind is int else "a number"
-        raise UsageError(f"{name} must be {words}, not {value!r:.60}")
-    if not low <= value <= high:
-        raise UsageError(f"{name} must be between {low:g} and {high:g}, not {value}")
 
 
 def stored_number(stored: Mapping[str, Any], name: str, default: int) -> int:

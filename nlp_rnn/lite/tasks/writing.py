@@ -14,7 +14,7 @@ from ..decoding.constraints import Demand, check_demands
 from ..decoding.demands import constrained_search, force_prefixes
 from ..decoding.hypotheses import Hypothesis
 from ..decoding.search import Beam, Choice, most_probable, sampler, search, select_rows, stream
-from ..errors import UsageError
+from ..errors import UsageError, check_number
 from ..models.builder import Builder
 from ..models.cells import State
 from ..models.linear import log_softmax, softmax
@@ -26,7 +26,7 @@ from ..text.readers import PromptReader, Reader, SentenceReader
 from ..text.tokenizer_format import BOS, PAD, UNK
 from ..text.vocabulary import Vocabulary
 from .answers import Step, format_text, generated_steps, text_answers
-from .task import Sampling, StreamState, Task, check_number, stored_number, stored_numbers
+from .task import Sampling, StreamState, Task, stored_number, stored_numbers
 
 _NEVER = (PAD, UNK, BOS)
 """The ids that an answer does not contain."""
