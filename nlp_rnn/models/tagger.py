@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
 from nlp_rnn.models.layers.crf import LinearChainCRF
 from nlp_rnn.models.layers.dropout import Dropout
 from nlp_rnn.models.layers.embedding import Embedding
 from nlp_rnn.models.regressor import match_dtype
+from nlp_rnn.models.string_encoder import StringEncoder
 
 
 class WordEncoder(nn.Module):
@@ -159,6 +161,7 @@ class Tagger(_TaggerBase):
         num_affixes: A, the affixes of each word. Their vectors begin as zeros, so that one that training
             never sees adds nothing.
         affix_buckets: number of ids of each of them.
+        string_encoder: a language model that reads the sentence; its features stand behind the others.
 
     Raises:
         ValueError: unknown cell.
@@ -182,6 +185,7 @@ class Tagger(_TaggerBase):
         locked: bool = False,
         num_affixes: int = 0,
         affix_buckets: int = 0,
+        string_encoder: StringEncoder | None = None,
     ) -> None:
         super().__init__()
         self.embedding = Embedding(vocab_size, embedding_dim)
@@ -196,6 +200,9 @@ class Tagger(_TaggerBase):
                 character_vocab_size, character_embedding_dim, character_hidden_dim, cell
             )
             input_dim += self.word_encoder.output_dim
+        self.string_encoder = string_encoder
+        if string_encoder is not None:
+            input_dim += string_encoder.output_dim
         self._add_layers(
             input_dim=input_dim,
             num_tags=num_tags,
@@ -219,6 +226,7 @@ class Tagger(_TaggerBase):
         character_lengths: Tensor | None = None,
         spelling: Tensor | None = None,
         affixes: Tensor | None = None,
+        strings: Strings | None = None,
     ) -> Tensor:
         """Score the tags of every word.
 
@@ -230,15 +238,21 @@ class Tagger(_TaggerBase):
             character_lengths: [U].
             spelling: [T, B] int64, the index among the U words of each word.
             affixes: [T, A, B] int64, the ids of the A affixes of each word; needed if they are read.
+            strings: the characters of the sentences; needed by the string encoder.
 
         Returns:
             Logits [T, B, num_tags], followed in the last dimension by those of `more_tags`; those behind a
             sequence's end are undefined.
 
         Raises:
-            ValueError: the tagger reads characters, or affixes, and got none.
+            ValueError: the tagger reads characters, affixes or strings, and got none.
         """
         features = self._features(words, characters, character_lengths, spelling, affixes)
+        if self.string_encoder is not None:
+            if strings is None:
+                raise ValueError("this tagger reads the characters of sentences: give strings")
+            read = self.string_encoder(strings).to(features.dtype)
+            features = torch.cat([features, read], dim=-1)
         return self._scores(self.dropout(features), lengths)
 
     @property
@@ -273,11 +287,13 @@ class Tagger(_TaggerBase):
             The words' logits [B, num_tags], followed by those of `more_tags`; and the new state.
 
         Raises:
-            ValueError: the layers are bidirectional, or the tagger reads characters, or affixes, and got
-                none.
+            ValueError: the layers are bidirectional, there is a string encoder, or the tagger reads
+                characters, or affixes, and got none.
         """
         if self.rnn.bidirectional:
             raise ValueError("a bidirectional tagger cannot run step by step")
+        if self.string_encoder is not None:
+            raise ValueError("a tagger with a language model cannot run step by step")
         spelling = None if spelling is None else spelling[None]
         affixes = None if affixes is None else affixes[None]
         features = self._features(words[None], characters, character_lengths, spelling, affixes)

@@ -90,7 +90,14 @@ DATA = {
     | {"batching": Batching(size=64), "max_length": 256, "balance": "none"},
     "TaggingData": TEXTS
     | {"tokens": "tokens", "tags": "upos", "characters": True, "batching": Batching(size=32)}
-    | {"max_length": 512, "max_word_length": 32, "scheme": "auto", "affixes": (), "affix_buckets": 4096},
+    | {
+        "max_length": 512,
+        "max_word_length": 32,
+        "scheme": "auto",
+        "affixes": (),
+        "affix_buckets": 4096,
+        "language_model": None,
+    },
     "TranslationData": TEXTS
     | {"source": "de", "target": "en", "batching": Batching(size=128), "reverse_source": False}
     | {"max_length": 100, "shared_vocabulary": False},
@@ -126,6 +133,9 @@ PROCESSORS = {
         "splitter": None,
         "affixes": None,
         "affix_buckets": None,
+        "context_characters": None,
+        "language_model": None,
+        "language_model_folder": None,
     },
     "translation": {"reverse_source": False, "max_length": 100},
     "language_modeling": {"window": None, "max_length": 256},

@@ -168,6 +168,8 @@ def _tagger(task: Any) -> Parts:
     model, processor = task.model, task.processor
     if len(processor.tag_columns) > 1 or processor.tag_columns[0].is_text:
         raise UsageError("a tagger of several columns, or of lemmas, cannot be exported to C")
+    if model.string_encoder is not None:
+        raise UsageError("a tagger with a language model cannot be exported to C")
     parts = _vocabulary(processor.words, words_given=True)
     spelling = model.word_encoder
     sizes, stack = _stack(model.rnn, other_hidden=spelling.rnn.hidden_size if spelling is not None else 0)

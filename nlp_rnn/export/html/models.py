@@ -114,6 +114,8 @@ def _multi_label(task: MultiLabel) -> dict[str, Any]:
 
 def _tagging(task: Tagging) -> dict[str, Any]:
     processor = task.processor
+    if processor.strings_read:
+        raise UsageError("a page cannot run a tagger with a language model")
     settings = {
         "max_length": processor.max_length,
         "max_word_length": processor.max_word_length,

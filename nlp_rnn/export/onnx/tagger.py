@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nlp_rnn.errors import UsageError
 from nlp_rnn.export.onnx.graph import FLOAT, INT64, Graph
 from nlp_rnn.export.onnx.part import MODEL, Case, Part, all_steps, random_ids, random_lengths
 from nlp_rnn.export.onnx.recurrent import recurrent
@@ -17,6 +18,8 @@ _READ = ("characters", "character_lengths", "spelling", "affixes")
 
 def tagger(model: Tagger) -> list[Part]:
     """The graph of a model that reads words, and their characters if it does."""
+    if model.string_encoder is not None:
+        raise UsageError("a tagger with a language model cannot be exported to ONNX")
     graph = Graph("tagger")
     ids = graph.input("ids", INT64, ("steps", "batch"))
     lengths = graph.input("lengths", INT64, ("batch",))

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..text.strings import Strings
 from .cells import State
 from .chain import ChainScores
 
@@ -60,6 +61,7 @@ class TaggerEngine(Protocol):
         character_lengths: np.ndarray | None = None,
         spelling: np.ndarray | None = None,
         affixes: np.ndarray | None = None,
+        strings: Strings | None = None,
     ) -> np.ndarray:
         """Score the tags of every word.
 
@@ -71,6 +73,7 @@ class TaggerEngine(Protocol):
             character_lengths: [U].
             spelling: [T, B], which of the U words each word is.
             affixes: [T, A, B] ids of the affixes of each word; for models that read them.
+            strings: the characters of the sentences; for models with a language model.
 
         Returns:
             [T, B, C]; what stands behind a sequence's end does not matter.

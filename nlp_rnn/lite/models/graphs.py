@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import UsageError
 from ..files import read_bytes
 from ..folders.folder import require_inside
+from ..text.strings import Strings
 from .cells import State
 from .chain import ChainScores
 
@@ -154,8 +155,9 @@ class TaggerGraph(_WholeInputs):
         character_lengths: np.ndarray | None = None,
         spelling: np.ndarray | None = None,
         affixes: np.ndarray | None = None,
+        strings: Strings | None = None,
     ) -> np.ndarray:
-        """See `nlp_rnn.lite.models.engines.TaggerEngine`."""
+        """See `nlp_rnn.lite.models.engines.TaggerEngine`; there is no graph with a language model."""
         spelled = [part for part in (characters, character_lengths, spelling) if part is not None]
         logits = self._graph.run(self._inputs(words, lengths, affixes, *spelled), "logits")[0]
         return logits[: len(words)]

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..text.strings import Strings
 from .builder import Builder
 from .cells import State
 from .chain import ChainScores
+from .string_encoder import StringEncoder
 
 _LOWEST = np.float32(-np.inf)
 _POOLINGS = ("last", "mean", "max")
@@ -135,6 +137,7 @@ class Tagger:
         num_affixes: the number of ids of affixes; 0 if they are not read.
         num_tags: the number of tags of each column.
         settings: of the task.
+        string_encoder: a language model that reads the sentence; none if left out.
     """
 
     def __init__(
@@ -145,6 +148,7 @@ class Tagger:
         num_affixes: int,
         num_tags: Sequence[int],
         settings: Mapping[str, Any],
+        string_encoder: StringEncoder | None = None,
     ) -> None:
         cell, size, hidden = settings["cell"], settings["embedding_dim"], settings["hidden_dim"]
         self._embedding = build.embedding("embedding", vocab_size, size)
@@ -155,6 +159,9 @@ class Tagger:
             self._letters = build.embedding("word_encoder.embedding", num_characters, dim)
             self._speller = build.recurrent("word_encoder.rnn.", cell, dim, letter_hidden, 1, True)
             size += 2 * letter_hidden
+        self._string_encoder = string_encoder
+        if string_encoder is not None:
+            size += string_encoder.output_dim
         both, layers = settings["bidirectional"], settings["num_layers"]
         self._rnn = build.recurrent("rnn.", cell, size, hidden, layers, both)
         width = hidden * self._rnn.directions
@@ -180,9 +187,12 @@ class Tagger:
         character_lengths: np.ndarray | None = None,
         spelling: np.ndarray | None = None,
         affixes: np.ndarray | None = None,
+        strings: Strings | None = None,
     ) -> np.ndarray:
         """See `nlp_rnn.lite.models.engines.TaggerEngine`."""
         features = self._features(words, characters, character_lengths, spelling, affixes)
+        if self._string_encoder is not None and strings is not None:
+            features = np.concatenate([features, self._string_encoder(strings)], -1)
         return self._scores(self._rnn.run(features, lengths=lengths)[0])
 
     def initial_state(self, batch: int) -> State:

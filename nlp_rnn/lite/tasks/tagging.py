@@ -13,6 +13,7 @@ from ..models.builder import Builder
 from ..models.chain import ChainScores, best_tags, marginals
 from ..models.linear import softmax
 from ..models.scorers import Tagger
+from ..models.string_encoder import StringEncoder
 from ..text.affixes import MAX_AFFIX, MAX_BUCKETS
 from ..text.batches import pad
 from ..text.lemmas import apply_rule, check_rule
@@ -77,6 +78,7 @@ class Tagging(Task):
         splitter = stored.get("splitter")
         reader.splitter = None if splitter is None else _splitter(splitter)
         reader.affixes, reader.affix_buckets = _affixes(stored)
+        reader.context_characters = vocabularies.get("context_characters")
         return reader
 
     @classmethod
@@ -87,7 +89,11 @@ class Tagging(Task):
         characters = 0 if reader.characters is None else len(reader.characters)
         affixes = len(reader.affixes) * reader.affix_buckets
         sizes = [len(labels) for _, labels, _ in _columns(stored)]
-        return Tagger(build, len(reader.words), characters, affixes, sizes, settings)
+        language_model = None
+        if reader.context_characters is not None:
+            stated = _language_model(stored)
+            language_model = StringEncoder(build, len(reader.context_characters), stated)
+        return Tagger(build, len(reader.words), characters, affixes, sizes, settings, language_model)
 
     def cells(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """See `Task`."""
@@ -106,7 +112,8 @@ class Tagging(Task):
         """See `Task`."""
         words, lengths = pad(rows["word_ids"])
         affixes = self._affixed(rows, len(words))
-        logits = self.engine.logits(words, lengths, *self._spelled(rows), affixes)
+        strings = self.processor.strings(rows)
+        logits = self.engine.logits(words, lengths, *self._spelled(rows), affixes, strings)
         return self._answers(logits, lengths, rows["tokens"], rows[RAW])
 
     format_answer = staticmethod(format_tags)
@@ -114,6 +121,8 @@ class Tagging(Task):
     def start_stream(self) -> StreamState:
         """See `Task`."""
         require_unidirectional(self.engine.is_bidirectional)
+        if self.processor.context_characters is not None:
+            raise UsageError("a tagger with a language model reads whole sentences: it has no stream")
         if any(chain is not None for chain in self._chains):
             raise UsageError(
                 "the tags of spans and of a CRF are chosen for whole sentences, so this model cannot answer "
@@ -228,6 +237,22 @@ def _affixes(stored: Mapping[str, Any]) -> tuple[list[int], int]:
     buckets = stored_number(stored, "affix_buckets", 1)
     check_number("affix_buckets", buckets, 1, MAX_BUCKETS, int)
     return sizes, buckets
+
+
+def _language_model(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The sizes of the language model of characters.
+
+    Raises:
+        UsageError: they are not what a folder has.
+    """
+    sizes = stored.get("language_model")
+    if not isinstance(sizes, Mapping) or not isinstance(sizes.get("cell"), str):
+        raise UsageError(f"language_model must be the sizes of one, not {sizes!r:.60}")
+    for name in ("embedding_dim", "hidden_dim", "num_layers"):
+        check_number(f"language_model.{name}", sizes.get(name), 1, 65_536, int)
+    if not isinstance(sizes.get("bidirectional"), bool):
+        raise UsageError("language_model.bidirectional must be true or false")
+    return sizes
 
 
 def _splitter(stored: Mapping[str, Any]) -> WordSplitter:

@@ -13,6 +13,7 @@ from .batches import pad
 from .notices import truncate
 from .readers import Reader
 from .splitting import CHUNK, Token, WordSplitter
+from .strings import Strings, lay_out
 from .vocabulary import Vocabulary
 
 RAW = "raw text"
@@ -28,7 +29,7 @@ class RawText(NamedTuple):
 
 
 class WordReader(Reader):
-    """Sentences to ids of words, and optionally of their characters and affixes."""
+    """Sentences to ids of words, and optionally of their characters and affixes, also within the sentence."""
 
     length_columns = ("word_ids",)
 
@@ -39,6 +40,8 @@ class WordReader(Reader):
     splitter: WordSplitter | None
     affixes: Sequence[int] | None
     affix_buckets: int | None
+    context_characters: Vocabulary | None
+    """Those of a language model that reads the whole sentence."""
 
     def is_input(self, value: Any) -> bool:
         """Return whether a value is a text, or a list of words."""
@@ -70,19 +73,22 @@ class WordReader(Reader):
     @property
     def reads_unknown(self) -> bool:
         """Whether the characters or affixes of words are read."""
-        return self.characters is not None or bool(self.affixes)
+        read = self.characters is not None or self.context_characters is not None
+        return read or bool(self.affixes)
 
     def encode_inputs(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Encode words: `word_ids`; of their characters `letter_ids` and `letter_counts`; `affix_ids`."""
+        """Encode words: `word_ids`, and what else is read of them.
+
+        These are `letter_ids` and `letter_counts` of their characters, `string_ids` and `string_counts` of
+        those for a language model, and `affix_ids`.
+        """
         sentences = truncate(rows["tokens"], self.max_length, "sentences")
         ids: dict[str, list[Any]] = {"word_ids": [self.words.encode_words(words) for words in sentences]}
         if self.characters is not None:
-            # The characters of all words of a sentence, and the number of characters of each word.
-            spellings = self._spell({word for words in sentences for word in words})
-            ids["letter_ids"] = [
-                list(chain.from_iterable(spellings[word] for word in words)) for words in sentences
-            ]
-            ids["letter_counts"] = [[len(spellings[word]) for word in words] for words in sentences]
+            ids["letter_ids"], ids["letter_counts"] = self._spelled(self.characters, sentences)
+        if self.context_characters is not None:
+            spelled = self._spelled(self.context_characters, sentences)
+            ids["string_ids"], ids["string_counts"] = spelled
         if self.affixes and self.affix_buckets:
             # Those of all words of a sentence, word by word.
             known = self._affixes({word for words in sentences for word in words})
@@ -97,11 +103,22 @@ class WordReader(Reader):
         normal = self.words.normalize_words(list(words))
         return {word: affix_ids(text, sizes, buckets) for word, text in zip(words, normal, strict=True)}
 
-    def _spell(self, words: set[str]) -> dict[str, list[int]]:
-        """The ids of each word's characters."""
-        assert self.characters is not None
-        spellings = self.characters.encode(list(words), self.max_word_length)
-        return {word: ids[: self.max_word_length] for word, ids in zip(words, spellings, strict=True)}
+    def strings(self, rows: Mapping[str, list[Any]]) -> Strings | None:
+        """The characters of a batch's sentences; None if no language model reads them."""
+        if self.context_characters is None:
+            return None
+        ((space,),) = self.context_characters.encode([" "])
+        return lay_out(rows, space)
+
+    def _spelled(
+        self, characters: Vocabulary, sentences: Sequence[Sequence[str]]
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """The ids of the characters of all words of each sentence, and the number of each word's."""
+        words = list({word for words in sentences for word in words})
+        encoded = characters.encode(words, self.max_word_length)
+        known = {word: ids[: self.max_word_length] for word, ids in zip(words, encoded, strict=True)}
+        ids = [list(chain.from_iterable(known[word] for word in words)) for words in sentences]
+        return ids, [[len(known[word]) for word in words] for words in sentences]
 
 
 def number_spellings(rows: Mapping[str, list[Any]]) -> tuple[list[tuple[int, ...]], list[list[int]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pyarrow as pa
 import torch
@@ -38,7 +38,9 @@ from nlp_rnn.tasks.tagging.columns import (
 )
 from nlp_rnn.tasks.tagging.split_learning import learn_splitter
 from nlp_rnn.tasks.tagging.splitting import WordSplitter
+from nlp_rnn.tasks.tagging.strings import LanguageModelSizes, read_language_model
 
+_FOLDER = "language_model_folder"
 AFFIX_BUCKETS = 4096
 """The default number of ids of an affix."""
 UPOS = "upos"
@@ -59,6 +61,11 @@ class TaggingBatch(Batch):
     """[T, B] int64: for each position, which of the U words is there."""
     affixes: Tensor | None = None
     """[T, A, B] int64: the ids of the A affixes of each word, padded with 0."""
+    string_ids: Tensor | None = None
+    """[C, B] int64: the characters of the sentences, as the next three see `Strings`."""
+    string_lengths: Tensor | None = None
+    firsts: Tensor | None = None
+    lasts: Tensor | None = None
     texts: dict[str, list[Any]] = field(default_factory=dict)
     """Of each sentence, as far as they are known, the words, `tokens`, the `RawText`, and the values of the
     columns of text."""
@@ -95,16 +102,27 @@ class TaggingProcessor(WordReader, Processor):
     """The numbers of letters of the affixes that are read; below 0 of suffixes. None if there are none."""
     affix_buckets: int | None = None
     """The number of ids of each of them."""
+    context_characters: Vocabulary | None = None
+    """The characters of the language model that the tagger reads with."""
+    language_model: LanguageModelSizes | None = None
+    """Its sizes; None if there is no language model."""
+    language_model_folder: str | None = None
+    """Where its weights are when a model is first made; not stored, and not needed after that."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.splitter, Mapping):
             self.splitter = WordSplitter(**self.splitter)
+        if isinstance(self.language_model, Mapping):
+            self.language_model = LanguageModelSizes.of(self.language_model, "language_model")
+        if (self.language_model is None) != (self.context_characters is None):
+            raise UsageError("a language model needs both its sizes and its characters")
         names = self.column_names
         labels, schemes = [self.labels, *(self.other_labels or [])], self.schemes or [""] * len(names)
         self.tag_columns = [restore_column(*column) for column in zip(names, labels, schemes, strict=True)]
         self.label_features = ["label_ids", *(f"label_ids_{number}" for number in range(2, len(names) + 1))]
         own = ["affix_ids", *self.label_features] if self.affixes else self.label_features
+        own = ["string_ids", "string_counts", *own] if self.strings_read else own
         more = dict.fromkeys(own, pa.list_(pa.int32()))
         self.features = {**type(self).features, **more}  # type: ignore[misc]
         texts = [column.name for column in self.tag_columns if column.is_text]
@@ -114,6 +132,23 @@ class TaggingProcessor(WordReader, Processor):
     def column_names(self) -> list[str]:
         """The names of the columns of tags."""
         return self.columns or [UPOS]
+
+    @property
+    def strings_read(self) -> bool:
+        """Whether a language model reads the characters of the sentences."""
+        return self.context_characters is not None
+
+    @override
+    def settings(self) -> dict[str, Any]:
+        return {name: value for name, value in super().settings().items() if name != _FOLDER}
+
+    @override
+    def keeping(self, base: Processor) -> Self:
+        theirs = base.vocabularies().get("context_characters")
+        ours = self.context_characters
+        if ours is not None and theirs is not None and theirs.fingerprint != ours.fingerprint:
+            raise UsageError("language_model: the trained model reads another one, with other characters")
+        return super().keeping(base)
 
     @override
     def data_settings(self) -> dict[str, Any]:
@@ -145,6 +180,10 @@ class TaggingProcessor(WordReader, Processor):
             spellings, spelling = number_spellings(rows)
             batch.characters, batch.character_lengths = pad(spellings)
             batch.spelling, _ = pad(spelling)
+        strings = self.strings(rows)
+        if strings is not None:
+            tensors = map(torch.from_numpy, strings)
+            batch.string_ids, batch.string_lengths, batch.firsts, batch.lasts = tensors
         if self.affixes:
             batch.affixes = torch.from_numpy(pad_affixes(rows, len(words), len(self.affixes)))
         if "label_ids" in rows:
@@ -174,6 +213,8 @@ class TaggingData(CorpusData[TaggingProcessor]):
         affixes: also read the first and last letters of each word: the numbers of letters, below 0 from the
             word's end. [-2, -3, 3] are the last two, the last three and the first three.
         affix_buckets: the number of vectors of each affix, which share them by a hash.
+        language_model: model folder of a language model of characters, which reads each word within its
+            sentence; its weights become part of the tagger and are not trained.
     """
 
     processor_class = TaggingProcessor
@@ -192,6 +233,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
         extra: Sequence[ExtraCorpus] = (),
         affixes: Annotated[Sequence[int], Range(-MAX_AFFIX, MAX_AFFIX)] = (),
         affix_buckets: Annotated[int, Range(1, MAX_BUCKETS)] = AFFIX_BUCKETS,
+        language_model: str | None = None,
     ) -> None:
         super().__init__(corpus, batching, extra)
         self.scheme: Scheme = scheme
@@ -205,6 +247,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
         self.max_word_length = max_word_length
         self.affixes = list(affixes)
         self.affix_buckets = affix_buckets
+        self.language_model = language_model
         if 0 in self.affixes or len(set(self.affixes)) < len(self.affixes):
             raise UsageError(f"affixes must be different numbers other than 0, not {self.affixes}")
         if vocabulary.level != "word":
@@ -265,6 +308,21 @@ class TaggingData(CorpusData[TaggingProcessor]):
                     warn_untagged(f"{self.description}, {split} split", table, name)
         return type(rows)(table)
 
+    @property
+    @override
+    def processor(self) -> TaggingProcessor:
+        processor = super().processor
+        if self._attached is None:
+            processor.language_model_folder = self.language_model
+        return processor
+
+    @override
+    def cache_key(self) -> str:
+        if self.language_model is None:
+            return super().cache_key()
+        characters, sizes = read_language_model(self.language_model)  # there may be another by now
+        return f"{super().cache_key()} {characters.fingerprint} {sizes}"
+
     @override
     def summary(self) -> str:
         spans = [column for column in self.processor.tag_columns if isinstance(column, SpanColumn)]
@@ -291,6 +349,9 @@ class TaggingData(CorpusData[TaggingProcessor]):
             characters = Vocabulary.train((word for words in sentences for word in words), settings)
         sampled = ColumnValues(train, "tokens", sample=self.vocabulary.sample)
         words = Vocabulary.train_on_words(sampled, self.vocabulary)
+        characters_read, sizes = None, None
+        if self.language_model is not None:
+            characters_read, sizes = read_language_model(self.language_model)
         main, *others = columns
         schemes = [column.scheme for column in columns]
         return TaggingProcessor(
@@ -305,6 +366,8 @@ class TaggingData(CorpusData[TaggingProcessor]):
             splitter=learn_splitter(self._texts(list(sentences)), list(sentences)),
             affixes=self.affixes or None,
             affix_buckets=self.affix_buckets if self.affixes else None,
+            context_characters=characters_read,
+            language_model=sizes,
         )
 
     def _texts(self, sentences: Sequence[Sequence[str]]) -> list[str | None]:

@@ -21,6 +21,7 @@ from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks.answers import TagAnswer, format_tags, scores_key, tag_answers
 from nlp_rnn.lite.text.spans import legal_sequences
+from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.lite.text.word_reader import RAW, RawText
 from nlp_rnn.models.ensemble import TaggerEnsemble
 from nlp_rnn.models.layers.cells import CellName
@@ -35,6 +36,7 @@ from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.tagging.columns import TagColumn
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.scoring import make_scorer
+from nlp_rnn.tasks.tagging.string_features import load_language_model, make_string_encoder
 from nlp_rnn.tasks.transfer import initialize_layers
 from nlp_rnn.tasks.views import View, marked_words, tag_table
 
@@ -123,6 +125,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             locked=locked,
             num_affixes=len(processor.affixes or ()),
             affix_buckets=processor.affix_buckets or 0,
+            string_encoder=make_string_encoder(processor),
         )
         self.scorers = [make_scorer(column) for column in columns]
         if columns[0].scheme:
@@ -139,6 +142,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         """The keys of an answer, one per column of tags."""
         self.conllu_columns = dict(zip(processor.column_names, self.keys, strict=True))
         initialize_layers(processor.words, model.embedding, model.rnn, init_encoder, vectors)
+        if model.string_encoder is not None:
+            load_language_model(model.string_encoder, processor)
 
     @override
     def check_fits(self, other: Self) -> None:
@@ -293,6 +298,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         if self.crf:
             pairs = [repr((first, second)) for first in self.labels for second in self.labels]
             rows |= {"crf.start": self.labels, "crf.end": self.labels, "crf.transitions": pairs}
+        if (read := self.processor.context_characters) is not None:
+            letters["string_encoder.embedding.weight"] = read.tokens()
         return {"embedding.weight": self.processor.words.tokens(), **letters, **rows}
 
     @override
@@ -306,6 +313,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     @override
     def start_stream(self) -> StreamState:
         require_unidirectional(self.model.bidirectional)
+        if self.processor.strings_read:
+            raise UsageError("a tagger with a language model reads whole sentences: it has no stream")
         if self.crf or len(self.chains):
             raise UsageError(
                 "the tags of spans and of a CRF are chosen for whole sentences, so this model cannot answer "
@@ -377,7 +386,10 @@ def _of(number: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
 def _logits(model: nn.Module, batch: TaggingBatch, words: Tensor) -> Tensor:
     """Logits [T, B, C] with `words` [T, B] in place of those of the batch."""
     spelled = batch.characters, batch.character_lengths, batch.spelling
-    logits: Tensor = model(words, batch.lengths, *spelled, batch.affixes)
+    strings = None
+    if batch.string_ids is not None:
+        strings = Strings(batch.string_ids, batch.string_lengths, batch.firsts, batch.lasts)
+    logits: Tensor = model(words, batch.lengths, *spelled, batch.affixes, strings)
     return logits
 
 
