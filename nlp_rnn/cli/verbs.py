@@ -101,6 +101,12 @@ which others could see.""",
         "runs/sentiment_builtin/latest/model small_model",
         "nlp_rnn.cli.quantize",
     ),
+    "average": Verb(
+        "write a model with the mean of the weights of several checkpoints of a run",
+        "runs/kept/latest/checkpoints/best.ckpt runs/kept/latest/checkpoints/best-v1.ckpt --output averaged",
+        "nlp_rnn.cli.average",
+        memory="the number of models",
+    ),
     "import": Verb(
         "turn the weights of a tutorial's or a Keras model into a model folder",
         "tut1-model.pt translator --like seq2seq --vocab de.json en.json",

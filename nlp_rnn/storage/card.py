@@ -28,6 +28,7 @@ class CardFacts:
         seed: of the training, if known.
         pipeline_tag: the hub's name of the task, if it has one.
         extra: what is said of each further corpus that the model was trained on.
+        averaged: the models whose weights its own are the mean of.
     """
 
     task: str
@@ -42,6 +43,7 @@ class CardFacts:
     seed: int | None = None
     pipeline_tag: str | None = None
     extra: Sequence[str] = ()
+    averaged: Sequence[str] = ()
 
 
 TABLE = ["| split | metric | value |", "| --- | --- | --- |"]
@@ -107,6 +109,7 @@ def model_card(facts: CardFacts) -> str:
         for label, value in (
             ("Data", facts.corpus),
             *(("Extra data", text) for text in facts.extra),
+            *(("Averaged weights of", model) for model in facts.averaged),
             ("Command", facts.command),
         )
         if value

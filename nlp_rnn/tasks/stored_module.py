@@ -170,6 +170,7 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
         results: Sequence[Measured] = (),
         seed: int | None = None,
         extra: Sequence[str] = (),
+        averaged: Sequence[str] = (),
     ) -> str:
         """The README.md of this model's folder.
 
@@ -180,6 +181,7 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
             results: those of them that can be measured again.
             seed: of the training, if known.
             extra: what is said of each further corpus that the model was trained on.
+            averaged: the models whose weights its own are the mean of.
         """
         row = ROWS.get(self.name)
         parameters = self.model.named_parameters()
@@ -197,6 +199,7 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
                 seed=seed,
                 pipeline_tag=None if row is None else row.pipeline_tag,
                 extra=extra,
+                averaged=averaged,
             )
         )
 
