@@ -277,7 +277,7 @@ def test_a_forecast_is_in_the_units_of_the_data(compiled):
     assert last == pytest.approx(Pipeline(task)(series)["values"], abs=1e-4)
 
 
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reverse", [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize(
     ("tied", "options"),
     [
@@ -295,7 +295,8 @@ def test_a_translator_writes_what_torch_writes(reverse, tied, options, compiled)
     torch.manual_seed(6)
     source = WORDS if tied == "all" else LOWER_CHARACTERS
     sizes = {"embedding_dim": 8, "hidden_dim": 8, "num_layers": 2, **options}
-    task = Translation(TranslationProcessor(source, WORDS, reverse, 30), tie_embeddings=tied, **sizes)
+    processor = TranslationProcessor(source, WORDS, reverse[0], 30, reverse[1])
+    task = Translation(processor, tie_embeddings=tied, **sizes)
     for weight in task.model.decoder.parameters():
         torch.nn.init.normal_(weight)
     assert compiled(task)([*LINES, ""]) == [answer["text"] for answer in Pipeline(task)([*LINES, ""])]

@@ -59,7 +59,8 @@ def _processor(name, level="word", **options):
     if name == "forecasting":
         targets = {"targets": ["a"], "target_means": [3.0], "target_deviations": [20.0]}
         return ForecastingProcessor(**scale, **targets, length=4, horizon=2)
-    return TranslationProcessor(_words(level), _words(level), options.get("reverse_source", True), 9)
+    reversals = {"reverse_source": True, **options}
+    return TranslationProcessor(_words(level), _words(level), max_length=9, **reversals)
 
 
 def _tagging_processor(characters=True, scheme=None, columns=("upos",), affixes=None):

@@ -100,7 +100,7 @@ DATA = {
     },
     "TranslationData": TEXTS
     | {"source": "de", "target": "en", "batching": Batching(size=128), "reverse_source": False}
-    | {"max_length": 100, "shared_vocabulary": False},
+    | {"max_length": 100, "shared_vocabulary": False, "reverse_target": False},
     "LanguageModelingData": TEXTS
     | {"text": ("text", "txt", "sentence", "document", "review"), "batching": Batching(size=64)}
     | {"window": None, "max_length": 256},
@@ -137,7 +137,7 @@ PROCESSORS = {
         "language_model": None,
         "language_model_folder": None,
     },
-    "translation": {"reverse_source": False, "max_length": 100},
+    "translation": {"reverse_source": False, "max_length": 100, "reverse_target": False},
     "language_modeling": {"window": None, "max_length": 256},
     "captioning": {"max_length": 100},
     "forecasting": {"group": ""},

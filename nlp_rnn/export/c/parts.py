@@ -312,6 +312,7 @@ def _translator(task: Any) -> Parts:
         "NLP_MAX_OUTPUT": task.decoding.max_output,
         "NLP_ENCODER_DIRECTIONS": 2 if encoder.rnn.bidirectional else 1,
         "NLP_REVERSED": int(task.processor.reverse_source),
+        "NLP_WRITES_REVERSED": int(task.processor.reverse_target),
         "NLP_SPACE": string(" " if target.level == "word" else ""),
     }
     if shared:

@@ -79,6 +79,11 @@ int nlp_translate(nlp_state *state, int32_t *written)
             break;
         written[count++] = token;
     }
+    for (int i = 0; NLP_WRITES_REVERSED && i < count / 2; i++) { /* the first id that is written reads last */
+        int32_t last = written[count - 1 - i];
+        written[count - 1 - i] = written[i];
+        written[i] = last;
+    }
     return count;
 }
 

@@ -190,6 +190,7 @@ def _translation(task: Translation) -> dict[str, Any]:
     settings = {
         "max_length": task.processor.max_length,
         "reverse_source": task.processor.reverse_source,
+        "reverse_target": task.processor.reverse_target,
         "decoder": variant,
         "decoding": _decoding(task.decoding),
     }

@@ -106,6 +106,7 @@ class Translation(WritingTask):
         reader = SentenceReader()
         reader.source, reader.target = vocabularies["source"], vocabularies["target"]
         reader.reverse_source = bool(stored.get("reverse_source", False))
+        reader.reverse_target = bool(stored.get("reverse_target", False))
         reader.max_length = stored_number(stored, "max_length", 100)
         return reader
 
@@ -131,8 +132,9 @@ class Translation(WritingTask):
         forbidden = (PAD, BOS) if self.copy_unknown else _NEVER
         best = self._search(state, demands, forbidden)
         copied = self._copied(rows["source"], lengths, state, best) if self.copy_unknown else repeat([])
-        decode = self.processor.target.decode
-        texts = [[decode(hypothesis.tokens, next(copied)) for hypothesis in row] for row in best]
+        decode, order = self.processor.target.decode, self.processor.target_order
+        read = [order([hypothesis.tokens for hypothesis in row]) for row in best]
+        texts = [[decode(tokens, next(copied)) for tokens in row] for row in read]
         # The translation of an empty text is empty, not the most probable of all sentences.
         empty = [length == 0 and not demand.size for length, demand in zip(lengths, demands, strict=True)]
         return text_answers(best, texts, empty)
@@ -170,7 +172,8 @@ class Translation(WritingTask):
             if self.processor.reverse_source:
                 parts.reverse()
             steps = zip(target[1:], places[number], strict=False)  # the row of the last token scores EOS
-            yield [parts[place][1] for token, place in steps if token == UNK]
+            words = [parts[place][1] for token, place in steps if token == UNK]
+            yield words[::-1] if self.processor.reverse_target else words
 
 
 class Captioning(WritingTask):

@@ -158,6 +158,7 @@ class SentenceReader(Reader):
     source: Vocabulary
     target: Vocabulary
     reverse_source: bool
+    reverse_target: bool
     max_length: int
 
     def is_input(self, value: Any) -> bool:
@@ -183,9 +184,11 @@ class SentenceReader(Reader):
         sources = self.source.encode(rows["source"], self.max_length)
         ids = {"source_ids": truncate(sources, self.max_length, "source sentences")}
         if "prefix" in rows:
+            if self.reverse_target and any(rows["prefix"]):
+                raise UsageError("this model writes from the end of a text to its start: leave out prefixes")
             ids["prefix_ids"] = [self._known_ids(text, "prefix") if text else [] for text in rows["prefix"]]
             ids["constraint_ids"] = [
-                [self._known_ids(phrase, "constraint") for phrase in phrases]
+                [*self.target_order([self._known_ids(phrase, "constraint") for phrase in phrases])]
                 for phrases in rows["constraints"]
             ]
         return ids
@@ -194,6 +197,10 @@ class SentenceReader(Reader):
         """The ids of sentences in the order in which the model reads them."""
         # Reversed, the first source words are close to the first target words (Sutskever et al. 2014).
         return [ids[::-1] for ids in source_ids] if self.reverse_source else source_ids
+
+    def target_order(self, target_ids: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+        """The ids of translations in the order in which the model writes them; of such, in reading order."""
+        return [ids[::-1] for ids in target_ids] if self.reverse_target else target_ids
 
     def _known_ids(self, text: str, name: str) -> list[int]:
         """The target ids of a text that a translation must have.

@@ -64,6 +64,7 @@ class TranslationProcessor(SentenceReader, Processor):
     target: Vocabulary
     reverse_source: bool = False
     max_length: MaxLength = 100
+    reverse_target: bool = False
 
     @override
     def data_settings(self) -> dict[str, Any]:
@@ -95,7 +96,9 @@ class TranslationProcessor(SentenceReader, Processor):
         batch = TranslationBatch(rows["row"], lengths, source, source_texts=rows.get("source"))
         batch.prefixes, batch.constraints = rows.get("prefix_ids"), rows.get("constraint_ids")
         if "target_ids" in rows:
-            batch.target, batch.labels, batch.target_lengths = shift_targets(rows["target_ids"])
+            batch.target, batch.labels, batch.target_lengths = shift_targets(
+                self.target_order(rows["target_ids"])
+            )
             batch.references = rows["target"]
         return batch
 
@@ -114,6 +117,7 @@ class TranslationData(CorpusData[TranslationProcessor]):
         shared_vocabulary: make one vocabulary from the sentences of both languages.
         extra: further corpora to train on, such as synthetic ones. Vocabularies are counted over their
             sentences too.
+        reverse_target: write translations from end to start. Answers are given in reading order.
     """
 
     processor_class = TranslationProcessor
@@ -130,6 +134,7 @@ class TranslationData(CorpusData[TranslationProcessor]):
         max_length: MaxLength = 100,
         shared_vocabulary: bool = False,
         extra: Sequence[ExtraCorpus] = (),
+        reverse_target: bool = False,
     ) -> None:
         super().__init__(corpus, batching, extra)
         self.languages = {"source": source, "target": target}
@@ -137,6 +142,7 @@ class TranslationData(CorpusData[TranslationProcessor]):
         self.reverse_source = reverse_source
         self.max_length = max_length
         self.shared_vocabulary = shared_vocabulary
+        self.reverse_target = reverse_target
 
     @override
     def columns(self) -> Mapping[str, str]:
@@ -156,4 +162,4 @@ class TranslationData(CorpusData[TranslationProcessor]):
             source = target = learn("source", "target")
         else:
             source, target = learn("source"), learn("target")
-        return TranslationProcessor(source, target, self.reverse_source, self.max_length)
+        return TranslationProcessor(source, target, self.reverse_source, self.max_length, self.reverse_target)

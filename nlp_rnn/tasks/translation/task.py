@@ -229,8 +229,9 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             keys = [ids[:length] for ids, length in pairs_of]
         best = self.search(self.model.decoder.step, state, forbidden=forbidden, demands=demands, keys=keys)
         copied = self._copied(batch, state, best) if self.copy_unknown else repeat([])
-        decode = self.processor.target.decode
-        texts = [[decode(hypothesis.tokens, next(copied)) for hypothesis in row] for row in best]
+        decode, order = self.processor.target.decode, self.processor.target_order
+        read = [order([hypothesis.tokens for hypothesis in row]) for row in best]
+        texts = [[decode(tokens, next(copied)) for tokens in row] for row in read]
         # The translation of an empty text is empty, not the most probable of all sentences.
         asked = torch.tensor([demand.size > 0 for demand in demands], dtype=torch.bool)
         return text_answers(best, texts, ((batch.lengths == 0) & ~asked).tolist())
@@ -244,6 +245,9 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             batch: the source sentences.
             state: what the encoder returned for them.
             best: of each row its best hypotheses.
+
+        Yields:
+            The words in reading order.
         """
         assert batch.source_texts is not None
         rows = [row for row, hypotheses in enumerate(best) for _ in hypotheses]
@@ -262,7 +266,8 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             if self.processor.reverse_source:
                 parts.reverse()
             steps = zip(target[1:], places[number], strict=False)  # the row of the last token scores EOS
-            yield [parts[place][1] for token, place in steps if token == UNK]
+            words = [parts[place][1] for token, place in steps if token == UNK]
+            yield words[::-1] if self.processor.reverse_target else words
 
     @override
     def with_sampling(self, temperature: float, seed: int, n_best: int = 1, top_k: int | None = None) -> Self:

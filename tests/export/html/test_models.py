@@ -143,11 +143,11 @@ BEAMS = [BeamSettings(max_output=8), BeamSettings(beam=3, n_best=3, max_output=8
 @pytest.mark.parametrize("tie", ["none", "decoder", "all"])
 def test_translation(variant, tie, tmp_path):
     tasks = []
-    for reverse, decoding in product((False, True), BEAMS):
+    for (reverse, reverse_target), decoding in product([(False, False), (True, True)], BEAMS):
         vocabularies = vocabulary("bpe"), vocabulary("bpe" if tie == "all" else "word", lowercase=False)
         if tie == "all":
             vocabularies = vocabularies[:1] * 2
-        processor = TranslationProcessor(*vocabularies, reverse_source=reverse, max_length=10)
+        processor = TranslationProcessor(*vocabularies, reverse, 10, reverse_target)
         sizes = {"embedding_dim": 8, "hidden_dim": 8, "num_layers": 2}
         tasks.append(Translation(processor, **sizes, tie_embeddings=tie, decoding=decoding, **variant))
     assert len({answer["text"] for answer in check(tasks, TEXTS, tmp_path)}) > 3

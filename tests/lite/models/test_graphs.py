@@ -43,7 +43,7 @@ def exported(make_folder, tmp_path_factory):
         ("translation", {"attention": "bahdanau", "cell": "gru"}),
         ("translation", {"context": True, "cell": "rnn"}),
         ("translation", {"context": True, "readout": "direct"}),
-        ("translation", {"bidirectional": True, "num_layers": 2}),
+        ("translation", {"bidirectional": True, "num_layers": 2, "processor": {"reverse_target": True}}),
         ("translation", {"bidirectional": True, "attention": "luong", "copy_unknown": True}),
         ("translation", {"bidirectional": True, "context": True, "cell": "gru"}),
         ("language_modeling", {"num_layers": 2, "tie_weights": True}),

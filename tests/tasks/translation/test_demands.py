@@ -87,10 +87,10 @@ WORDS = VocabularySettings(min_frequency=1)
 def copying():
     """A function that makes a task which copies a name: the more of a source are names, the more unknown."""
 
-    def make(train_steps=250, reverse_source=False, **options):
+    def make(train_steps=250, reverse_source=False, reverse_target=False, **options):
         torch.manual_seed(0)
         known = Vocabulary.train(["hallo ist hier und da"], WORDS)
-        processor = TranslationProcessor(known, known, reverse_source)
+        processor = TranslationProcessor(known, known, reverse_source, reverse_target=reverse_target)
         task = Translation(
             processor,
             12,
@@ -127,10 +127,13 @@ def test_without_attention_unknown_words_are_copied_in_their_order(copying):
 
 
 @pytest.mark.parametrize("attention", ["luong", "bahdanau"])
+@pytest.mark.parametrize("reverse_target", [False, True])
 @pytest.mark.parametrize("reverse_source", [False, True])
-def test_with_attention_the_most_attended_word_is_copied(copying, attention, reverse_source, monkeypatch):
+def test_with_attention_the_most_attended_word_is_copied(
+    copying, attention, reverse_source, reverse_target, monkeypatch
+):
     """The k-th token looks at the k-th word that the model reads, and those after the last one at that."""
-    task = copying(0, reverse_source, attention=attention)
+    task = copying(0, reverse_source, reverse_target, attention=attention)
     unknown = [[UNK] * length for length in (4, 2, 1)]
     hypotheses = [[Hypothesis([*ids, 5, UNK], 0.0, 0.0, True) for ids in unknown]] * 3
     monkeypatch.setattr(task, "search", lambda *_, **__: hypotheses)
@@ -149,12 +152,16 @@ def test_with_attention_the_most_attended_word_is_copied(copying, attention, rev
         expected = (
             [[*attended[:count], word, attended[count + 1]] for count in (4, 2, 1)] if read else [[]] * 3
         )
-        assert [one["text"] for one in answer["n_best"]] == [" ".join(words) for words in expected]
+        texts = [" ".join(words[::-1] if reverse_target else words) for words in expected]
+        assert [one["text"] for one in answer["n_best"]] == texts
 
 
-@pytest.mark.parametrize("attention", ["luong", "bahdanau"])
-def test_attention_that_was_trained_copies_names(copying, attention):
-    translate = pipeline("translation", copying(attention=attention))
+@pytest.mark.parametrize(
+    "options",
+    [{"attention": "luong"}, {"attention": "bahdanau"}, {"attention": "luong", "reverse_target": True}],
+)
+def test_attention_that_was_trained_copies_names(copying, options):
+    translate = pipeline("translation", copying(**options))
     assert translate("hallo Ümit")["text"] == "hallo Ümit"
     assert translate("Anna ist hier")["text"] == "Anna ist hier"
 

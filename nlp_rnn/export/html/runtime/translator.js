@@ -91,8 +91,9 @@ class Translator extends Model {
     const vocabulary = this.vocabularies.target;
     const targets = best[0].tokens.map((id) => vocabulary.tokens[id]);
     if (best[0].finished) targets.push("(end)");
+    const textOf = (ids) => vocabulary.decode(this.settings.reverse_target ? [...ids].reverse() : ids);
     const nBest = best.map(({ tokens: ids, score }) =>
-      tokens.length ? { text: vocabulary.decode(ids), score } : { text: "", score: null },
+      tokens.length ? { text: textOf(ids), score } : { text: "", score: null },
     );
     const title = this.settings.reverse_source ? "Reading, from the last word to the first" : "Reading";
     const frame = (n) => {
@@ -101,9 +102,9 @@ class Translator extends Model {
       const writing = this.decoder.layers.map((_, index) => written.slice(0, done).map(({ steps }) => steps[index]));
       const groups = [
         group(title, names, this.encoder.rnn, reading),
-        group("Writing", targets, this.decoder, writing),
+        group(this.settings.reverse_target ? "Writing, from the last word to the first" : "Writing", targets, this.decoder, writing),
       ];
-      const text = vocabulary.decode(best[0].tokens.slice(0, done));
+      const text = textOf(best[0].tokens.slice(0, done));
       const weights = written.slice(0, done).map((step) => step.weights);
       const attention = written[0]?.weights && tokens.length ? { rows: targets, columns: names, weights } : null;
       return { answer: { ...nBest[0], n_best: nBest }, continuation: tokens.length ? text : "", groups, attention };
