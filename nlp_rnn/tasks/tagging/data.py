@@ -107,7 +107,7 @@ class TaggingProcessor(WordReader, Processor):
     language_model: LanguageModelSizes | None = None
     """Its sizes; None if there is no language model."""
     language_model_folder: str | None = None
-    """Where its weights are when a model is first made; not stored, and not needed after that."""
+    """Where its weights are when a model is first made; not stored."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
