@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor, nn
 
 from nlp_rnn.models.layers.base import State
 from nlp_rnn.models.layers.cells import recurrent_layer
-from nlp_rnn.models.layers.devices import has_float64, to_device
+from nlp_rnn.models.layers.devices import to_device
 from nlp_rnn.models.layers.dropout import Dropout
+from nlp_rnn.models.layers.dropout import dropout as drop
 from nlp_rnn.models.layers.embedding import Embedding
-
-Pooling = Literal["last", "mean", "max"]
-POOLINGS = get_args(Pooling)
+from nlp_rnn.models.pooling import Pooling
 
 
 class Classifier(nn.Module):
@@ -29,8 +26,8 @@ class Classifier(nn.Module):
         dropout: probability of dropout on embeddings, between layers and before the output layer.
         cell: a name in `CELLS`.
         bidirectional: whether to read backwards too; D directions in all.
-        pooling: `last` takes the final state of each direction; `mean` and `max` are over the outputs of the
-            sequence's steps.
+        pooling: `last`, `mean`, `max`, `concat` or `attention`, see `Pooling`.
+        locked: use one mask of `dropout` for all steps of a sequence (Gal & Ghahramani 2016).
 
     Raises:
         ValueError: unknown cell or pooling.
@@ -47,10 +44,10 @@ class Classifier(nn.Module):
         cell: str = "lstm",
         bidirectional: bool = True,
         pooling: str = "last",
+        locked: bool = False,
     ) -> None:
         super().__init__()
-        if pooling not in POOLINGS:
-            raise ValueError(f"unknown pooling {pooling!r}: use one of {', '.join(POOLINGS)}")
+        self._pooling = Pooling(pooling, hidden_dim * (2 if bidirectional else 1))
         self.pooling = pooling
         self.embedding = Embedding(vocab_size, embedding_dim)
         self.rnn = recurrent_layer(
@@ -60,9 +57,11 @@ class Classifier(nn.Module):
             num_layers=num_layers,
             dropout=dropout,
             bidirectional=bidirectional,
+            locked=locked,
         )
-        self.fc_out = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
-        self.dropout = Dropout(dropout)
+        self.fc_out = nn.Linear(self._pooling.output_size, num_classes)
+        self.query = self._pooling.query()
+        self.dropout = Dropout(dropout, locked)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Score the classes of each sequence.
@@ -74,15 +73,20 @@ class Classifier(nn.Module):
         Returns:
             Logits [B, num_classes]. An empty sequence is scored as a summary of zeros.
         """
-        logits: Tensor = self.fc_out(self.dropout(self.summarize(tokens, lengths)))
-        return logits
+        return self._output(self.summarize(tokens, lengths))
 
     def summarize(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What the output layer reads: [T, B] int64 ids, [B] lengths -> [B, D * H]; zeros if empty."""
+        """The summary of each text: [T, B] int64 ids, [B] lengths -> [B, S]; zeros if empty."""
         output, state = self.rnn(self.dropout(self.embedding(tokens)), lengths=lengths)  # [T, B, D * H]
         if lengths is None:
             lengths = torch.full((tokens.size(1),), tokens.size(0))
-        return self._pool(output, state[0], to_device(lengths, output.device))
+        last = torch.cat(list(state[0][-2 if self.rnn.bidirectional else -1 :]), dim=-1)
+        return self._pooling.summarize(output, last, to_device(lengths, output.device), self.query)
+
+    def _output(self, features: Tensor) -> Tensor:
+        """Logits [B, num_classes] from features [B, F], whose dropout is never locked: there is no time."""
+        logits: Tensor = self.fc_out(drop(features, self.dropout.p, self.training))
+        return logits
 
     @property
     def bidirectional(self) -> bool:
@@ -92,14 +96,7 @@ class Classifier(nn.Module):
     def initial_state(self, batch: int) -> State:
         """The state before the first `step` of `batch` sequences: the layers' state, then the pooling's."""
         like = self.fc_out.bias
-        state = self.rnn.initial_state(batch, like)
-        if self.pooling == "mean":  # the sum of the outputs, and their number
-            exact = torch.float64 if has_float64(like.device) else torch.float32
-            sums = like.new_zeros(batch, self.rnn.hidden_size, dtype=exact)
-            return *state, sums, sums[:, :1].clone()
-        if self.pooling == "max":
-            return *state, like.new_full((batch, self.rnn.hidden_size), -torch.inf)
-        return state
+        return *self.rnn.initial_state(batch, like), *self._pooling.initial_state(batch, like)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one more token of each sequence.
@@ -118,22 +115,5 @@ class Classifier(nn.Module):
             raise ValueError("a bidirectional classifier cannot run step by step")
         layer_tensors = self.rnn.state_tensors
         output, layers = self.rnn(self.dropout(self.embedding(tokens[None])), state[:layer_tensors])
-        summary, pooled = output[0], state[layer_tensors:]  # [B, H]
-        if self.pooling == "mean":
-            pooled = pooled[0] + summary, pooled[1] + 1
-            summary = (pooled[0] / pooled[1]).to(summary.dtype)
-        elif self.pooling == "max":
-            summary = torch.maximum(pooled[0], summary)
-            pooled = (summary,)
-        return self.fc_out(self.dropout(summary)), (*layers, *pooled)
-
-    def _pool(self, output: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """Summarize outputs [T, B, D * H] or final hidden states [layers * D, B, H]: [B, D * H]."""
-        if self.pooling == "last":
-            directions = 2 if self.rnn.bidirectional else 1
-            return torch.cat(list(hidden[-directions:]), dim=-1)
-        if self.pooling == "mean" or output.size(0) == 0:
-            return output.sum(0) / lengths.clamp(min=1)[:, None]
-        padding = torch.arange(output.size(0), device=output.device)[:, None] >= lengths  # [T, B]
-        highest = output.masked_fill(padding.unsqueeze(-1), float("-inf")).amax(0)
-        return torch.where(lengths[:, None] > 0, highest, torch.zeros_like(highest))
+        summary, pooled = self._pooling.step(output[0], state[layer_tensors:], self.query)
+        return self._output(summary), (*layers, *pooled)

@@ -22,7 +22,8 @@ class PairClassifier(Classifier):
         dropout: probability of dropout on embeddings, between layers and before the output layer.
         cell: a name in `CELLS`.
         bidirectional: whether to read backwards too.
-        pooling: how the outputs over time become one summary: last, mean or max.
+        pooling: how the outputs over time become one summary, see `Pooling`.
+        locked: use one mask of `dropout` for all steps of a text (Gal & Ghahramani 2016).
 
     Raises:
         ValueError: unknown cell or pooling.
@@ -39,9 +40,10 @@ class PairClassifier(Classifier):
         cell: str = "lstm",
         bidirectional: bool = True,
         pooling: str = "max",
+        locked: bool = False,
     ) -> None:
         sizes = (vocab_size, num_classes, embedding_dim, hidden_dim, num_layers)
-        super().__init__(*sizes, dropout, cell, bidirectional, pooling)
+        super().__init__(*sizes, dropout, cell, bidirectional, pooling, locked)
         self.fc_out = nn.Linear(4 * self.fc_out.in_features, num_classes)
 
     def forward(  # type: ignore[override]  # of one text
@@ -59,5 +61,4 @@ class PairClassifier(Classifier):
             Logits [B, num_classes]. An empty sequence has a summary of zeros.
         """
         u, v = self.summarize(first, first_lengths), self.summarize(second, second_lengths)
-        logits: Tensor = self.fc_out(self.dropout(torch.cat([u, v, (u - v).abs(), u * v], dim=-1)))
-        return logits
+        return self._output(torch.cat([u, v, (u - v).abs(), u * v], dim=-1))

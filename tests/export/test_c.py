@@ -101,7 +101,7 @@ def sentiment(**settings):
 
 CASES = [
     *itertools.product(CELLS, ["last"], [False, True], [2]),
-    *itertools.product(["gru"], ["mean", "max"], [False, True], [1]),
+    *itertools.product(["gru"], ["mean", "max", "concat", "attention"], [False, True], [1]),
 ]
 
 

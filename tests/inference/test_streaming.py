@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
-from nlp_rnn.models.classifier import POOLINGS
 from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.layers.quantization import quantize
+from nlp_rnn.models.pooling import POOLINGS
 from nlp_rnn.tasks import BeamSettings, LanguageModeling, Sentiment, Tagging, Translation
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor

@@ -13,6 +13,7 @@ from nlp_rnn.inspection.files import write
 from nlp_rnn.inspection.inspector import EXPLODING, inspect
 from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.layers.quantization import quantize
+from nlp_rnn.models.pooling import POOLINGS
 from nlp_rnn.tasks import Optimization, Tagging
 
 TEXT = "the work is not good , but the film is"
@@ -59,7 +60,7 @@ def test_hidden_states_equal_those_of_the_model(name, cell, tiny):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_running_sentiment_is_the_answer_to_each_prefix(bidirectional, pooling, monkeypatch, tiny):
     monkeypatch.setattr(inspection, "_PREFIXES_PER_BATCH", 4)
     task = tiny("sentiment", bidirectional=bidirectional, pooling=pooling)

@@ -8,6 +8,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
 from nlp_rnn.models import CELLS
+from nlp_rnn.models.pooling import POOLINGS
 from nlp_rnn.tasks import TASKS, BeamSettings
 
 INT8_CELLS = [name for name, cell in CELLS.items() if cell.int8_step is not None]
@@ -21,12 +22,21 @@ def test_every_task_and_cell(make_folder, check_same, name, cell):
     assert len({str(answer) for answer in answers}) > 2  # the inputs matter
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
 def test_directions_and_poolings(make_folder, check_same, cell, bidirectional, pooling):
     options = {"cell": cell, "bidirectional": bidirectional, "pooling": pooling, "num_layers": 2}
     check_same(make_folder("sentiment", **options), "sentiment")
+
+
+@pytest.mark.parametrize("pooling", ["concat", "attention"])
+@pytest.mark.parametrize("name", ["sentiment", "text_pairs", "multi_label"])
+def test_int8_weights_with_poolings(make_folder, difference, name, pooling, inputs_of):
+    folder = make_folder(name, pooling=pooling, int8=True)
+    ours, theirs = lite_pipeline(name, folder), pipeline(name, folder)
+    values = inputs_of(name)[0]
+    assert difference(ours([values]), theirs([values])) < INT8_TOLERANCE
 
 
 @pytest.mark.parametrize("cell", INT8_CELLS)

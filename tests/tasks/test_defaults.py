@@ -46,7 +46,7 @@ MODELS = {
     "sentiment": LAYERS
     | SMOOTHING
     | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.5}
-    | {"bidirectional": True, "pooling": "last", "init_encoder": None, "vectors": None}
+    | {"bidirectional": True, "pooling": "last", "locked": False, "init_encoder": None, "vectors": None}
     | {"calibrate": True, "temperature": 1.0, "unsure_below": 0.0, "regularization": Regularization()},
     "tagging": LAYERS
     | SMOOTHING
@@ -76,11 +76,11 @@ MODELS = {
     "text_pairs": LAYERS
     | SMOOTHING
     | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.3}
-    | {"bidirectional": True, "pooling": "max", "init_encoder": None, "vectors": None}
+    | {"bidirectional": True, "pooling": "max", "locked": False, "init_encoder": None, "vectors": None}
     | {"calibrate": True, "temperature": 1.0, "unsure_below": 0.0, "regularization": Regularization()},
     "multi_label": LAYERS
     | {"embedding_dim": 128, "hidden_dim": 128, "num_layers": 1, "dropout": 0.5, "word_dropout": 0.0}
-    | {"bidirectional": True, "pooling": "max", "init_encoder": None, "vectors": None}
+    | {"bidirectional": True, "pooling": "max", "locked": False, "init_encoder": None, "vectors": None}
     | {"tune_thresholds": True, "thresholds": None, "regularization": Regularization()},
 }
 TEXTS = {"corpus": Corpus(), "vocabulary": VocabularySettings(), "extra": ()}

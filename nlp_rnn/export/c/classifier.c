@@ -1,14 +1,22 @@
 /* ---- Classifier --------------------------------------------------------------------------------------- */
 
+enum { NLP_OUTPUTS = NLP_DIRECTIONS * NLP_HIDDEN };
+
+/* What the outputs of all steps so far become. */
+typedef struct {
+    float summary[NLP_SUMMARY];
+    float largest, total; /* of attention: the largest score, and the sum of weights relative to its weight */
+    int count;            /* outputs */
+} nlp_pooled;
+
 /* The state of a text that is read token by token. Its size is constant; nothing is allocated. */
 typedef struct {
 #if NLP_DIRECTIONS == 1
     nlp_recurrent layers;
-    float pooled[NLP_HIDDEN];
-    int count; /* tokens read */
 #else
     nlp_sequence sequence;
 #endif
+    nlp_pooled pooled;
     float scores[NLP_LABELS];
 } nlp_state;
 
@@ -17,29 +25,53 @@ void nlp_start(nlp_state *state)
     memset(state, 0, sizeof *state);
 }
 
+/* Adds an output [NLP_OUTPUTS]. */
+static void nlp_pool(nlp_pooled *pooled, const float *output)
+{
+    const int count = ++pooled->count;
+    float *summary = pooled->summary;
+#if NLP_POOLING == NLP_ATTENTION
+    float score = 0;
+    for (int i = 0; i < NLP_OUTPUTS; i++)
+        score += nlp_query[i] * output[i];
+    const float largest = count > 1 ? fmaxf(pooled->largest, score) : score;
+    const float weight = expf(score - largest);
+    const float kept = count > 1 ? expf(pooled->largest - largest) * pooled->total : 0;
+    pooled->largest = largest;
+    pooled->total = kept + weight;
+#endif
+    for (int i = 0; i < NLP_OUTPUTS; i++) {
+#if NLP_POOLING == NLP_LAST
+        summary[i] = output[i];
+#elif NLP_POOLING == NLP_MEAN
+        summary[i] += (output[i] - summary[i]) / (float)count;
+#elif NLP_POOLING == NLP_MAX
+        summary[i] = count > 1 ? fmaxf(summary[i], output[i]) : output[i];
+#elif NLP_POOLING == NLP_CONCAT /* last, max and mean */
+        float *highest = summary + NLP_OUTPUTS, *mean = summary + 2 * NLP_OUTPUTS;
+        summary[i] = output[i];
+        highest[i] = count > 1 ? fmaxf(highest[i], output[i]) : output[i];
+        mean[i] += (output[i] - mean[i]) / (float)count;
+#else
+        summary[i] += (output[i] - summary[i]) * (weight / pooled->total);
+#endif
+    }
+    (void)count; /* not all poolings need it */
+}
+
 #if NLP_DIRECTIONS == 1
 /* Reads a token. Returns 1. */
 int nlp_read(nlp_state *state, int32_t token)
 {
     float vector[NLP_INPUT];
     nlp_embed(&nlp_embedding, token, vector);
-    const float *output = nlp_advance(nlp_layers, vector, &state->layers);
-    state->count++;
-    for (int i = 0; i < NLP_HIDDEN; i++) {
-#if NLP_POOLING == NLP_LAST
-        state->pooled[i] = output[i];
-#elif NLP_POOLING == NLP_MEAN
-        state->pooled[i] += (output[i] - state->pooled[i]) / (float)state->count;
-#else
-        state->pooled[i] = state->count > 1 ? fmaxf(state->pooled[i], output[i]) : output[i];
-#endif
-    }
+    nlp_pool(&state->pooled, nlp_advance(nlp_layers, vector, &state->layers));
     return 1;
 }
 
 static const float *nlp_summary(nlp_state *state)
 {
-    return state->pooled;
+    return state->pooled.summary;
 }
 #else
 /* Reads a token. Returns 0, and reads nothing, where the text is longer than the model reads. */
@@ -51,29 +83,18 @@ int nlp_read(nlp_state *state, int32_t token)
     return 1;
 }
 
-/* Returns the pooled outputs, in the place of the first. */
 static const float *nlp_summary(nlp_state *state)
 {
     nlp_run(nlp_layers, &state->sequence);
-    float (*outputs)[NLP_WIDTH] = state->sequence.outputs;
-    const int count = state->sequence.count;
-    if (!count)
-        memset(outputs[0], 0, sizeof outputs[0]);
-#if NLP_POOLING == NLP_LAST
-    if (count) /* where each direction ends; backwards that is the first place */
-        memcpy(outputs[0], outputs[count - 1], NLP_HIDDEN * sizeof(float));
-#else
-    for (int step = 1; step < count; step++)
-        for (int i = 0; i < 2 * NLP_HIDDEN; i++)
-#if NLP_POOLING == NLP_MEAN
-            outputs[0][i] += outputs[step][i];
-    for (int i = 0; count && i < 2 * NLP_HIDDEN; i++)
-        outputs[0][i] /= (float)count;
-#else
-            outputs[0][i] = fmaxf(outputs[0][i], outputs[step][i]);
+    memset(&state->pooled, 0, sizeof state->pooled);
+    for (int step = 0; step < state->sequence.count; step++)
+        nlp_pool(&state->pooled, state->sequence.outputs[step]);
+#if NLP_POOLING == NLP_LAST || NLP_POOLING == NLP_CONCAT
+    if (state->sequence.count) /* where each direction ends; backwards that is the first place */
+        memcpy(state->pooled.summary + NLP_HIDDEN, state->sequence.outputs[0] + NLP_HIDDEN,
+               NLP_HIDDEN * sizeof(float));
 #endif
-#endif
-    return outputs[0];
+    return state->pooled.summary;
 }
 #endif
 

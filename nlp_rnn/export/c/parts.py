@@ -19,6 +19,7 @@ from nlp_rnn.lite.text.vocabulary import MAX_WORD
 from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.language_model import LanguageModel
 from nlp_rnn.models.layers.cells import CELLS, cell_name
+from nlp_rnn.models.pooling import POOLINGS
 from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.models.seq2seq import Decoder, Encoder, Seq2Seq
 from nlp_rnn.models.tagger import SeriesTagger, Tagger
@@ -141,8 +142,9 @@ def _classifier(task: Any) -> Parts:
     several = hasattr(task, "thresholds")
     names = task.processor.labels
     parts.sizes |= sizes | {
-        **{f"NLP_{pooling.upper()}": number for number, pooling in enumerate(("last", "mean", "max"))},
+        **{f"NLP_{pooling.upper()}": number for number, pooling in enumerate(POOLINGS)},
         "NLP_POOLING": f"NLP_{model.pooling.upper()}",
+        "NLP_SUMMARY": model.fc_out.in_features,
         "NLP_LABELS": len(names),
         "NLP_MAX_LENGTH": task.processor.max_length,
         "NLP_SEVERAL": int(several),
@@ -155,6 +157,8 @@ def _classifier(task: Any) -> Parts:
         linear("nlp_output", model.fc_out),
         _labels(names),
     ]
+    if model.query is not None:
+        parts.data.append(array("float", "nlp_query", floats(model.query)))
     if several:
         parts.sizes["NLP_SEPARATOR"] = string("|")
         parts.data.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from nlp_rnn.export.onnx.graph import FLOAT, INT64, Graph
@@ -70,7 +71,7 @@ def _add_text(graph: Graph, prefix: str) -> tuple[str, str]:
 
 
 def _summarize(graph: Graph, model: Classifier, ids: str, lengths: str) -> str:
-    """The summary of texts [B, D * H], see `Classifier.summarize`."""
+    """The summary of texts [B, S], see `Classifier.summarize`."""
     words = graph.lookup("embedding", model.embedding, ids)
     output, states = recurrent(graph, "rnn", model.rnn, words, lengths)
     return _POOLINGS[model.pooling](graph, model, output, states, lengths)
@@ -94,8 +95,23 @@ def _max(graph: Graph, model: Classifier, output: str, states: States, lengths: 
     return graph.op("Where", is_text, highest, graph.scalar(0.0))
 
 
+def _concat(graph: Graph, model: Classifier, output: str, states: States, lengths: str) -> str:
+    return graph.concat([pool(graph, model, output, states, lengths) for pool in (_last, _max, _mean)])
+
+
+def _attention(graph: Graph, model: Classifier, output: str, states: States, lengths: str) -> str:
+    assert model.query is not None
+    scores = graph.op("MatMul", output, graph.weight("query", model.query[:, None]))  # [T, B, 1]
+    inside = graph.op("Unsqueeze", graph.inside(lengths, output), graph.ints(2))
+    scores = graph.op("Where", inside, scores, graph.scalar(torch.finfo(torch.float32).min))
+    weighted = graph.op("Mul", graph.op("Softmax", scores, axis=0), output)
+    return graph.op("ReduceSum", weighted, graph.ints(0), keepdims=0)
+
+
 _POOLINGS: dict[str, Callable[[Graph, Classifier, str, States, str], str]] = {
     "last": _last,
     "mean": _mean,
     "max": _max,
+    "concat": _concat,
+    "attention": _attention,
 }

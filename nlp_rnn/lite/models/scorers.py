@@ -15,10 +15,11 @@ from ..text.strings import Strings
 from .builder import Builder
 from .cells import State
 from .chain import ChainScores
+from .linear import softmax
 from .string_encoder import StringEncoder
 
 _LOWEST = np.float32(-np.inf)
-_POOLINGS = ("last", "mean", "max")
+_POOLINGS = ("last", "mean", "max", "concat", "attention")
 
 
 class Encoder:
@@ -38,19 +39,66 @@ class Encoder:
             raise UsageError(f"unknown pooling {self.pooling!r}: upgrade nlp_rnn_lite")
         self.embedding = build.embedding("embedding", vocab_size, size)
         self.rnn = build.recurrent("rnn.", settings["cell"], size, hidden, layers, both)
-        self.size = hidden * self.rnn.directions
+        width = hidden * self.rnn.directions
+        self.size = 3 * width if self.pooling == "concat" else width
+        self._query = build.tensors.take("query", width) if self.pooling == "attention" else None
 
     def summarize(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """[T, B] ids, [B] lengths -> [B, D * H]; zeros where the length is 0."""
+        """[T, B] ids, [B] lengths -> [B, size]; zeros where the length is 0."""
         outputs, state = self.rnn.run(self.embedding(ids), lengths=lengths)
+        if not len(outputs):
+            return np.zeros((len(lengths), self.size), np.float32)
+        last = np.concatenate(list(state[0][-self.rnn.directions :]), -1)
         if self.pooling == "last":
-            return np.concatenate(list(state[0][-self.rnn.directions :]), -1)
-        if self.pooling == "mean" or not len(outputs):
-            mean: np.ndarray = outputs.sum(0) / np.maximum(lengths, 1).astype(np.float32)[:, None]
-            return mean
+            return last
         padding = np.arange(len(outputs))[:, None] >= lengths  # [T, B]
-        highest: np.ndarray = np.where(padding[..., None], _LOWEST, outputs).max(0)
-        return np.where(lengths[:, None] > 0, highest, np.float32(0))
+        if self.pooling == "attention":
+            scores = np.where(padding, np.finfo(np.float32).min, outputs @ self._query)
+            weighted: np.ndarray = (softmax(scores.T).T[..., None] * outputs).sum(0)
+            return weighted
+        mean: np.ndarray = outputs.sum(0) / np.maximum(lengths, 1).astype(np.float32)[:, None]
+        if self.pooling == "mean":
+            return mean
+        highest = np.where(padding[..., None], _LOWEST, outputs).max(0)
+        highest = np.where(lengths[:, None] > 0, highest, np.float32(0))
+        return highest if self.pooling == "max" else np.concatenate([last, highest, mean], -1)
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first `step`: the layers', then the pooling's."""
+        size = self.rnn.hidden_size
+        sums = np.zeros((batch, size), np.float64), np.zeros((batch, 1), np.float64)
+        lowest = np.full((batch, size), _LOWEST)
+        states: dict[str, State] = {
+            "last": (),
+            "mean": sums,  # of the outputs, and their number
+            "max": (lowest,),
+            "concat": (*sums, lowest),
+            "attention": (*sums, sums[1] - np.inf),  # of weights relative to that of the largest score
+        }
+        return *self.rnn.initial_state(batch), *states[self.pooling]
+
+    def step(self, ids: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """[B] ids -> [B, size], the summary of all read so far, and the new state."""
+        arrays = self.rnn.state_arrays
+        output, layers = self.rnn.step(self.embedding(ids), state[:arrays])
+        if self.pooling == "last":
+            return output, layers
+        if self.pooling == "max":
+            highest = np.maximum(state[arrays], output)
+            return highest, (*layers, highest)
+        sums, count, *rest = state[arrays:]
+        if self.pooling == "attention":
+            score = (output @ self._query)[:, None].astype(np.float64)
+            largest = np.maximum(rest[0], score)
+            kept, weight = np.exp(rest[0] - largest), np.exp(score - largest)
+            sums, count, rest = sums * kept + output * weight, count * kept + weight, [largest]
+        else:
+            sums, count = sums + output, count + 1
+        summary = (sums / count).astype(np.float32)
+        if self.pooling == "concat":
+            rest = [np.maximum(rest[0], output)]
+            summary = np.concatenate([output, rest[0], summary], -1)
+        return summary, (*layers, sums, count, *rest)
 
 
 class Classifier:
@@ -79,28 +127,13 @@ class Classifier:
         return self._output(self._encoder.summarize(ids, lengths))
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first `step`: the layers', then the pooling's."""
-        rnn = self._encoder.rnn
-        state = rnn.initial_state(batch)
-        if self._encoder.pooling == "mean":  # the sum of the outputs, and their number
-            return *state, np.zeros((batch, rnn.hidden_size), np.float64), np.zeros((batch, 1), np.float64)
-        if self._encoder.pooling == "max":
-            return *state, np.full((batch, rnn.hidden_size), _LOWEST)
-        return state
+        """The state before the first `step`."""
+        return self._encoder.initial_state(batch)
 
     def step(self, ids: np.ndarray, state: State) -> tuple[np.ndarray, State]:
         """[B] ids -> [B, C], the scores of all read so far, and the new state."""
-        encoder = self._encoder
-        arrays = encoder.rnn.state_arrays
-        summary, layers = encoder.rnn.step(encoder.embedding(ids), state[:arrays])
-        pooled = state[arrays:]
-        if encoder.pooling == "mean":
-            pooled = pooled[0] + summary, pooled[1] + 1
-            summary = (pooled[0] / pooled[1]).astype(np.float32)
-        elif encoder.pooling == "max":
-            summary = np.maximum(pooled[0], summary)
-            pooled = (summary,)
-        return self._output(summary), (*layers, *pooled)
+        summary, state = self._encoder.step(ids, state)
+        return self._output(summary), state
 
 
 class PairClassifier:

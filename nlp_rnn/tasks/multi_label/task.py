@@ -15,9 +15,10 @@ from typing_extensions import override
 
 from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks.answers import SEPARATOR, format_label_set, label_set_answers, no_label_set
-from nlp_rnn.models.classifier import Classifier, Pooling
+from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.ensemble import Ensemble, mean_independent_probabilities
 from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.models.pooling import PoolingName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
 from nlp_rnn.tasks.interface import AnswerColumn, Probe
 from nlp_rnn.tasks.metrics import MeanLoss
@@ -46,8 +47,10 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         dropout: on the embedding, between layers and before the output layer.
         cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
         bidirectional: read in both directions.
-        pooling: what the output layer reads: the last state, or the mean or max of the outputs.
+        pooling: what the output layer reads: the last state, the mean or max of the outputs, all three
+            joined (concat), or a mean with learned weights (attention).
         word_dropout: fraction of tokens replaced by the unknown token in training.
+        locked: use one dropout mask for all tokens of a text (Gal & Ghahramani 2016).
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied where their shapes match; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
@@ -74,8 +77,9 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         dropout: DropProbability = 0.5,
         cell: CellName = "lstm",
         bidirectional: bool = True,
-        pooling: Pooling = "max",
+        pooling: PoolingName = "max",
         word_dropout: DropProbability = 0.0,
+        locked: bool = False,
         init_encoder: str | None = None,
         vectors: str | None = None,
         tune_thresholds: bool = True,
@@ -84,7 +88,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         optimization: Optimization = Optimization(),
     ) -> None:
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
-        model = Classifier(*sizes, dropout, cell, bidirectional, pooling)
+        model = Classifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         super().__init__(processor, model, optimization)
         self.word_dropout = word_dropout
         self.regularization = regularization

@@ -6,8 +6,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from nlp_rnn.models.classifier import Classifier, Pooling
+from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.layers.cells import CellName
+from nlp_rnn.models.pooling import PoolingName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.regularization import Regularization
@@ -28,9 +29,11 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         dropout: on the embedding, between layers and before the output layer.
         cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
         bidirectional: read in both directions.
-        pooling: what the output layer reads: the last state, or the mean or max of the outputs.
+        pooling: what the output layer reads: the last state, the mean or max of the outputs, all three
+            joined (concat), or a mean with learned weights (attention).
         label_smoothing: fraction of probability spread over all labels in the training loss.
         word_dropout: fraction of tokens replaced by the unknown token in training.
+        locked: use one dropout mask for all tokens of a text (Gal & Ghahramani 2016).
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied where their shapes match; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
@@ -56,9 +59,10 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         dropout: DropProbability = 0.5,
         cell: CellName = "lstm",
         bidirectional: bool = True,
-        pooling: Pooling = "last",
+        pooling: PoolingName = "last",
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
+        locked: bool = False,
         init_encoder: str | None = None,
         vectors: str | None = None,
         calibrate: bool = True,
@@ -68,7 +72,7 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         optimization: Optimization = Optimization(),
     ) -> None:
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
-        model = Classifier(*sizes, dropout, cell, bidirectional, pooling)
+        model = Classifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         training = (label_smoothing, word_dropout, processor.label_weights)
         answering = (calibrate, temperature, unsure_below)
         super().__init__(processor, model, optimization, *training, *answering, regularization)

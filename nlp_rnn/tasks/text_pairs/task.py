@@ -8,9 +8,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from nlp_rnn.data.vocabulary import UNK
-from nlp_rnn.models.classifier import Pooling
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.pair_classifier import PairClassifier
+from nlp_rnn.models.pooling import PoolingName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.optimization import Optimization
@@ -31,9 +31,11 @@ class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
         dropout: on the embedding, between layers and before the output layer.
         cell: the recurrent cell, a name in `nlp_rnn.models.layers.cells.CELLS`.
         bidirectional: read in both directions.
-        pooling: how the outputs over time become the summary of a text: the last state, or the mean or max.
+        pooling: how the outputs over time become the summary of a text: the last state, the mean or max, all
+            three joined (concat), or a mean with learned weights (attention).
         label_smoothing: fraction of probability spread over all labels in the training loss.
         word_dropout: fraction of tokens replaced by the unknown token in training.
+        locked: use one dropout mask for all tokens of a text (Gal & Ghahramani 2016).
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied where their shapes match; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
@@ -59,9 +61,10 @@ class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
         dropout: DropProbability = 0.3,
         cell: CellName = "lstm",
         bidirectional: bool = True,
-        pooling: Pooling = "max",
+        pooling: PoolingName = "max",
         label_smoothing: Smoothing = 0.0,
         word_dropout: DropProbability = 0.0,
+        locked: bool = False,
         init_encoder: str | None = None,
         vectors: str | None = None,
         calibrate: bool = True,
@@ -71,7 +74,7 @@ class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
         optimization: Optimization = Optimization(),
     ) -> None:
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
-        model = PairClassifier(*sizes, dropout, cell, bidirectional, pooling)
+        model = PairClassifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         training = (label_smoothing, word_dropout, processor.label_weights)
         answering = (calibrate, temperature, unsure_below)
         super().__init__(processor, model, optimization, *training, *answering, regularization)

@@ -19,9 +19,9 @@ from nlp_rnn.models import (
     Tagger,
     make_seq2seq,
 )
-from nlp_rnn.models.classifier import POOLINGS
 from nlp_rnn.models.layers.crf import LinearChainCRF
 from nlp_rnn.models.layers.quantization import quantize
+from nlp_rnn.models.pooling import POOLINGS
 
 BOTH = (False, True)
 

@@ -16,12 +16,12 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inspection.inspector import inspect
 from nlp_rnn.models import Captioner, Regressor
-from nlp_rnn.models.classifier import POOLINGS
 from nlp_rnn.models.layers.base import RecurrentLayer
 from nlp_rnn.models.layers.cells import CELLS, Cell, cell_name, recurrent_layer
 from nlp_rnn.models.layers.dropout import dropout
 from nlp_rnn.models.layers.quantization import quantize
 from nlp_rnn.models.layers.unrolled import unroll
+from nlp_rnn.models.pooling import POOLINGS
 from nlp_rnn.models.search import beam_search
 from nlp_rnn.tasks import BeamSettings, LanguageModeling, Optimization, Sentiment, Tagging, Translation
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nlp_rnn.models import PairClassifier
-from nlp_rnn.models.classifier import POOLINGS
+from nlp_rnn.models.pooling import POOLINGS
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

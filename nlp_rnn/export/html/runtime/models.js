@@ -85,6 +85,13 @@ const POOLINGS = {
     for (const output of outputs) output.forEach((value, k) => (highest[k] = Math.max(highest[k], value)));
     return highest;
   },
+  concat: (rnn, run) => concat(POOLINGS.last(rnn, run), POOLINGS.max(rnn, run), POOLINGS.mean(rnn, run)),
+  attention(rnn, { outputs }, query) {
+    const total = new Float64Array(rnn.size * rnn.directions);
+    const weights = softmax(outputs.map((output) => output.reduce((sum, value, k) => sum + value * query[k], 0)));
+    outputs.forEach((output, t) => output.forEach((value, k) => (total[k] += weights[t] * value)));
+    return Float32Array.from(total);
+  },
 };
 
 /** One label per text, of `Classifier`. */
@@ -98,6 +105,10 @@ class Classifier extends Model {
     return new Text(this.recurrent("rnn"), (id) => this.weights["embedding.weight"].row(id));
   }
 
+  pool(run) {
+    return POOLINGS[this.settings.pooling](this.text.rnn, run, this.weights.query);
+  }
+
   tokens(text) {
     return this.vocabularies.tokens.encode(blankToEmpty(text)).slice(0, this.settings.max_length);
   }
@@ -109,7 +120,7 @@ class Classifier extends Model {
     const ids = tokens.map(({ id }) => id);
     const frame = (n) => {
       const run = this.text.run(ids.slice(0, n));
-      const summary = POOLINGS[this.settings.pooling](this.text.rnn, run);
+      const summary = this.pool(run);
       const answer = n ? this.labelAnswer(this.linear("fc_out")(summary)) : this.noAnswer();
       return { answer, groups: [group("Reading", columns, this.text.rnn, run.steps)] };
     };
@@ -161,7 +172,7 @@ class PairClassifier extends Classifier {
       const runs = [this.text, this.second].map((text, side) =>
         text.run(sides[side].slice(0, counts[side]).map(({ id }) => id)),
       );
-      const [u, v] = runs.map((run) => POOLINGS[this.settings.pooling](this.text.rnn, run));
+      const [u, v] = runs.map((run) => this.pool(run));
       const compared = concat(u, v, u.map((value, k) => Math.abs(value - v[k])), u.map((value, k) => value * v[k]));
       const answer = n ? this.labelAnswer(this.linear("fc_out")(compared)) : this.noAnswer();
       const groups = runs.map((run, side) => {
