@@ -34,6 +34,7 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen, recorded_warnings, repeat_warnings, summarize, warn_of_unknown
 from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.types import Dataset, DatasetDict
+from nlp_rnn.data.vocabulary import VocabularySettings
 from nlp_rnn.data.weighting import plan_weights
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.notices import collect_warnings
@@ -200,7 +201,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         states = [
             None if processor is None else processor.state() for processor in (self._attached, self._base)
         ]
-        settings = [repr(self.processor_settings), states]
+        settings: list[Any] = [repr(self.processor_settings), states]
+        # The folder may be of another model tomorrow.
+        made = [value for value in vars(self).values() if isinstance(value, VocabularySettings)]
+        settings += [vocabulary.taken_over() for vocabulary in made if vocabulary.model]
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.cache_key()])
         built = []
 

@@ -7,17 +7,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Annotated, Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from nlp_rnn.data.library_tokenizer import LibraryTokenizer
+from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.folders.folder import check_is_model, current_folder, read_config, read_unchanged
 from nlp_rnn.lite.text import vocabulary
 from nlp_rnn.lite.text.pieces import pieces
 from nlp_rnn.lite.text.tokenizer import SUBWORD_SPACE
 from nlp_rnn.lite.text.tokenizer_format import BOS, CHARACTER, EOS, LINE_BREAK, PAD, SPECIALS, UNK, WORD
 from nlp_rnn.lite.text.vocabulary import MAX_WORD, Level, check_text
 from nlp_rnn.settings import Range, Settings
+
+_READ = ("tokens", "words", "source")  # the vocabularies of what models read
 
 __all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Vocabulary", "VocabularySettings"]
 
@@ -32,6 +37,11 @@ class VocabularySettings(Settings):
         min_frequency: leave out tokens that occur fewer times in the train split.
         max_size: maximum number of tokens, special tokens included; the most frequent are kept.
         sample: make it from so many rows of the train split, chosen at random; from all if left out.
+        model: a model folder whose vocabulary is taken over as it is, such as that of a language model from
+            which a classifier starts; the other settings then have no effect. Made anew if left out.
+
+    Raises:
+        UsageError: a value is out of range, or there is no such model folder.
     """
 
     level: Level = "word"
@@ -39,6 +49,26 @@ class VocabularySettings(Settings):
     min_frequency: Annotated[int, Range(0, 10**9)] = 2
     max_size: Annotated[int, Range(5, 10**8)] = 32_000
     sample: Annotated[int, Range(1, 10**12)] | None = None
+    model: str | None = None
+
+    def taken_over(self) -> str | None:
+        """The tokenizer of `model` as the text of a `tokenizer.json`; None if there is no `model`.
+
+        Raises:
+            UsageError: there is no such model folder, it is damaged, or its model reads no text.
+        """
+        if self.model is None:
+            return None
+        folder = current_folder(Path(self.model).expanduser())
+        if not folder.is_dir():
+            raise UsageError(f"vocabulary.model: {self.model}: no such model folder")
+        check_is_model(self.model, folder)
+        config, _ = read_unchanged(folder, folder, read_config)
+        texts: dict[str, str] = config["processor"]["tokenizers"]
+        for name in _READ:
+            if name in texts:
+                return texts[name]
+        raise UsageError(f"vocabulary.model: {self.model}: its model reads no text, so it has no vocabulary")
 
 
 class Vocabulary(vocabulary.Vocabulary):
@@ -87,8 +117,14 @@ class Vocabulary(vocabulary.Vocabulary):
             tags: tokens that the vocabulary has too, and that no text is encoded to, such as <bt>.
 
         Raises:
-            UsageError: a text has a lone surrogate.
+            UsageError: a text has a lone surrogate, or `settings.model` cannot be read or has not these tags.
         """
+        taken = settings.taken_over()
+        if taken is not None:
+            vocabulary = cls.from_json(taken)
+            if missing := [tag for tag in tags if tag not in vocabulary.tokens()]:
+                raise UsageError(f"vocabulary.model: {settings.model}: it has no {', '.join(missing)}")
+            return vocabulary
         line_breaks = normalizers.Replace(Regex(LINE_BREAK), " ")
         normalizer = normalizers.Sequence([line_breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
@@ -120,8 +156,13 @@ class Vocabulary(vocabulary.Vocabulary):
         """Make a vocabulary from sentences that are lists of words. No word is split.
 
         Raises:
-            UsageError: a word has a lone surrogate.
+            UsageError: a word has a lone surrogate, or `settings.model` cannot be read or is not of words.
         """
+        taken = settings.taken_over()
+        if taken is not None:
+            if cls.from_json(taken).level != "word":
+                raise UsageError(f"vocabulary.model: {settings.model}: its tokens are not words")
+            return cls.from_json(json.dumps({**json.loads(taken), "pre_tokenizer": None}))
         tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIALS[UNK]))
         tokenizer.normalizer = normalizers.Sequence(_normalizers(settings.lowercase))
         normalize = tokenizer.normalizer.normalize_str

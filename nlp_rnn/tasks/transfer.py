@@ -83,6 +83,7 @@ def initialize_encoder(
     _print_once(
         f"{where}: copied {known:,} of {len(tokens):,} token embeddings ({known / len(tokens):.1%}) and "
         f"{copied} of {len([*rnn.parameters()])} recurrent tensors"
+        + (f"; --data.vocabulary.model {source} takes over all tokens" if known < len(tokens) else "")
     )
 
 

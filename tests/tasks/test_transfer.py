@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from nlp_rnn.cli.main import main
-from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data import ForecastingData, SentimentData, Vocabulary, VocabularySettings
 from nlp_rnn.data.vocabulary import SPECIALS, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.cells import CELLS
 from nlp_rnn.models.layers.quantization import quantize
-from nlp_rnn.tasks import TASKS, LanguageModeling, Sentiment, Tagging
+from nlp_rnn.tasks import TASKS, Forecasting, LanguageModeling, Sentiment, Tagging
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
@@ -55,7 +55,8 @@ def test_initialized_encoder_equals_the_language_model(cell, tmp_path, capsys):
     said, count = capsys.readouterr(), len(list(made.model.rnn.parameters()))
     assert said.out == ""
     words = f"init_encoder {source}: copied 8 of 10 token embeddings (80.0%)"
-    assert said.err == f"{words} and {count} of {count} recurrent tensors\n"
+    hint = f"; --data.vocabulary.model {source} takes over all tokens"
+    assert said.err == f"{words} and {count} of {count} recurrent tensors{hint}\n"
     for text in [*READ, *OTHER]:  # words that one of them lacks too
         outputs = []
         for task in (given, made):
@@ -127,6 +128,55 @@ def test_one_direction_is_initialized_by_a_language_model_of_two(tmp_path, capsy
     made = sentiment(source)
     assert "4 of 4 recurrent tensors" in capsys.readouterr().err
     assert all(map(torch.equal, made.model.rnn.parameters(), given.model.rnn.parameters()))
+
+
+ROWS = [{"text": text, "label": label} for text, label in zip(OTHER * 5, "01" * 5, strict=True)]
+
+
+@pytest.mark.parametrize("level", ["word", "bpe", "char"])
+def test_data_takes_over_the_vocabulary_of_a_language_model(level, tmp_path, capsys):
+    settings = VocabularySettings(level, model=str(tmp_path / "lm"))
+    for texts in (READ, [*READ, "and more of it"]):  # another model takes the place of the first
+        taken = Vocabulary.train(texts, VocabularySettings(level, min_frequency=1))
+        lm = LanguageModeling(LanguageModelingProcessor(taken), 6, 7)
+        save_pretrained(lm, tmp_path / "lm")
+        processor = SentimentData(ROWS, vocabulary=settings).processor
+        assert processor.tokens.to_json() == taken.to_json()
+        made = Sentiment(processor, 6, 7, 1, 0.0, init_encoder=str(tmp_path / "lm"))
+        said = capsys.readouterr().err
+        assert "(100.0%)" in said
+        assert "--data.vocabulary.model" not in said
+        assert torch.equal(made.model.embedding.weight, lm.model.embedding.weight)
+
+
+def test_words_take_over_the_vocabulary_of_texts(tmp_path):
+    lm, source = language_model(tmp_path / "lm")
+    words = Vocabulary.train_on_words([["brand-new", "film"]], VocabularySettings(model=source))
+    assert words.tokens() == lm.processor.tokens.tokens()
+    assert words.encode_words(["film", "the film"]) == [words.tokens().index("film"), UNK]
+
+
+@pytest.mark.parametrize(
+    ("folder", "tags", "message"),
+    [
+        ("nowhere", (), "vocabulary.model: .*nowhere: no such model folder"),
+        ("series", (), "vocabulary.model: .*series: its model reads no text, so it has no vocabulary"),
+        ("lm", ("<bt>",), "vocabulary.model: .*lm: it has no <bt>"),
+        (".", (), r"config\.json"),
+    ],
+)
+def test_vocabularies_that_cannot_be_taken_over(folder, tags, message, tmp_path):
+    language_model(tmp_path / "lm")
+    save_pretrained(Forecasting(ForecastingData("ramp").processor, 4), tmp_path / "series")
+    with pytest.raises(UsageError, match=message):
+        Vocabulary.train([], VocabularySettings(model=str(tmp_path / folder)), tags)
+
+
+def test_words_do_not_take_over_characters(tmp_path):
+    characters = Vocabulary.train(READ, VocabularySettings("char"))
+    folder = save_pretrained(LanguageModeling(LanguageModelingProcessor(characters), 6, 7), tmp_path / "lm")
+    with pytest.raises(UsageError, match="its tokens are not words"):
+        Vocabulary.train_on_words([], VocabularySettings(model=str(folder)))
 
 
 def test_character_tagger_takes_all_weights_but_its_input_columns(tmp_path, capsys):
