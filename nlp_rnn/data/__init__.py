@@ -9,7 +9,8 @@ from typing import Any
 
 from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.corpus.corpus import Corpus
-from nlp_rnn.data.module import CorpusData, DataModule
+from nlp_rnn.data.corpus_data import CorpusData
+from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
 
 __all__ = ["Batching", "Corpus", "CorpusData", "DataModule", "Vocabulary", "VocabularySettings"]

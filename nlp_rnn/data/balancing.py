@@ -13,7 +13,7 @@ from nlp_rnn.data.batching import Batching
 from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.extra import ExtraCorpus
-from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.corpus_data import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.types import Dataset

@@ -21,7 +21,7 @@ from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.splits import SPLITS
 from nlp_rnn.data.corpus.validation import Split, check_labels, normalize_labels, validate_rows
-from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.corpus_data import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.errors import UsageError, join_names

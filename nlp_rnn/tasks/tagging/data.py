@@ -18,7 +18,7 @@ from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.drawing import Drawn
 from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.corpus.validation import normalize_labels, warn_untagged
-from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.corpus_data import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.series import parse_names
 from nlp_rnn.data.types import Dataset, DatasetDict

@@ -17,7 +17,7 @@ from nlp_rnn.data.column_values import ColumnValues
 from nlp_rnn.data.corpus.columns import Texts
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.data.corpus.extra import ExtraCorpus
-from nlp_rnn.data.module import CorpusData
+from nlp_rnn.data.corpus_data import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
