@@ -8,11 +8,13 @@ from pathlib import Path
 
 from nlp_rnn.cli.console import (
     add_device_arguments,
+    add_ensemble_argument,
     add_trust_argument,
     column_arguments,
     importing,
     path_argument,
 )
+from nlp_rnn.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +80,7 @@ def add_answering_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="of samples; default: 0")
     parser.add_argument("--max-examples", type=int, metavar="N", help="answer the first N inputs only")
     parser.add_argument("--batch-size", type=int, default=256, help="inputs per batch; default: 256")
+    add_ensemble_argument(parser)
     add_device_arguments(parser)
 
 
@@ -98,17 +101,25 @@ def write_corpus(
 
     Args:
         options: those of `add_columns` and `add_answering_arguments`.
-        models: model folders, checkpoints or hub ids.
+        models: model folders, checkpoints or hub ids; each has its own answers.
         data: what they answer.
         split: of the data.
         made_by: the name of the program.
         least: the probability below which labels are left out.
+
+    Raises:
+        UsageError: the corpus cannot be written.
     """
+    if options.ensemble and len(models) > 1:
+        raise UsageError(
+            f"--ensemble: its models answer together with one model, not with {len(models)}, which have their "
+            "own answers: give one before it"
+        )
     with importing():
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.files import printed
         from nlp_rnn.inference.synthesis import Answering, Inputs, make_corpus
-        from nlp_rnn.tasks.pretrained import from_pretrained
+        from nlp_rnn.tasks.ensemble import load_models
 
     retain_freed_memory()
     answering = Answering(
@@ -121,7 +132,7 @@ def write_corpus(
         least=least,
     )
     made = make_corpus(
-        {path: from_pretrained(path) for path in models},
+        {paths: load_models(paths) for path in models for paths in [(path, *options.ensemble)]},
         Inputs(data, split, column_arguments(options), options.max_examples),
         Path(options.output),
         answering,

@@ -160,7 +160,7 @@ class Inputs(Settings):
 
 
 def make_corpus(
-    models: Mapping[str, Task],
+    models: Mapping[tuple[str, ...], Task],
     inputs: Inputs,
     output: Path,
     answering: Answering,
@@ -175,7 +175,8 @@ def make_corpus(
     2019). Rows that are equal are written once.
 
     Args:
-        models: the path of each model -> the model; all of one task.
+        models: the paths of each model -> the model; all of one task. One of several paths is an ensemble, see
+            `nlp_rnn.tasks.ensemble`.
         inputs: what they answer.
         output: a folder, which gets `train.jsonl`, and `origin.json` with where the rows are from.
         answering: how they answer.
@@ -189,12 +190,14 @@ def make_corpus(
     """
     first = next(iter(models.values()))
     names = inputs.names(first)
-    for path, task in models.items():
+    for paths, task in models.items():
         task.check_targets()
         if task.name != first.name or inputs.names(task) != names:
-            raise UsageError(f"{path}: the models are for different tasks or columns; name them by --columns")
+            raise UsageError(
+                f"{paths[0]}: the models are for different tasks or columns; name them by --columns"
+            )
     _check_folder(output)
-    for read in (inputs.path, *models):
+    for read in (inputs.path, *(path for paths in models for path in paths)):
         check_not_read(output / ROWS, read, "--output")
     answerers = [Pipeline(answering.apply(task), batch_size, device, precision) for task in models.values()]
     counts: Counter[str] = Counter()
@@ -209,7 +212,7 @@ def make_corpus(
     made = Made(output, counts["inputs"], counts["rows"], left_out)
     origin = {
         "made_by": f"{made_by} of nlp_rnn {nlp_rnn.__version__}",
-        "models": [{"path": path, **_weights_hash(path)} for path in models],
+        "models": [_origin(paths) for paths in models],
         "data": {"path": inputs.path, "split": inputs.split},
         "settings": {name: value for name, value in vars(answering).items() if value not in (None, False)},
         "precision": precision,
@@ -288,7 +291,9 @@ def _new_folder(output: Path) -> Iterator[None]:
         raise
 
 
-def _weights_hash(path: str) -> dict[str, str]:
-    """The SHA-256 hash of the weights of a model folder."""
-    weights = Path(path).expanduser() / "model.safetensors"
-    return {"weights": file_hash(weights)} if weights.is_file() else {}
+def _origin(paths: Sequence[str]) -> dict[str, Any]:
+    """The path of a model, with the SHA-256 hash of the weights of a folder; or those of an ensemble."""
+    if len(paths) > 1:
+        return {"ensemble": [_origin([path]) for path in paths]}
+    weights = Path(paths[0]).expanduser() / "model.safetensors"
+    return {"path": paths[0], **({"weights": file_hash(weights)} if weights.is_file() else {})}

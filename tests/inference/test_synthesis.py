@@ -9,7 +9,7 @@ from nlp_rnn.data import Corpus
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inference.synthesis import Answering, Inputs, make_corpus
-from nlp_rnn.tasks.pretrained import from_pretrained
+from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 
 AS_TRAINED = Answering()
 TEXTS = ["the film is good", "a bad film .", "", "the film is good", "not good at all"]
@@ -24,9 +24,9 @@ def make(models, tmp_path):
         source = tmp_path / f"lines{suffix}"
         source.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
         folder = tmp_path / options.pop("output", "made")
-        tasks = {str(models[name]): from_pretrained(models[name])}
+        tasks = {(str(models[name]),): from_pretrained(models[name])}
         for number in range(1, teachers):
-            tasks[f"teacher {number}"] = from_pretrained(models[name])
+            tasks[f"teacher {number}",] = from_pretrained(models[name])
         inputs = Inputs(str(source), **options.pop("inputs", {}))
         made = make_corpus(tasks, inputs, folder, answering, "a test", **options)
         return list(map(json.loads, (folder / "train.jsonl").open(encoding="utf-8"))), folder, made
@@ -65,6 +65,43 @@ def test_samples_depend_on_seed_and_text_alone(make, batch_size):
     assert {(row["de"], row["en"]) for row in backwards} == {(row["de"], row["en"]) for row in first}
     other, _, _ = make(answering=Answering(sample=True, seed=2, n_best=2, temperature=2.0), output="other")
     assert {row["en"] for row in other} != {row["en"] for row in first}
+
+
+def test_an_ensemble_answers_as_one_teacher(run, models, tmp_path):
+    """Its rows are those of the mean of the probabilities, and say so."""
+    first = models["translation"]
+    task = from_pretrained(first)
+    for parameter in task.model.parameters():
+        parameter.data.mul_(-2)
+    second = save_pretrained(task, tmp_path / "second")
+    text = tmp_path / "lines.txt"
+    text.write_text("\n".join(filter(None, TEXTS)), encoding="utf-8")
+    rows = {}
+    for name, teachers in {
+        "alone": [first], "other": [second], "both": [first, second], "mean": [first, "--ensemble", second]
+    }.items():  # fmt: skip
+        output = str(tmp_path / name)
+        code, _, error = run("distill", *map(str, teachers), "--data", str(text), "--output", output)
+        assert code == 0, error
+        rows[name] = {
+            (row["de"], row["en"]) for row in map(json.loads, (tmp_path / name / "train.jsonl").open())
+        }
+    assert rows["both"] == rows["alone"] | rows["other"]
+    translate = pipeline("translation", [first, second])
+    assert rows["mean"] == {(text, translate(text)["text"]) for text in TEXTS if translate(text)["text"]}
+    origin = json.loads((tmp_path / "mean" / "origin.json").read_text(encoding="utf-8"))
+    (members,) = origin["models"]
+    assert [member["path"] for member in members["ensemble"]] == [str(first), str(second)]
+    assert len({member["weights"] for member in members["ensemble"]}) == 2
+    augmented = ["augment", "--with", str(first), "--ensemble", str(second), "--text", str(text)]
+    code, _, error = run(*augmented, "--output", str(tmp_path / "augmented"))
+    assert code == 0, error
+    content = (tmp_path / "augmented" / "train.jsonl").read_bytes()
+    assert content == (tmp_path / "mean" / "train.jsonl").read_bytes()
+    several = ["distill", str(first), str(first), "--ensemble", str(second), "--data", str(text)]
+    code, _, error = run(*several, "--output", str(tmp_path / "x"))
+    assert code == 2
+    assert "--ensemble: its models answer together with one model, not with 2" in error
 
 
 def test_equal_answers_of_several_teachers_are_one_row(make):
@@ -155,7 +192,7 @@ def test_a_folder_with_other_files_is_left_alone(make, tmp_path):
 
 
 def test_models_of_different_tasks_are_refused(models, tmp_path):
-    tasks = {name: from_pretrained(models[name]) for name in ("translation", "sentiment")}
+    tasks = {(name,): from_pretrained(models[name]) for name in ("translation", "sentiment")}
     with pytest.raises(UsageError, match="sentiment: the models are for different tasks"):
         make_corpus(tasks, Inputs("builtin"), tmp_path / "made", Answering(), "a test")
 
