@@ -112,8 +112,8 @@ def write_corpus(
     """
     if options.ensemble and len(models) > 1:
         raise UsageError(
-            f"--ensemble: its models answer together with one model, not with {len(models)}, which have their "
-            "own answers: give one before it"
+            f"--ensemble: its models answer together with one model, not with {len(models)}, which have "
+            "their own answers: give one before it"
         )
     with importing():
         from nlp_rnn.cpu import retain_freed_memory

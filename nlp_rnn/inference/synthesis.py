@@ -175,8 +175,8 @@ def make_corpus(
     2019). Rows that are equal are written once.
 
     Args:
-        models: the paths of each model -> the model; all of one task. One of several paths is an ensemble, see
-            `nlp_rnn.tasks.ensemble`.
+        models: the paths of each model -> the model; all of one task. One of several paths is an ensemble,
+            see `nlp_rnn.tasks.ensemble`.
         inputs: what they answer.
         output: a folder, which gets `train.jsonl`, and `origin.json` with where the rows are from.
         answering: how they answer.
