@@ -52,7 +52,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         word_dropout: fraction of tokens replaced by the unknown token in training.
         locked: use one dropout mask for all tokens of a text (Gal & Ghahramani 2016).
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
-            are copied where their shapes match; not stored, and not needed after training.
+            are copied, in each direction that it has; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
             stored, and not needed after training.
         tune_thresholds: choose for each label the threshold with the best F1 on validation when training has

@@ -35,7 +35,7 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         word_dropout: fraction of tokens replaced by the unknown token in training.
         locked: use one dropout mask for all tokens of a text (Gal & Ghahramani 2016).
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
-            are copied where their shapes match; not stored, and not needed after training.
+            are copied, in each direction that it has; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
             stored, and not needed after training.
         calibrate: fit the temperature on validation when training has ended, so that an answer of probability

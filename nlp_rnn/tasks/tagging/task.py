@@ -71,7 +71,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         crf: score the tags of a sentence as a whole, by a linear-chain conditional random field; those of the
             first column, which may have 1,000 labels.
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
-            are copied where their shapes match; not stored, and not needed after training.
+            are copied, in each direction that it has; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
             stored, and not needed after training.
         optimization: initialization, optimizer and schedule.
