@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlp_rnn.data.batching import IGNORED
+from nlp_rnn.errors import UsageError
 from nlp_rnn.settings import Range, Settings
 from nlp_rnn.tasks.adversarial import Embedded, perturbed, recorded, replaced
 from nlp_rnn.tasks.losses import label_loss
@@ -41,6 +42,22 @@ class Regularization(Settings):
     adversarial: Weight = 0.0
     virtual_adversarial: Weight = 0.0
     perturbation: Annotated[float, Range(1e-6, 1e6)] = 5.0
+
+    def check_dropout(self, dropout: float, word_dropout: float) -> None:
+        """Refuse consistency of passes that are equal, which would take time and change nothing.
+
+        Args:
+            dropout: that of the model.
+            word_dropout: that of its inputs.
+
+        Raises:
+            UsageError: there is no dropout of either kind.
+        """
+        if self.consistency and not dropout and not word_dropout:
+            raise UsageError(
+                "regularization.consistency needs different dropout in both passes: set dropout or "
+                "word_dropout above 0, or consistency to 0"
+            )
 
 
 class Targets(Protocol):

@@ -68,3 +68,13 @@ def test_divergence_of_scores_beyond_what_a_probability_can_tell():
 def test_weights_out_of_range_are_refused(make_task):
     with pytest.raises(UsageError, match=r"regularization.consistency must be between 0 and 1000, not -1"):
         make_task("sentiment", regularization={"consistency": -1.0})
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_consistency_without_any_dropout_is_refused(name, make_task):
+    for options in ({"dropout": 0.1}, {"word_dropout": 0.1}):
+        make_task(
+            name, **{"dropout": 0.0, "word_dropout": 0.0, **options}, regularization={"consistency": 1.0}
+        )
+    with pytest.raises(UsageError, match="consistency needs different dropout in both passes"):
+        make_task(name, dropout=0.0, word_dropout=0.0, regularization={"consistency": 1.0})

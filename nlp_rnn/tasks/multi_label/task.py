@@ -87,6 +87,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         regularization: Regularization = Regularization(),
         optimization: Optimization = Optimization(),
     ) -> None:
+        regularization.check_dropout(dropout, word_dropout)
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = Classifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         super().__init__(processor, model, optimization)

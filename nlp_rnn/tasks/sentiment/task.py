@@ -71,6 +71,7 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         regularization: Regularization = Regularization(),
         optimization: Optimization = Optimization(),
     ) -> None:
+        regularization.check_dropout(dropout, word_dropout)
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = Classifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         training = (label_smoothing, word_dropout, processor.label_weights)

@@ -73,6 +73,7 @@ class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
         regularization: Regularization = Regularization(),
         optimization: Optimization = Optimization(),
     ) -> None:
+        regularization.check_dropout(dropout, word_dropout)
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = PairClassifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         training = (label_smoothing, word_dropout, processor.label_weights)
