@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.errors import UsageError
@@ -121,9 +122,9 @@ def _score_batch(task: Translation, batch: TranslationBatch) -> list[tuple[float
     assert batch.target is not None
     assert batch.labels is not None
     assert batch.target_lengths is not None
-    logits = task.model(batch.source, batch.target, batch.lengths)
-    log_probs = logits.float().log_softmax(-1)  # [T, B, V]
-    inside = batch.labels != IGNORED
-    chosen = log_probs.gather(2, batch.labels.masked_fill(~inside, 0)[..., None])[..., 0]
-    totals = chosen.masked_fill(~inside, 0).sum(0).tolist()
-    return list(zip(totals, batch.target_lengths.tolist(), strict=True))
+    features = task.model.features(batch.source, batch.target, batch.lengths, batch.target_lengths)
+    totals = torch.zeros(len(batch), device=features.device)
+    for step, labels in zip(features, batch.labels, strict=True):  # one step at a time, to save memory
+        logits = task.model.decoder.logits(step).float()  # [B, V]
+        totals -= F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+    return list(zip(totals.tolist(), batch.target_lengths.tolist(), strict=True))

@@ -55,6 +55,20 @@ def test_a_score_is_the_probability_of_each_token_in_turn(options, reverse_targe
         assert found == pytest.approx(total, abs=1e-4)
 
 
+def test_scores_hold_the_logits_of_one_step_at_a_time(make, monkeypatch):
+    task = make()
+    decoder, shapes = type(task.model.decoder), []
+    logits = decoder.logits
+
+    def record(self, features):
+        shapes.append(features.shape[:-1])
+        return logits(self, features)
+
+    monkeypatch.setattr(decoder, "logits", record)
+    score(task, SOURCES, TARGETS)
+    assert {shape.numel() for shape in shapes} == {len(SOURCES)}
+
+
 def test_a_right_to_left_model_answers_in_reading_order(make, train, one_batch, tmp_path):
     """It learns the same translations as others, though it reads them from the end."""
     task = make(True, optimization=Optimization(lr=0.03))
