@@ -21,6 +21,7 @@ from nlp_rnn.data.corpus_data import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.notices import truncate
 from nlp_rnn.lite.text.readers import SentenceReader
 from nlp_rnn.settings import Column, MaxLength
@@ -118,6 +119,9 @@ class TranslationData(CorpusData[TranslationProcessor]):
         extra: further corpora to train on, such as synthetic ones. Vocabularies are counted over their
             sentences too.
         reverse_target: write translations from end to start. Answers are given in reading order.
+
+    Raises:
+        UsageError: `vocabulary` is a trained model's, and the languages have one each.
     """
 
     processor_class = TranslationProcessor
@@ -137,6 +141,11 @@ class TranslationData(CorpusData[TranslationProcessor]):
         reverse_target: bool = False,
     ) -> None:
         super().__init__(corpus, batching, extra)
+        if vocabulary.model is not None and not shared_vocabulary:
+            raise UsageError(
+                "vocabulary.model is one vocabulary, which both languages would have: set "
+                "data.shared_vocabulary to true, or leave it out"
+            )
         self.languages = {"source": source, "target": target}
         self.vocabulary = vocabulary
         self.reverse_source = reverse_source

@@ -6,6 +6,7 @@ import torch
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
+from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.translation.data import TranslationData, TranslationProcessor
 
 
@@ -65,3 +66,10 @@ def test_a_shared_vocabulary_knows_the_words_of_either_language():
     assert processor.source.tokens()[4:] == processor.target.tokens()[4:] == ["a", "dog", "ein", "hund"]
     assert processor.encode(processor.rows(["a hund"]))["source_ids"] == [[4, 7]]
     assert TranslationProcessor.from_state(processor.state()).fingerprint == processor.fingerprint
+
+
+def test_two_languages_do_not_take_over_one_vocabulary(tmp_path):
+    vocabulary = VocabularySettings(model=str(tmp_path))
+    TranslationData(vocabulary=vocabulary, shared_vocabulary=True)
+    with pytest.raises(UsageError, match=r"one vocabulary, .*: set data.shared_vocabulary to true"):
+        TranslationData(vocabulary=vocabulary)
