@@ -199,9 +199,10 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             None if processor is None else processor.state() for processor in (self._attached, self._base)
         ]
         settings: list[Any] = [repr(self.processor_settings), states]
-        # The folder may be of another model tomorrow.
-        made = [value for value in vars(self).values() if isinstance(value, VocabularySettings)]
-        settings += [vocabulary.taken_over() for vocabulary in made if vocabulary.model]
+        if self._attached is None:  # else no vocabulary is made
+            made = [value for value in vars(self).values() if isinstance(value, VocabularySettings)]
+            # The folder may be of another model tomorrow.
+            settings += [vocabulary.taken_over() for vocabulary in made if vocabulary.model]
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.cache_key()])
         built = []
 

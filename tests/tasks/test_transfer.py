@@ -1,6 +1,7 @@
 """A language model's weights as another model's first ones."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -147,6 +148,16 @@ def test_data_takes_over_the_vocabulary_of_a_language_model(level, tmp_path, cap
         assert "(100.0%)" in said
         assert "--data.vocabulary.model" not in said
         assert torch.equal(made.model.embedding.weight, lm.model.embedding.weight)
+
+
+def test_a_trained_model_is_measured_without_the_folder_of_its_vocabulary(tmp_path):
+    language_model(tmp_path / "lm")
+    settings = VocabularySettings(model=str(tmp_path / "lm"))
+    processor = SentimentData(ROWS, vocabulary=settings).processor
+    shutil.rmtree(tmp_path / "lm")
+    data = SentimentData(ROWS, vocabulary=settings)
+    data.attach_processor(processor)
+    assert data.processor is processor
 
 
 def test_words_take_over_the_vocabulary_of_texts(tmp_path):

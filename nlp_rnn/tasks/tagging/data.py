@@ -318,7 +318,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
 
     @override
     def cache_key(self) -> str:
-        if self.language_model is None:
+        if self.language_model is None or self._attached is not None:
             return super().cache_key()
         characters, sizes = read_language_model(self.language_model)  # there may be another by now
         return f"{super().cache_key()} {characters.fingerprint} {sizes}"

@@ -153,3 +153,12 @@ def test_another_language_model_in_the_same_folder_is_read(tmp_path):
     language_model(source)
     with pytest.raises(UsageError, match="changed since the data were read"):
         Tagging(processor, **SIZES)
+
+
+def test_a_trained_tagger_is_measured_without_the_folder(tmp_path):
+    source = language_model(tmp_path / "lm")
+    processor = data(source).processor
+    shutil.rmtree(source)
+    measured = data(source)
+    measured.attach_processor(processor)
+    assert measured.processor is processor
