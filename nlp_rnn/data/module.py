@@ -202,7 +202,7 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         if self._attached is None:  # else no vocabulary is made
             made = [value for value in vars(self).values() if isinstance(value, VocabularySettings)]
             # The folder may be of another model tomorrow.
-            settings += [vocabulary.taken_over() for vocabulary in made if vocabulary.model]
+            settings += [vocabulary.stored_tokenizers() for vocabulary in made if vocabulary.model]
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.cache_key()])
         built = []
 

@@ -23,6 +23,7 @@ from nlp_rnn.lite.text.vocabulary import MAX_WORD, Level, check_text
 from nlp_rnn.settings import Range, Settings
 
 _READ = ("tokens", "words", "source")  # the vocabularies of what models read
+_WRITTEN = ("target",)  # and of what those write that have another one for it
 
 __all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Vocabulary", "VocabularySettings"]
 
@@ -38,7 +39,8 @@ class VocabularySettings(Settings):
         max_size: maximum number of tokens, special tokens included; the most frequent are kept.
         sample: make it from so many rows of the train split, chosen at random; from all if left out.
         model: a model folder whose vocabulary is taken over as it is, such as that of a language model from
-            which a classifier starts; the other settings then have no effect. Made anew if left out.
+            which a classifier starts, or both of a translation model for another one; the other settings then
+            have no effect. Made anew if left out.
 
     Raises:
         UsageError: a value is out of range, or there is no such model folder.
@@ -51,24 +53,39 @@ class VocabularySettings(Settings):
     sample: Annotated[int, Range(1, 10**12)] | None = None
     model: str | None = None
 
-    def taken_over(self) -> str | None:
-        """The tokenizer of `model` as the text of a `tokenizer.json`; None if there is no `model`.
+    def stored_tokenizers(self) -> dict[str, str]:
+        """The text of the `tokenizer.json` of each vocabulary of `model` by its field; none without it.
 
         Raises:
-            UsageError: there is no such model folder, it is damaged, or its model reads no text.
+            UsageError: there is no such model folder, or it is damaged.
         """
         if self.model is None:
-            return None
+            return {}
         folder = current_folder(Path(self.model).expanduser())
         if not folder.is_dir():
             raise UsageError(f"vocabulary.model: {self.model}: no such model folder")
         check_is_model(self.model, folder)
         config, _ = read_unchanged(folder, folder, read_config)
-        texts: dict[str, str] = config["processor"]["tokenizers"]
-        for name in _READ:
+        tokenizers: dict[str, str] = config["processor"]["tokenizers"]
+        return tokenizers
+
+    def taken_over(self, written: bool = False) -> str | None:
+        """The tokenizer of `model` as the text of a `tokenizer.json`; None if there is no `model`.
+
+        Args:
+            written: whether it is of what a model writes, as a translation, rather than of what it reads.
+
+        Raises:
+            UsageError: there is no such model folder, it is damaged, or its model has no such text.
+        """
+        if self.model is None:
+            return None
+        texts = self.stored_tokenizers()
+        for name in _WRITTEN if written else _READ:
             if name in texts:
                 return texts[name]
-        raise UsageError(f"vocabulary.model: {self.model}: its model reads no text, so it has no vocabulary")
+        verb = "writes" if written else "reads"
+        raise UsageError(f"vocabulary.model: {self.model}: its model {verb} no text with a vocabulary")
 
 
 class Vocabulary(vocabulary.Vocabulary):
@@ -107,7 +124,11 @@ class Vocabulary(vocabulary.Vocabulary):
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], settings: VocabularySettings, tags: Sequence[str] = ()
+        cls,
+        texts: Iterable[str],
+        settings: VocabularySettings,
+        tags: Sequence[str] = (),
+        written: bool = False,
     ) -> Vocabulary:
         """Make a vocabulary from texts, such as those of the train split.
 
@@ -115,11 +136,12 @@ class Vocabulary(vocabulary.Vocabulary):
             texts: the texts.
             settings: the unit of tokens, and which are kept.
             tags: tokens that the vocabulary has too, and that no text is encoded to, such as <bt>.
+            written: whether a model writes these texts, see `VocabularySettings.taken_over`.
 
         Raises:
             UsageError: a text has a lone surrogate, or `settings.model` cannot be read or has not these tags.
         """
-        taken = settings.taken_over()
+        taken = settings.taken_over(written)
         if taken is not None:
             vocabulary = cls.from_json(taken)
             if missing := [tag for tag in tags if tag not in vocabulary.tokens()]:

@@ -171,7 +171,7 @@ def test_words_take_over_the_vocabulary_of_texts(tmp_path):
     ("folder", "tags", "message"),
     [
         ("nowhere", (), "vocabulary.model: .*nowhere: no such model folder"),
-        ("series", (), "vocabulary.model: .*series: its model reads no text, so it has no vocabulary"),
+        ("series", (), "vocabulary.model: .*series: its model reads no text with a vocabulary"),
         ("lm", ("<bt>",), "vocabulary.model: .*lm: it has no <bt>"),
         (".", (), r"config\.json"),
     ],

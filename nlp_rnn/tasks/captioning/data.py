@@ -133,6 +133,6 @@ class CaptioningData(CorpusData[CaptioningProcessor]):
                 f"{self.description}: all vectors of the train split are equal; give vectors that differ"
             )
         target = Vocabulary.train(
-            ColumnValues(train, "caption", sample=self.vocabulary.sample), self.vocabulary
+            ColumnValues(train, "caption", sample=self.vocabulary.sample), self.vocabulary, written=True
         )
         return CaptioningProcessor(target, means.tolist(), scale, self.max_length)

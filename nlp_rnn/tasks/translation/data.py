@@ -119,9 +119,6 @@ class TranslationData(CorpusData[TranslationProcessor]):
         extra: further corpora to train on, such as synthetic ones. Vocabularies are counted over their
             sentences too.
         reverse_target: write translations from end to start. Answers are given in reading order.
-
-    Raises:
-        UsageError: `vocabulary` is a trained model's, and the languages have one each.
     """
 
     processor_class = TranslationProcessor
@@ -141,11 +138,6 @@ class TranslationData(CorpusData[TranslationProcessor]):
         reverse_target: bool = False,
     ) -> None:
         super().__init__(corpus, batching, extra)
-        if vocabulary.model is not None and not shared_vocabulary:
-            raise UsageError(
-                "vocabulary.model is one vocabulary, which both languages would have: set "
-                "data.shared_vocabulary to true, or leave it out"
-            )
         self.languages = {"source": source, "target": target}
         self.vocabulary = vocabulary
         self.reverse_source = reverse_source
@@ -165,10 +157,16 @@ class TranslationData(CorpusData[TranslationProcessor]):
     def make_processor(self, train: Dataset) -> TranslationProcessor:
         def learn(*sides: str) -> Vocabulary:
             texts = ColumnValues(train, *sides, sample=self.vocabulary.sample)
-            return Vocabulary.train(texts, self.vocabulary, self.tags if "source" in sides else ())
+            tags = self.tags if "source" in sides else ()
+            return Vocabulary.train(texts, self.vocabulary, tags, written="source" not in sides)
 
-        if self.shared_vocabulary:
+        if self.shared_vocabulary and self.vocabulary.model is None:
             source = target = learn("source", "target")
         else:
             source, target = learn("source"), learn("target")
+        if self.shared_vocabulary and source.fingerprint != target.fingerprint:
+            raise UsageError(
+                f"vocabulary.model {self.vocabulary.model}: its model has two vocabularies: set "
+                "shared_vocabulary to false"
+            )
         return TranslationProcessor(source, target, self.reverse_source, self.max_length, self.reverse_target)

@@ -3,10 +3,14 @@
 import pytest
 import torch
 
+from nlp_rnn import save_pretrained
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
 from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
 from nlp_rnn.errors import UsageError
+from nlp_rnn.tasks import Translation
+from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
+from nlp_rnn.tasks.language_modeling.task import LanguageModeling
 from nlp_rnn.tasks.translation.data import TranslationData, TranslationProcessor
 
 
@@ -68,8 +72,26 @@ def test_a_shared_vocabulary_knows_the_words_of_either_language():
     assert TranslationProcessor.from_state(processor.state()).fingerprint == processor.fingerprint
 
 
-def test_two_languages_do_not_take_over_one_vocabulary(tmp_path):
-    vocabulary = VocabularySettings(model=str(tmp_path))
-    TranslationData(vocabulary=vocabulary, shared_vocabulary=True)
-    with pytest.raises(UsageError, match=r"one vocabulary, .*: set data.shared_vocabulary to true"):
-        TranslationData(vocabulary=vocabulary)
+ROWS = [{"de": "ein hund", "en": "a dog"}, {"de": "ein film", "en": "a film"}] * 6
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_both_vocabularies_of_a_trained_model_are_taken_over(shared, tmp_path, cache_home):
+    every = VocabularySettings(min_frequency=1)
+    first = TranslationData(ROWS, vocabulary=every, shared_vocabulary=shared).processor
+    folder = save_pretrained(Translation(first, 4, 6), tmp_path / "model")
+    settings = VocabularySettings(model=str(folder))
+    others = [{"de": "eine katze", "en": "the cat"}] * 12
+    second = TranslationData(others, vocabulary=settings, shared_vocabulary=shared).processor
+    assert second.source.to_json() == first.source.to_json()
+    assert second.target.to_json() == first.target.to_json()
+    if not shared:
+        with pytest.raises(UsageError, match="its model has two vocabularies"):
+            _ = TranslationData(others, vocabulary=settings, shared_vocabulary=True).processor
+
+
+def test_a_model_that_writes_in_no_vocabulary_of_its_own_has_none_for_targets(tmp_path, cache_home):
+    tokens = TranslationData(ROWS).processor.source
+    folder = save_pretrained(LanguageModeling(LanguageModelingProcessor(tokens), 4, 6), tmp_path / "lm")
+    with pytest.raises(UsageError, match=r"vocabulary\.model: .*: its model writes no text with a vocab"):
+        _ = TranslationData(ROWS, vocabulary=VocabularySettings(model=str(folder))).processor
