@@ -33,7 +33,7 @@ def complete(tmp_path_factory):
     ("words", "completions"),
     [
         (["ev"], ["evaluate"]),
-        (["fit", "--model.optimization.l"], ["--model.optimization.layer_decay", "--model.optimization.lr"]),
+        (["fit", "--model.optimization.l"], ["--model.optimization.lr", "--model.optimization.layer_decay"]),
         (["fit", "--early_stopping.pat"], ["--early_stopping.patience"]),
         (["fit", "--data.corpus.pa"], ["--data.corpus.path"]),
         (["fit", "--config", "conf/hello"], ["conf/hello.yaml"]),
