@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from nlp_rnn.cli.console import (
@@ -15,6 +17,8 @@ from nlp_rnn.cli.console import (
     path_argument,
 )
 from nlp_rnn.errors import UsageError
+
+_SECONDS = 10.0  # between two lines of progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,5 +144,22 @@ def write_corpus(
         batch_size=options.batch_size,
         device=options.device,
         precision=options.precision,
+        progress=_printer(made_by),
     )
     print(printed(str(made)), file=sys.stderr)
+
+
+def _printer(program: str) -> Callable[[int, int], None]:
+    """A function that prints how far the program is, every few seconds."""
+    start = last = time.monotonic()
+
+    def report(inputs: int, rows: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SECONDS:
+            last = now
+            rate = inputs / (now - start)
+            line = f"{program}: {inputs:,} inputs answered, {rows:,} rows, {rate:.0f} inputs per second"
+            print(line, file=sys.stderr, flush=True)
+
+    return report

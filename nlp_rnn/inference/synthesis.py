@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -29,8 +29,9 @@ from nlp_rnn.tasks.base import Task
 ROWS = "train.jsonl"
 """The file of rows in the folder."""
 
-_WINDOW = 64  # batches that are sorted by length together
+_WINDOW = 16  # batches that are sorted by length together
 _EQUAL, _UNSURE, _EMPTY = "equal to another row", "less probable than --least", "inputs without an answer"
+_INPUTS, _ROWS = "inputs", "rows"  # which are counted too
 
 _Probability = Annotated[float, Range(0, 1)]
 
@@ -168,11 +169,13 @@ def make_corpus(
     batch_size: int = 256,
     device: str = "cpu",
     precision: str = "fp32",
+    progress: Callable[[int, int], None] = lambda inputs, rows: None,
 ) -> Made:
     """Write a corpus of inputs with the answers of models as their targets.
 
     With several models each input has a row for each different answer (data diversification, Nguyen et al.
-    2019). Rows that are equal are written once.
+    2019). Rows that are equal are written once. Translations that never reached EOS, or that repeat words
+    again and again, are left out.
 
     Args:
         models: the paths of each model -> the model; all of one task. One of several paths is an ensemble,
@@ -184,6 +187,8 @@ def make_corpus(
         batch_size: maximum number of inputs per batch; the answers do not depend on it.
         device: where to compute.
         precision: fp32 or bf16.
+        progress: is called with the number of inputs that have been answered and of rows that have been
+            written, now and then.
 
     Raises:
         UsageError: models or inputs do not fit together, or the output cannot be written.
@@ -191,7 +196,7 @@ def make_corpus(
     first = next(iter(models.values()))
     names = inputs.names(first)
     for paths, task in models.items():
-        task.check_targets()
+        task.as_teacher()
         if task.name != first.name or inputs.names(task) != names:
             raise UsageError(
                 f"{paths[0]}: the models are for different tasks or columns; name them by --columns"
@@ -199,17 +204,18 @@ def make_corpus(
     _check_folder(output)
     for read in (inputs.path, *(path for paths in models for path in paths)):
         check_not_read(output / ROWS, read, "--output")
-    answerers = [Pipeline(answering.apply(task), batch_size, device, precision) for task in models.values()]
+    teachers = [answering.apply(task.as_teacher()) for task in models.values()]
+    answerers = [Pipeline(task, batch_size, device, precision) for task in teachers]
     counts: Counter[str] = Counter()
     with _new_folder(output), collect_warnings(), atomic_write(output / ROWS) as temporary:
         with temporary.open("w", encoding="utf-8") as file:
-            for row in _rows(answerers, inputs, answering.least, counts):
+            for row in _rows(answerers, inputs, answering.least, counts, progress):
                 named = {names.get(name, name): value for name, value in row.items()}
                 file.write(json.dumps(named, ensure_ascii=False) + "\n")
-        if not counts["rows"]:
+        if not counts[_ROWS]:
             raise UsageError(f"{inputs.path}: no row is left of {counts['inputs']:,} inputs")
-    left_out = {reason: counts[reason] for reason in (_EQUAL, _UNSURE, _EMPTY) if counts[reason]}
-    made = Made(output, counts["inputs"], counts["rows"], left_out)
+    left_out = {reason: count for reason, count in counts.items() if count and reason not in (_INPUTS, _ROWS)}
+    made = Made(output, counts[_INPUTS], counts[_ROWS], left_out)
     origin = {
         "made_by": f"{made_by} of nlp_rnn {nlp_rnn.__version__}",
         "models": [_origin(paths) for paths in models],
@@ -226,7 +232,11 @@ def make_corpus(
 
 
 def _rows(
-    answerers: Sequence[Pipeline], inputs: Inputs, least: float | None, counts: Counter[str]
+    answerers: Sequence[Pipeline],
+    inputs: Inputs,
+    least: float | None,
+    counts: Counter[str],
+    progress: Callable[[int, int], None],
 ) -> Iterator[dict[str, Any]]:
     """The rows, each once, with canonical columns: those of an input together."""
     task = answerers[0].task
@@ -237,20 +247,23 @@ def _rows(
         size = _WINDOW * answerers[0].batch_size
         answers = [list(answerer.iterate(chunk, len(chunk))) for answerer in answerers]
         for value, *given in zip(chunk, *answers, strict=True):
-            counts["inputs"] += 1
-            rows = [row for answer in given for row in task.targets(answer)]
-            counts[_EMPTY] += not rows
-            for targets in rows:
+            counts[_INPUTS] += 1
+            found = [target for answer in given for target in task.targets(answer)]
+            counts[_EMPTY] += not found
+            for targets, flaw in found:
                 if least is not None and _probability(targets, task) < least:
-                    counts[_UNSURE] += 1
+                    flaw = _UNSURE
+                if flaw:
+                    counts[flaw] += 1
                     continue
                 row = {**_cells(task, value), **targets}
                 if (key := _key(row)) in seen:
                     counts[_EQUAL] += 1
                     continue
                 seen.add(key)
-                counts["rows"] += 1
+                counts[_ROWS] += 1
                 yield row
+        progress(counts[_INPUTS], counts[_ROWS])
 
 
 def _cells(task: Task, value: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.tasks.answers import Step
-from nlp_rnn.tasks.interface import Encoder, Probe, StepRows, StreamState
+from nlp_rnn.tasks.interface import Encoder, Probe, StepRows, StreamState, Target
 from nlp_rnn.tasks.views import View
 
 if TYPE_CHECKING:
@@ -73,26 +73,25 @@ class Capabilities:
         """
         raise UsageError(f"answers are sampled by models for translation; this model is for {self.name}")
 
-    def check_targets(self) -> None:
-        """Check that answers of this task can be the targets of a corpus.
+    def as_teacher(self) -> Self:
+        """A task whose answers `targets` takes; it shares all else with this one.
 
         Raises:
-            UsageError: they cannot.
+            UsageError: answers of this task cannot be the targets of a corpus.
         """
         raise UsageError(
             "corpora are made by models for translation, for tagging, or for one label per text; this model "
             f"is for {self.name}"
         )
 
-    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
-        """What a corpus has beside an input whose answer is taken for true, if `check_targets` allows it.
+    def targets(self, answer: dict[str, Any]) -> list[Target]:
+        """What a corpus has beside an input whose answer is taken for true.
 
         Args:
-            answer: to one input.
+            answer: of the task that `as_teacher` returned, to one input.
 
         Returns:
-            Per row its targets as canonical columns, and how sure the model is: its `probability`, from 0 to
-            1, or its `score`. No row where there is no answer.
+            One per row; none where there is no answer.
         """
         raise NotImplementedError  # pragma: no cover
 

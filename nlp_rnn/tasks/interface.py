@@ -70,6 +70,15 @@ class AnswerColumn(NamedTuple):
     """What is between the items of a list, where a cell is text."""
 
 
+class Target(NamedTuple):
+    """An answer that is taken for true."""
+
+    columns: dict[str, Any]
+    """Canonical columns, and how sure the model is: its `probability`, from 0 to 1, or its `score`."""
+    flaw: str = ""
+    """What speaks against it, in the plural, such as "translations without an end"; "" if nothing does."""
+
+
 class StepRows(NamedTuple):
     """How the answer to a series becomes rows of a table whose rows are steps."""
 

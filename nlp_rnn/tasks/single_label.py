@@ -23,7 +23,7 @@ from nlp_rnn.settings import DropProbability, Range, Smoothing, check_value
 from nlp_rnn.tasks.base import B, P
 from nlp_rnn.tasks.calibration import Reliability, fit_temperature, tables
 from nlp_rnn.tasks.classification import ClassificationTask
-from nlp_rnn.tasks.interface import AnswerColumn
+from nlp_rnn.tasks.interface import AnswerColumn, Target
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.regularization import LabelTargets, Regularization, regularized_loss
 from nlp_rnn.tasks.views import View, label_scores
@@ -178,14 +178,14 @@ class SingleLabelTask(ClassificationTask[P, B]):
         return columns
 
     @override
-    def check_targets(self) -> None:
-        pass
+    def as_teacher(self) -> Self:
+        return self
 
     @override
-    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+    def targets(self, answer: dict[str, Any]) -> list[Target]:
         if answer["label"] not in self.labels:  # unsure, or of an empty text
             return []
-        return [{"label": answer["label"], "probability": answer["score"]}]
+        return [Target({"label": answer["label"], "probability": answer["score"]})]
 
     @override
     def views(self) -> tuple[View, ...]:

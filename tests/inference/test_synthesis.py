@@ -1,19 +1,40 @@
 """Answers of models become corpora, which training reads as any other."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from nlp_rnn.data import Corpus
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inference.synthesis import Answering, Inputs, make_corpus
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
+from nlp_rnn.tasks.translation.flaws import CUT, REPEATING, find_flaw
 
 AS_TRAINED = Answering()
 TEXTS = ["the film is good", "a bad film .", "", "the film is good", "not good at all"]
 COLUMNS = {"translation": ["de", "en", "score"], "sentiment": ["text", "label", "probability"]}
+
+
+@pytest.fixture(scope="module")
+def models(models, tmp_path_factory):
+    """The models; that for translation has learned a little, so its translations come to an end."""
+    task = from_pretrained(models["translation"])
+    processor = task.processor
+    rows = {"row": [0, 1, 2, 3], "source": ["good", "the film", "not good .", "is the film good"]}
+    rows["target"] = ["film", "the work", "good !", "is not the film good"]
+    batch = processor.collate({**rows, **processor.encode(rows)})
+    torch.manual_seed(0)
+    optimizer = torch.optim.Adam(task.train().model.parameters(), 0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        task.loss(batch).backward()
+        optimizer.step()
+    return {**models, "translation": save_pretrained(task, tmp_path_factory.mktemp("ending") / "model")}
 
 
 @pytest.fixture
@@ -72,7 +93,7 @@ def test_an_ensemble_answers_as_one_teacher(run, models, tmp_path):
     first = models["translation"]
     task = from_pretrained(first)
     for parameter in task.model.parameters():
-        parameter.data.mul_(-2)
+        parameter.data.mul_(0.7)
     second = save_pretrained(task, tmp_path / "second")
     text = tmp_path / "lines.txt"
     text.write_text("\n".join(filter(None, TEXTS)), encoding="utf-8")
@@ -86,6 +107,7 @@ def test_an_ensemble_answers_as_one_teacher(run, models, tmp_path):
         rows[name] = {
             (row["de"], row["en"]) for row in map(json.loads, (tmp_path / name / "train.jsonl").open())
         }
+    assert rows["alone"] != rows["other"]
     assert rows["both"] == rows["alone"] | rows["other"]
     translate = pipeline("translation", [first, second])
     assert rows["mean"] == {(text, translate(text)["text"]) for text in TEXTS if translate(text)["text"]}
@@ -109,6 +131,55 @@ def test_equal_answers_of_several_teachers_are_one_row(make):
     both, _, made = make(teachers=2, output="both")
     assert both == alone
     assert made.left_out["equal to another row"] == 1 + 4
+
+
+def test_translations_without_an_end_or_that_repeat_words_are_left_out(make, models, tmp_path, monkeypatch):
+    """They are counted; all other rows stay."""
+    sample = Answering(sample=True, n_best=3)
+    rows, _, _ = make(answering=sample)
+    task = from_pretrained(models["translation"])
+    words = [len(task.processor.target.encode([row["en"]])[0]) for row in rows]
+    task.decoding = replace(task.decoding, max_output=min(words) + 1)  # of which one is EOS
+    monkeypatch.setitem(models, "translation", save_pretrained(task, tmp_path / "model"))
+    kept, folder, made = make(answering=sample, output="short")
+    assert kept == [row for row, count in zip(rows, words, strict=True) if count == min(words)]
+    assert 0 < len(kept) < len(rows)
+    left_out = json.loads((folder / "origin.json").read_text(encoding="utf-8"))["left_out"]
+    assert made.left_out == left_out
+    assert left_out[CUT] >= len(rows) - len(kept)
+    assert f"{left_out[CUT]} translations without an end" in str(made)
+    monkeypatch.setattr("nlp_rnn.tasks.translation.task.find_flaw", lambda text, finished: REPEATING)
+    with pytest.raises(UsageError, match="no row is left of 4 inputs"):
+        make(output="none")
+
+
+@pytest.mark.parametrize(("text", "flaw"), [
+    ("a man in a hat", ""),
+    ("no no no", ""),
+    ("no no no no", REPEATING),
+    ("they say that a man in a man in a man in a man in a hat", REPEATING),
+    ("a man and a man and a man and a woman", ""),
+    ("one two three four five six seven eight " * 4, REPEATING),
+    ("can can't can can't", ""),
+    ("go, go, go, go, go away", REPEATING),
+])  # fmt: skip
+def test_words_that_are_repeated(text, flaw):
+    assert find_flaw(text.strip(), True) == flaw
+    assert find_flaw(text.strip(), False) == CUT
+
+
+def test_how_far_it_is(make, run, models, tmp_path, monkeypatch):
+    calls = []
+    _, _, made = make(batch_size=1, progress=lambda *counts: calls.append(counts))
+    assert calls[-1] == (made.inputs, made.rows)
+    assert calls[0][0] == 1
+    monkeypatch.setattr("nlp_rnn.cli.distill._SECONDS", 0.0)
+    lines, output = str(tmp_path / "lines.txt"), str(tmp_path / "told")
+    code, out, error = run("distill", str(models["translation"]), "--data", lines, "--output", output)
+    assert (code, out) == (0, "")
+    first, last = error.splitlines()[-2:]
+    assert re.fullmatch(r"nlp-rnn distill: 4 inputs answered, [23] rows, \d+ inputs per second", first)
+    assert f"{made.rows} rows of 4 inputs" in last
 
 
 def test_all_of_the_n_best_are_rows(make):

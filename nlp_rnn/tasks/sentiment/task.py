@@ -10,6 +10,7 @@ from nlp_rnn.models.classifier import Classifier
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.pooling import PoolingName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
+from nlp_rnn.tasks.interface import Target
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.regularization import Regularization
 from nlp_rnn.tasks.sentiment.data import SentimentBatch, SentimentProcessor
@@ -80,6 +81,7 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         initialize_layers(processor.tokens, model.embedding, model.rnn, init_encoder, vectors)
 
     @override
-    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+    def targets(self, answer: dict[str, Any]) -> list[Target]:
         classes = dict(zip(self.labels, self.processor.classes, strict=True))  # as a corpus writes them
-        return [row | {"label": classes[row["label"]]} for row in super().targets(answer)]
+        targets = [target.columns for target in super().targets(answer)]
+        return [Target(columns | {"label": classes[columns["label"]]}) for columns in targets]

@@ -29,7 +29,7 @@ from nlp_rnn.models.layers.crf import LinearChain, LinearChainCRF
 from nlp_rnn.models.tagger import Tagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.classification import ClassificationTask, require_unidirectional, step_columns
-from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState
+from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState, Target
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
@@ -269,16 +269,16 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         return tag_answers(columns, lengths.tolist(), sentences, raw_texts, has_spans)
 
     @override
-    def check_targets(self) -> None:
-        pass
+    def as_teacher(self) -> Self:
+        return self
 
     @override
-    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+    def targets(self, answer: dict[str, Any]) -> list[Target]:
         if not answer["words"]:
             return []
         names = self.processor.column_names
         tags = {name: answer[key] for name, key in zip(names, self.keys, strict=True)}
-        return [{"tokens": answer["words"], **tags, "probability": min(answer["scores"])}]
+        return [Target({"tokens": answer["words"], **tags, "probability": min(answer["scores"])})]
 
     @override
     def take_words(self) -> None:

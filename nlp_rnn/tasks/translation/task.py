@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -25,11 +26,12 @@ from nlp_rnn.models.writer_ensemble import Seq2SeqEnsemble
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask, SamplingSettings
-from nlp_rnn.tasks.interface import Alignment, Probe
+from nlp_rnn.tasks.interface import Alignment, Probe, Target
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.translation.data import TranslationBatch, TranslationProcessor
+from nlp_rnn.tasks.translation.flaws import find_flaw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,6 +80,8 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
     progress_bar_metrics = ("bleu",)
     example = "zwei hunde spielen im schnee."
     processor_class = TranslationProcessor
+    tells_finished = False
+    """Whether each of the `n_best` says if it is `finished`, if EOS came before the maximum length."""
 
     def __init__(
         self,
@@ -234,7 +238,12 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         texts = [[decode(tokens, next(copied)) for tokens in row] for row in read]
         # The translation of an empty text is empty, not the most probable of all sentences.
         asked = torch.tensor([demand.size > 0 for demand in demands], dtype=torch.bool)
-        return text_answers(best, texts, ((batch.lengths == 0) & ~asked).tolist())
+        answers = text_answers(best, texts, ((batch.lengths == 0) & ~asked).tolist())
+        if self.tells_finished:
+            for row, answer in zip(best, answers, strict=True):
+                for hypothesis, entry in zip(row, answer["n_best"], strict=True):
+                    entry["finished"] = hypothesis.finished
+        return answers
 
     def _copied(
         self, batch: TranslationBatch, state: State, best: Sequence[Sequence[Hypothesis]]
@@ -276,13 +285,20 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         return task
 
     @override
-    def check_targets(self) -> None:
-        pass
+    def as_teacher(self) -> Self:
+        task = copy.copy(self)
+        task.tells_finished = True
+        return task
 
     @override
-    def targets(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
-        best = [hypothesis for hypothesis in answer["n_best"] if hypothesis["text"]]
-        return [{"target": hypothesis["text"], "score": hypothesis["score"]} for hypothesis in best]
+    def targets(self, answer: dict[str, Any]) -> list[Target]:
+        return [
+            Target(
+                {"target": best["text"], "score": best["score"]}, find_flaw(best["text"], best["finished"])
+            )
+            for best in answer["n_best"]
+            if best["text"]
+        ]
 
     @override
     def with_decoding(
