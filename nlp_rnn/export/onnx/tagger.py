@@ -9,6 +9,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.export.onnx.graph import FLOAT, INT64, Graph
 from nlp_rnn.export.onnx.part import MODEL, Case, Part, all_steps, random_ids, random_lengths
 from nlp_rnn.export.onnx.recurrent import recurrent
+from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.models.layers.crf import ChainScores
 from nlp_rnn.models.tagger import SeriesTagger, Tagger, WordEncoder
 
@@ -44,7 +45,9 @@ def tagger(model: Tagger) -> list[Part]:
         character_lengths: Tensor | None = None,
         spelling: Tensor | None = None,
         affixes: Tensor | None = None,
+        strings: Strings | None = None,
     ) -> Case:
+        assert strings is None  # there is no string encoder
         read = (characters, character_lengths, spelling, affixes)
         inputs = {"ids": words, "lengths": all_steps(words, lengths)}
         inputs |= {name: value for name, value in zip(_READ, read, strict=True) if value is not None}

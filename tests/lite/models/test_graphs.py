@@ -38,6 +38,7 @@ def exported(make_folder, tmp_path_factory):
         ("text_pairs", {"cell": "minlstm"}),
         ("tagging", {"crf": True, "processor": {"columns": ("ner", "upos")}}),
         ("tagging", {"processor": {"characters": False}}),
+        ("tagging", {"processor": {"affixes": [-2, 3]}}),
         ("translation", {"num_layers": 2}),
         ("translation", {"attention": "luong", "copy_unknown": True}),
         ("translation", {"attention": "bahdanau", "cell": "gru"}),
