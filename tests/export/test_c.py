@@ -302,6 +302,16 @@ def test_a_translator_writes_what_torch_writes(reverse, tied, options, compiled)
     assert compiled(task)([*LINES, ""]) == [answer["text"] for answer in Pipeline(task)([*LINES, ""])]
 
 
+def test_a_tag_of_synthetic_rows_is_never_written(compiled):
+    tagged = Vocabulary.train(TEXTS, SETTINGS, tags=("<bt>",))
+    task = Translation(TranslationProcessor(tagged, tagged, False, 30), 8, 8, tie_embeddings="all")
+    with torch.no_grad():
+        task.model.decoder.bias[tagged.tokens().index("<bt>")] = 50
+    texts = compiled(task)(LINES)
+    assert texts == [answer["text"] for answer in Pipeline(task)(LINES)]
+    assert not any("<bt>" in text for text in texts)
+
+
 PRINT_IDS = """
 #include <stdio.h>
 int main(void)

@@ -1,15 +1,19 @@
 """A model answers the same with NumPy as with torch: every task, cell, direction, pooling and attention."""
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
 from nlp_rnn.models import CELLS
 from nlp_rnn.models.pooling import POOLINGS
-from nlp_rnn.tasks import TASKS, BeamSettings
+from nlp_rnn.tasks import TASKS, BeamSettings, Translation
+from nlp_rnn.tasks.pretrained import save_pretrained
+from nlp_rnn.tasks.translation.data import TranslationProcessor
 
 INT8_CELLS = [name for name, cell in CELLS.items() if cell.int8_step is not None]
 INT8_TOLERANCE = 2e-2  # an input between two bytes may be rounded to either
@@ -37,6 +41,19 @@ def test_int8_weights_with_poolings(make_folder, difference, name, pooling, inpu
     ours, theirs = lite_pipeline(name, folder), pipeline(name, folder)
     values = inputs_of(name)[0]
     assert difference(ours([values]), theirs([values])) < INT8_TOLERANCE
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_tag_of_synthetic_rows_is_never_written(beam, tmp_path):
+    tagged = Vocabulary.train(["ein film", "a film"], VocabularySettings(min_frequency=1), tags=("<bt>",))
+    processor = TranslationProcessor(tagged, tagged, False, 30)
+    task = Translation(processor, 6, 6, tie_embeddings="all", decoding=BeamSettings(beam=beam, n_best=beam))
+    with torch.no_grad():
+        task.model.decoder.bias[tagged.tokens().index("<bt>")] = 50
+    save_pretrained(task, tmp_path / "model")
+    for load in (pipeline, lite_pipeline):
+        answer = load("translation", tmp_path / "model")("ein film")
+        assert not any("<bt>" in other["text"] for other in answer["n_best"])
 
 
 @pytest.mark.parametrize("cell", INT8_CELLS)

@@ -19,12 +19,12 @@ from nlp_rnn.data.corpus.validation import are_in, is_list, label_names, row_has
 from nlp_rnn.data.vocabulary import SPECIALS
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.files import shorten
+from nlp_rnn.lite.text.tokenizer_format import TAG
 from nlp_rnn.settings import Range, Settings
 
 log = logging.getLogger(__name__)
 
-# In angle brackets, which no tokenizer of this package leaves in one token: so no text has a tag by chance.
-_TAG = re.compile(r"<[A-Za-z0-9_-]{1,30}>")
+_TAG = re.compile(TAG)
 _PUNCTUATION = r"[^\p{L}\p{M}\p{N}]+"
 
 

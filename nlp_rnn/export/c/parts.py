@@ -318,6 +318,7 @@ def _translator(task: Any) -> Parts:
         "NLP_REVERSED": int(task.processor.reverse_source),
         "NLP_WRITES_REVERSED": int(task.processor.reverse_target),
         "NLP_SPACE": string(" " if target.level == "word" else ""),
+        "NLP_IS_NEVER_WRITTEN(id)": " || ".join(f"(id) == {id}" for id in task.processor.never_written()),
     }
     if shared:
         parts.sizes["nlp_source_embedding"] = "nlp_embedding"

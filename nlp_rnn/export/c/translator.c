@@ -73,7 +73,7 @@ int nlp_translate(nlp_state *state, int32_t *written)
         nlp_multiply(&nlp_output, nlp_advance(nlp_layers, vector, &state->layers), state->scores);
         token = NLP_EOS;
         for (int32_t id = NLP_EOS + 1; id < NLP_TOKENS_ALL; id++)
-            if (state->scores[id] > state->scores[token])
+            if (!(NLP_IS_NEVER_WRITTEN(id)) && state->scores[id] > state->scores[token])
                 token = id;
         if (token == NLP_EOS)
             break;

@@ -191,6 +191,7 @@ def _translation(task: Translation) -> dict[str, Any]:
         "max_length": task.processor.max_length,
         "reverse_source": task.processor.reverse_source,
         "reverse_target": task.processor.reverse_target,
+        "never_written": task.processor.never_written(),
         "decoder": variant,
         "decoding": _decoding(task.decoding),
     }

@@ -129,7 +129,7 @@ class Translation(WritingTask):
         demands = [Demand(prefix, constraints) for prefix, constraints in pairs]
         ids, lengths = pad(self.processor.source_order(rows["source_ids"]))
         state = self.engine.encode(ids, lengths)
-        forbidden = (PAD, BOS) if self.copy_unknown else _NEVER
+        forbidden = self.processor.never_written(self.copy_unknown)
         best = self._search(state, demands, forbidden)
         copied = self._copied(rows["source"], lengths, state, best) if self.copy_unknown else repeat([])
         decode, order = self.processor.target.decode, self.processor.target_order

@@ -5,12 +5,13 @@ The processors of the tasks are readers too, so that there is one way to read an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..errors import UsageError, join_names
 from .notices import truncate, warn_unknown
-from .tokenizer_format import UNK
+from .tokenizer_format import BOS, EOS, PAD, TAG, UNK
 from .vocabulary import Vocabulary
 
 
@@ -201,6 +202,20 @@ class SentenceReader(Reader):
     def target_order(self, target_ids: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         """The ids of translations in the order in which the model writes them; of such, in reading order."""
         return [ids[::-1] for ids in target_ids] if self.reverse_target else target_ids
+
+    def never_written(self, writes_unknown: bool = False) -> list[int]:
+        """The target ids that no translation has.
+
+        Args:
+            writes_unknown: whether it may have the unknown token.
+        """
+        never = [PAD, BOS] if writes_unknown else [PAD, UNK, BOS]
+        if self.source.fingerprint != self.target.fingerprint:
+            return never
+        # With one vocabulary, the tags of synthetic sources are target tokens too, which training never has.
+        return never + [
+            id for id, token in enumerate(self.target.tokens()) if id > EOS and re.fullmatch(TAG, token)
+        ]
 
     def _known_ids(self, text: str, name: str) -> list[int]:
         """The target ids of a text that a translation must have.

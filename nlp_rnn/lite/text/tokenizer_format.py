@@ -14,6 +14,8 @@ from ..errors import UsageError
 
 PAD, UNK, BOS, EOS = range(4)
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
+# In angle brackets, which no tokenizer of this package leaves in one token: so no text has a tag by chance.
+TAG = r"<[A-Za-z0-9_-]{1,30}>"
 
 # A number, a word with the apostrophes and hyphens inside it, or one other character.
 WORD = r"\d+(?:[.,]\d+)*|\w+(?:['’\-]\w+)*|[^\w\s]"

@@ -13,7 +13,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from nlp_rnn.data.batching import IGNORED, pad
-from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
+from nlp_rnn.data.vocabulary import BOS, EOS, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.decoding.constraints import Demand
 from nlp_rnn.lite.decoding.hypotheses import Hypothesis
@@ -226,7 +226,7 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         nothing: list[Any] = [[]] * len(batch)
         pairs = zip(batch.prefixes or nothing, batch.constraints or nothing, strict=True)
         demands = [Demand(prefix, constraints) for prefix, constraints in pairs]
-        forbidden = (PAD, BOS) if self.copy_unknown else (PAD, UNK, BOS)
+        forbidden = self.processor.never_written(self.copy_unknown)
         keys: list[list[int]] = []
         if self.sampling is not None:
             pairs_of = zip(batch.source.t().tolist(), batch.lengths.tolist(), strict=True)

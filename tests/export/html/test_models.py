@@ -28,9 +28,9 @@ TEXTS = [*SENTENCES, "", " \t\u00a0", "zzz", "THE the the", "a " * 30, "good fil
 SIZES = {"embedding_dim": 6, "hidden_dim": 7}
 
 
-def vocabulary(level="word", lowercase=True):
+def vocabulary(level="word", lowercase=True, tags=()):
     settings = VocabularySettings(level=level, lowercase=lowercase, min_frequency=1, max_size=60)
-    return Vocabulary.train(SENTENCES, settings)
+    return Vocabulary.train(SENTENCES, settings, tags)
 
 
 def check(tasks, inputs, folder):
@@ -152,6 +152,15 @@ def test_translation(variant, tie, tmp_path):
         sizes = {"embedding_dim": 8, "hidden_dim": 8, "num_layers": 2}
         tasks.append(Translation(processor, **sizes, tie_embeddings=tie, decoding=decoding, **variant))
     assert len({answer["text"] for answer in check(tasks, TEXTS, tmp_path)}) > 3
+
+
+def test_a_tag_of_synthetic_rows_is_never_written(tmp_path):
+    tags = [f"<{number}>" for number in range(30)]  # so many that one is the most probable token
+    both = vocabulary("bpe", tags=tags)
+    task = Translation(TranslationProcessor(both, both, False, 10), 8, 8, tie_embeddings="all")
+    texts = [answer["text"] for answer in check([task], TEXTS, tmp_path)]
+    assert any(texts)
+    assert not any("<" in text for text in texts)
 
 
 def test_a_unidirectional_model_reads_on_from_what_it_has_read(tmp_path):

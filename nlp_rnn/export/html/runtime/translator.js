@@ -119,6 +119,6 @@ class Translator extends Model {
     const own = joinDirections(final, this.encoder.rnn.directions);
     const state = { own, context: own.at(-1)[0], outputs, keys };
     const step = (id, from) => this.step(id, from);
-    return beamSearch(step, state, BOS, this.settings.decoding, NEVER_GENERATED);
+    return beamSearch(step, state, BOS, this.settings.decoding, this.settings.never_written);
   }
 }
