@@ -27,8 +27,17 @@ from nlp_rnn.tasks import TASKS
 from nlp_rnn.tasks.generation import BeamSettings, SamplingSettings
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.registry import data_classes
+from nlp_rnn.tasks.regularization import Regularization
 
-DATACLASSES = [Batching, BeamSettings, Corpus, Optimization, SamplingSettings, VocabularySettings]
+DATACLASSES = [
+    Batching,
+    BeamSettings,
+    Corpus,
+    Optimization,
+    Regularization,
+    SamplingSettings,
+    VocabularySettings,
+]
 OWNERS = [*DATACLASSES, *TASKS.values(), *(kind for name in TASKS for kind in data_classes(name))]
 
 
@@ -50,7 +59,7 @@ RANGES = [
 def test_the_ends_of_each_range_are_allowed_and_nothing_beyond(owner, name, rule):
     low, high = rule.low, rule.high
     assert low <= high
-    is_list = name == "thresholds"  # one number per label
+    is_list = name in ("thresholds", "affixes")  # of which each number has the range
 
     def check(value):
         check_settings(owner, {name: [value] if is_list else value})

@@ -15,7 +15,7 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import nlp_rnn.files
+import nlp_rnn.lite.files
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.prediction import predict
 
@@ -85,7 +85,7 @@ def test_runs_killed_anywhere_end_with_the_same_files(models, undisturbed, tmp_p
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(owner, name, dying)
             # What a killed process leaves behind is not removed.
-            patch.setattr(nlp_rnn.files, "_remove", lambda path: None)
+            patch.setattr(nlp_rnn.lite.files, "_remove", lambda path: None)
             with contextlib.suppress(Killed):
                 predict(models["sentiment"], str(source), str(output), shard_rows=5)
     predict(models["sentiment"], str(source), str(output), shard_rows=5)

@@ -82,9 +82,7 @@ def test_dissimilar_key_gets_no_suggestion():
 
 
 def test_a_key_of_another_class_is_not_proposed(refusal):
-    assert refusal("--model.bidirectional", "true") == (
-        "nlp-rnn: error: unknown setting 'model.bidirectional'.\n"
-    )
+    assert refusal("--model.pooling", "max") == ("nlp-rnn: error: unknown setting 'model.pooling'.\n")
 
 
 def test_every_nested_setting_has_a_name():

@@ -156,9 +156,14 @@ class Int8Linear(Int8Weight):
         self._float_weight = None
         self._use_int_mm = _can_use_int_mm(self.int8)
 
+    @property
+    def in_features(self) -> int:
+        """K, as that of the linear layer."""
+        return self.int8.shape[1]
+
     @override
     def extra_repr(self) -> str:
-        return f"in_features={self.int8.shape[1]}, out_features={self.int8.shape[0]}"
+        return f"in_features={self.in_features}, out_features={self.int8.shape[0]}"
 
 
 def _after_load(layer: nn.Module, _: object) -> None:
