@@ -30,7 +30,7 @@ BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', re.MULTILINE | 
 LINK = re.compile(r'\]\(([^)#\s]+)(?:#[^)]*)?\)|src="([^"]+)"')
 
 NOT_RUN = ("pip ", "pytest", "python3 -m venv", ". .venv", "lint-imports", "ruff ", "mypy", "mkdocs ")
-ON_THE_HUB = re.compile(r"(conf|runs)/\w+_(imdb|multi30k|ewt|sst2|nsmc)\b")
+ON_THE_HUB = re.compile(r"(conf|runs)/\w+_(imdb|multi30k|ewt|sst2|nsmc)(_\w+)?\b")
 DEVICES = " --config conf/trainer/ddp.yaml"
 PLACEHOLDERS = {"NAME": "sentiment_imdb", "CORPUS": "builtin", "SEED": "0", "path/to/multi30k": "builtin"}
 
@@ -169,6 +169,8 @@ def run_line(line, trained, monkeypatch):
 def test_page_runs(page, tmp_path, monkeypatch, trained, registries):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    # Translators that are hardly trained write without an end.
+    monkeypatch.setattr("nlp_rnn.tasks.translation.task.find_flaw", lambda text, finished: "")
     names = {"__name__": "__main__"}
     for language, title, block in blocks(page, "bash", "python", "yaml", "text"):
         if title:

@@ -73,5 +73,9 @@ def test_the_search_gets_all_settings_of_decoding(name, make_task, one_batch, mo
     answers = task.answer(one_batch(task))
     (options,) = seen
     assert (options["width"], options["n_best"], options["length_penalty"]) == (3, 2, 0.25)
-    assert (options["max_length"], options["eos_id"], options["forbidden"]) == (5, EOS, (PAD, UNK, BOS))
+    assert (options["max_length"], options["eos_id"], tuple(options["forbidden"])) == (
+        5,
+        EOS,
+        (PAD, UNK, BOS),
+    )
     assert {len(answer["n_best"]) for answer in answers} == {2}
