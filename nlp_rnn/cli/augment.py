@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from nlp_rnn.cli.console import add_trust_argument, path_argument
-from nlp_rnn.cli.distill import add_answering_arguments, add_columns, write_corpus
+from nlp_rnn.cli.console import add_columns_argument, add_trust_argument, path_argument
+from nlp_rnn.cli.distill import add_answering_arguments, write_corpus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="text in the target language: a file with one sentence per line, or a corpus",
     )
-    add_columns(parser, "source=en target=de")
+    add_columns_argument(parser, "source=en target=de", ", here and in the output")
     add_answering_arguments(parser)
 
 

@@ -104,6 +104,23 @@ def load_model(options: argparse.Namespace) -> Task[Any, Any]:
     return load_models(models, revision=options.model_revision)
 
 
+def add_columns_argument(parser: argparse.ArgumentParser, example: str, where: str = "") -> None:
+    """Add what the columns of a table are called.
+
+    Args:
+        parser: the parser of a verb.
+        example: columns that help shows.
+        where: which tables these are, for help.
+    """
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="NAME=COLUMN",
+        help=f"names of columns{where}, such as {example}; default: as trained",
+    )
+
+
 def add_column_arguments(parser: argparse.ArgumentParser, example: str) -> None:
     """Add what the columns of a table are called, and how its text is encoded.
 
@@ -111,13 +128,7 @@ def add_column_arguments(parser: argparse.ArgumentParser, example: str) -> None:
         parser: the parser of a verb.
         example: columns that help shows.
     """
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=[],
-        metavar="NAME=COLUMN",
-        help=f"names of columns, such as {example}; default: as trained",
-    )
+    add_columns_argument(parser, example)
     parser.add_argument(
         "--file-columns",
         nargs="+",

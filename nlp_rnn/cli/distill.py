@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nlp_rnn.cli.console import (
+    add_columns_argument,
     add_device_arguments,
     add_ensemble_argument,
     add_trust_argument,
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", default="train", help="train, validation, test, or all rows of a file; default: train"
     )
-    add_columns(parser, "source=de target=en")
+    add_columns_argument(parser, "source=de target=en", ", here and in the output")
     parser.add_argument(
         "--least",
         type=float,
@@ -48,22 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out labels that are less probable; of tags, sentences with such a tag",
     )
     add_answering_arguments(parser)
-
-
-def add_columns(parser: argparse.ArgumentParser, example: str) -> None:
-    """Add `--columns`.
-
-    Args:
-        parser: the parser of a verb.
-        example: columns that help shows.
-    """
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=[],
-        metavar="NAME=COLUMN",
-        help=f"names of columns, here and in the output, such as {example}; default: as trained",
-    )
 
 
 def add_answering_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +89,7 @@ def write_corpus(
     """Write a corpus with the answers of models, and say how many rows it has.
 
     Args:
-        options: those of `add_columns` and `add_answering_arguments`.
+        options: those of `add_columns_argument` and `add_answering_arguments`.
         models: model folders, checkpoints or hub ids; each has its own answers.
         data: what they answer.
         split: of the data.

@@ -1,4 +1,4 @@
-"""Sampling with random numbers of each row's own, so that no answer depends on the rows beside it."""
+"""Sampling with one random generator per row, so that an answer does not depend on the rest of the batch."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class CardFacts:
         results: those of the metrics that can be measured again.
         seed: of the training, if known.
         pipeline_tag: the hub's name of the task, if it has one.
-        extra: what is said of each further corpus that the model was trained on.
+        extra: a description of each extra training corpus.
         averaged: the models whose weights its own are the mean of.
     """
 

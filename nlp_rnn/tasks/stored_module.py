@@ -180,7 +180,7 @@ class StoredModule(Capabilities, Configured, OptimizedModule):
             metrics: split -> metric -> measured value.
             results: those of them that can be measured again.
             seed: of the training, if known.
-            extra: what is said of each further corpus that the model was trained on.
+            extra: a description of each extra training corpus.
             averaged: the models whose weights its own are the mean of.
         """
         row = ROWS.get(self.name)

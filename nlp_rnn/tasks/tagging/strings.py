@@ -1,4 +1,4 @@
-"""The language model of characters whose states a tagger reads beside its words."""
+"""The character language model whose hidden states are input features of a tagger."""
 
 from __future__ import annotations
 
