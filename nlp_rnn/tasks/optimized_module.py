@@ -79,13 +79,22 @@ class OptimizedModule(GuardedModule):
     def _check_unfreeze(self) -> None:
         """Refuse a run that would end before all layers are trained."""
         trainer: Any = self.trainer
-        groups, epochs = len(layer_groups(self.model)), trainer.max_epochs or -1
+        if not self.optimization.unfreeze or trainer.fast_dev_run:
+            return
+        groups = len(layer_groups(self.model))
         last = (groups - 1) * self.optimization.unfreeze
-        if self.optimization.unfreeze and 0 < epochs <= last and not trainer.fast_dev_run:
+        trainer.fit_loop.setup_data()  # else the number of batches is not known yet
+        if not math.isfinite(trainer.num_training_batches):
+            return
+        steps = trainer.estimated_stepping_batches  # infinite without a limit
+        epochs = steps / math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        if epochs <= last:
+            name = "max_steps" if steps == trainer.max_steps else "max_epochs"
             raise UsageError(
                 f"optimization.unfreeze {self.optimization.unfreeze:g}: the last of the {groups} groups of "
-                f"layers is trained after {last:g} epochs, but trainer.max_epochs is {epochs}; lower "
-                "unfreeze, or name what is not trained in optimization.freeze"
+                f"layers is trained after {last:g} epochs, but trainer.{name} {getattr(trainer, name)} ends "
+                f"the run after {epochs:.3g}; lower unfreeze, or name what is not trained in "
+                "optimization.freeze"
             )
 
     @override
@@ -130,7 +139,6 @@ class OptimizedModule(GuardedModule):
         super().setup(stage)
         self.reset_sums()
         if stage == "fit":
-            self._check_unfreeze()
             trainer: Any = self.trainer
             if self.optimization.schedule == "plateau" and not (
                 trainer.limit_val_batches and trainer.check_val_every_n_epoch
@@ -146,6 +154,7 @@ class OptimizedModule(GuardedModule):
 
     @override
     def on_fit_start(self) -> None:
+        self._check_unfreeze()
         if self._searches:
             self._searches = False
             self.reset_sums()

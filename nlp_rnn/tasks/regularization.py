@@ -32,16 +32,27 @@ class Regularization(Settings):
             (Miyato et al. 2017); takes about 2.3 times the time.
         virtual_adversarial: weight of the divergence between the answers to inputs and to those moved so that
             it rises the most, whatever the labels (Miyato et al. 2017); about 2.3 times the time, too.
-        perturbation: how far an embedded input is moved, relative to the root mean square of its values.
+        perturbation: how far either of these two moves an embedded input, relative to the root mean square of
+            its values.
 
     Raises:
-        UsageError: a value is out of range.
+        UsageError: a value is out of range, or `perturbation` is set and nothing moves inputs.
     """
 
     consistency: Weight = 0.0
     adversarial: Weight = 0.0
     virtual_adversarial: Weight = 0.0
     perturbation: Annotated[float, Range(1e-6, 1e6)] = 5.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.perturbation != type(self).perturbation and not (
+            self.adversarial or self.virtual_adversarial
+        ):
+            raise UsageError(
+                "regularization.perturbation has no effect alone: set regularization.adversarial or "
+                "virtual_adversarial above 0, or leave it out"
+            )
 
     def check_dropout(self, dropout: float, word_dropout: float) -> None:
         """Refuse consistency of passes that are equal, which would take time and change nothing.
@@ -58,6 +69,20 @@ class Regularization(Settings):
                 "regularization.consistency needs different dropout in both passes: set dropout or "
                 "word_dropout above 0, or consistency to 0"
             )
+
+
+def check_locked(locked: bool, dropout: float) -> None:
+    """Refuse locked dropout where there is no dropout.
+
+    Args:
+        locked: whether one mask of dropout is used for all steps.
+        dropout: that of the model.
+
+    Raises:
+        UsageError: it would have no effect.
+    """
+    if locked and not dropout:
+        raise UsageError("locked has no effect without dropout: set dropout above 0, or locked to false")
 
 
 class Targets(Protocol):

@@ -103,12 +103,21 @@ def test_layers_are_trained_one_group_after_the_other(
         assert changed == {name for name, start in zip(parts, first, strict=True) if batch >= start}
 
 
-def test_a_run_too_short_for_all_groups_is_refused(tmp_path, batches, make_task, trainer):
+@pytest.mark.parametrize(("limits", "message"), [
+    ({"max_epochs": 2}, "max_epochs 2 ends the run after 2"),
+    ({"max_epochs": -1, "max_steps": 12}, "max_steps 12 ends the run after 2"),
+    ({"max_epochs": 9, "max_steps": 11}, r"max_steps 11 ends the run after 1\.83"),
+    ({"max_epochs": 9, "max_steps": 6, "accumulate_grad_batches": 2}, "max_steps 6 ends the run after 2"),
+    ({"max_epochs": 9, "max_steps": 13}, None),
+])  # fmt: skip
+def test_a_run_too_short_for_all_groups_is_refused(limits, message, tmp_path, batches, make_task, trainer):
     task = make_task("sentiment", optimization=Optimization(unfreeze=1))
-    with pytest.raises(
-        UsageError, match=r"3 groups of layers is trained after 2 epochs, but .*max_epochs is 2"
-    ):
-        trainer(tmp_path, max_epochs=2).fit(task, batches(task))
+    run = trainer(tmp_path, **limits, limit_val_batches=0)
+    if message is None:
+        run.fit(task, batches(task, size=1))
+        return
+    with pytest.raises(UsageError, match=f"3 groups of layers is trained after 2 epochs, but .*{message}"):
+        run.fit(task, batches(task, size=1))
 
 
 def test_frozen_parts_are_no_group(tmp_path, batches, make_task, trainer):

@@ -78,3 +78,14 @@ def test_consistency_without_any_dropout_is_refused(name, make_task):
         )
     with pytest.raises(UsageError, match="consistency needs different dropout in both passes"):
         make_task(name, dropout=0.0, word_dropout=0.0, regularization={"consistency": 1.0})
+
+
+def test_settings_without_effect_are_refused(make_task):
+    for term in ("adversarial", "virtual_adversarial"):
+        Regularization(**{term: 1.0, "perturbation": 2.0})
+    with pytest.raises(UsageError, match=r"regularization\.perturbation has no effect alone"):
+        Regularization(consistency=1.0, perturbation=2.0)
+    for name in (*TASKS, "tagging", "language_modeling"):
+        make_task(name, dropout=0.1, locked=True)
+        with pytest.raises(UsageError, match="locked has no effect without dropout"):
+            make_task(name, dropout=0.0, locked=True)

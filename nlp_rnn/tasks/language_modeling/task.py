@@ -31,6 +31,7 @@ from nlp_rnn.tasks.language_modeling.data import LanguageModelingBatch, Language
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.regularization import check_locked
 from nlp_rnn.tasks.transfer import initialize_embedding
 
 NEVER_GENERATED = (PAD, UNK, BOS)
@@ -89,6 +90,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         vectors: str | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
+        check_locked(locked, dropout)
         model = LanguageModel(
             vocab_size=len(processor.tokens),
             embedding_dim=embedding_dim,

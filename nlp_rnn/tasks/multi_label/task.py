@@ -25,7 +25,7 @@ from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.multi_label.data import MultiLabelBatch, MultiLabelProcessor
 from nlp_rnn.tasks.multi_label.metrics import LabelSetCounts, best_thresholds
 from nlp_rnn.tasks.optimization import Optimization
-from nlp_rnn.tasks.regularization import LabelSetTargets, Regularization, regularized_loss
+from nlp_rnn.tasks.regularization import LabelSetTargets, Regularization, check_locked, regularized_loss
 from nlp_rnn.tasks.single_label import Threshold
 from nlp_rnn.tasks.text_classification import TextReader
 from nlp_rnn.tasks.transfer import initialize_layers
@@ -88,6 +88,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         optimization: Optimization = Optimization(),
     ) -> None:
         regularization.check_dropout(dropout, word_dropout)
+        check_locked(locked, dropout)
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = Classifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         super().__init__(processor, model, optimization)

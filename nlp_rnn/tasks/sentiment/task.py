@@ -12,7 +12,7 @@ from nlp_rnn.models.pooling import PoolingName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.interface import Target
 from nlp_rnn.tasks.optimization import Optimization
-from nlp_rnn.tasks.regularization import Regularization
+from nlp_rnn.tasks.regularization import Regularization, check_locked
 from nlp_rnn.tasks.sentiment.data import SentimentBatch, SentimentProcessor
 from nlp_rnn.tasks.single_label import Temperature, Threshold
 from nlp_rnn.tasks.text_classification import TextClassificationTask
@@ -73,6 +73,7 @@ class Sentiment(TextClassificationTask[SentimentProcessor, SentimentBatch]):
         optimization: Optimization = Optimization(),
     ) -> None:
         regularization.check_dropout(dropout, word_dropout)
+        check_locked(locked, dropout)
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = Classifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         training = (label_smoothing, word_dropout, processor.label_weights)

@@ -250,6 +250,8 @@ class TaggingData(CorpusData[TaggingProcessor]):
         self.language_model = language_model
         if 0 in self.affixes or len(set(self.affixes)) < len(self.affixes):
             raise UsageError(f"affixes must be different numbers other than 0, not {self.affixes}")
+        if affix_buckets != AFFIX_BUCKETS and not self.affixes:
+            raise UsageError("affix_buckets has no effect without affixes: set affixes, or leave it out")
         if vocabulary.level != "word":
             raise UsageError(f"vocabulary.level must be word for tagging, not {vocabulary.level}")
 

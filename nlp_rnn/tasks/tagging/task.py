@@ -33,6 +33,7 @@ from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState, Target
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.regularization import check_locked
 from nlp_rnn.tasks.tagging.columns import TagColumn
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.scoring import make_scorer
@@ -100,6 +101,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         vectors: str | None = None,
         optimization: Optimization = Optimization(),
     ) -> None:
+        check_locked(locked, dropout)
         if crf and label_smoothing:
             raise UsageError("label_smoothing is for models without a CRF: set it to 0, or crf to false")
         columns = processor.tag_columns

@@ -14,7 +14,7 @@ from nlp_rnn.models.pooling import PoolingName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.optimization import Optimization
-from nlp_rnn.tasks.regularization import Regularization
+from nlp_rnn.tasks.regularization import Regularization, check_locked
 from nlp_rnn.tasks.single_label import SingleLabelTask, Temperature, Threshold
 from nlp_rnn.tasks.text_pairs.data import TextPairsBatch, TextPairsProcessor
 from nlp_rnn.tasks.transfer import initialize_layers
@@ -74,6 +74,7 @@ class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
         optimization: Optimization = Optimization(),
     ) -> None:
         regularization.check_dropout(dropout, word_dropout)
+        check_locked(locked, dropout)
         sizes = (len(processor.tokens), len(processor.labels), embedding_dim, hidden_dim, num_layers)
         model = PairClassifier(*sizes, dropout, cell, bidirectional, pooling, locked)
         training = (label_smoothing, word_dropout, processor.label_weights)

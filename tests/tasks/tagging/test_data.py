@@ -190,6 +190,8 @@ def test_affixes_are_those_of_the_word_as_the_vocabulary_writes_it(characters, m
 
 def test_a_model_without_affixes_knows_none_of_their_settings(make):
     assert make().processor.settings().keys().isdisjoint({"affixes", "affix_buckets"})
+    with pytest.raises(UsageError, match="affix_buckets has no effect without affixes"):
+        make(affix_buckets=50)
 
 
 @pytest.mark.parametrize("affixes", [[0], [2, 2], [17], [-17]])
