@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from nlp_rnn.lite.folders.folder import check_is_model, current_folder, read_con
 from nlp_rnn.lite.text import vocabulary
 from nlp_rnn.lite.text.pieces import pieces
 from nlp_rnn.lite.text.tokenizer import SUBWORD_SPACE
-from nlp_rnn.lite.text.tokenizer_format import BOS, CHARACTER, EOS, LINE_BREAK, PAD, SPECIALS, UNK, WORD
+from nlp_rnn.lite.text.tokenizer_format import BOS, CHARACTER, EOS, LINE_BREAK, PAD, SPECIALS, TAG, UNK, WORD
 from nlp_rnn.lite.text.vocabulary import MAX_WORD, Level, check_text
 from nlp_rnn.settings import Range, Settings
 
@@ -39,8 +40,8 @@ class VocabularySettings(Settings):
         max_size: maximum number of tokens, special tokens included; the most frequent are kept.
         sample: make it from so many rows of the train split, chosen at random; from all if left out.
         model: a model folder whose vocabulary is taken over as it is, such as that of a language model from
-            which a classifier starts, or both of a translation model for another one; the other settings then
-            have no effect. Made anew if left out.
+            which a classifier starts, or both of a translation model for another one; tags of extra corpora
+            are added behind its tokens, and the other settings then have no effect. Made anew if left out.
 
     Raises:
         UsageError: a value is out of range, or there is no such model folder.
@@ -139,14 +140,11 @@ class Vocabulary(vocabulary.Vocabulary):
             written: whether a model writes these texts, see `VocabularySettings.taken_over`.
 
         Raises:
-            UsageError: a text has a lone surrogate, or `settings.model` cannot be read or has not these tags.
+            UsageError: a text has a lone surrogate, or `settings.model` cannot be read.
         """
         taken = settings.taken_over(written)
         if taken is not None:
-            vocabulary = cls.from_json(taken)
-            if missing := [tag for tag in tags if tag not in vocabulary.tokens()]:
-                raise UsageError(f"vocabulary.model: {settings.model}: it has no {', '.join(missing)}")
-            return vocabulary
+            return cls.from_json(taken).with_tags(tags)
         line_breaks = normalizers.Replace(Regex(LINE_BREAK), " ")
         normalizer = normalizers.Sequence([line_breaks, *_normalizers(settings.lowercase)])
         trainer: trainers.Trainer
@@ -193,11 +191,23 @@ class Vocabulary(vocabulary.Vocabulary):
         tokenizer.train_from_iterator((word for word in words if word and word not in SPECIALS), trainer)
         return cls(tokenizer)
 
+    def with_tags(self, tags: Sequence[str]) -> Vocabulary:
+        """This vocabulary with tags behind its own tokens, whose ids stay as they are.
+
+        Args:
+            tags: see `train`; those that it has already are not added.
+        """
+        own = json.loads(self.to_json())
+        vocab = own["model"]["vocab"]
+        for tag in tags:
+            vocab.setdefault(tag, len(vocab))
+        return Vocabulary.from_json(json.dumps(own))
+
     def extended(self, other: Vocabulary) -> Vocabulary:
         """This vocabulary with the tokens of another one that it lacks, behind its own.
 
-        Subwords cannot be added, for they are merged in the order in which they were found: a vocabulary of
-        subwords stays as it is.
+        Subwords cannot be added, for they are merged in the order in which they were found: to a vocabulary
+        of subwords only tags are added.
 
         Args:
             other: a vocabulary that splits texts as this one does.
@@ -210,7 +220,7 @@ class Vocabulary(vocabulary.Vocabulary):
         if own["model"]["type"] != theirs["model"]["type"] or any(own[p] != theirs[p] for p in parts):
             return other
         if self.level == "bpe":
-            return self
+            return self.with_tags([token for token in other.tokens()[EOS + 1 :] if re.fullmatch(TAG, token)])
         vocab = own["model"]["vocab"]
         for token in other.tokens():
             vocab.setdefault(token, len(vocab))

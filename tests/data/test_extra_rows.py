@@ -3,18 +3,24 @@
 import json
 
 import pytest
+import torch
 
+from nlp_rnn import from_pretrained, pipeline, save_pretrained
 from nlp_rnn.data import Batching, VocabularySettings
 from nlp_rnn.data.corpus.extra import ExtraCorpus
+from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.errors import UsageError
+from nlp_rnn.lite.pipelines import pipeline as lite_pipeline
 from nlp_rnn.tasks import (
     LanguageModelingData,
     MultiLabelData,
+    Sentiment,
     SentimentData,
     TaggingData,
     TextPairsData,
     TranslationData,
 )
+from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 
 VOCABULARY = VocabularySettings(min_frequency=1)
 MAKE = {  # the rows of each task
@@ -40,7 +46,7 @@ def make(tmp_path):
         tag, weight = settings.pop("tag", None), settings.pop("weight", 1.0)
         main = {"train": list(map(row, own)), "validation": list(map(row, evaluated))}
         extras = [{"path": str(path), "tag": tag, "weight": weight}]
-        return data_class(main, vocabulary=VOCABULARY, extra=extras, **settings)
+        return data_class(main, **{"vocabulary": VOCABULARY, "extra": extras, **settings})
 
     return make
 
@@ -130,6 +136,42 @@ def test_a_trained_model_without_the_tag_is_refused(make):
     data.attach_processor(plain.processor)
     with pytest.raises(UsageError, match="has no tag <bt>"):
         data.splits  # noqa: B018
+
+
+@pytest.mark.parametrize("level", ["word", "bpe", "char"])
+def test_a_vocabulary_that_is_taken_over_gets_the_tag_behind_its_tokens(make, level, tmp_path):
+    theirs = Vocabulary.train(["a film 1"] * 9, VocabularySettings(level=level, min_frequency=1))
+    processor = SentimentProcessor(theirs, ["bad", "good"], ["bad", "good"])
+    folder = save_pretrained(Sentiment(processor, 4, 4), tmp_path / "model")
+    settings = VocabularySettings(model=str(folder))
+    plain = make(SentimentData, vocabulary=settings).processor.tokens
+    assert plain.to_json() == theirs.to_json()
+    data = make(SentimentData, vocabulary=settings, tag="<bt>")
+    tokens = data.processor.tokens
+    assert tokens.tokens() == [*theirs.tokens(), "<bt>"]
+    texts = ["a film <bt>", "<bt>", "b<bt>a"]
+    assert tokens.encode(texts) == theirs.encode(texts)
+    assert [data.splits["train"][[row]]["token_ids"][0][0] == len(theirs) for row in (0, 9, 10, 15)] == [
+        *(False, False, True, True)
+    ]
+    assert tokens.with_tags(["<bt>"]).to_json() == tokens.to_json()
+    student = save_pretrained(Sentiment(data.processor, 4, 4), tmp_path / "student")
+    loaded = from_pretrained(student)
+    assert loaded.processor.fingerprint == data.processor.fingerprint
+    batch = data.processor.collate(data.splits["train"][[0, 12]])
+    torch.testing.assert_close(loaded.eval().logits(batch).softmax(-1).sum(-1), torch.ones(2))
+    lite = lite_pipeline("sentiment", student)
+    for ours, light in zip(pipeline("sentiment", student)(texts), lite(texts), strict=True):
+        assert ours["scores"] == pytest.approx(light["scores"], abs=1e-5)
+
+
+@pytest.mark.parametrize("level", ["word", "bpe", "char"])
+def test_a_model_that_is_trained_on_gets_the_tag(make, level):
+    settings = VocabularySettings(level=level, min_frequency=1)
+    plain = make(SentimentData, vocabulary=settings).processor
+    data = make(SentimentData, vocabulary=settings, tag="<bt>")
+    data.extend_processor(plain)
+    assert data.processor.tokens.tokens() == [*plain.tokens.tokens(), "<bt>"]
 
 
 def test_weights_say_how_often_rows_are_seen(make):

@@ -157,7 +157,7 @@ class TranslationData(CorpusData[TranslationProcessor]):
     def make_processor(self, train: Dataset) -> TranslationProcessor:
         def learn(*sides: str) -> Vocabulary:
             texts = ColumnValues(train, *sides, sample=self.vocabulary.sample)
-            tags = self.tags if "source" in sides else ()
+            tags = self.tags if "source" in sides or self.shared_vocabulary else ()
             return Vocabulary.train(texts, self.vocabulary, tags, written="source" not in sides)
 
         if self.shared_vocabulary and self.vocabulary.model is None:

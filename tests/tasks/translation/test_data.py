@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from nlp_rnn import save_pretrained
+from nlp_rnn import from_pretrained, save_pretrained
 from nlp_rnn.data import Batching, Corpus, VocabularySettings
 from nlp_rnn.data.batching import IGNORED
-from nlp_rnn.data.vocabulary import BOS, EOS, PAD
+from nlp_rnn.data.vocabulary import BOS, EOS, PAD, UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks import Translation
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
@@ -85,6 +85,15 @@ def test_both_vocabularies_of_a_trained_model_are_taken_over(shared, tmp_path, c
     second = TranslationData(others, vocabulary=settings, shared_vocabulary=shared).processor
     assert second.source.to_json() == first.source.to_json()
     assert second.target.to_json() == first.target.to_json()
+    extra = tmp_path / "extra.jsonl"
+    extra.write_text('{"de": "ein hund", "en": "a film"}\n')
+    extras = [{"path": str(extra), "tag": "<bt>"}]
+    data = TranslationData(others, vocabulary=settings, shared_vocabulary=shared, extra=extras)
+    student = from_pretrained(save_pretrained(Translation(data.processor, 4, 6), tmp_path / "student"))
+    own = student.processor
+    assert own.source.tokens() == [*first.source.tokens(), "<bt>"]
+    assert own.target.tokens() == [*first.target.tokens(), *(["<bt>"] if shared else [])]
+    assert set(own.never_written()) - {PAD, UNK, BOS} == ({len(first.target)} if shared else set())
     if not shared:
         with pytest.raises(UsageError, match="its model has two vocabularies"):
             _ = TranslationData(others, vocabulary=settings, shared_vocabulary=True).processor
