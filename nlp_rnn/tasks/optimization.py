@@ -79,6 +79,19 @@ class Optimization(Settings):
             raise UsageError("warmup has no effect with schedule plateau: leave it at 0")
 
 
+def mean_rate(settings: Optimization) -> float:
+    """The mean learning rate of a long run by its schedule, at the output; with plateau at most that.
+
+    Args:
+        settings: of the run.
+    """
+    if settings.schedule == "one_cycle":  # cosines from 1 / 25 up to 1, and down to about 0
+        warmup = settings.warmup or 0.3
+        return settings.lr * (warmup * (1 + 1 / 25) + (1 - warmup)) / 2
+    after = 0.5 if settings.schedule == "cosine" else 1.0
+    return settings.lr * (settings.warmup / 2 + (1 - settings.warmup) * after)
+
+
 def _explain(settings: Optimization, name: str, value: object) -> None:
     """Say how a setting is changed: a task's settings are replaced, for other tasks may have the same."""
     remedy = f"task.optimization = dataclasses.replace(task.optimization, {name}={value!r})"

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from typing_extensions import override
 
+from nlp_rnn.tasks.optimization import Optimization, mean_rate, total_steps
 from nlp_rnn.training.devices import SeedEachDevice
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.resume_state import ResumeState
 from nlp_rnn.training.resuming import ReapplySettings
+
+log = logging.getLogger(__name__)
+
+_STRONG_DECAY = 0.5  # the decay of trained weights, as an exponent of e, of which there is a warning
 
 
 def fit_callbacks(last: LastCheckpoint, logs: bool, resumes: bool) -> list[Callback]:
@@ -36,6 +43,31 @@ def fit_callbacks(last: LastCheckpoint, logs: bool, resumes: bool) -> list[Callb
         *([LearningRateMonitor()] if logs else []),
         *([ReapplySettings()] if resumes else []),
     ]
+
+
+class WarnOfDecay(Callback):
+    """Warns at the start of a run that begins with trained weights if weight decay would undo them.
+
+    AdamW multiplies each weight by 1 - rate * weight_decay at each step, whatever the gradient is: at the end
+    exp(-weight_decay * sum of the rates) is left of it. Rates are those of the last recurrent layer.
+    """
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        settings: Optimization = cast(Any, pl_module).optimization
+        steps = total_steps(trainer)
+        rate = mean_rate(settings) * settings.layer_decay
+        exponent = settings.weight_decay * rate * steps if settings.weight_decay else 0.0
+        if settings.optimizer != "adamw" or exponent < _STRONG_DECAY or not trainer.is_global_zero:
+            return
+        over = f" after {steps:,.0f} step(s)" if math.isfinite(steps) else ""
+        log.warning(
+            "optimization.weight_decay %g pulls the trained weights towards zero: without gradients, %.0f %% "
+            "of them would be left%s; for fine-tuning set 0.01",
+            settings.weight_decay,
+            100 * math.exp(-exponent),
+            over,
+        )
 
 
 class ProgressBar(TQDMProgressBar):

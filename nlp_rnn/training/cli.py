@@ -33,7 +33,12 @@ from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.registry import load_tasks
 from nlp_rnn.tasks.transfer import initialize_from
 from nlp_rnn.training.arguments import ConfiguredCLI
-from nlp_rnn.training.callbacks import describe_metrics, fit_callbacks, progress_callback
+from nlp_rnn.training.callbacks import (
+    WarnOfDecay,
+    describe_metrics,
+    fit_callbacks,
+    progress_callback,
+)
 from nlp_rnn.training.checkpoint_io import LAST, SafeCheckpointIO
 from nlp_rnn.training.checks import import_trusted, split_trusted, trust_only_own_classes
 from nlp_rnn.training.devices import ending_together, recall_progress, set_timeout
@@ -141,6 +146,8 @@ class _CLI(ConfiguredCLI):
                 self.held.enter_context(locked(self.run_dir))
                 if not has_checkpoint(self.run_dir):  # a run that begins anew, whose rows would be repeated
                     (self.run_dir / METRICS).unlink(missing_ok=True)
+            if self.source is not None or config.model.init_args.get("init_encoder"):
+                callbacks.append(WarnOfDecay())
             kwargs["default_root_dir"] = config.trainer.default_root_dir or str(self.run_dir)
         kwargs["logger"] = run_loggers(chosen.logger, self.run_dir, self.start.state)
         if (progress := progress_callback(chosen.enable_progress_bar, chosen.callbacks)) is not None:

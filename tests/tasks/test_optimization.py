@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import GradientAccumulationScheduler
 from nlp_rnn.data import Batching
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks import TASKS, Optimization
-from nlp_rnn.tasks.optimization import make_optimizer
+from nlp_rnn.tasks.optimization import make_optimizer, mean_rate
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 
 WRITES = ("translation", "captioning", "language_modeling")
@@ -281,3 +281,19 @@ def test_says_how_a_setting_is_changed(make_task):
     assert (
         pickle.loads(pickle.dumps(task.optimization)) == copy.deepcopy(task.optimization) == task.optimization
     )
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"warmup": 0.5}, {"schedule": "cosine"}, {"schedule": "cosine", "warmup": 0.2},
+    {"schedule": "one_cycle"}, {"schedule": "one_cycle", "warmup": 0.1},
+])  # fmt: skip
+def test_the_mean_rate_is_that_of_the_schedule(options):
+    settings = Optimization(lr=0.3, **options)
+    made = make_optimizer(torch.nn.Linear(1, 1), settings, lambda: 1000)
+    optimizer, rates = made["optimizer"], []
+    for _ in range(1000):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if "lr_scheduler" in made:
+            made["lr_scheduler"]["scheduler"].step()
+    assert mean_rate(settings) == pytest.approx(sum(rates) / 1000, rel=0.005)

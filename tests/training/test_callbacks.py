@@ -9,13 +9,21 @@ import subprocess
 import sys
 import termios
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import RichProgressBar, TQDMProgressBar
 
-from nlp_rnn.training.callbacks import EpochLines, ProgressBar, describe_metrics, progress_callback
+from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.training.callbacks import (
+    EpochLines,
+    ProgressBar,
+    WarnOfDecay,
+    describe_metrics,
+    progress_callback,
+)
 
 SENTIMENT = [
     *("--config", "conf/sentiment_builtin.yaml", "--data.corpus.max_examples", "60"),
@@ -177,3 +185,32 @@ def test_on_a_terminal_nothing_is_left_of_the_bar(tmp_path):
         "best checkpoint on validation",
         "model folder",
     ]
+
+
+@pytest.mark.parametrize(("options", "left"), [
+    ({"weight_decay": 1.0, "lr": 0.1}, 30),
+    ({"weight_decay": 1.0, "lr": 0.1, "schedule": "cosine"}, 55),
+    ({"weight_decay": 1.0, "lr": 0.2, "layer_decay": 0.5}, 30),
+    ({"weight_decay": 0.01, "lr": 0.1}, None),
+    ({"weight_decay": 0.0, "lr": 100.0}, None),
+    ({"weight_decay": 1.0, "lr": 0.1, "optimizer": "adam"}, None),
+])  # fmt: skip
+def test_a_decay_that_undoes_trained_weights_is_warned_of(options, left, monkeypatch, caplog):
+    monkeypatch.setattr("nlp_rnn.training.callbacks.total_steps", lambda _: 12)
+    module = SimpleNamespace(optimization=Optimization(**options))
+    WarnOfDecay().on_train_start(SimpleNamespace(is_global_zero=True), module)
+    assert len(caplog.messages) == (left is not None)
+    if left is not None:
+        assert f"without gradients, {left} % of them would be left after 12 step(s)" in caplog.text
+
+
+def test_it_is_warned_of_where_training_begins_with_trained_weights(run, tmp_path, caplog):
+    small = ["--data.corpus.max_examples", "60", "--model.hidden_dim", "4", "--trainer.max_epochs", "1"]
+    small += ["--runs", str(tmp_path), "--model.optimization.weight_decay", "99"]
+    small += ["--model.optimization.lr", "0.1", "--model.optimization.schedule", "constant"]
+    code, _, error = run("fit", "--config", "conf/sentiment_builtin.yaml", *small)
+    assert code == 0, error
+    assert "trained weights towards zero" not in caplog.text
+    model = tmp_path / "sentiment_builtin" / "latest" / "model"
+    assert run("fit", "--init_from", str(model), *small)[0] == 0
+    assert "trained weights towards zero" in caplog.text
