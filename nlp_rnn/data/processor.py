@@ -26,6 +26,9 @@ from nlp_rnn.settings import check_settings, plain
 
 ProcessorType = TypeVar("ProcessorType", bound="Processor")
 
+SHOWN_NUMBERS = 24
+"""How many numbers of an input reports show."""
+
 
 @dataclass
 class Processor(Reader, ABC):
@@ -88,6 +91,14 @@ class Processor(Reader, ABC):
             The tokens in the order in which a model reads them; none if it is not known how they are written.
         """
         return []
+
+    def input_text(self, row: Mapping[str, Any]) -> str:
+        """What reports show of an input: its parts with tabs between them, words joined with spaces.
+
+        Args:
+            row: the canonical columns of one row.
+        """
+        return "\t".join(_shown(row[name]) for name in self.input_columns)
 
     @abstractmethod
     def rows(self, inputs: Sequence[Any]) -> dict[str, list[Any]]:
@@ -217,6 +228,16 @@ class Processor(Reader, ABC):
     def fingerprint(self) -> str:
         """A hash of all vocabularies and settings, see `hash_state`."""
         return hash_state(self.state())
+
+
+def _shown(value: Any) -> str:
+    """A text as it is, words joined with spaces, and the first numbers of a vector."""
+    if isinstance(value, str):
+        return value
+    parts = np.ravel(value).tolist()
+    if all(isinstance(part, str) for part in parts):
+        return " ".join(parts)
+    return " ".join(f"{number:.4g}" for number in parts[:SHOWN_NUMBERS]) + " …" * (len(parts) > SHOWN_NUMBERS)
 
 
 def difference_of(one: Processor, other: Processor) -> str | None:

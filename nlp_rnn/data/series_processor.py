@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nlp_rnn.data.processor import Processor
+import numpy as np
+from typing_extensions import override
+
+from nlp_rnn.data.processor import SHOWN_NUMBERS, Processor
 from nlp_rnn.errors import UsageError, join_names
 from nlp_rnn.lite.text.number_readers import SeriesReader
 from nlp_rnn.settings import FiniteNumber, PositiveNumber
@@ -27,6 +30,17 @@ class SeriesProcessor(SeriesReader, Processor):
 
     scales: ClassVar[Sequence[str]] = ("means", "deviations")
     scaled: ClassVar[Sequence[str]] = ("inputs",)
+
+    @override
+    def input_text(self, row: Mapping[str, Any]) -> str:
+        """The last steps, which matter most, with ";" between those of several columns."""
+        width = len(self.inputs)
+        steps = np.reshape(row["steps"], (-1, width)).tolist()
+        shown = steps[-max(1, SHOWN_NUMBERS // width) :]
+        between = "; " if width > 1 else " "
+        return "… " * (len(shown) < len(steps)) + between.join(
+            " ".join(f"{number:.4g}" for number in step) for step in shown
+        )
 
     def example(self, length: int) -> list[Any]:
         """Make an example input of `length` steps, in which all numbers are the means."""

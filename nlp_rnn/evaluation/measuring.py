@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nlp_rnn.data.labels import UnknownLabelError
 from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.types import Dataset
 from nlp_rnn.errors import UsageError, join_names
+from nlp_rnn.evaluation.answers import AnswerRecord, record_answers
 from nlp_rnn.evaluation.report import Report
 from nlp_rnn.files import standard_json
 from nlp_rnn.plots.figure import save
@@ -44,6 +46,7 @@ def evaluate(
     plots: Path | None = None,
     precision: str = "fp32",
     copy_unknown: bool | None = None,
+    answers: bool = False,
 ) -> Report:
     """Evaluate a model on one split of a corpus.
 
@@ -62,6 +65,7 @@ def evaluate(
         plots: the folder for plots, such as the confusion matrix; no plots if left out.
         precision: fp32 or bf16, of the weights and of the computation.
         copy_unknown: for translation, whether to copy unknown words from the source; as trained if left out.
+        answers: whether the report has a record of each answer too, made in the same pass over the data.
 
     Returns:
         The metrics and tables of the task.
@@ -87,13 +91,17 @@ def evaluate(
         task = task.with_decoding(beam, copy_unknown=copy_unknown)
     if split not in (*SPLITS, ALL) and corpus.path not in EXAMPLES:
         corpus, split = replace(corpus, test_split=split), "test"
-    rows, note = _read(task, corpus, split, columns or {})
+    dataset, rows, note = _read(task, corpus, split, columns or {})
     task = in_precision(on_device(task, device), precision).eval()
     metrics = task.metrics("test")
     for metric in metrics.values():
         metric.reset()
+    records: list[AnswerRecord] = []
     for batch in task.processor.loader(rows, batching):
-        task.update_metrics(batch.to(device), metrics)
+        moved = batch.to(device)
+        made = task.update_metrics(moved, metrics)
+        if answers:
+            records += record_answers(task, moved, made, dataset, rows)
     report: dict[str, Any] = {
         "task": task.name,
         **({"models": len(task.members)} if task.members else {}),
@@ -121,11 +129,11 @@ def evaluate(
         {name: value for name, value in chosen.items() if value not in (None, {})},
         versions=current_versions(),
     )
-    return Report(standard_json(report), measured)
+    return Report(standard_json(report), measured, sorted(records, key=attrgetter("row")))
 
 
-def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) -> tuple[Rows, str]:
-    """The rows of a split, encoded, and which rows these are if they are a part of the training's data.
+def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) -> tuple[Dataset, Rows, str]:
+    """The rows of a split, as they are and encoded, and which these are if they are a part of the training's.
 
     Their columns are called as in training, unless they are named.
     """
@@ -155,7 +163,7 @@ def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) ->
                 rows, note = read({})
             else:
                 raise UsageError(f"{error}; {_trained_with(remembered)}") from None
-        return Rows(encode(rows, task.processor)), note
+        return rows, Rows(encode(rows, task.processor)), note
     except UnknownLabelError as error:
         raise UsageError(f"{corpus.path}, {error}") from None
 

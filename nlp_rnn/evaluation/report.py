@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from nlp_rnn.errors import printable
+from nlp_rnn.evaluation.answers import AnswerRecord
 from nlp_rnn.storage.results import Measured
 
 
@@ -18,10 +20,12 @@ class Report:
         results: metrics and tables by name, as values of JSON; None for a metric that is undefined, such as
             the mean of nothing.
         measured: the metrics as a model's card states them, with what is needed to measure them again.
+        answers: one record per row, in the order of the data, if they were asked for; none for running text.
     """
 
     results: dict[str, Any]
     measured: Measured | None = None
+    answers: Sequence[AnswerRecord] = field(default=(), repr=False)
 
     def table(self) -> str:
         """The results as text: one line per metric, then the tables."""

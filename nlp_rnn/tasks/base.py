@@ -20,7 +20,7 @@ from nlp_rnn.data.module import DataModule
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import UsageError
 from nlp_rnn.tasks.global_step import GlobalStep, Workload, connect
-from nlp_rnn.tasks.interface import AnswerColumn
+from nlp_rnn.tasks.interface import AnswerColumn, Answers
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization, freeze, initialize
 from nlp_rnn.tasks.pretrained import check_storable
@@ -95,8 +95,14 @@ class Task(StoredModule, ABC, Generic[P, B]):
         """New metrics of one stage (validation or test), by name."""
 
     @abstractmethod
-    def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> None:
-        """Add a batch with targets to one stage's metrics."""
+    def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> Answers | None:
+        """Add a batch with targets to one stage's metrics.
+
+        Returns:
+            A function that makes the answers as they were measured, so that nothing is computed twice; no
+            answers if no row has one of its own, as in running text. None if nothing was kept: where answers
+            are needed, `answer` is asked.
+        """
 
     @abstractmethod
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -127,6 +133,10 @@ class Task(StoredModule, ABC, Generic[P, B]):
         if scores:
             raise UsageError(f"scores are probabilities of one label per input, which {self.name} has not")
         return {"prediction": AnswerColumn(pa.string(), self.format_answer)}
+
+    def record_columns(self) -> dict[str, AnswerColumn]:
+        """The columns of a table of measured answers by name, see `nlp_rnn.evaluation.answers`."""
+        return self.answer_columns()
 
     def epoch_state(self) -> dict[str, Any]:
         """What this process has to remember to resume within an epoch: tensors and plain values."""

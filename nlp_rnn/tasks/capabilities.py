@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.tasks.answers import Step
-from nlp_rnn.tasks.interface import Encoder, Probe, StepRows, StreamState, Target
+from nlp_rnn.tasks.interface import (
+    Encoder,
+    Judgement,
+    Probe,
+    RowScore,
+    StepRows,
+    StreamState,
+    Target,
+)
 from nlp_rnn.tasks.views import View
 
 if TYPE_CHECKING:
@@ -19,12 +27,23 @@ class Capabilities:
 
     name: ClassVar[str]
     """The key of the task in the registry."""
+    row_score: ClassVar[RowScore | None] = None
+    """What the scores of single answers are, see `judge`; None if they have none."""
     fitted: ClassVar[frozenset[str]] = frozenset()
     """The settings that `fit_to_validation` sets: they are of these weights and labels alone."""
 
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         """The plots of a report of this task, by file name without extension."""
         return {}
+
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        """Compare an answer with what the data says.
+
+        Args:
+            answer: to the row, as `update_metrics` or `answer` gave it.
+            row: the canonical columns of the row, and those of the processor's `features`.
+        """
+        return Judgement()
 
     def views(self) -> tuple[View, ...]:
         """How `nlp-rnn demo` shows an answer, from top to bottom: as it is, until a task overrides it."""

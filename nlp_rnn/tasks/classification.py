@@ -20,7 +20,7 @@ from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks import answers
 from nlp_rnn.plots.confusion import confusion_matrix_figure
 from nlp_rnn.tasks.base import B, P, Task
-from nlp_rnn.tasks.interface import AnswerColumn
+from nlp_rnn.tasks.interface import AnswerColumn, Answers, Decision, Judgement, RowScore
 from nlp_rnn.tasks.metrics import ClassReport, MeanLoss, class_report
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class ClassificationTask(Task[P, B]):
     """
 
     progress_bar_metrics = ("accuracy",)
+    row_score = RowScore("fraction of labels that are right")
 
     @property
     def labels(self) -> list[str]:
@@ -56,10 +57,21 @@ class ClassificationTask(Task[P, B]):
         return {"loss": MeanLoss(), "confusion": MulticlassConfusionMatrix(len(self.labels))}
 
     @override
-    def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> None:
+    def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> Answers | None:
+        self.score(batch, self.logits(batch), metrics)
+        return None
+
+    def score(self, batch: B, scores: Tensor, metrics: Mapping[str, Any]) -> None:
+        """Add a batch to the metrics.
+
+        Args:
+            batch: with labels.
+            scores: what `logits` returned for it.
+            metrics: of one stage.
+        """
         assert batch.labels is not None
         scored = batch.labels != IGNORED
-        logits, labels = self.logits(batch)[scored].float(), batch.labels[scored]  # [N, C], [N]
+        logits, labels = scores[scored].float(), batch.labels[scored]  # [N, C], [N]
         metrics["loss"].update(F.cross_entropy(logits, labels, reduction="sum"), len(labels))
         metrics["confusion"].update(logits, labels)
 
@@ -106,6 +118,30 @@ def step_answers(logits: Tensor, lengths: Tensor, labels: Sequence[str]) -> list
     """
     scores, best = logits.float().softmax(-1).max(-1)  # [T, B] each
     return answers.step_answers(best.t().tolist(), scores.t().tolist(), lengths.tolist(), labels)
+
+
+def judge_steps(
+    references: Sequence[str | None],
+    labels: Sequence[str],
+    probabilities: Sequence[float],
+    parts: Sequence[str],
+) -> Judgement:
+    """Compare the labels of steps with those of the data.
+
+    Args:
+        references: one per step; None where nothing is scored.
+        labels: of the answer.
+        probabilities: of these.
+        parts: what each step is called, such as its word.
+    """
+    decisions = [
+        Decision(reference, label, probability, part)
+        for reference, label, probability, part in zip(references, labels, probabilities, parts, strict=True)
+        if reference is not None
+    ]
+    right = sum(decision.reference == decision.answer for decision in decisions)
+    shown = " ".join("_" if reference is None else reference for reference in references)
+    return Judgement(shown, right / len(decisions) if decisions else None, decisions)
 
 
 def class_tables(matrix: Tensor, labels: Sequence[str]) -> dict[str, Any]:

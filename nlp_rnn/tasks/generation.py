@@ -25,7 +25,7 @@ from nlp_rnn.models.row_sampling import row_uniforms, sample_rows
 from nlp_rnn.models.search import beam_search
 from nlp_rnn.settings import MaxOutput, Range, Seed, Settings
 from nlp_rnn.tasks.base import B, P, Task
-from nlp_rnn.tasks.interface import AnswerColumn
+from nlp_rnn.tasks.interface import AnswerColumn, RowScore
 from nlp_rnn.tasks.metrics import BLEU, ChrF, MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.views import View, hypotheses
@@ -249,6 +249,8 @@ class GenerationTask(Task[P, B]):
 
 class ReferencedTask(GenerationTask[P, B]):
     """A task whose texts are compared with references, by case-insensitive BLEU and chrF."""
+
+    row_score = RowScore("chrF")
 
     @override
     def make_metrics(self) -> dict[str, Metric]:

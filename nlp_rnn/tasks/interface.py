@@ -1,8 +1,8 @@
-"""What tasks return to shared code: probes for inspection, encoders, generated steps and stream states."""
+"""What tasks return to shared code: probes for inspection, encoders, judgements and stream states."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.models.layers.base import RecurrentLayer, State
+
+Answers = Callable[[], list[dict[str, Any]]]
+"""Makes the answers to the rows of a batch from what was computed for its metrics."""
 
 
 class StreamState(NamedTuple):
@@ -77,6 +80,35 @@ class Target(NamedTuple):
     """Canonical columns, and how sure the model is: its `probability`, from 0 to 1, or its `score`."""
     flaw: str = ""
     """What speaks against it, in the plural, such as "translations without an end"; "" if nothing does."""
+
+
+class Decision(NamedTuple):
+    """A label or another choice that a model made, beside the true one."""
+
+    reference: str
+    answer: str
+    probability: float | None = None
+    """That the model gives to `answer`; None if it gives none."""
+    part: str = ""
+    """The part of the input that it is about, such as a word; "" for the input as a whole."""
+
+
+class Judgement(NamedTuple):
+    """What an answer is worth beside what the data says."""
+
+    reference: str = ""
+    """What the data says, as one line of text; "" if it says nothing about single inputs."""
+    score: float | None = None
+    """The quality of the answer, see `Capabilities.row_score`; None if there is none."""
+    decisions: Sequence[Decision] | None = None
+    """The choices of which the answer consists; None where answers are not simply right or wrong."""
+
+
+class RowScore(NamedTuple):
+    """What the `score` of a `Judgement` is."""
+
+    name: str
+    lower_is_better: bool = False
 
 
 class StepRows(NamedTuple):

@@ -120,6 +120,15 @@ class ChrF(_SacreMetric):
         super().__init__(scorer, size=3 * scorer.order)
 
 
+def sentence_chrf(prediction: str, reference: str) -> float:
+    """The chrF2 of one sentence, from 0 to 100, ignoring case."""
+    score: float = _SENTENCE_CHRF.sentence_score(prediction, [reference]).score
+    return score
+
+
+_SENTENCE_CHRF = SacreCHRF(lowercase=True)
+
+
 class MeanLoss(ExactMetric):
     """Mean of a quantity over all items of the corpus, such as the cross-entropy per token, in nats."""
 

@@ -23,7 +23,7 @@ from nlp_rnn.settings import DropProbability, Range, Smoothing, check_value
 from nlp_rnn.tasks.base import B, P
 from nlp_rnn.tasks.calibration import Reliability, fit_temperature, tables
 from nlp_rnn.tasks.classification import ClassificationTask
-from nlp_rnn.tasks.interface import AnswerColumn, Target
+from nlp_rnn.tasks.interface import AnswerColumn, Answers, Decision, Judgement, RowScore, Target
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.regularization import LabelTargets, Regularization, regularized_loss
 from nlp_rnn.tasks.views import View, label_scores
@@ -55,6 +55,7 @@ class SingleLabelTask(ClassificationTask[P, B]):
         regularization: terms that are added to the training loss.
     """
 
+    row_score = RowScore("probability of the true label")
     fitted = frozenset({"temperature"})
 
     def __init__(
@@ -94,14 +95,29 @@ class SingleLabelTask(ClassificationTask[P, B]):
         return super().make_metrics() | {"reliability": Reliability()}
 
     @override
-    def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> None:
+    def update_metrics(self, batch: B, metrics: Mapping[str, Any]) -> Answers:
+        scores = self.logits(batch)
+        self.score(batch, scores, metrics)
+        return partial(self.label_answers, scores)
+
+    @override
+    def score(self, batch: B, scores: Tensor, metrics: Mapping[str, Any]) -> None:
         assert batch.labels is not None
         scored = batch.labels != IGNORED
-        logits, labels = self.logits(batch)[scored].float() / self.temperature, batch.labels[scored]
+        logits, labels = scores[scored].float() / self.temperature, batch.labels[scored]
         metrics["loss"].update(F.cross_entropy(logits, labels, reduction="sum"), len(labels))
         metrics["confusion"].update(logits, labels)
         probability, predicted = logits.softmax(-1).max(-1)
         metrics["reliability"].update(probability, predicted == labels)
+
+    @override
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        scores, label_id = answer["scores"], row["label_id"]
+        if label_id == IGNORED:
+            return Judgement()
+        reference, predicted = self.labels[label_id], max(scores, key=scores.__getitem__)
+        decision = Decision(reference, predicted, answer["score"])
+        return Judgement(reference, scores[reference], [decision])
 
     @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,6 +192,10 @@ class SingleLabelTask(ClassificationTask[P, B]):
         for label in self.labels if scores else ():
             columns[f"probability_{label}"] = AnswerColumn(pa.float32(), _score_of(label))
         return columns
+
+    @override
+    def record_columns(self) -> dict[str, AnswerColumn]:
+        return self.answer_columns(scores=True)
 
     @override
     def as_teacher(self) -> Self:

@@ -18,8 +18,9 @@ from nlp_rnn.models.writer_ensemble import CaptionerEnsemble
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
 from nlp_rnn.tasks.captioning.data import CaptioningBatch, CaptioningProcessor
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
+from nlp_rnn.tasks.interface import Answers, Decision, Judgement
 from nlp_rnn.tasks.losses import drop_words, token_loss
-from nlp_rnn.tasks.metrics import MeanLoss
+from nlp_rnn.tasks.metrics import MeanLoss, sentence_chrf
 from nlp_rnn.tasks.optimization import Optimization
 
 
@@ -107,14 +108,15 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
         )
 
     @override
-    def update_metrics(self, batch: CaptioningBatch, metrics: Mapping[str, Any]) -> None:
+    def update_metrics(self, batch: CaptioningBatch, metrics: Mapping[str, Any]) -> Answers:
         assert batch.labels is not None
         assert batch.target is not None
         assert batch.references is not None
         count = (batch.labels != IGNORED).sum()
         loss = self._mean_loss(batch, batch.vectors, batch.target, label_smoothing=0.0)
         metrics["loss"].update(loss * count, count)
-        texts = [answer["text"] for answer in self.answer(batch)]
+        answers = self.answer(batch)
+        texts = [answer["text"] for answer in answers]
         exact = [
             _normalize(text) == _normalize(reference)
             for text, reference in zip(texts, batch.references, strict=True)
@@ -122,6 +124,14 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
         metrics["exact"].update(torch.tensor(exact).sum(), len(exact))
         metrics["bleu"].update(texts, batch.references)
         metrics["chrf"].update(texts, batch.references)
+        return lambda: answers
+
+    @override
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        """A caption is one decision: equal to its reference, or not."""
+        text, reference = answer["text"], row["caption"]
+        decision = Decision(_normalize(reference), _normalize(text))
+        return Judgement(reference, sentence_chrf(text, reference), [decision])
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:

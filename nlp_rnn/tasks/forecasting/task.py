@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -21,7 +23,7 @@ from nlp_rnn.plots.series import series_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.forecasting.data import ForecastingBatch, ForecastingProcessor
-from nlp_rnn.tasks.interface import AnswerColumn, StepRows
+from nlp_rnn.tasks.interface import AnswerColumn, Answers, Judgement, RowScore, StepRows
 from nlp_rnn.tasks.metrics import RegressionErrors
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.views import Cells, View, columns_of, step_table
@@ -48,6 +50,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     name = "forecasting"
     progress_bar_metrics = ("mae",)
     lower_is_better = frozenset({"loss", "mse", "mae"})
+    row_score = RowScore("mean absolute error", lower_is_better=True)
     processor_class = ForecastingProcessor
 
     def __init__(
@@ -94,8 +97,16 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         return torch.full((), batch.targets.numel(), device=batch.targets.device)
 
     @override
-    def update_metrics(self, batch: ForecastingBatch, metrics: Mapping[str, Any]) -> None:
-        metrics["errors"].update(self.model(batch.vectors, batch.lengths).float(), batch.targets)
+    def update_metrics(self, batch: ForecastingBatch, metrics: Mapping[str, Any]) -> Answers:
+        predicted = self.model(batch.vectors, batch.lengths).float()
+        metrics["errors"].update(predicted, batch.targets)
+        return partial(self._answers, predicted)
+
+    @override
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        following = np.asarray(row["following"], float)
+        reference = format_values({"values": following.tolist()})
+        return Judgement(reference, float(np.abs(np.ravel(answer["values"]) - following).mean()))
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -119,7 +130,11 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     @override
     def answer(self, batch: ForecastingBatch) -> list[dict[str, Any]]:
         """Per window the `values` that follow: one number per step, or one list of numbers per step."""
-        values = self.processor.unscaled(self.model(batch.vectors, batch.lengths).float())
+        return self._answers(self.model(batch.vectors, batch.lengths).float())
+
+    def _answers(self, outputs: Tensor) -> list[dict[str, Any]]:
+        """Answers from the model's output [B, horizon * targets]."""
+        values = self.processor.unscaled(outputs)
         if len(self.names) == 1:
             values = values[..., 0]
         return [{"values": row} for row in values.tolist()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -66,6 +67,8 @@ class LanguageModelingProcessor(PromptReader, Processor):
     @override
     def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
         (count,) = self.count_unknown(rows)
+        if "prompt" not in rows:
+            return list(islice(self.tokens.unknown(join_words(rows["text"][0])), count))
         unknown = list(self.tokens.unknown(rows["prompt"][0]))
         return unknown[len(unknown) - count :]  # the end of a long prompt is read
 

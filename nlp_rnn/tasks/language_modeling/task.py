@@ -26,7 +26,15 @@ from nlp_rnn.models.sampling import stream
 from nlp_rnn.models.writer_ensemble import LanguageModelEnsemble
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, GenerationTask, SamplingSettings
-from nlp_rnn.tasks.interface import AnswerColumn, Encoder, Probe, StreamState
+from nlp_rnn.tasks.interface import (
+    AnswerColumn,
+    Answers,
+    Encoder,
+    Judgement,
+    Probe,
+    RowScore,
+    StreamState,
+)
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingBatch, LanguageModelingProcessor
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import MeanLoss
@@ -69,6 +77,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
     name = "language_modeling"
     lower_is_better = frozenset({"loss", "perplexity", "bits_per_character"})
     progress_bar_metrics = ("perplexity",)
+    row_score = RowScore("log-probability per token, in nats")
     example = "the film is"
     processor_class = LanguageModelingProcessor
 
@@ -137,6 +146,16 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
         self, batch: LanguageModelingBatch, phase: str, label_smoothing: float, word_dropout: float
     ) -> Tensor:
         """Mean loss per label, of both directions if there are two, from the carried state of a phase."""
+        features, labels, lengths = self._features(batch, phase, word_dropout)
+        return token_loss(self.model.cross_entropy, features, labels, lengths, label_smoothing)
+
+    def _features(
+        self, batch: LanguageModelingBatch, phase: str, word_dropout: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the output layer reads [T, B, H], the labels [T, B] and their numbers [B].
+
+        If there are two directions, those of the one that reads backward follow in the dimension B.
+        """
         assert batch.labels is not None
         tokens, labels, lengths = self._drop(batch.tokens, word_dropout), batch.labels, batch.lengths
         backward = None
@@ -158,7 +177,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
                 more, last = self.model.read_backward(backward, start[size:] or None)
                 features, state = torch.cat([features, more], 1), (*state, *last)
             self._carried[phase] = tuple(part.detach() for part in state)
-        return token_loss(self.model.cross_entropy, features, labels, lengths, label_smoothing)
+        return features, labels, lengths
 
     @staticmethod
     def _drop(tokens: Tensor, fraction: float) -> Tensor:
@@ -181,14 +200,44 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
             self._carried[phase] = tuple(part.to(self.device) for part in parts)
 
     @override
-    def update_metrics(self, batch: LanguageModelingBatch, metrics: Mapping[str, Any]) -> None:
+    def update_metrics(self, batch: LanguageModelingBatch, metrics: Mapping[str, Any]) -> Answers:
         assert batch.labels is not None
         assert batch.characters is not None
         count = (batch.labels != IGNORED).sum()
-        total = self._mean_loss(batch, "evaluation", label_smoothing=0.0, word_dropout=0.0) * count
+        features, labels, lengths = self._features(batch, "evaluation", word_dropout=0.0)
+        total = token_loss(self.model.cross_entropy, features, labels, lengths, 0.0) * count
         metrics["loss"].update(total, count)
         metrics["loss_per_character"].update(total, batch.characters.sum())
         metrics["unknown"].update((batch.labels == UNK).sum(), count)
+        if self.processor.window is not None:  # a window is no row
+            return list
+        rows = len(batch)
+        return lambda: self._measured(features[:, :rows], labels[:, :rows])
+
+    def _measured(self, features: Tensor, labels: Tensor) -> list[dict[str, Any]]:
+        """Per text its `log_prob` in nats and the number of its `tokens`, both with EOS.
+
+        Args:
+            features: [T, B, H] of the layers that read forward.
+            labels: [T, B], `IGNORED` behind the end of a text.
+        """
+        log_prob = torch.zeros(labels.size(1), device=labels.device)
+        for step, following in zip(features, labels, strict=True):  # one step at a time, to save memory
+            log_prob -= F.cross_entropy(self.model.logits(step).float(), following, reduction="none")
+        counts = (labels != IGNORED).sum(0)
+        return [
+            {"text": "", "log_prob": text_log_prob, "tokens": count}
+            for text_log_prob, count in zip(log_prob.tolist(), counts.tolist(), strict=True)
+        ]
+
+    @override
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        return Judgement(score=answer["log_prob"] / answer["tokens"])
+
+    @override
+    def record_columns(self) -> dict[str, AnswerColumn]:
+        types = {"log_prob": pa.float64(), "tokens": pa.int32()}
+        return {name: AnswerColumn(arrow_type, itemgetter(name)) for name, arrow_type in types.items()}
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:

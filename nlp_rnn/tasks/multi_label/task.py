@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from torchmetrics import Metric
 from typing_extensions import override
 
+from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks.answers import SEPARATOR, format_label_set, label_set_answers, no_label_set
 from nlp_rnn.models.classifier import Classifier
@@ -20,7 +22,7 @@ from nlp_rnn.models.ensemble import Ensemble, mean_independent_probabilities
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.pooling import PoolingName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
-from nlp_rnn.tasks.interface import AnswerColumn, Probe
+from nlp_rnn.tasks.interface import AnswerColumn, Answers, Decision, Judgement, Probe, RowScore
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.multi_label.data import MultiLabelBatch, MultiLabelProcessor
 from nlp_rnn.tasks.multi_label.metrics import LabelSetCounts, best_thresholds
@@ -30,6 +32,9 @@ from nlp_rnn.tasks.single_label import Threshold
 from nlp_rnn.tasks.text_classification import TextReader
 from nlp_rnn.tasks.transfer import initialize_layers
 from nlp_rnn.tasks.views import View, label_scores
+
+UNKNOWN_LABEL = "(unknown label)"
+"""What reports call a label of the data that the model does not know."""
 
 
 class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
@@ -66,6 +71,7 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
     progress_bar_metrics = ("f1",)
     example = "not a bad film"
     processor_class = MultiLabelProcessor
+    row_score = RowScore("F1 of the labels")
     fitted = frozenset({"thresholds"})
 
     def __init__(
@@ -123,12 +129,34 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         return {"loss": MeanLoss(), "counts": LabelSetCounts(len(self.labels) + 1)}
 
     @override
-    def update_metrics(self, batch: MultiLabelBatch, metrics: Mapping[str, Any]) -> None:
+    def update_metrics(self, batch: MultiLabelBatch, metrics: Mapping[str, Any]) -> Answers:
         assert batch.labels is not None
         logits = self.logits(batch)
         metrics["loss"].update(self._targets(batch).loss(logits) * len(batch), len(batch))
         predicted = F.pad(self._is_given(logits), (0, 1))  # labels that the model does not know
         metrics["counts"].update(predicted, batch.labels.bool())
+        return partial(self.label_answers, logits)
+
+    @override
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        """Each label is a decision; its absence is called "no LABEL"."""
+        ids, given = set(row["label_ids"]), set(answer["labels"])
+        names = [label for id, label in enumerate(self.labels) if id in ids]
+        decisions = []
+        for label, score in answer["scores"].items():
+            true, answered = label in names, label in given
+            reference, predicted = (label if present else f"no {label}" for present in (true, answered))
+            decisions.append(Decision(reference, predicted, score if answered else 1 - score))
+        if UNSEEN in ids:
+            names.append(UNKNOWN_LABEL)
+            decisions.append(Decision(UNKNOWN_LABEL, f"no {UNKNOWN_LABEL}"))
+        total = len(names) + len(given)
+        f1 = 2 * len(given & set(names)) / total if total else 1.0
+        return Judgement(SEPARATOR.join(names), f1, decisions)
+
+    @override
+    def record_columns(self) -> dict[str, AnswerColumn]:
+        return self.answer_columns(scores=True)
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:

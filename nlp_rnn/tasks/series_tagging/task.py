@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,14 +11,15 @@ import pyarrow as pa
 from torch import Tensor
 from typing_extensions import override
 
+from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.lite.tasks.answers import format_steps
 from nlp_rnn.models.ensemble import Ensemble, mean_probabilities
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.tagger import SeriesTagger
 from nlp_rnn.plots.series import series_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
-from nlp_rnn.tasks.classification import ClassificationTask, step_answers, step_columns
-from nlp_rnn.tasks.interface import AnswerColumn, StepRows
+from nlp_rnn.tasks.classification import ClassificationTask, judge_steps, step_answers, step_columns
+from nlp_rnn.tasks.interface import AnswerColumn, Answers, Judgement, StepRows
 from nlp_rnn.tasks.losses import label_loss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.series_tagging.data import SeriesTaggingBatch, SeriesTaggingProcessor
@@ -72,6 +74,18 @@ class SeriesTagging(ClassificationTask[SeriesTaggingProcessor, SeriesTaggingBatc
     def logits(self, batch: SeriesTaggingBatch) -> Tensor:
         logits: Tensor = self.model(batch.vectors, batch.lengths)
         return logits
+
+    @override
+    def update_metrics(self, batch: SeriesTaggingBatch, metrics: Mapping[str, Any]) -> Answers:
+        logits = self.logits(batch)
+        self.score(batch, logits, metrics)
+        return partial(step_answers, logits, batch.lengths, self.labels)
+
+    @override
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        references = [None if id == IGNORED else self.labels[id] for id in row["label_ids"]]
+        steps = [f"step {step}" for step in range(1, len(references) + 1)]
+        return judge_steps(references, answer["labels"], answer["scores"], steps)
 
     @override
     def loss(self, batch: SeriesTaggingBatch) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -20,6 +21,7 @@ from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks.answers import TagAnswer, format_tags, scores_key, tag_answers
+from nlp_rnn.lite.text.lemmas import normalized
 from nlp_rnn.lite.text.spans import legal_sequences
 from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.lite.text.word_reader import RAW, RawText
@@ -28,8 +30,13 @@ from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.layers.crf import LinearChain, LinearChainCRF
 from nlp_rnn.models.tagger import Tagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
-from nlp_rnn.tasks.classification import ClassificationTask, require_unidirectional, step_columns
-from nlp_rnn.tasks.interface import AnswerColumn, Probe, StreamState, Target
+from nlp_rnn.tasks.classification import (
+    ClassificationTask,
+    judge_steps,
+    require_unidirectional,
+    step_columns,
+)
+from nlp_rnn.tasks.interface import AnswerColumn, Answers, Judgement, Probe, StreamState, Target
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
@@ -199,7 +206,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         return torch.stack(losses).sum() * len(losses)
 
     @override
-    def update_metrics(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> None:
+    def update_metrics(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> Answers:
         assert batch.labels is not None
         logits = self.logits(batch).float()  # [T, B, C]
         seen = batch.labels.masked_fill(batch.labels == UNSEEN, IGNORED)
@@ -207,6 +214,27 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         known, predicted = batch.words > UNK, self._predict(logits, batch.lengths)
         for number, (labels, (ids, _)) in enumerate(zip(_by_column(batch.labels), predicted, strict=True)):
             self.scorers[number].update(_of(number, metrics), ids, labels, known, batch.texts)
+        return partial(self._answers, predicted, batch.lengths, *_texts(batch))
+
+    @override
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        column, label_ids = self.processor.tag_columns[0], row["label_ids"]
+        references: list[str | None] = []
+        for id, value in zip(label_ids, row[column.name], strict=False):
+            if id == IGNORED:
+                references.append(None)
+            elif column.is_text:
+                references.append(normalized(value))
+            else:
+                references.append(value if id == UNSEEN else self.labels[id])
+        words = row["tokens"][: len(references)]
+        return judge_steps(references, answer["tags"], answer["scores"], words)
+
+    @override
+    def record_columns(self) -> dict[str, AnswerColumn]:
+        columns = self.answer_columns()
+        del columns["prediction_words"]  # they are those of the corpus
+        return columns
 
     def _predict(self, logits: Tensor, lengths: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Per column the ids of the tags, [T, B], and their probabilities."""
@@ -251,21 +279,22 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         `type` of each span, its first word `start` and the word behind its last one, `end`, counted from 0,
         its `text`, and its `offsets` in a sentence that was a text. Batches of a corpus have no words.
         """
-        sentences = batch.texts.get("tokens", [None] * len(batch.lengths))
-        raw_texts = batch.texts.get(RAW, [None] * len(batch.lengths))
-        return self._answers(self.logits(batch), batch.lengths, sentences, raw_texts)
+        predicted = self._predict(self.logits(batch), batch.lengths)
+        return self._answers(predicted, batch.lengths, *_texts(batch))
 
     def _answers(
         self,
-        logits: Tensor,
+        predicted: Sequence[tuple[Tensor, Tensor]],
         lengths: Tensor,
         sentences: Sequence[Sequence[str] | None],
         raw_texts: Sequence[RawText | None],
     ) -> list[dict[str, Any]]:
-        predicted = zip(self.processor.tag_columns, self.keys, self._predict(logits, lengths), strict=True)
+        """The answers from what `_predict` returned."""
         columns = (
             TagAnswer(key, column.decode, ids.t().tolist(), probabilities.t().tolist())
-            for column, key, (ids, probabilities) in predicted
+            for column, key, (ids, probabilities) in zip(
+                self.processor.tag_columns, self.keys, predicted, strict=True
+            )
         )
         has_spans = bool(self.processor.tag_columns[0].scheme)
         return tag_answers(columns, lengths.tolist(), sentences, raw_texts, has_spans)
@@ -323,7 +352,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
                 "before the text has ended: train with --model.crf false and --data.scheme none"
             )
         empty = torch.zeros(0, 1, sum(self.model.sizes), device=self.device)
-        (answer,) = self._answers(empty, torch.tensor([0]), [()], [None])
+        nothing = torch.tensor([0])
+        (answer,) = self._answers(self._predict(empty, nothing), nothing, [()], [None])
         return StreamState(answer, self.model.initial_state(1))
 
     @override
@@ -342,7 +372,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             logits.append(scores)
         if not words:
             return stream
-        (answer,) = self._answers(torch.stack(logits), torch.tensor([len(words)]), [words], [None])
+        size = torch.tensor([len(words)])
+        (answer,) = self._answers(self._predict(torch.stack(logits), size), size, [words], [None])
         return StreamState(answer, state)
 
     @override
@@ -367,6 +398,12 @@ def _legal(column: TagColumn) -> tuple[Tensor, Tensor, Tensor]:
         return start, transitions, end
     every = torch.ones(len(column.labels), dtype=torch.bool)
     return every, every.expand(len(every), -1), every
+
+
+def _texts(batch: TaggingBatch) -> tuple[list[Any], list[Any]]:
+    """The words of each sentence, and the text that they were split from; None where they are not known."""
+    unknown = [None] * len(batch)
+    return batch.texts.get("tokens", unknown), batch.texts.get(RAW, unknown)
 
 
 def _by_column(labels: Tensor) -> Tensor:

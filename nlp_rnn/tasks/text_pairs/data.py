@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from nlp_rnn.data.corpus.extra import ExtraCorpus
 from nlp_rnn.data.labels import LabelEncoder, sort_labels
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.types import Dataset
-from nlp_rnn.data.vocabulary import Vocabulary, VocabularySettings
+from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
 from nlp_rnn.lite.text.readers import PairReader
 from nlp_rnn.settings import Column, Columns, MaxLength, PositiveNumber
 
@@ -53,6 +54,14 @@ class TextPairsProcessor(PairReader, Processor):
     max_length: MaxLength = 256
     label_weights: list[PositiveNumber] | None = None
     """The weight of each label in the training loss, in the same order."""
+
+    @override
+    def unknown_tokens(self, rows: dict[str, list[Any]]) -> list[str]:
+        unknown: list[str] = []
+        for name in self.input_columns:
+            count = list(rows[f"{name}_ids"][0]).count(UNK)
+            unknown += islice(self.tokens.unknown(rows[name][0]), count)
+        return unknown
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:

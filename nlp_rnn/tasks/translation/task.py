@@ -26,9 +26,9 @@ from nlp_rnn.models.writer_ensemble import Seq2SeqEnsemble
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask, SamplingSettings
-from nlp_rnn.tasks.interface import Alignment, Probe, Target
+from nlp_rnn.tasks.interface import Alignment, Answers, Judgement, Probe, Target
 from nlp_rnn.tasks.losses import drop_words, token_loss
-from nlp_rnn.tasks.metrics import BLEU
+from nlp_rnn.tasks.metrics import BLEU, sentence_chrf
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.translation.data import TranslationBatch, TranslationProcessor
 from nlp_rnn.tasks.translation.flaws import find_flaw
@@ -159,19 +159,25 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
         )
 
     @override
-    def update_metrics(self, batch: TranslationBatch, metrics: Mapping[str, Any]) -> None:
+    def update_metrics(self, batch: TranslationBatch, metrics: Mapping[str, Any]) -> Answers:
         assert batch.labels is not None
         assert batch.target is not None
         assert batch.references is not None
         count = (batch.labels != IGNORED).sum()
         loss = self._mean_loss(batch, batch.target, teacher_forcing=1.0, label_smoothing=0.0)
         metrics["loss"].update(loss * count, count)
-        texts = [answer["text"] for answer in self.answer(batch)]
+        answers = self.answer(batch)
+        texts = [answer["text"] for answer in answers]
         metrics["bleu"].update(texts, batch.references)
         metrics["chrf"].update(texts, batch.references)
         for name, (least, most) in _LENGTHS.items():
             chosen = [i for i, length in enumerate(batch.lengths.tolist()) if least <= length <= most]
             metrics[f"bleu_{name}"].update([texts[i] for i in chosen], [batch.references[i] for i in chosen])
+        return lambda: answers
+
+    @override
+    def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
+        return Judgement(row["target"], sentence_chrf(answer["text"], row["target"]))
 
     @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
