@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.files import check_writable
         from nlp_rnn.models.layers.cells import CellName
-        from nlp_rnn.plots.comparison import side_by_side_figure
+        from nlp_rnn.plots.comparison import compared_figure
         from nlp_rnn.plots.figure import save
         from nlp_rnn.settings import check_value
         from nlp_rnn.tasks.forecasting.long_memory import MEAN_PREDICTORS_ERROR
@@ -84,10 +84,11 @@ def run(options: argparse.Namespace) -> None:
     baseline = MEAN_PREDICTORS_ERROR[experiment.problem]
     print(f"{experiment.problem}, {experiment.length} steps; the mean predictor: MSE {baseline:.4f}")
     print(f"{'cell':<8}{'MSE':>10}{f'within {TOLERANCE}':>14}{'seconds':>10}")
+    title = f"{experiment.problem.capitalize()} problem, {experiment.length} steps per sequence"
     curves = {}
     for cell in cells:
         outcome = train_cell(cell, experiment, output)
         curves[cell] = outcome.curves
         print(f"{cell:<8}{outcome.mse:>10.6f}{outcome.right:>13.1%} {outcome.seconds:>10.0f}", flush=True)
-        figure = side_by_side_figure(curves, baseline, "mean predictor")
+        figure = compared_figure(curves, baseline, "mean predictor", title)
         save(figure, output / f"{experiment.problem}_{experiment.length}.png")

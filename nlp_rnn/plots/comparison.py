@@ -1,42 +1,61 @@
-"""Errors of several runs, side by side."""
+"""Errors of several runs, compared in one picture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from nlp_rnn.plots.figure import COLORS, PANEL, Points, legend_order, new_figure
+from nlp_rnn.plots.figure import Points, legend_order, new_figure
+from nlp_rnn.plots.style import WIDTH, color, line_style, scale_values, styled, theme, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def side_by_side_figure(runs: Mapping[str, Mapping[str, Points]], level: float, level_name: str) -> Figure:
-    """Plot the mean squared errors of several runs, one panel per run, on one logarithmic scale.
+@styled()
+def compared_figure(
+    runs: Mapping[str, Mapping[str, Points]], level: float, level_name: str, title: str
+) -> Figure:
+    """Plot the mean squared errors of several runs, one color per run.
+
+    The axis is logarithmic where the errors span a wide range.
 
     Args:
-        runs: name -> curve ("train" or "val") -> points (step, error).
-        level: an error to compare with, a dashed line.
+        runs: name -> curve ("train" or "val") -> points (step, error); training is a thin line.
+        level: an error to compare with, a dotted line.
         level_name: its name in the legend.
+        title: the title.
 
     Returns:
         The figure.
     """
-    figure = new_figure(len(runs) * PANEL[0] * 0.85, PANEL[1])
-    shared = None
-    for place, (name, curves) in enumerate(runs.items(), start=1):
-        axes = shared = figure.add_subplot(1, len(runs), place, sharex=shared, sharey=shared)
-        axes.set_yscale("log")
-        for label, points in sorted(curves.items(), key=legend_order):
-            axes.plot(*zip(*points, strict=True), label=label, color=COLORS.get(label), linewidth=1.5)
-        axes.axhline(level, label=level_name, color="black", linestyle="--", linewidth=1)
-        axes.set_title(name, fontsize=11, parse_math=False)
-        axes.set_xlabel("step")
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        if place == 1:
-            axes.set_ylabel("mean squared error")
-        else:
-            axes.tick_params(labelleft=False)
-        axes.legend(fontsize=8, frameon=False)
+    from matplotlib.lines import Line2D
+
+    figure = new_figure(WIDTH, 4.0)
+    axes = figure.add_subplot()
+    styles = {"train": (1.0, 0.55, "training"), "val": (2.2, 1.0, "validation")}
+    for place, (name, curves) in enumerate(runs.items()):
+        for stage, points in sorted(curves.items(), key=legend_order):
+            width, alpha, _ = styles[stage]
+            axes.plot(
+                *zip(*points, strict=True),
+                label=name if stage == "val" else "_",  # without an entry in the legend
+                color=color(place),
+                linestyle=line_style(place),
+                linewidth=width,
+                alpha=alpha,
+            )
+    axes.axhline(level, label=level_name, color=theme().ink, linestyle=":", linewidth=1.4)
+    drawn = chain.from_iterable(chain.from_iterable(curves.values()) for curves in runs.values())
+    scale_values(axes, [level, *(error for _, error in drawn)])
+    axes.set_title(title)
+    axes.set_xlabel("optimizer step")
+    axes.set_ylabel("mean squared error")
+    tidy(axes)
+    kinds = [
+        Line2D([], [], color=theme().faint, linewidth=width, alpha=alpha, label=label)
+        for width, alpha, label in reversed(styles.values())
+    ]
+    figure.legend(handles=[*axes.get_legend_handles_labels()[0], *kinds], loc="outside right upper")
     return figure

@@ -1,4 +1,4 @@
-"""Confusion matrices."""
+"""Confusion matrices; of many classes, the pairs that are confused most."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from nlp_rnn.plots.figure import new_figure
+from nlp_rnn.plots.style import SMALL, WIDTH, color, color_map, ink_on, styled, tidy
+from nlp_rnn.plots.text import label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_CLASSES_WITH_COUNTS = 20
+MAX_CLASSES = 17
+"""Of a matrix; of more classes cells could not be read, so the most confused pairs are plotted instead."""
+MAX_PAIRS = 20
+
+_CELL = 0.39  # inches; "100%" of 9 points fits
 
 
 def confusion_matrix_figure(matrix: Tensor, labels: Sequence[str]) -> Figure:
-    """Plot a confusion matrix, colored by each count's fraction of its row.
+    """Plot which classes are taken for which others, in percent of each true class.
 
-    The counts are written in the cells if there are at most 20 classes.
+    Up to `MAX_CLASSES` classes are a matrix, with the number of each class beside its name. Of more, the
+    `MAX_PAIRS` pairs with the most errors are bars.
 
     Args:
         matrix: [C, C] counts; rows are true classes, columns predicted ones.
@@ -34,29 +41,67 @@ def confusion_matrix_figure(matrix: Tensor, labels: Sequence[str]) -> Figure:
         raise ValueError(f"{len(labels)} labels do not fit a matrix of shape {tuple(matrix.shape)}")
     counts = matrix.detach().cpu().double()
     fractions = counts / counts.sum(1, keepdim=True).clamp(min=1)
-    with_counts = len(labels) <= MAX_CLASSES_WITH_COUNTS
-    texts = [[f"{value:,.0f}" for value in row] for row in counts.tolist()]
-    widest = max(len(text) for row in texts for text in row)
-    cell = max(0.45, 0.085 * widest) if with_counts else 0.24  # inches
-    margin = 1.1 + 0.09 * max(len(label) for label in labels)
-    side = max(cell * len(labels), 2.0)
-    figure = new_figure(side + margin + 0.8, side + margin - 0.4)
+    names = [label(name) for name in labels]
+    return (_matrix if len(names) <= MAX_CLASSES else _pairs)(counts, fractions, names)
+
+
+@styled()
+def _matrix(counts: Tensor, fractions: Tensor, names: Sequence[str]) -> Figure:
+    rows = [f"{name} ({total:,.0f})" for name, total in zip(names, counts.sum(1).tolist(), strict=True)]
+    side = max(_CELL * len(names), 2.2)
+    upright = max(map(len, names)) * 0.09 < side / len(names)
+    left, bottom = 0.9 + 0.08 * max(map(len, rows)), 0.7 if upright else 0.7 + 0.08 * max(map(len, names))
+    figure = new_figure(max(side + left, 4.6), side + bottom + 0.6)
     axes = figure.add_subplot()
-    image = axes.imshow(fractions.numpy(), cmap="Blues", vmin=0, vmax=1)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, aspect=30, label="fraction of the true class")
-    bar.outline.set_visible(False)
-    ticks = range(len(labels))
-    size = 9 if with_counts else 7
-    axes.set_xticks(ticks, labels, rotation=90 if len(labels) > 3 else 0, fontsize=size, parse_math=False)
-    axes.set_yticks(ticks, labels, fontsize=size, parse_math=False)
-    axes.tick_params(length=0)
+    colors = color_map(signed=False)
+    axes.imshow(fractions.numpy(), cmap=colors, vmin=0, vmax=1)
+    ticks = range(len(names))
+    axes.set_xticks(ticks, names, rotation=0 if upright else 90, parse_math=False)
+    axes.set_yticks(ticks, rows, parse_math=False)
+    axes.set_title("Percent of each true class")
     axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set_ylabel("true (number)")
     axes.spines[:].set_visible(False)
-    if with_counts:
-        for i in ticks:
-            for j in ticks:
-                if counts[i, j] > 0:  # without zeros errors are easier to find
-                    color = "white" if fractions[i, j] > 0.5 else "black"
-                    axes.text(j, i, texts[i][j], ha="center", va="center", fontsize=8, color=color)
+    tidy(axes, "")
+    axes.tick_params(length=0)
+    for i in ticks:
+        for j in ticks:
+            if counts[i, j] > 0:  # without zeros errors are easier to find
+                fraction = float(fractions[i, j])
+                text = f"{fraction:.0%}" if fraction >= 0.005 else "<1%"
+                axes.text(
+                    j, i, text, ha="center", va="center", fontsize=SMALL, color=ink_on(colors(fraction))
+                )
+    return figure
+
+
+@styled()
+def _pairs(counts: Tensor, fractions: Tensor, names: Sequence[str]) -> Figure:
+    errors = counts.clone().fill_diagonal_(0)
+    order = errors.flatten().argsort(descending=True, stable=True)[:MAX_PAIRS].tolist()
+    pairs = [divmod(place, len(names)) for place in order if errors.flatten()[place] > 0]
+    shown = int(sum(errors[pair] for pair in pairs))
+    figure = new_figure(WIDTH, 1.4 + 0.24 * max(len(pairs), 3))
+    axes = figure.add_subplot()
+    percents = [100 * float(fractions[pair]) for pair in pairs]
+    axes.barh(range(len(pairs)), percents, color=color(1), height=0.7)
+    for place, (pair, percent) in enumerate(zip(pairs, percents, strict=True)):
+        text = f"{percent:.0f}% ({counts[pair]:,.0f} of {counts[pair[0]].sum():,.0f})"
+        axes.annotate(
+            text, (percent, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=SMALL
+        )
+    axes.set_yticks(
+        range(len(pairs)), [f"{names[true]} → {names[other]}" for true, other in pairs], parse_math=False
+    )
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.35 * max(percents, default=1.0))
+    axes.set_xlabel("percent of the true class")
+    axes.set_ylabel("true → predicted")
+    axes.set_title(
+        f"Most confused pairs of {len(names)} classes: {shown:,} of {int(errors.sum()):,} errors"
+        if pairs
+        else f"No errors in {len(names)} classes"
+    )
+    tidy(axes, "x")
+    axes.tick_params(axis="y", length=0)
     return figure

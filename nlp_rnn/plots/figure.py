@@ -1,4 +1,4 @@
-"""What all plots share: empty figures, colors, and writing PNG files.
+"""What all plots share: empty figures, and writing PNG files.
 
 Figures are made with matplotlib's object interface, so they need no display and no global state. Matplotlib
 is imported only when a figure is made.
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlp_rnn.files import atomic_write
+from nlp_rnn.plots.style import DPI, STAGES
+from nlp_rnn.plots.text import FONTS, families
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,33 +25,14 @@ log = logging.getLogger(__name__)
 Points = list[tuple[float, float]]
 """A curve: (x, y) in the order of x."""
 
-COLORS = {"train": "tab:blue", "val": "tab:orange", "test": "tab:green"}
-PANEL = (4.2, 3.0)  # inches
-DPI = 130
-FONTS = (  # a character that a font lacks is drawn with the next font that is installed
-    "DejaVu Sans",
-    "Noto Sans CJK KR",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Source Han Sans",
-    "NanumGothic",
-    "WenQuanYi Zen Hei",
-    "Apple SD Gothic Neo",
-    "Hiragino Sans",
-    "PingFang SC",
-    "Malgun Gothic",
-    "Yu Gothic",
-    "Microsoft YaHei",
-    "Arial Unicode MS",
-)
 _NO_GLYPH = r"Glyph .* missing from"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure.
+    """An empty figure, in the colors of `nlp_rnn.plots.style.styled` around it.
 
     Args:
-        width: in inches.
+        width: in inches; `nlp_rnn.plots.style.WIDTH` fills a page.
         height: in inches.
     """
     from matplotlib.figure import Figure
@@ -73,22 +56,21 @@ def save(figure: Figure, out: Path) -> None:
 def png(figure: Figure, name: str) -> bytes:
     """A figure as PNG.
 
-    Characters that no installed font has are drawn as boxes, with a warning.
+    Characters that no installed font has are drawn as boxes, with a warning: pass text from users through
+    `nlp_rnn.plots.text.drawable` before.
 
     Args:
         figure: the figure.
         name: what the warning calls it.
     """
-    from matplotlib.font_manager import fontManager
     from matplotlib.text import Text
 
     data = io.BytesIO()
-    installed = set(fontManager.get_font_names())  # matplotlib warns of fonts that are not
     for text in figure.findobj(Text):
-        text.set_fontfamily([FONTS[0], *(font for font in FONTS[1:] if font in installed)])
+        text.set_fontfamily(families())
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", _NO_GLYPH, UserWarning)
-        figure.savefig(data, format="png", facecolor="white")
+        figure.savefig(data, format="png", facecolor=figure.get_facecolor())
     missing = {str(warning.message) for warning in caught if re.match(_NO_GLYPH, str(warning.message))}
     if missing:
         log.warning(
@@ -109,6 +91,5 @@ def legend_order(curve: tuple[str, Points]) -> tuple[int, bool, str]:
     Of each, the curve that was logged at every step comes first, so that it is drawn below the other.
     """
     label = curve[0]
-    stages = list(COLORS)
     stage = label.split(" ")[0]
-    return stages.index(stage) if stage in stages else len(stages), not label.endswith("(step)"), label
+    return STAGES.index(stage) if stage in STAGES else len(STAGES), not label.endswith("(step)"), label

@@ -7,17 +7,20 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nlp_rnn.plots.figure import new_figure
+from nlp_rnn.plots.style import WIDTH, color, styled, theme, tidy
+from nlp_rnn.plots.text import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MAX_NAMED = 10
+_MAX_NAMED = 7
 """With more curves, colors repeat, and a legend would tell nothing."""
 _MARKED = 40
 """With at most so many steps, each is a dot too."""
 
 
+@styled()
 def series_figure(
     history: Mapping[str, Sequence[float]],
     following: Mapping[str, Sequence[float]] | None = None,
@@ -41,13 +44,13 @@ def series_figure(
     length = max(map(len, history.values()), default=0)
     if labels and len(labels) != length:
         raise ValueError(f"{len(labels)} labels do not fit {length} steps")
-    figure = new_figure(8.0, 3.4)
+    figure = new_figure(WIDTH, 3.4)
     axes = figure.add_subplot()
     names = dict.fromkeys([*history, *(following or ())])
-    colors = {name: f"C{place % 10}" for place, name in enumerate(names)}
+    colors = {name: color(place) for place, name in enumerate(names)}
     for name, values in history.items():
         axes.plot(
-            range(1, length + 1), values, color=colors[name], label=name, marker=_marker(length), markersize=4
+            range(1, length + 1), values, color=colors[name], label=drawable(name), marker=_marker(length)
         )
     for name, values in (following or {}).items():
         joined = [*history.get(name, ())[-1:], *values]  # a line from the last known number
@@ -57,23 +60,29 @@ def series_figure(
             joined,
             "--",
             color=colors[name],
-            label=f"{name}, predicted",
+            label=f"{drawable(name)}, predicted",
             marker=_marker(len(values)),
-            markersize=4,
         )
     if following:
-        axes.axvline(length + 0.5, color="gray", linewidth=0.8, linestyle=":")
+        axes.axvline(length + 0.5, color=theme().ink, linewidth=0.8, linestyle=":")
     _shade(axes, labels)
+    axes.set_title(_title(following, labels))
     axes.set_xlabel("step")
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylabel("value (unit of the data)")
+    tidy(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(colors) > _MAX_NAMED:
         for line in axes.lines:
             line.set_label("_")  # without an entry in the legend
     if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+        figure.legend(loc="outside right upper")
     return figure
+
+
+def _title(following: Mapping[str, Sequence[float]] | None, labels: Sequence[str]) -> str:
+    if following:
+        return "Series and forecast"
+    return "Series, and the label of each step" if labels else "Series"
 
 
 def _marker(length: int) -> str | None:
@@ -82,13 +91,18 @@ def _marker(length: int) -> str | None:
 
 def _shade(axes: Axes, labels: Sequence[str]) -> None:
     """Color what is behind each step by its label."""
-    colors = {label: f"C{place % 10}" for place, label in enumerate(dict.fromkeys(labels))}
+    colors = {label: color(place) for place, label in enumerate(dict.fromkeys(labels))}
     named: set[str] = set()
     start = 0.5
     for label, steps in groupby(labels):
         end = start + len(list(steps))
         axes.axvspan(
-            start, end, color=colors[label], alpha=0.18, linewidth=0, label="_" if label in named else label
+            start,
+            end,
+            color=colors[label],
+            alpha=0.18,
+            linewidth=0,
+            label="_" if label in named else drawable(label),
         )
         named.add(label)
         start = end

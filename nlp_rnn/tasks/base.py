@@ -42,7 +42,8 @@ class Task(StoredModule, ABC, Generic[P, B]):
     - must define `name`, `processor_class`, `example`, `progress_bar_metrics`, `loss`, `make_metrics`,
       `update_metrics`, `compute_metrics`, `report_tables`, `answer` and `format_answer`, unless it inherits
       them (from `ClassificationTask`, `TextClassificationTask`, `GenerationTask` or `ReferencedTask`);
-    - may define what `Capabilities` has, `num_targets`, `lower_is_better` and `conllu_columns`;
+    - may define what `Capabilities` has, `num_targets`, `lower_is_better`, `loss_unit` and
+      `conllu_columns`;
     - has a constructor whose arguments, less those named in `not_settings`, are its settings: checked
       against their annotations, recorded in `settings`, and stored beside the weights.
 
@@ -58,6 +59,8 @@ class Task(StoredModule, ABC, Generic[P, B]):
     """The metrics that the progress bar shows beside the loss."""
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss"})
     """The results of `compute_metrics` that are better when lower; all others are when higher."""
+    loss_unit: ClassVar[str] = "cross-entropy (nats)"
+    """What the loss is, and its unit, on the axis of a plot."""
     conllu_columns: Mapping[str, str] = MappingProxyType({})
     """The columns of CoNLL-U files that the task predicts, and the keys of an answer that hold their tags."""
     not_settings = frozenset({"processor", "init_encoder", "vectors"})

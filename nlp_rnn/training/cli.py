@@ -233,7 +233,8 @@ class _CLI(ConfiguredCLI):
             return
         logged = self.run_dir / METRICS
         if trainer.is_global_zero and logged.is_file():  # before the validation below adds to it
-            learning_curves(logged, self.run_dir / "curves.png")
+            monitor, mode = self._best_checkpoint.monitor, self._best_checkpoint.mode
+            learning_curves(logged, self.run_dir / "curves.png", monitor, mode, self.model.loss_unit)
         recall_progress(trainer, self.last.path)
         # Without other callbacks: they have seen the end of training, and some would change the model again.
         bar = trainer.progress_bar_callback

@@ -51,6 +51,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     progress_bar_metrics = ("mae",)
     lower_is_better = frozenset({"loss", "mse", "mae"})
     row_score = RowScore("mean absolute error", lower_is_better=True)
+    loss_unit = "mean squared error (scaled)"
     processor_class = ForecastingProcessor
 
     def __init__(
