@@ -131,7 +131,7 @@ def _epoch_axis(axes: Axes, first: float, last: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
     start = 0.0 if first <= max(1.0, last / 5) else first - 0.04 * (last - first)
-    axes.set_xlim(start, last + 0.04 * (last - start) or last + 1)
+    axes.set_xlim(start, last + (0.04 * (last - start) or 1.0))
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=last - start >= 2))
     tidy(axes)
