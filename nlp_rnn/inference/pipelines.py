@@ -60,8 +60,8 @@ class Pipeline(BasePipeline):
         return f"Pipeline({self.task.summary()}; {place})"
 
     @override
-    def stream(self) -> Stream:
-        return Stream(self.task)
+    def stream(self, history: int = 1) -> Stream:
+        return Stream(self.task, history)
 
     @override
     @torch.inference_mode()

@@ -44,7 +44,7 @@ def write(inspection: Inspection, output: str | Path, format: Format = "csv") ->
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tables = [
-            _write_table(table, folder / f"{name}.{format}", format)
+            write_table(table, folder / f"{name}.{format}", format)
             for name, table in _tables(inspection).items()
         ]
         return tables + [_plot(figure, folder / f"{name}.png") for name, figure in figures(inspection)]
@@ -92,7 +92,7 @@ def _long_table(name: str, values: Tensor, *axes: Mapping[str, Sequence[Any]]) -
     return pa.table({**columns, name: values.numpy().ravel()})
 
 
-def _write_table(table: pa.Table, out: Path, format: Format) -> Path:
+def write_table(table: pa.Table, out: Path, format: Format) -> Path:
     """Write a table, completely or not at all."""
     from pyarrow import csv, parquet
 

@@ -108,7 +108,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
         raise UsageError("the weights are int8: inspect the model that was quantized")
     if not isinstance(text, str):
         raise UsageError(f"the input is no text: {text!a:.60}")
-    rows, batch, tokens = _read(task, text)
+    rows, batch, tokens = read_text(task, text)
     if not tokens:
         raise UsageError("the text has no words: give a sentence")
 
@@ -149,12 +149,12 @@ def align(task: Task, text: str) -> tuple[Alignment, list[str]] | None:
         UsageError: models of this task cannot be inspected.
     """
     probe = task.probe()
-    _, batch, tokens = _read(task, text)
+    _, batch, tokens = read_text(task, text)
     alignment = probe.alignment(batch.to(task.device)) if tokens else None
     return alignment and (alignment, tokens)
 
 
-def _read(task: Task, text: str) -> tuple[dict[str, list[Any]], Batch, list[str]]:
+def read_text(task: Task, text: str) -> tuple[dict[str, list[Any]], Batch, list[str]]:
     """A text as rows, as a batch of one, and as the tokens [T] that a model reads."""
     processor, name = task.processor, task.probe().tokens
     rows = processor.rows([processor.parse(text)])

@@ -11,6 +11,7 @@ from typing import Any
 from .errors import UsageError, check_number
 from .folders.names import ALIASES, find_name
 from .loading import load
+from .streaming import Stream
 from .tasks.answers import Step
 from .tasks.task import Sampling, Task
 from .text.notices import warn_lost
@@ -134,13 +135,17 @@ class BasePipeline:
         generated: Iterator[Step] = self.task.generate(prompt, settings)
         return generated
 
-    def stream(self) -> Stream:
+    def stream(self, history: int = 1) -> Stream:
         """Open a stream: a text that is answered while it arrives. Any number may be open at a time.
 
+        Args:
+            history: the number of last pieces that can be undone; a state is kept for each.
+
         Raises:
-            UsageError: models of this task, or this model, answer whole inputs only.
+            UsageError: models of this task, or this model, answer whole inputs only; or `history` is
+                negative.
         """
-        return Stream(self.task)
+        return Stream(self.task, history)
 
     def _encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Columns of ids or vectors."""
@@ -243,50 +248,6 @@ class Pipeline(BasePipeline):
         settings = Sampling(max_output, temperature, top_k, top_p, seed)
         settings.check()
         return settings
-
-
-class Stream:
-    """One text that arrives in pieces; made by `Pipeline.stream`.
-
-    A call with a piece returns the answer to all that was read, equal to the pipeline's answer to the whole
-    text. A tagger answers for the words of the piece only, and a language model predicts the next token. A
-    call costs the same time at the thousandth word as at the first, and only the recurrent state is kept.
-
-    A piece is one word or several; for a model of characters any part of the text, since nothing is inserted
-    between two pieces. White space alone changes nothing. The maximum length of the pipeline does not apply.
-
-    Args:
-        task: the model with its processor.
-
-    Raises:
-        UsageError: models of this task, or this model, answer whole inputs only.
-
-    Examples:
-        >>> stream = pipeline("sentiment", "path/to/model").stream()
-        >>> for word in "not a bad film".split():
-        ...     print(word, stream(word)["label"])
-    """
-
-    def __init__(self, task: Any) -> None:
-        self._task = task
-        self._pending: Any = None  # the end of the last piece, which may belong to a longer token
-        self._settled = task.start_stream()  # the state after all that comes before it
-
-    def __call__(self, piece: Any) -> dict[str, Any]:
-        """The answer to what has been read so far, this piece included.
-
-        Raises:
-            UsageError: the piece is not text, or contains a lone surrogate; the stream is then unchanged.
-        """
-        processor = self._task.processor
-        if not processor.is_input(piece):
-            raise UsageError(f"the piece is no {processor.input_description}: {piece!a:.60}")
-        prefix, pending = processor.split_stable_prefix(self._pending, piece)
-        settled = self._task.read_stream(prefix, self._settled)
-        latest = self._task.read_stream(pending, settled) if pending else settled
-        self._pending, self._settled = pending, settled
-        answer: dict[str, Any] = latest.answer
-        return answer
 
 
 def pipeline(

@@ -42,13 +42,14 @@ class Probe:
         tokens: the name of the ids [T, B] in the batch, and of their vocabulary in the processor.
         logits: (model, batch) -> logits [T, B, C], or [1, B, C] of a model that answers at the end.
         answers: `per_step` if the logits of each step are scores of the processor's labels, `running` if
-            those at the end of each prefix of the text are; None if the logits are not scores of labels.
+            those at the end of each prefix of the text are, `next` if those of each step are scores of the
+            token that follows; None if the logits are none of these.
         alignment: a batch of one -> the alignment of its answer; None where the model has no attention.
     """
 
     tokens: str
     logits: Callable[[nn.Module, Any], Tensor]
-    answers: Literal["per_step", "running"] | None = None
+    answers: Literal["per_step", "running", "next"] | None = None
     alignment: Callable[[Any], Alignment | None] = lambda _: None
 
 

@@ -238,3 +238,51 @@ def test_in_bfloat16(task):
         answer = stream(word)["scores"]
         whole = exact([WORDS[:number]] if task is tagging else [" ".join(WORDS[:number])])[0]["scores"]
         assert answer == pytest.approx(whole if task is sentiment else whole[-1:], abs=0.03)
+
+
+@pytest.mark.parametrize("task", [sentiment, tagging, language_model])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_fork_equals_a_fresh_stream_and_undo_restores_every_bit(task, cell):
+    answerer = ask(task(cell))
+    stream = answerer.stream(history=2)
+    for word in WORDS[:4]:
+        stream(word)
+    state, answer = [part.clone() for part in stream._settled.state], stream.answer
+    other = stream.fork()
+    forked = [other(word) for word in ("film", "don't")]
+    fresh = answerer.stream()
+    assert [fresh(word) for word in [*WORDS[:4], "film", "don't"]][-2:] == forked
+    assert stream.answer == answer  # what the fork read does not reach the stream
+    assert stream(WORDS[4]) != answer
+    assert stream.undo() == stream.answer == answer
+    assert all(map(torch.equal, stream._settled.state, state))
+    assert stream(WORDS[4]) == [again(word) for again in [answerer.stream()] for word in WORDS[:5]][-1]
+
+
+@given(pieces=PIECES.filter(len), other=st.sampled_from(SOME))
+@settings(max_examples=30, deadline=None)
+@example(pieces=["good <br"], other="/>")
+def test_undoing_any_piece(by_level, pieces, other):
+    """Also one that ended within a token."""
+    for answerer in by_level.values():
+        stream, expected = answerer.stream(), answerer.stream()
+        for piece in pieces[:-1]:
+            expected(piece)
+            stream(piece)
+        stream(pieces[-1])
+        assert stream.undo() == expected.answer
+        assert stream(other) == expected(other)
+
+
+def test_only_as_much_is_undone_as_is_kept():
+    answerer = ask(sentiment())
+    for history in (0, 2):
+        stream = answerer.stream(history)
+        for word in WORDS[:5]:
+            stream(word)
+        for _ in range(history):
+            stream.undo()
+        with pytest.raises(UsageError, match=f"no piece to undo: this stream keeps the last {history}; open"):
+            stream.undo()
+    with pytest.raises(UsageError, match="history"):
+        answerer.stream(-1)

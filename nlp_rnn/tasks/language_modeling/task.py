@@ -293,7 +293,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
 
     @override
     def probe(self) -> Probe:
-        return Probe("tokens", lambda model, batch: model(batch.tokens, lengths=batch.lengths)[0])
+        return Probe("tokens", lambda model, batch: model(batch.tokens, lengths=batch.lengths)[0], "next")
 
     @override
     def encoder(self) -> Encoder:
