@@ -58,6 +58,12 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
         "nlp_rnn.cli.evaluate",
         memory="--batch-size, --beam or --max-examples",
     ),
+    "compare": Verb(
+        "test whether models differ by more than chance on the same rows, and list where",
+        "runs/a/latest/model runs/b/latest/model --data builtin --output comparison",
+        "nlp_rnn.cli.compare",
+        memory="--max-examples or --rows",
+    ),
     "distill": Verb(
         "answer the inputs of a corpus with trained models, into a corpus to train on",
         "runs/translation_builtin/latest/model --data builtin --beam 5 --output distilled",

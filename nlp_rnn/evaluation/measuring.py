@@ -89,9 +89,8 @@ def evaluate(
     task = load_models(model)
     if (beam, copy_unknown) != (None, None):
         task = task.with_decoding(beam, copy_unknown=copy_unknown)
-    if split not in (*SPLITS, ALL) and corpus.path not in EXAMPLES:
-        corpus, split = replace(corpus, test_split=split), "test"
-    dataset, rows, note = _read(task, corpus, split, columns or {})
+    corpus, split = name_split(corpus, split)
+    dataset, rows, note = read_split(task, corpus, split, columns or {})
     task = in_precision(on_device(task, device), precision).eval()
     metrics = task.metrics("test")
     for metric in metrics.values():
@@ -132,10 +131,32 @@ def evaluate(
     return Report(standard_json(report), measured, sorted(records, key=attrgetter("row")))
 
 
-def _read(task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]) -> tuple[Dataset, Rows, str]:
-    """The rows of a split, as they are and encoded, and which these are if they are a part of the training's.
+def name_split(corpus: Corpus, split: str) -> tuple[Corpus, str]:
+    """The corpus and its split as `read_split` takes them, from a split that may have a name of its own."""
+    if split not in (*SPLITS, ALL) and corpus.path not in EXAMPLES:
+        return replace(corpus, test_split=split), "test"
+    return corpus, split
+
+
+def read_split(
+    task: Task, corpus: Corpus, split: str, columns: Mapping[str, str]
+) -> tuple[Dataset, Rows, str]:
+    """Read the rows of a split as a model reads them.
 
     Their columns are called as in training, unless they are named.
+
+    Args:
+        task: the model.
+        corpus: where the rows come from.
+        split: train, validation, test or all, see `name_split`.
+        columns: names of columns, see `evaluate`.
+
+    Returns:
+        The canonical columns; the rows, encoded; and which rows these are if they are a part of the
+        training's data.
+
+    Raises:
+        UsageError: they cannot be read, or are not for this model.
     """
     data_class: Any = task.data_classes()[0]
     column_names = column_settings(data_class)

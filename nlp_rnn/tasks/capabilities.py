@@ -31,6 +31,11 @@ class Capabilities:
     """What the scores of single answers are, see `judge`; None if they have none."""
     fitted: ClassVar[frozenset[str]] = frozenset()
     """The settings that `fit_to_validation` sets: they are of these weights and labels alone."""
+    row_metric: ClassVar[str | None] = None
+    """The metric of one row by which models are compared on it; None if it is the score of `judge`."""
+    processor_metrics: ClassVar[frozenset[str]] = frozenset()
+    """The metrics that depend on the processor, as a loss per token does on what a token is: they compare
+    models with one processor alone."""
 
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         """The plots of a report of this task, by file name without extension."""
@@ -186,6 +191,20 @@ class Capabilities:
             Name of a parameter of the model -> a token or label per row of it.
         """
         return {}
+
+    def by_row(self) -> Self:
+        """A task that reads each row by itself, which comparing needs; it shares all else with this one."""
+        return self
+
+    @property
+    def dependent_rows(self) -> int:
+        """How many consecutive rows of a corpus depend on each other, as windows that overlap do."""
+        return 1
+
+    @property
+    def metric_labels(self) -> Sequence[str]:
+        """The labels that the metrics count, in the order of the counts; none if there are no labels."""
+        return ()
 
     def fit_to_validation(self, batches: Iterable[Any]) -> dict[str, Any]:
         """Set what depends on a trained model's scores, such as the threshold of a label.

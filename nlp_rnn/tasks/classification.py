@@ -48,6 +48,11 @@ class ClassificationTask(Task[P, B]):
         """The names of the labels, in the order of their ids."""
         return cast(LabelProcessor, self.processor).labels
 
+    @property
+    @override
+    def metric_labels(self) -> Sequence[str]:
+        return self.labels
+
     @abstractmethod
     def logits(self, batch: B) -> Tensor:
         """Scores of the labels: [B, C], or [T, B, C] if `batch.labels` are [T, B]."""

@@ -95,6 +95,7 @@ class GenerationTask(Task[P, B]):
     """
 
     lower_is_better = frozenset({"loss", "perplexity"})
+    processor_metrics = frozenset({"loss", "perplexity"})  # per token
     sampling: SamplingSettings | None = None
     """How answers are sampled; None for beam search."""
 

@@ -53,6 +53,7 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     row_score = RowScore("mean absolute error", lower_is_better=True)
     loss_unit = "mean squared error (scaled)"
     processor_class = ForecastingProcessor
+    processor_metrics = frozenset({"loss"})  # of scaled numbers
 
     def __init__(
         self,
@@ -80,6 +81,11 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
     @override
     def ensembled(self, tasks: Sequence[Self]) -> Self:
         return self.with_model(Ensemble([task.model for task in tasks], mean_values))
+
+    @property
+    @override
+    def dependent_rows(self) -> int:
+        return self.processor.horizon  # windows are one step apart, and their forecasts overlap
 
     @override
     def make_metrics(self) -> dict[str, Metric]:

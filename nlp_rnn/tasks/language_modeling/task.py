@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Self
 
@@ -45,6 +47,8 @@ from nlp_rnn.tasks.transfer import initialize_embedding
 NEVER_GENERATED = (PAD, UNK, BOS)
 """Ids of the tokens that a continuation never contains."""
 
+_LONGEST = 10_000_000  # tokens of a text, when texts of running text are read one by one
+
 
 class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelingBatch]):
     """Trains `LanguageModel` on texts.
@@ -80,6 +84,7 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
     row_score = RowScore("log-probability per token, in nats")
     example = "the film is"
     processor_class = LanguageModelingProcessor
+    row_metric = "bits_per_character"
 
     def __init__(
         self,
@@ -132,6 +137,14 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
     def ensembled(self, tasks: Sequence[Self]) -> Self:
         task = self.with_model(LanguageModelEnsemble([task.model for task in tasks]))
         task._carried = {}
+        return task
+
+    @override
+    def by_row(self) -> Self:
+        if self.processor.window is None:
+            return self
+        task = copy.copy(self)  # running text is not cut off, so its texts are not either
+        task.processor = replace(self.processor, window=None, max_length=_LONGEST)
         return task
 
     @override

@@ -111,6 +111,11 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         labels: list[str] = self.processor.labels
         return labels
 
+    @property
+    @override
+    def metric_labels(self) -> Sequence[str]:
+        return self.labels
+
     @override
     def loss(self, batch: MultiLabelBatch) -> Tensor:
         return regularized_loss(

@@ -154,6 +154,11 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         if model.string_encoder is not None:
             load_language_model(model.string_encoder, processor)
 
+    @property
+    @override
+    def metric_labels(self) -> Sequence[str]:
+        return [label for column in self.processor.tag_columns for label in (column.name, *column.labels)]
+
     @override
     def check_fits(self, other: Self) -> None:
         super().check_fits(other)
