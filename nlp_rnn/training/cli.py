@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import shlex
 import sys
 from collections.abc import Mapping
@@ -26,6 +24,7 @@ from nlp_rnn.data.processor import Processor
 from nlp_rnn.errors import Interrupted, UsageError, naming_memory, one_line, own_cause
 from nlp_rnn.files import printing
 from nlp_rnn.plots.curves import learning_curves
+from nlp_rnn.storage.checkpoint import read_checkpoint
 from nlp_rnn.storage.results import Measured, corpus_settings, current_versions, overall, signatures
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.placement import on_device
@@ -48,6 +47,7 @@ from nlp_rnn.training.messages import NOT_VALID, readable
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
 from nlp_rnn.training.monitoring import check_distinct, check_monitors, choose_modes
 from nlp_rnn.training.prediction_writer import PredictionWriter
+from nlp_rnn.training.results import results_json, write_results
 from nlp_rnn.training.resuming import FollowRun, SaveConfig, Start, apply_settings, find_start
 from nlp_rnn.training.run_directory import (
     has_checkpoint,
@@ -56,6 +56,7 @@ from nlp_rnn.training.run_directory import (
     point_latest,
     save_config,
 )
+from nlp_rnn.training.stopping import StoppingReport
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,9 @@ class _CLI(ConfiguredCLI):
         self.run_dir: Path | None = None
         self.start = Start()
         self.last: LastCheckpoint
+        self.stopping = StoppingReport()
+        self.results: dict[str, Any] = {}
+        """What a fit has achieved; empty on all processes but the first, and where nothing was measured."""
         try:
             super().__init__(arguments)
         except Interrupted as stop:
@@ -171,6 +175,7 @@ class _CLI(ConfiguredCLI):
             resumes = self.start.checkpoint is not None
             self.last = LastCheckpoint(folder / LAST, config.save_minutes)
             cast(Any, trainer).callbacks[:0] = fit_callbacks(self.last, bool(trainer.loggers), resumes)
+            callbacks.append(self.stopping)
         cast(Any, trainer).callbacks += callbacks
         return trainer
 
@@ -191,10 +196,10 @@ class _CLI(ConfiguredCLI):
                 raise
             raise UsageError(f"trainer.{str(error).replace('`', '').strip()}") from error
         if subcommand in ("validate", "test") and self.trainer.is_global_zero:
-            values = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-            metrics = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            self.results = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        if self.results:
             with printing():
-                print(json.dumps(metrics, ensure_ascii=False))
+                print(results_json(self.results))
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -231,14 +236,19 @@ class _CLI(ConfiguredCLI):
         if path is None:
             log.warning("no epoch was finished, so there is no model folder")
             return
+        for reason in self.stopping.reasons if trainer.is_global_zero else ():
+            _say(reason)
         logged = self.run_dir / METRICS
-        if trainer.is_global_zero and logged.is_file():  # before the validation below adds to it
+        if trainer.is_global_zero and logged.is_file():
             monitor, mode = self._best_checkpoint.monitor, self._best_checkpoint.mode
             learning_curves(logged, self.run_dir / "curves.png", monitor, mode, self.model.loss_unit)
+        epochs = trainer.current_epoch
         recall_progress(trainer, self.last.path)
-        # Without other callbacks: they have seen the end of training, and some would change the model again.
+        # Without other callbacks: they have seen the end of training, and some would change the model again;
+        # and without loggers, for the epoch of the checkpoint has been logged.
         bar = trainer.progress_bar_callback
         trainer.callbacks = [] if bar is None else [bar]
+        trainer.loggers = []
         # Read again below, for the trainer may divide the weights of the model that it runs.
         model = from_pretrained(path)
         fitted = self._fit_to_validation(model)
@@ -262,6 +272,15 @@ class _CLI(ConfiguredCLI):
             which = "best" if best else "last"
             _say(f"{which} checkpoint on validation: {results}")
             _say(f"model folder: {folder}")
+            self.results = {
+                "metrics": metrics,
+                "checkpoint": which,
+                "epoch": int(read_checkpoint(path)["epoch"]) + 1,
+                "epochs": epochs,
+                "early_stopped": bool(self.stopping.reasons),
+                "seed": self.config.fit.seed_everything,
+            }
+            write_results(self.run_dir, self.results)
 
     def _results(self, model: Task[Any, Any], metrics: Mapping[str, float]) -> list[Measured]:
         """The metrics of the whole validation split, if `evaluate` can measure the same again."""

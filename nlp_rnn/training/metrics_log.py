@@ -23,6 +23,8 @@ METRICS = "metrics.csv"
 class MetricsLog(CSVLogger):
     """Lightning's CSVLogger, which continues a file that is there instead of deleting it.
 
+    What is logged at one step is one row, so the end of an epoch, with training and validation, is one too.
+
     Args:
         folder: where metrics.csv is written.
     """
@@ -56,9 +58,13 @@ class _Writer(ExperimentWriter):
     def __init__(self, log_dir: str) -> None:
         super().__init__(log_dir)
         self.rows = 0
+        self._last: dict[str, Any] = {}
+        """The last row, written or not; empty if there is none."""
+        self._outdated: dict[str, Any] | None = None
+        """The row to write over the last one of the file."""
         if Path(self.metrics_file_path).is_file():
             self.metrics_keys, rows = self._read()
-            self.rows = len(rows)
+            self._set_rows(rows)
 
     @override
     def _check_log_dir_exists(self) -> None:
@@ -67,11 +73,24 @@ class _Writer(ExperimentWriter):
     @override
     def log_metrics(self, metrics_dict: dict[str, float], step: int | None = None) -> None:
         super().log_metrics(metrics_dict, step)
-        self.rows += 1
+        row = self.metrics.pop()
+        if not _is_same_step(self._last, row):
+            self.metrics.append(row)
+            self._last = row
+            self.rows += 1
+            return
+        self._last.update(row)
+        if not self.metrics:  # it is in the file
+            self._outdated = self._last
 
     @override
     def save(self) -> None:
         path = Path(self.metrics_file_path)
+        if self._outdated is not None:
+            rows = self._read()[1]
+            self.metrics_keys = sorted({*self.metrics_keys, *self._outdated})
+            self._write(self.metrics_keys, [*rows[:-1], self._outdated])
+            self._outdated = None
         with write_errors(path, path.absolute()):
             super().save()
 
@@ -79,8 +98,14 @@ class _Writer(ExperimentWriter):
         if self.rows <= rows:
             return
         self.save()
-        self._write(self.metrics_keys, self._read()[1][:rows])
-        self.rows = rows
+        kept = self._read()[1][:rows]
+        self._write(self.metrics_keys, kept)
+        self._set_rows(kept)
+
+    def _set_rows(self, rows: list[dict[str, Any]]) -> None:
+        """Go on behind the rows of the file."""
+        self.rows = len(rows)
+        self._last = {name: value for name, value in rows[-1].items() if value != ""} if rows else {}
 
     @override
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
@@ -107,6 +132,12 @@ class _Writer(ExperimentWriter):
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(rows)
+
+
+def _is_same_step(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two rows are of one step; those of the learning rate have no epoch."""
+    epochs = {str(part["epoch"]) for part in (row, other) if "epoch" in part}
+    return "step" in row and str(row["step"]) == str(other["step"]) and len(epochs) <= 1
 
 
 class EventsLog(TensorBoardLogger):

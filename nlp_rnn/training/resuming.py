@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
@@ -246,15 +246,25 @@ class FollowRun(Callback):
 
 
 class ReapplySettings(Callback):
-    """After a checkpoint is loaded, sets optimizer and schedule by this run's settings again.
+    """After a checkpoint is loaded, sets optimizer, schedule and patience by this run's settings again.
 
-    Lightning restores the learning rate, the weight decay and the length of the schedule from the checkpoint,
-    whatever the flags say. This keeps only the optimizer's state and the position in the schedule; with
-    schedule plateau also the learning rate that was reached.
+    Lightning restores the learning rate, the weight decay, the length of the schedule and the patience of
+    early stopping from the checkpoint, whatever the flags say. This keeps only the optimizer's state and the
+    position in the schedule; with schedule plateau also the learning rate that was reached.
     """
+
+    def __init__(self) -> None:
+        self._patience: list[tuple[EarlyStopping, int]] = []
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        callbacks = cast(Any, trainer).callbacks
+        self._patience = [(c, c.patience) for c in callbacks if isinstance(c, EarlyStopping)]
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for stopper, patience in self._patience:
+            stopper.patience = patience
         fresh: Any = pl_module.configure_optimizers()
         groups = trainer.optimizers[0].param_groups
         for group, fresh_group in zip(groups, fresh["optimizer"].param_groups, strict=True):

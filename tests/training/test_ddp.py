@@ -158,7 +158,7 @@ def settings(config, folder, size, *more):
 def curve(run):
     """The loss of every step that was logged, and the losses of each epoch."""
     with (run / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))[:-1]  # the last is of the best checkpoint
+        rows = list(csv.DictReader(file))
     steps = {int(row["step"]): float(row["train/loss_step"]) for row in rows if row["train/loss_step"]}
     epochs = {
         f"{name} {row['epoch']}": float(row[name])

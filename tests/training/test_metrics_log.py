@@ -21,6 +21,54 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     assert (tmp_path / "metrics.csv").read_bytes() == content
 
 
+LOGGED = [
+    ({"lr": 0.5}, 3),
+    ({"epoch": 0, "train/loss_step": 2.0}, 3),
+    ({"epoch": 0, "val/loss": 1.0}, 7),
+    ({"epoch": 0, "train/loss_epoch": 3.0}, 7),
+    ({"epoch": 1, "val/loss": 4.0}, 7),
+    ({"epoch": 1, "val/loss": 5.0}, 9),
+]
+ROWS = """\
+epoch,lr,step,train/loss_epoch,train/loss_step,val/loss
+0,0.5,3,,2.0,
+0,,7,3.0,,1.0
+1,,7,,,4.0
+1,,9,,,5.0
+"""
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 9])
+def test_each_step_of_an_epoch_is_one_row_however_often_the_file_is_written(
+    tmp_path: Path, every: int
+) -> None:
+    logger = MetricsLog(str(tmp_path))
+    for number, (metrics, step) in enumerate(LOGGED, 1):
+        logger.log_metrics(metrics, step)
+        if number % every == 0:
+            logger.save()
+    logger.save()
+    assert logger.rows == 4
+    assert (tmp_path / "metrics.csv").read_bytes().decode() == ROWS.replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize("saved", range(1, 6))
+def test_a_resumed_log_ends_as_an_undisturbed_one(tmp_path: Path, saved: int) -> None:
+    logger = MetricsLog(str(tmp_path))
+    for metrics, step in LOGGED[:saved]:
+        logger.log_metrics(metrics, step)
+    rows = logger.rows
+    for metrics, step in LOGGED[saved : saved + 2]:  # which the checkpoint does not have
+        logger.log_metrics(metrics, step)
+    logger.save()
+    resumed = MetricsLog(str(tmp_path))
+    resumed.cut(rows)
+    for metrics, step in LOGGED[saved:]:
+        resumed.log_metrics(metrics, step)
+    resumed.save()
+    assert (tmp_path / "metrics.csv").read_bytes().decode() == ROWS.replace("\n", "\r\n")
+
+
 @needs_full
 def test_a_full_disk_is_named_with_the_metrics_file(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").symlink_to(FULL)

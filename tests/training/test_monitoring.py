@@ -165,7 +165,7 @@ def test_the_model_folder_is_the_best_however_many_are_kept(run, tmp_path, argum
     run_dir = tmp_path / "sentiment_builtin" / "1"
     with (run_dir / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    validated = [float(row["val/loss"]) for row in rows if row["val/loss"]][:4]  # then that of the folder
+    validated = [float(row["val/loss"]) for row in rows if row["val/loss"]]
     assert min(validated) < validated[-1]
     code, out, error = run("validate", *TINY, "--ckpt_path", str(run_dir / "model"))
     assert code == 0, error
