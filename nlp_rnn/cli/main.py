@@ -8,6 +8,7 @@ import sys
 import textwrap
 from importlib import import_module
 
+from nlp_rnn.cli import seeds
 from nlp_rnn.cli.configs import check_arguments, ready_made
 from nlp_rnn.cli.console import importing, prepare_streams, quiet, reporting, verb_parser
 from nlp_rnn.cli.verbs import VERBS
@@ -53,7 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
         quiet()
         _check_verb(arguments)
         _check_working_directory()
-        if _takes_configuration(arguments):
+        if seeds.concerns(arguments):
+            seeds.run(arguments, shlex.join(["nlp-rnn", *arguments]))
+        elif _takes_configuration(arguments):
             _run_configuration(arguments)
         else:
             _run_verb(*arguments)

@@ -17,6 +17,7 @@ from typing_extensions import override
 from nlp_rnn.tasks.optimization import Optimization, mean_rate, total_steps
 from nlp_rnn.training.devices import SeedEachDevice
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
+from nlp_rnn.training.processes import parent_callbacks
 from nlp_rnn.training.resume_state import ResumeState
 from nlp_rnn.training.resuming import ReapplySettings
 
@@ -42,6 +43,7 @@ def fit_callbacks(last: LastCheckpoint, logs: bool, resumes: bool) -> list[Callb
         last,
         *([LearningRateMonitor()] if logs else []),
         *([ReapplySettings()] if resumes else []),
+        *parent_callbacks(),
     ]
 
 

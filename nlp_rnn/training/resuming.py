@@ -24,7 +24,7 @@ from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.training.checkpoints import good_or_newest, newest_good
 from nlp_rnn.training.checks import callback_names
 from nlp_rnn.training.resume_state import KEY
-from nlp_rnn.training.run_directory import has_checkpoint, newest_run, save_config
+from nlp_rnn.training.run_directory import has_begun, has_checkpoint, newest_run, save_config
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def find_start(config: Any, name: str) -> Start:
         elif run is None and int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
             log.warning("torchrun starts this again, from the beginning: --ckpt_path last would go on")
     if run is None or not has_checkpoint(run):
-        if run is not None:
+        if run is not None and has_begun(run):
             log.warning("%s: nothing was saved, so training begins anew", run)
         if config.ckpt_path in (None, "last"):
             return Start(run)

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, cannot_write
 
+_LOCK = ".lock"
 _LOCK_SECONDS = 10.0  # so long after a process was killed may its data workers hold its lock
 
 _MAX_NAME = 200  # bytes; systems allow 255
@@ -71,7 +72,7 @@ def locked(run_dir: Path) -> Iterator[None]:
     Raises:
         UsageError: another process is training in it.
     """
-    lock = FileLock(run_dir / ".lock", timeout=_LOCK_SECONDS)
+    lock = FileLock(run_dir / _LOCK, timeout=_LOCK_SECONDS)
     try:
         lock.acquire()
     except Timeout:
@@ -130,6 +131,11 @@ def has_checkpoint(run_dir: Path) -> bool:
     return any((run_dir / "checkpoints").glob("[!.]*.ckpt"))
 
 
+def has_begun(run_dir: Path) -> bool:
+    """Whether a process has been training in a run directory, rather than only preparing it."""
+    return (run_dir / _LOCK).exists()
+
+
 def save_config(run_dir: Path, command: str, settings: str) -> None:
     """Write config.yaml: the settings, after the commands that began the run and went on with it.
 
@@ -163,8 +169,19 @@ def _is_run(folder: Path) -> bool:
 
 
 def point_latest(run_dir: Path) -> None:
-    """Make the link `latest` beside a run directory point to it."""
-    link = run_dir.with_name(f".latest.{run_dir.name}")
+    """Make the link `latest` beside a run directory point to it, if that has a number and is of no group."""
+    if run_dir.name.isdecimal():
+        point_link(run_dir.with_name("latest"), run_dir.name)
+
+
+def point_link(path: Path, target: str) -> None:
+    """Make a link, or let it point elsewhere, in one step.
+
+    Args:
+        path: the link.
+        target: where it leads, from its own folder.
+    """
+    link = path.with_name(f".{path.name}.{target.replace('/', '.')}")
     link.unlink(missing_ok=True)  # of a process that was killed
-    link.symlink_to(run_dir.name)
-    os.replace(link, run_dir.with_name("latest"))
+    link.symlink_to(target)
+    os.replace(link, path)

@@ -1,0 +1,30 @@
+"""`fit --seeds`: what it refuses, before anything is written."""
+
+import pytest
+
+CONFIG = ("--config", "conf/hello.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([*CONFIG, "--seeds"], "--seeds: give seeds, such as --seeds 0 1 2 3 4"),
+        (
+            [*CONFIG, "--seeds", "0", "one"],
+            "--seeds: a seed is a whole number from 0 to 4294967295, not 'one'",
+        ),
+        ([*CONFIG, "--seeds=4294967296"], "--seeds: a seed is a whole number from 0 to 4294967295, not "),
+        ([*CONFIG, "--seeds", "0,1", "--model.hiden_dim", "3"], "unknown setting 'model.hiden_dim'."),
+        ([*CONFIG, "--seeds", "0", "--ckpt_path", "last"], "--seeds with --ckpt_path: each seed begins anew"),
+        (["--resume", "group", "--trainer.max_epochs", "3"], "--trainer.max_epochs: seeds go on with the "),
+    ],
+)
+def test_what_it_refuses(run, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "group" / "seed-1").mkdir(parents=True)
+    (tmp_path / "group" / "seed-1" / "config.yaml").write_text("trainer: {}")
+    code, out, error = run("fit", *arguments)
+    assert (code, out) == (2, "")
+    assert error.startswith(f"nlp-rnn: error: {message}")
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["group"]
