@@ -70,10 +70,17 @@ class Inspection:
     model without labels."""
     alignment: Alignment | None = None
     """The weights of attention; None for a model without it."""
+    text: str = ""
+    """The text, as it was given."""
+    model: str = ""
+    """What the model is, in one line."""
+    reversed: bool = False
+    """Whether the model reads the text from its end."""
 
     def places(self) -> list[tuple[int, str]]:
-        """[K], the layer and the direction ("forward" or "backward") of each index."""
-        directions = ("forward", "backward") if self.bidirectional else ("forward",)
+        """[K], the layer and the direction ("forward" or "backward", in the text) of each index."""
+        both = ("backward", "forward") if self.reversed else ("forward", "backward")
+        directions = both if self.bidirectional else both[:1]
         layers = range(self.hidden.size(1) // len(directions))
         return [(layer, direction) for layer in layers for direction in directions]
 
@@ -132,6 +139,9 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
         list(getattr(task.processor, "labels", [])),
         probabilities,
         probe.alignment(batch.to(task.device)),
+        text=text,
+        model=f"{task.summary()}, {cell_name(rnn.layer)}",
+        reversed=probe.reads_from_end,
     )
 
 

@@ -76,7 +76,7 @@ THEMES = {
 STAGES = ("train", "val", "test")
 """The curves whose colors are the same in every plot: the first of the palette."""
 
-_MAX_LINES = 4  # of one line of a heading
+_MAX_LINES = 4
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _theme: ContextVar[str | None] = ContextVar("theme", default=None)
 _drawing = threading.RLock()  # matplotlib's defaults are one dictionary for all threads
@@ -234,13 +234,21 @@ def heading(figure: Figure, *lines: str) -> None:
         lines: each is broken where it is wider than the figure, and cut behind so many lines that there is
             room for the rest; empty ones are left out.
     """
-    width = int(figure.get_figwidth() * 11)  # characters of `BASE` points
-    wrapped = []
-    for line in map(drawable, filter(None, lines)):
-        wide = sum(unicodedata.east_asian_width(character) in "WF" for character in line)
-        most = max(8, width * len(line) // (len(line) + wide))
-        wrapped += textwrap.wrap(line, most, max_lines=_MAX_LINES, placeholder=" …")
+    wrapped = [fitted(drawable(line), figure.get_figwidth(), BASE) for line in lines if line]
     figure.suptitle("\n".join(wrapped), x=0.01, ha="left", fontsize=BASE, parse_math=False)
+
+
+def fitted(text: str, width: float, points: float) -> str:
+    """Break a text into lines that fit, at most `_MAX_LINES`.
+
+    Args:
+        text: drawable text.
+        width: inches.
+        points: size of the text.
+    """
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    most = int(11 * width * BASE / points) * len(text) // max(1, len(text) + wide)
+    return "\n".join(textwrap.wrap(text, max(8, most), max_lines=_MAX_LINES, placeholder=" …"))
 
 
 def _plain(value: float) -> str:

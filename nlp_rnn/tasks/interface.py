@@ -45,12 +45,14 @@ class Probe:
             those at the end of each prefix of the text are, `next` if those of each step are scores of the
             token that follows; None if the logits are none of these.
         alignment: a batch of one -> the alignment of its answer; None where the model has no attention.
+        reads_from_end: whether the ids are in the opposite order of the text.
     """
 
     tokens: str
     logits: Callable[[nn.Module, Any], Tensor]
     answers: Literal["per_step", "running", "next"] | None = None
     alignment: Callable[[Any], Alignment | None] = lambda _: None
+    reads_from_end: bool = False
 
 
 class Encoder(NamedTuple):

@@ -34,7 +34,7 @@ def test_files_hold_the_numbers(tmp_path, name, cell, format, tiny):
     tables = {f"hidden.{format}", f"gradients.{format}"}
     tables |= {f"gates.{format}"} if found.gates else set()
     tables |= {f"probabilities.{format}"} if found.probabilities is not None else set()
-    pictures = {"hidden.png", "gradients.png"} | {
+    pictures = {"hidden.png", "gradients.png", "gradients_compared.png"} | {
         f"gates_layer{layer}_{way}.png" for layer, way in (found.places() if found.gates else [])
     }
     pictures |= {"probabilities.png"} if found.probabilities is not None else set()
@@ -83,13 +83,14 @@ def test_files_hold_the_numbers(tmp_path, name, cell, format, tiny):
 def test_one_word_and_many_units(tmp_path, monkeypatch, tiny):
     found = inspect(tiny("sentiment", hidden_dim=70, num_layers=1, bidirectional=False), "film")
     drawn = []
-    monkeypatch.setattr("nlp_rnn.inspection.figures.heat_maps_figure", lambda maps, _: drawn.append(maps))
+    monkeypatch.setattr("nlp_rnn.inspection.figures.heat_maps_figure", lambda *of: drawn.append(of))
     monkeypatch.setattr("nlp_rnn.inspection.files.save", lambda *_: None)
     found.hidden[0, 0, :] = torch.randn(70)
     write(found, tmp_path)
-    (hidden,), gates = drawn
-    assert hidden.title == "hidden state, layer 0, forward (64 of 70 units: those that vary most)"
-    assert hidden.values.shape == (64, 1)
+    ((hidden,), tokens, about, _), (gates, *_) = drawn
+    assert (tokens, about[0], about[2]) == (["film"], "“film”", "24 of 70 units: those that vary most")
+    assert hidden.title == "Hidden state"
+    assert hidden.values.shape == (24, 1)
     assert [panel.rows for panel in gates] == [hidden.rows] * 4  # the same units in every panel
     close(hidden.values[:, 0], found.hidden[0, 0, [int(row) for row in hidden.rows]])
 

@@ -210,7 +210,12 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
 
     @override
     def probe(self) -> Probe:
-        return Probe("source", _first_token_logits, alignment=self._alignment)
+        return Probe(
+            "source",
+            _first_token_logits,
+            alignment=self._alignment,
+            reads_from_end=self.processor.reverse_source,
+        )
 
     @torch.inference_mode()
     def _alignment(self, batch: TranslationBatch) -> Alignment | None:
