@@ -13,7 +13,7 @@ from torch import Tensor
 from nlp_rnn.data.labels import IGNORED as IGNORED  # also importable from here
 from nlp_rnn.data.vocabulary import BOS, EOS, PAD
 from nlp_rnn.lite.text import batches
-from nlp_rnn.settings import Range, Seed, Settings
+from nlp_rnn.settings import DropProbability, Range, Seed, Settings
 
 BatchSize = Annotated[int, Range(1, 1_000_000)]
 
@@ -30,13 +30,17 @@ class Batching(Settings):
             sequences, on the longer side. `size` still applies. A longer row is a batch by itself. No limit
             if left out.
         num_workers: number of worker processes that prepare batches.
-        seed: seed of the order of the rows, which differs in each epoch.
+        seed: seed of the order of the rows, which differs in each epoch, and of `subword_dropout`.
+        subword_dropout: probability with which each merge of subwords is left out in training, so that rows
+            are split into other subwords in each epoch (BPE-dropout, Provilkov et al. 2020). Rows get longer
+            than `max_tokens` plans. For vocabularies of level bpe; 0 for always the same subwords.
     """
 
     size: BatchSize = 64
     max_tokens: Annotated[int, Range(1, 1_000_000_000)] | None = None
     num_workers: Annotated[int, Range(0, 256)] = 0
     seed: Seed = 0
+    subword_dropout: DropProbability = 0.0
 
 
 @dataclass

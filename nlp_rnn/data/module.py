@@ -30,6 +30,7 @@ from nlp_rnn.data.extra_rows import ExtraRows, joined
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.report import check_seen, recorded_warnings, repeat_warnings, summarize, warn_of_unknown
 from nlp_rnn.data.rows import Rows
+from nlp_rnn.data.subword_dropout import check_subwords
 from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.data.vocabulary import VocabularySettings
 from nlp_rnn.data.weighting import plan_weights
@@ -220,6 +221,8 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
             processor = self.processor_class.from_state(state)
         files = {name: folder / f"{name}.arrow" for name in SPLITS}
         splits = {name: Rows.open(file) for name, file in files.items() if file.exists()}
+        if self.batching.subword_dropout:
+            check_subwords(processor.column_vocabularies())
         return processor, splits, json.loads((folder / "facts.json").read_text(encoding="utf-8"))
 
     def _build(self, folder: Path) -> None:

@@ -18,6 +18,7 @@ from nlp_rnn.data.batching import Batch, Batching
 from nlp_rnn.data.corpus.spool import empty_array
 from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.sampling import LengthGroupedSampler
+from nlp_rnn.data.subword_dropout import ResegmentedRows
 from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.files import shorten
 from nlp_rnn.lite.folders.folder import hash_state
@@ -56,6 +57,9 @@ class Processor(Reader, ABC):
     """The fields or properties that tell what is scaled."""
     texts: ClassVar[tuple[str, ...]] = ()
     """The columns of text that `collate` needs besides `features`, where the data has them."""
+
+    id_columns: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Those of `features` that a text is encoded to -> the field with its vocabulary."""
 
     unknown_remedy: ClassVar[str] = "set vocabulary.level to char or bpe, or lower vocabulary.min_frequency"
     """What a warning about many unknown tokens advises."""
@@ -151,7 +155,10 @@ class Processor(Reader, ABC):
             lengths[:, place] = rows.lengths(name)
         places = rank, world_size, accumulated
         sampler = LengthGroupedSampler(lengths, batching, shuffle, *places, rows.parts)
-        return self._make_loader(rows, sampler, batching)
+        data: Dataset[dict[str, list[Any]]] = rows
+        if shuffle and batching.subword_dropout:
+            data = ResegmentedRows(rows, self.column_vocabularies(), batching, self.settings()["max_length"])
+        return self._make_loader(data, sampler, batching)
 
     def _make_loader(
         self, data: Dataset[dict[str, list[Any]]], sampler: DistributedSampler[Any], batching: Batching
@@ -177,6 +184,10 @@ class Processor(Reader, ABC):
         """Return the vocabularies by field name."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Vocabulary)}
+
+    def column_vocabularies(self) -> dict[str, Vocabulary]:
+        """Return the vocabularies by the names of the columns of ids, see `id_columns`."""
+        return {column: getattr(self, name) for column, name in self.id_columns.items()}
 
     def keeping(self, base: Processor) -> Self:
         """This processor as a model reads with it that goes on from another one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -54,6 +54,14 @@ class EpochSampler(DistributedSampler[ItemType], SequentialSampler, ABC):
     @abstractmethod
     def items(self) -> Iterator[ItemType]:
         """All items of the epoch."""
+
+
+class RowNumbers(list[int]):
+    """The numbers of the rows of a batch; in training they know their epoch, in which rows may differ."""
+
+    def __init__(self, numbers: Iterable[int], epoch: int) -> None:
+        super().__init__(numbers)
+        self.epoch = epoch
 
 
 class LengthGroupedSampler(EpochSampler[list[int]]):
@@ -177,7 +185,7 @@ class LengthGroupedSampler(EpochSampler[list[int]]):
             for number in random.permutation(len(self._ends)):
                 batch = rows[starts[number] : self._ends[number]]
                 for part in np.array_split(batch, self.accumulated):
-                    yield part[self.rank :: self.num_replicas].tolist()
+                    yield RowNumbers(part[self.rank :: self.num_replicas].tolist(), self.epoch)
             return
         # The largest first: running out of memory shows at once.
         for turn in range(self.rank, len(self) * self.num_replicas, self.num_replicas):

@@ -29,7 +29,7 @@ class Subwords:
     def __init__(self, ids: Mapping[str, int], merges: Any) -> None:
         self._ids = ids
         self._merges: dict[tuple[int, int], tuple[int, int]] = {}  # of ids, to rank and id
-        for rank, (first, second) in enumerate(_pairs(merges)):
+        for rank, (first, second) in enumerate(pairs(merges)):
             for token in (first, second, first + second):
                 if token not in ids:
                     raise UsageError(
@@ -81,11 +81,16 @@ class Subwords:
         return [(id, length) for id, length in zip(ids, sizes, strict=True) if length]
 
 
-def _pairs(merges: Any) -> Sequence[Sequence[str]]:
+def pairs(merges: Any) -> Sequence[Sequence[str]]:
+    """The merges of a `tokenizer.json` as pairs of tokens, see `Subwords`.
+
+    Raises:
+        UsageError: one is no pair.
+    """
     if isinstance(merges, list):
         if all(isinstance(merge, str) for merge in merges):
             merges = [merge.split(" ") for merge in merges if not merge.startswith("#version")]
         if all(isinstance(merge, list) and [type(part) for part in merge] == [str, str] for merge in merges):
-            pairs: Sequence[Sequence[str]] = merges
-            return pairs
+            found: Sequence[Sequence[str]] = merges
+            return found
     raise UsageError("not a readable tokenizer.json: its merges are not pairs of tokens")

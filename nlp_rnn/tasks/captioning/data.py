@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class CaptioningProcessor(VectorReader, Processor):
 
     input_columns = ("features",)
     features = {"vector": pa.list_(pa.float32()), "target_ids": pa.list_(pa.int32())}
+    id_columns = MappingProxyType({"target_ids": "target"})
     texts = ("caption",)
     scales = ("means", "scale")
     scaled = ("num_features",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -59,6 +60,7 @@ class LanguageModelingProcessor(PromptReader, Processor):
 
     input_columns = ("text",)
     features = {"token_ids": pa.list_(pa.int32()), "characters": pa.int32()}
+    id_columns = MappingProxyType({"token_ids": "tokens"})
 
     tokens: Vocabulary
     window: MaxLength | None = None
@@ -142,7 +144,7 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
             vocabulary is counted over their texts too.
 
     Raises:
-        UsageError: running text would have weights.
+        UsageError: running text would have weights, or other subwords in each epoch.
     """
 
     processor_class = LanguageModelingProcessor
@@ -160,6 +162,10 @@ class LanguageModelingData(CorpusData[LanguageModelingProcessor]):
         super().__init__(corpus, batching, extra)
         if window is not None and any(corpus.weight != 1 for corpus in extra):
             raise UsageError("extra: running text has no weights: set each weight to 1, or leave out window")
+        if window is not None and batching.subword_dropout:
+            raise UsageError(
+                "batching.subword_dropout is for texts read by themselves: leave it out, or window"
+            )
         self.text = text
         self.vocabulary = vocabulary
         self.window = window

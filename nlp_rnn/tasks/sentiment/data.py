@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ class SentimentProcessor(TextReader, Processor):
 
     input_columns = ("text",)
     features = {"token_ids": pa.list_(pa.int32()), "label_id": pa.int32()}
+    id_columns = MappingProxyType({"token_ids": "tokens"})
 
     tokens: Vocabulary
     classes: list[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -47,6 +48,7 @@ class TextPairsProcessor(PairReader, Processor):
         "second_ids": pa.list_(pa.int32()),
         "label_id": pa.int32(),
     }
+    id_columns = MappingProxyType({"first_ids": "tokens", "second_ids": "tokens"})
 
     tokens: Vocabulary
     labels: list[str]

@@ -59,6 +59,7 @@ class TranslationProcessor(SentenceReader, Processor):
     input_columns = ("source",)
     optional_columns = MappingProxyType({"prefix": ("prefix",), "constraints": Texts(("constraints",))})
     features = {"source_ids": pa.list_(pa.int32()), "target_ids": pa.list_(pa.int32())}
+    id_columns = MappingProxyType({"source_ids": "source", "target_ids": "target"})
     texts = ("target", "source")
 
     source: Vocabulary
