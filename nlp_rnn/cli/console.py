@@ -81,6 +81,23 @@ def add_ensemble_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_rerank_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--rerank` and `--rerank-weight`."""
+    parser.add_argument(
+        "--rerank",
+        type=path_argument,
+        metavar="MODEL",
+        help="for translation: choose among the translations of the beam by the scores of this model too, "
+        "such as one that was trained with data.reverse_target",
+    )
+    parser.add_argument(
+        "--rerank-weight",
+        type=float,
+        metavar="W",
+        help="weight of these scores, from 0 to 1; those of the first model have the rest; default: 0.5",
+    )
+
+
 def add_trust_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--trust`."""
     parser.add_argument(
@@ -93,7 +110,7 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(options: argparse.Namespace) -> Task[Any, Any]:
-    """The trained model that the options of `add_model_arguments` and `add_ensemble_argument` name.
+    """The trained model that the options of `add_model_arguments` and the functions below it name.
 
     Raises:
         UsageError: it cannot be loaded, or models do not fit together.
@@ -101,7 +118,13 @@ def load_model(options: argparse.Namespace) -> Task[Any, Any]:
     from nlp_rnn.tasks.ensemble import load_models
 
     models = [options.model, *getattr(options, "ensemble", [])]
-    return load_models(models, revision=options.model_revision)
+    task = load_models(models, revision=options.model_revision)
+    weight = getattr(options, "rerank_weight", None)
+    if getattr(options, "rerank", None) is not None:
+        return task.reranked(load_models(options.rerank), 0.5 if weight is None else weight)
+    if weight is not None:
+        raise UsageError("--rerank-weight is of the model that --rerank names: give that too")
+    return task
 
 
 def add_columns_argument(parser: argparse.ArgumentParser, example: str, where: str = "") -> None:

@@ -12,6 +12,7 @@ from nlp_rnn.cli.console import (
     add_device_arguments,
     add_ensemble_argument,
     add_model_arguments,
+    add_rerank_arguments,
     column_arguments,
     file_column_arguments,
     importing,
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for translation: copy words that the model does not know from the source; default: as trained",
     )
     add_ensemble_argument(parser)
+    add_rerank_arguments(parser)
     add_device_arguments(parser)
     parser.add_argument("--max-examples", type=int, help="maximum number of rows, drawn at random")
     parser.add_argument("--output", type=path_argument, help="folder to write report.json and plots to")
@@ -80,6 +82,8 @@ def run(options: argparse.Namespace) -> None:
         check_writable(output, "--output")
         check_not_read(output / "report.json", options.data, "--output")
     options.ensemble = [*options.others, *options.ensemble]
+    if options.card and options.rerank is not None:
+        raise UsageError("--card: the card is of one model; leave it out, or --rerank")
     if options.card and options.ensemble:
         raise UsageError("--card: an ensemble has no card; leave it out, or give one model")
     if options.card and not Path(options.model).expanduser().is_dir():

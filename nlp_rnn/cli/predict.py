@@ -9,6 +9,7 @@ from nlp_rnn.cli.console import (
     add_device_arguments,
     add_ensemble_argument,
     add_model_arguments,
+    add_rerank_arguments,
     column_arguments,
     file_column_arguments,
     importing,
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch-size", type=int, default=64, help="inputs per batch; default: 64")
     add_ensemble_argument(parser)
+    add_rerank_arguments(parser)
     add_device_arguments(parser)
 
 

@@ -97,6 +97,18 @@ class Capabilities:
         """
         raise UsageError(f"answers are sampled by models for translation; this model is for {self.name}")
 
+    def reranked(self, model: Any, weight: float = 0.5) -> Self:
+        """A task that chooses among the answers of its beam by the scores of another model too.
+
+        Args:
+            model: another task that scores the answers, such as one that writes from right to left.
+            weight: of its scores, from 0 to 1; those of this model have the rest.
+
+        Raises:
+            UsageError: this task does not translate, the other one neither, or the weight is out of range.
+        """
+        raise UsageError(f"n-best lists are reranked for translation; this model is for {self.name}")
+
     def as_teacher(self) -> Self:
         """A task whose answers `targets` takes; it shares all else with this one.
 

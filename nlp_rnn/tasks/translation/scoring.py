@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional as F
@@ -12,7 +12,9 @@ from nlp_rnn.data.batching import IGNORED
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.decoding.hypotheses import gnmt_length_penalty
 from nlp_rnn.tasks.translation.data import TranslationBatch
-from nlp_rnn.tasks.translation.task import Translation
+
+if TYPE_CHECKING:
+    from nlp_rnn.tasks.translation.task import Translation
 
 
 def score(

@@ -24,14 +24,16 @@ from nlp_rnn.models.seq2seq import Seq2Seq
 from nlp_rnn.models.translator import AttentionName, ReadoutName, Tied, make_seq2seq
 from nlp_rnn.models.writer_ensemble import Seq2SeqEnsemble
 from nlp_rnn.plots.bleu import bleu_by_length_figure
-from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
+from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing, check_value
 from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask, SamplingSettings
 from nlp_rnn.tasks.interface import Alignment, Answers, Judgement, Probe, Target
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU, sentence_chrf
 from nlp_rnn.tasks.optimization import Optimization
+from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.translation.data import TranslationBatch, TranslationProcessor
 from nlp_rnn.tasks.translation.flaws import find_flaw
+from nlp_rnn.tasks.translation.scoring import rerank
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,6 +82,8 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
     progress_bar_metrics = ("bleu",)
     example = "zwei hunde spielen im schnee."
     processor_class = TranslationProcessor
+    reranker: tuple[Translation, float] | None = None
+    """Another model that chooses among the beam's translations, and the weight of its scores."""
     tells_finished = False
     """Whether each of the `n_best` says if it is `finished`, if EOS came before the maximum length."""
 
@@ -186,9 +190,10 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             for name in _LENGTHS
             for metric in [metrics[f"bleu_{name}"]]
         ]
-        return super().report_tables(metrics) | {
-            "bleu_by_length": [entry for entry in by_length if entry["sentences"]]
-        }
+        tables = super().report_tables(metrics)
+        if self.reranker is not None:
+            tables["decoding"]["rerank_weight"] = self.reranker[1]
+        return tables | {"bleu_by_length": [entry for entry in by_length if entry["sentences"]]}
 
     @override
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
@@ -233,6 +238,20 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
     @override
     def answer(self, batch: TranslationBatch) -> list[dict[str, Any]]:
         """Per sentence the best translation `text`, its `score`, and the `n_best` of both."""
+        if self.reranker is None:
+            return self._search_answers(batch)
+        if self.decoding.beam == 1:
+            raise UsageError("a single translation cannot be reranked: set a beam, such as --beam 5")
+        assert batch.source_texts is not None
+        model, weight = self.reranker
+        wide = self.with_decoding(n_best=self.decoding.beam)
+        on_device(model, batch.source.device)
+        found = wide._search_answers(batch)
+        answers = rerank([wide, model], batch.source_texts, found, [1 - weight, weight])
+        return [answer | {"n_best": answer["n_best"][: self.decoding.n_best]} for answer in answers]
+
+    def _search_answers(self, batch: TranslationBatch) -> list[dict[str, Any]]:
+        """The answers of this model alone, see `answer`."""
         state = self.model.encoder(batch.source, batch.lengths)
         nothing: list[Any] = [[]] * len(batch)
         pairs = zip(batch.prefixes or nothing, batch.constraints or nothing, strict=True)
@@ -293,6 +312,15 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
     def with_sampling(self, temperature: float, seed: int, n_best: int = 1, top_k: int | None = None) -> Self:
         task = self.with_decoding(n_best, n_best)
         task.sampling = SamplingSettings(temperature=temperature, top_k=top_k, seed=seed)
+        return task
+
+    @override
+    def reranked(self, model: Any, weight: float = 0.5) -> Self:
+        check_value(Annotated[float, Range(0, 1)], weight, "rerank weight")
+        if not isinstance(model, Translation):
+            raise UsageError(f"translations are reranked by a model for translation, not for {model.name}")
+        task = copy.copy(self)
+        task.reranker = model, weight
         return task
 
     @override

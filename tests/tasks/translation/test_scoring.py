@@ -1,5 +1,7 @@
 """Right-to-left models, the scores of given translations, and reranking."""
 
+import json
+
 import pytest
 import torch
 
@@ -118,6 +120,58 @@ def test_answers_are_ordered_by_the_mean_of_scores(make):
         assert expected == sorted(expected, reverse=True)
         assert (after["text"], after["score"]) == (texts[0], after["n_best"][0]["score"])
     assert changed
+
+
+def test_a_reranked_task_chooses_among_all_of_the_beam(make):
+    first, second = make(), make(True, seed=1)
+    answers = pipeline("translation", first, beam=6, n_best=6)(SOURCES)
+    best = []
+    for weight in (0.0, 0.4, 1.0):
+        expected = rerank([first, second], SOURCES, answers, [1 - weight, weight])
+        found = pipeline("translation", first.reranked(second, weight), beam=6, n_best=2)(SOURCES)
+        for ours, theirs in zip(found, expected, strict=True):
+            assert ours["text"] == theirs["text"]
+            assert [entry["text"] for entry in ours["n_best"]] == [
+                entry["text"] for entry in theirs["n_best"][:2]
+            ]
+        best.append([answer["text"] for answer in found])
+    assert best[0] != best[2]
+    assert first.reranker is None
+
+
+def test_reranking_on_the_command_line(make, run, tmp_path):
+    folders = [save_pretrained(make(), tmp_path / "a"), save_pretrained(make(True, seed=1), tmp_path / "b")]
+    model, other = map(str, folders)
+    (tmp_path / "rows.jsonl").write_text('{"de": "the film is good", "en": "good"}\n' * 3)
+    (tmp_path / "lines.txt").write_text("the film is good\n\n")
+    data = ["--data", str(tmp_path / "rows.jsonl"), "--split", "all", "--columns", "source=de", "target=en"]
+    rerank = ["--rerank", other, "--rerank-weight", "1"]
+    code, out, error = run("evaluate", model, *data, "--beam", "4", *rerank)
+    assert code == 0, error
+    assert json.loads(out)["decoding"] == {"beam": 4, "length_penalty": 1.0, "rerank_weight": 1.0}
+    code, out, error = run("predict", model, str(tmp_path / "lines.txt"), "--beam", "4", *rerank)
+    assert code == 0, error
+    task = from_pretrained(model).reranked(from_pretrained(other), 1.0)
+    assert out.splitlines()[0] == pipeline("translation", task, beam=4)("the film is good")["text"]
+    target = tmp_path / "answers.txt"
+    for options, message in [
+        (["--rerank", other], "a single translation cannot be reranked: set a beam, such as --beam 5"),
+        (["--beam", "4", "--rerank", other, "--rerank-weight", "2"], "rerank weight must be between 0 and 1"),
+        (["--beam", "4", "--rerank-weight", "0.5"], "--rerank-weight is of the model that --rerank names"),
+        (["--beam", "4", "--rerank", str(tmp_path / "none")], "none"),
+    ]:
+        code, _, error = run("predict", model, str(tmp_path / "lines.txt"), "--output", str(target), *options)
+        assert (code, error.count("\n")) == (2, 1), error
+        assert message in error
+        assert not target.exists()
+    assert run("evaluate", model, *data, "--beam", "4", *rerank, "--card")[0] == 2
+
+
+def test_other_tasks_are_not_reranked(make, make_task):
+    with pytest.raises(UsageError, match="reranked for translation; this model is for sentiment"):
+        make_task("sentiment").reranked(make())
+    with pytest.raises(UsageError, match="by a model for translation, not for sentiment"):
+        make().reranked(make_task("sentiment"))
 
 
 @pytest.mark.parametrize(
