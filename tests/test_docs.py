@@ -44,6 +44,7 @@ SMALL = {
     "test": "--data.corpus.max_examples 20 --trainer.enable_progress_bar false",
     "validate": "--data.corpus.max_examples 20 --trainer.enable_progress_bar false",
     "evaluate": "--max-examples 20",
+    "compare": "--max-examples 20 --resamples 20 --trials 20",
     "distill": "--max-examples 20",
     "long-memory": "--steps 2 --train 64 --validation 64 --test 64 --length 10",
 }

@@ -188,7 +188,7 @@ def _answer(
 def _row_score(task: Task) -> tuple[str, bool]:
     """What the scores of rows are, and whether lower ones are better."""
     if task.row_metric is not None:
-        return task.row_metric, task.row_metric in task.lower_is_better
+        return task.row_metric.replace("_", " "), task.row_metric in task.lower_is_better
     return (task.row_score.name, task.row_score.lower_is_better) if task.row_score else ("", False)
 
 

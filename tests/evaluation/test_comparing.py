@@ -133,7 +133,7 @@ def test_other_vocabularies_and_labels(tiny, corpora):
     metrics = results["comparisons"][0]["metrics"]
     assert metrics["accuracy"]["randomization_p"] is None
     assert metrics["accuracy"]["bootstrap_p"] is not None
-    assert "no randomization with model 2" in results["notes"][0]
+    assert "no approximate randomization with model 2" in results["notes"][0]
 
 
 def test_texts_of_running_text_are_read_one_by_one(tiny, corpora):
