@@ -182,25 +182,32 @@ def table(rows: Sequence[dict[str, float]]) -> str:
 
 def plot(rows: Sequence[dict[str, float]], file: Path) -> None:
     """Plot memory and speed against the number of texts."""
-    from matplotlib.figure import Figure
+    from nlp_rnn.plots.figure import new_figure, save
+    from nlp_rnn.plots.style import PANEL, WIDTH, styled, theme, tidy
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
     sizes = [row["texts"] for row in rows]
-    for name, label in (("build MiB", "reading and encoding"), ("train MiB", "training")):
-        left.semilogx(sizes, [row[name] for row in rows], "o-", label=label)
-    left.semilogx(
-        sizes, [row["MB"] / 1.048576 for row in rows], "o:", color="gray", label="the corpus itself"
-    )
-    left.set_ylabel("memory, MiB")
-    right.semilogx(sizes, [row["tokens/s"] for row in rows], "o-", label="training, tokens/s")
-    right.semilogx(sizes, [row["texts/s"] for row in rows], "o-", label="reading and encoding, texts/s")
-    right.set_ylabel("per second")
-    for panel in (left, right):
-        panel.set_xlabel("texts")
-        panel.set_ylim(bottom=0)
-        panel.legend()
-    figure.savefig(file, dpi=150)
+    with styled():
+        figure = new_figure(WIDTH, 1.2 * PANEL[1])
+        left, right = figure.subplots(1, 2)
+        for name, label in (("build MiB", "reading and encoding"), ("train MiB", "training")):
+            left.semilogx(sizes, [row[name] for row in rows], "o-", label=label)
+        corpus = [row["MB"] / 1.048576 for row in rows]
+        left.semilogx(sizes, corpus, "o:", color=theme().faint, label="the corpus itself")
+        left.set_title("Memory")
+        left.set_ylabel("MiB")
+        right.semilogx(sizes, [row["tokens/s"] / 1000 for row in rows], "o-", label="training, tokens")
+        encoded = [row["texts/s"] / 1000 for row in rows]
+        right.semilogx(sizes, encoded, "o-", label="reading and encoding, texts")
+        right.set_title("Speed")
+        right.set_ylabel("thousands per second")
+        for panel in (left, right):
+            panel.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+            panel.minorticks_off()
+            panel.set_xlabel("texts in the corpus")
+            panel.set_ylim(bottom=0)
+            tidy(panel)
+            panel.legend()
+        save(figure, file)
 
 
 def main() -> None:
