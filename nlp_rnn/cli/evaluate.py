@@ -58,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rerank_arguments(parser)
     add_device_arguments(parser)
     parser.add_argument("--max-examples", type=int, help="maximum number of rows, drawn at random")
-    parser.add_argument("--output", type=path_argument, help="folder to write report.json and plots to")
+    parser.add_argument(
+        "--output",
+        type=path_argument,
+        help="folder to write report.html, report.json, answers.parquet and plots to",
+    )
     parser.add_argument(
         "--card",
         action="store_true",
@@ -71,6 +75,8 @@ def run(options: argparse.Namespace) -> None:
     with importing():
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.data import Corpus
+        from nlp_rnn.evaluation.answers import write_answers
+        from nlp_rnn.evaluation.html_report import write_report
         from nlp_rnn.evaluation.measuring import evaluate
         from nlp_rnn.files import atomic_write, check_not_read, check_writable, printed, printing
         from nlp_rnn.storage.card_edit import add_result
@@ -80,7 +86,8 @@ def run(options: argparse.Namespace) -> None:
     output = None if options.output is None else Path(options.output)
     if output is not None:
         check_writable(output, "--output")
-        check_not_read(output / "report.json", options.data, "--output")
+        for name in ("report.json", "report.html", "answers.parquet"):
+            check_not_read(output / name, options.data, "--output")
     options.ensemble = [*options.others, *options.ensemble]
     if options.card and options.rerank is not None:
         raise UsageError("--card: the card is of one model; leave it out, or --rerank")
@@ -88,8 +95,9 @@ def run(options: argparse.Namespace) -> None:
         raise UsageError("--card: an ensemble has no card; leave it out, or give one model")
     if options.card and not Path(options.model).expanduser().is_dir():
         raise UsageError(f"--card: {options.model} is not a model folder, which alone has a card to write to")
+    task = load_model(options)
     report = evaluate(
-        load_model(options),
+        task,
         Corpus(
             options.data,
             config=options.config_name,
@@ -106,6 +114,8 @@ def run(options: argparse.Namespace) -> None:
         precision=options.precision,
         plots=output,
         copy_unknown=options.copy_unknown,
+        answers=output is not None,
+        baselines=output is not None,
     )
     if options.card and report.measured is not None:
         add_result(options.model, replace(report.measured, command=options.command))
@@ -114,6 +124,8 @@ def run(options: argparse.Namespace) -> None:
         output.mkdir(parents=True, exist_ok=True)  # there may be no plots
         with atomic_write(output / "report.json") as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
+        write_answers(task, report.answers, output / "answers.parquet")
+        write_report(task, report, output / "report.html")
     print(report.table(), file=sys.stderr)
     with printing():
         print(printed(text))

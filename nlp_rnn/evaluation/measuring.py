@@ -30,7 +30,10 @@ from nlp_rnn.settings import check_value, column_settings
 from nlp_rnn.storage.results import Measured, corpus_settings, current_versions, overall, signatures
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.ensemble import load_models
+from nlp_rnn.tasks.interface import EncodedSplit
 from nlp_rnn.tasks.placement import in_precision, on_device
+
+_MAX_TRAIN = 50_000  # rows that baselines learn from
 
 
 @torch.no_grad()
@@ -47,6 +50,7 @@ def evaluate(
     precision: str = "fp32",
     copy_unknown: bool | None = None,
     answers: bool = False,
+    baselines: bool = False,
 ) -> Report:
     """Evaluate a model on one split of a corpus.
 
@@ -66,6 +70,8 @@ def evaluate(
         precision: fp32 or bf16, of the weights and of the computation.
         copy_unknown: for translation, whether to copy unknown words from the source; as trained if left out.
         answers: whether the report has a record of each answer too, made in the same pass over the data.
+        baselines: whether the report has the metrics of the task's baselines too, which learn from the train
+            split of the corpus, if it has one.
 
     Returns:
         The metrics and tables of the task.
@@ -114,6 +120,14 @@ def evaluate(
         name: value for name, value in task.compute_metrics(metrics).items() if not name.startswith("f1_")
     }
     report |= results | task.report_tables(metrics)
+    if baselines:
+        train = read_train(task, corpus, columns or {})
+        reached = task.baselines(EncodedSplit(dataset, rows), train)
+        shared = [name for name in results if any(name in baseline.results for baseline in reached)]
+        report["baselines"] = [
+            {"baseline": name, **{metric: figures.get(metric) for metric in shared}}
+            for name, figures in reached
+        ]
     if plots is not None:
         for name, figure in task.plots(report).items():
             save(figure, plots / f"{name}.png")
@@ -187,6 +201,26 @@ def read_split(
         return rows, Rows(encode(rows, task.processor)), note
     except UnknownLabelError as error:
         raise UsageError(f"{corpus.path}, {error}") from None
+
+
+def read_train(task: Task, corpus: Corpus, columns: Mapping[str, str]) -> EncodedSplit | None:
+    """Read the rows of train that baselines may learn from, at most 50,000 of them.
+
+    Args:
+        task: a model, by which the rows are encoded.
+        corpus: of which a split is measured.
+        columns: names of the columns.
+
+    Returns:
+        The rows; None if the corpus has no train split, or is one table of which nobody knows which rows are
+        train, so that baselines would learn what they are measured on.
+    """
+    try:
+        drawn = replace(corpus, max_examples=_MAX_TRAIN)
+        dataset, rows, note = read_split(task, drawn, "train", columns)
+    except UsageError:
+        return None
+    return EncodedSplit(dataset, rows) if note or not corpus.is_one_table else None
 
 
 def _trained_with(columns: Mapping[str, Any]) -> str:

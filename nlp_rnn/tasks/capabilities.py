@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.tasks.answers import Step
 from nlp_rnn.tasks.interface import (
+    Baseline,
+    EncodedSplit,
     Encoder,
+    Finding,
     Judgement,
     Probe,
     RowScore,
     StepRows,
     StreamState,
     Target,
+    TextPair,
 )
 from nlp_rnn.tasks.views import View
 
@@ -49,6 +53,23 @@ class Capabilities:
             row: the canonical columns of the row, and those of the processor's `features`.
         """
         return Judgement()
+
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        """What can be reached on the rows that are measured without a recurrent network.
+
+        Args:
+            measured: the rows, with targets.
+            train: the rows that baselines may learn from; None if there are none.
+        """
+        return []
+
+    def findings(self, pairs: Sequence[TextPair]) -> list[Finding]:
+        """What a report says of the answers of this task alone.
+
+        Args:
+            pairs: the texts of all rows.
+        """
+        return []
 
     def views(self) -> tuple[View, ...]:
         """How `nlp-rnn demo` shows an answer, from top to bottom: as it is, until a task overrides it."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -20,7 +21,16 @@ from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks import answers
 from nlp_rnn.plots.confusion import confusion_matrix_figure
 from nlp_rnn.tasks.base import B, P, Task
-from nlp_rnn.tasks.interface import AnswerColumn, Answers, Decision, Judgement, RowScore
+from nlp_rnn.tasks.baselines import ALWAYS, most_frequent
+from nlp_rnn.tasks.interface import (
+    AnswerColumn,
+    Answers,
+    Baseline,
+    Decision,
+    EncodedSplit,
+    Judgement,
+    RowScore,
+)
 from nlp_rnn.tasks.metrics import ClassReport, MeanLoss, class_report
 
 if TYPE_CHECKING:
@@ -86,6 +96,17 @@ class ClassificationTask(Task[P, B]):
         return {"loss": metrics["loss"].compute().item(), **by_label}
 
     @override
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        labels = scored_labels(measured)
+        if not len(labels):
+            return []
+        # Of the measured rows themselves no constant answer is better, so that it never flatters the model.
+        answer = most_frequent((labels if train is None else scored_labels(train)).tolist())
+        matrix = count_pairs(labels, torch.full_like(labels, answer), len(self.labels))
+        name = f"{ALWAYS}, {printable(self.labels[answer])}"
+        return [Baseline(name, class_metrics(class_report(matrix), []))]
+
+    @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return class_tables(metrics["confusion"].compute(), self.labels)
 
@@ -93,6 +114,20 @@ class ClassificationTask(Task[P, B]):
     def plots(self, report: Mapping[str, Any]) -> dict[str, Figure]:
         matrix = torch.tensor(report["confusion"])
         return {"confusion_matrix": confusion_matrix_figure(matrix, report["labels"])}
+
+
+def scored_labels(split: EncodedSplit) -> Tensor:
+    """The ids [N] of all labels of a split that are scored and known, one per row or several."""
+    if "label_id" in split.rows.names:
+        ids = split.rows.column("label_id")
+    else:
+        ids = np.concatenate(list(split.rows.values("label_ids")))
+    return torch.tensor(ids[ids >= 0], dtype=torch.int64)
+
+
+def count_pairs(labels: Tensor, predicted: Tensor, size: int) -> Tensor:
+    """The confusion matrix [C, C] of true and predicted ids, [N] each."""
+    return torch.bincount(labels.long() * size + predicted, minlength=size * size).view(size, size)
 
 
 def step_columns(name: str, scores: str = "scores", ending: str = "") -> dict[str, AnswerColumn]:

@@ -274,3 +274,11 @@ class ReferencedTask(GenerationTask[P, B]):
             "chrf_signature": metrics["chrf"].signature,
             "decoding": {"beam": self.decoding.beam, "length_penalty": self.decoding.length_penalty},
         }
+
+
+def text_scores(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """The `bleu` and `chrf` of texts, ignoring case."""
+    metrics = {"bleu": BLEU(lowercase=True), "chrf": ChrF(lowercase=True)}
+    for metric in metrics.values():
+        metric.update(texts, references)
+    return {name: float(metric.compute()) for name, metric in metrics.items()}

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 from torch import Tensor, nn
 
+from nlp_rnn.data.rows import Rows
+from nlp_rnn.data.types import Dataset
 from nlp_rnn.data.vocabulary import Vocabulary
 from nlp_rnn.models.layers.base import RecurrentLayer, State
 
@@ -112,6 +114,41 @@ class RowScore(NamedTuple):
 
     name: str
     lower_is_better: bool = False
+
+
+class EncodedSplit(NamedTuple):
+    """The rows of a split."""
+
+    columns: Dataset
+    """Canonical columns."""
+    rows: Rows
+    """The same, encoded by the task's processor."""
+
+
+class Baseline(NamedTuple):
+    """What can be reached without a recurrent network."""
+
+    name: str
+    results: Mapping[str, float]
+    """By the names of `Task.compute_metrics`."""
+
+
+class TextPair(NamedTuple):
+    """What a model wrote, beside what it read and what the data says."""
+
+    row: int
+    input: str
+    answer: str
+    reference: str
+
+
+class Finding(NamedTuple):
+    """What a report says of the answers of one task alone."""
+
+    title: str
+    text: str
+    rows: Sequence[Mapping[str, Any]]
+    """A table, whose columns are the keys."""
 
 
 class StepRows(NamedTuple):

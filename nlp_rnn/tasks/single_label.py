@@ -21,9 +21,20 @@ from nlp_rnn.models.ensemble import Ensemble, mean_probabilities
 from nlp_rnn.plots.reliability import reliability_figure
 from nlp_rnn.settings import DropProbability, Range, Smoothing, check_value
 from nlp_rnn.tasks.base import B, P
+from nlp_rnn.tasks.baselines import BAG_OF_WORDS, BagOfWords
 from nlp_rnn.tasks.calibration import Reliability, fit_temperature, tables
-from nlp_rnn.tasks.classification import ClassificationTask
-from nlp_rnn.tasks.interface import AnswerColumn, Answers, Decision, Judgement, RowScore, Target
+from nlp_rnn.tasks.classification import ClassificationTask, class_metrics, count_pairs, scored_labels
+from nlp_rnn.tasks.interface import (
+    AnswerColumn,
+    Answers,
+    Baseline,
+    Decision,
+    EncodedSplit,
+    Judgement,
+    RowScore,
+    Target,
+)
+from nlp_rnn.tasks.metrics import class_report
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.regularization import LabelTargets, Regularization, regularized_loss
 from nlp_rnn.tasks.views import View, label_scores
@@ -118,6 +129,22 @@ class SingleLabelTask(ClassificationTask[P, B]):
         reference, predicted = self.labels[label_id], max(scores, key=scores.__getitem__)
         decision = Decision(reference, predicted, answer["score"])
         return Judgement(reference, scores[reference], [decision])
+
+    @override
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        baselines = super().baselines(measured, train)
+        if train is not None and self.processor.input_columns:
+            targets = F.one_hot(scored_labels(train), len(self.labels)).float()
+            logits = BagOfWords(self._texts(train), targets).logits(self._texts(measured))
+            labels = scored_labels(measured)
+            results = class_metrics(class_report(count_pairs(labels, logits.argmax(1), len(self.labels))), [])
+            loss = F.cross_entropy(logits, labels).item()
+            baselines.append(Baseline(BAG_OF_WORDS, {"loss": loss, **results}))
+        return baselines
+
+    def _texts(self, split: EncodedSplit) -> list[Sequence[str]]:
+        """The texts of each input."""
+        return list(zip(*(split.columns[name] for name in self.processor.input_columns), strict=True))
 
     @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -332,11 +332,12 @@ def test_script(model, corpora, rows, tmp_path, monkeypatch, capsys):
     assert script(monkeypatch, model, "--data", data, *columns, "--output", out, "--batch-size", 9) == 0
     captured = capsys.readouterr()
     figures = strict(captured.out)
-    expected = evaluate(model, Corpus(corpora["sentiment"])).results
+    expected = evaluate(model, Corpus(corpora["sentiment"]), baselines=True).results
     assert close(figures, expected | {"data": str(data)})
     assert strict((out / "report.json").read_text()) == figures
     pictures = {"confusion_matrix.png", "reliability.png"}
-    assert {path.name for path in out.iterdir()} == {"report.json", *pictures}
+    written = {"report.json", "report.html", "answers.parquet"}
+    assert {path.name for path in out.iterdir()} == written | pictures
     assert "accuracy" in captured.err
     assert script(monkeypatch, model, "--data", data, *columns, "--max-examples", 10) == 0
     assert strict(capsys.readouterr().out)["rows"] == 10

@@ -187,6 +187,15 @@ class Corpus(Settings):
             return splits, None
         return splits, self.record(raw["train"][1], labels, {name: rows[name] for name in parts})
 
+    @property
+    def is_one_table(self) -> bool:
+        """Whether its rows are one table, so that it has no splits of its own.
+
+        Raises:
+            UsageError: the corpus cannot be found.
+        """
+        return self._source().is_whole
+
     def load_split(
         self,
         columns: Mapping[str, str | Sequence[str]],

@@ -16,9 +16,10 @@ from nlp_rnn.models.captioner import Captioner
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.writer_ensemble import CaptionerEnsemble
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing
+from nlp_rnn.tasks.baselines import most_frequent
 from nlp_rnn.tasks.captioning.data import CaptioningBatch, CaptioningProcessor
-from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask
-from nlp_rnn.tasks.interface import Answers, Decision, Judgement
+from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask, text_scores
+from nlp_rnn.tasks.interface import Answers, Baseline, Decision, EncodedSplit, Judgement
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import MeanLoss, sentence_chrf
 from nlp_rnn.tasks.optimization import Optimization
@@ -132,6 +133,15 @@ class Captioning(ReferencedTask[CaptioningProcessor, CaptioningBatch]):
         text, reference = answer["text"], row["caption"]
         decision = Decision(_normalize(reference), _normalize(text))
         return Judgement(reference, sentence_chrf(text, reference), [decision])
+
+    @override
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        captions = list(measured.columns["caption"])
+        always = most_frequent(captions if train is None else train.columns["caption"])
+        exact = [_normalize(caption) == _normalize(always) for caption in captions]
+        scores = text_scores([always] * len(captions), captions)
+        name = f"most frequent caption, {always}"
+        return [Baseline(name, scores | {"exact": sum(exact) / len(exact)})]
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -22,8 +22,17 @@ from nlp_rnn.models.regressor import Regressor
 from nlp_rnn.plots.series import series_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
 from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.baselines import naive_forecasts
 from nlp_rnn.tasks.forecasting.data import ForecastingBatch, ForecastingProcessor
-from nlp_rnn.tasks.interface import AnswerColumn, Answers, Judgement, RowScore, StepRows
+from nlp_rnn.tasks.interface import (
+    AnswerColumn,
+    Answers,
+    Baseline,
+    EncodedSplit,
+    Judgement,
+    RowScore,
+    StepRows,
+)
 from nlp_rnn.tasks.metrics import RegressionErrors
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.views import Cells, View, columns_of, step_table
@@ -121,6 +130,32 @@ class Forecasting(Task[ForecastingProcessor, ForecastingBatch]):
         loss = metrics["errors"].compute()[0].mean().item()
         mse, mae, r2 = self._errors(metrics).mean(1).tolist()
         return {"loss": loss, "mse": mse, "mae": mae, "r2": r2}
+
+    @override
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        """Forecasts from the window alone, and the mean of the train split that the model is scaled by."""
+        rows = measured.columns[:]
+        processor = self.processor
+        shape = (len(rows["steps"]), -1, len(processor.inputs))
+        windows = np.asarray(rows["steps"], float).reshape(shape)
+        following = np.asarray(rows["following"], float)
+        shape = (len(windows), processor.horizon, len(self.names))
+        forecasts = {"mean of train": np.broadcast_to(processor.target_means, shape)}
+        if set(self.names) <= set(processor.inputs):
+            places = [processor.inputs.index(name) for name in self.names]
+            forecasts |= naive_forecasts(windows[..., places], processor.horizon)
+        return [Baseline(name, self._measure(made, following)) for name, made in forecasts.items()]
+
+    def _measure(self, forecasts: np.ndarray, following: np.ndarray) -> dict[str, float]:
+        """The metrics of forecasts [N, horizon, targets] beside the true numbers, flat."""
+        metrics = self.make_metrics()
+        means, deviations = self.processor.target_means, self.processor.target_deviations
+        scaled = [
+            torch.from_numpy((steps.reshape(forecasts.shape) - means) / deviations).flatten(1)
+            for steps in (forecasts, following)
+        ]
+        metrics["errors"].update(*scaled)
+        return self.compute_metrics(metrics)
 
     @override
     def report_tables(self, metrics: Mapping[str, Any]) -> dict[str, Any]:

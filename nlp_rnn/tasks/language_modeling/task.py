@@ -27,10 +27,13 @@ from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.sampling import stream
 from nlp_rnn.models.writer_ensemble import LanguageModelEnsemble
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
+from nlp_rnn.tasks.baselines import counted_models
 from nlp_rnn.tasks.generation import BeamSettings, GenerationTask, SamplingSettings
 from nlp_rnn.tasks.interface import (
     AnswerColumn,
     Answers,
+    Baseline,
+    EncodedSplit,
     Encoder,
     Judgement,
     Probe,
@@ -246,6 +249,10 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
     @override
     def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
         return Judgement(score=answer["log_prob"] / answer["tokens"])
+
+    @override
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        return [] if train is None else counted_models(measured.rows, train.rows, len(self.processor.tokens))
 
     @override
     def record_columns(self) -> dict[str, AnswerColumn]:

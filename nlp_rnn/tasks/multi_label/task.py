@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import compress
 from operator import itemgetter
 from typing import Any, Self
 
@@ -22,7 +23,17 @@ from nlp_rnn.models.ensemble import Ensemble, mean_independent_probabilities
 from nlp_rnn.models.layers.cells import CellName
 from nlp_rnn.models.pooling import PoolingName
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers
-from nlp_rnn.tasks.interface import AnswerColumn, Answers, Decision, Judgement, Probe, RowScore
+from nlp_rnn.tasks.baselines import ALWAYS, BAG_OF_WORDS, BagOfWords, most_frequent
+from nlp_rnn.tasks.interface import (
+    AnswerColumn,
+    Answers,
+    Baseline,
+    Decision,
+    EncodedSplit,
+    Judgement,
+    Probe,
+    RowScore,
+)
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.multi_label.data import MultiLabelBatch, MultiLabelProcessor
 from nlp_rnn.tasks.multi_label.metrics import LabelSetCounts, best_thresholds
@@ -32,6 +43,8 @@ from nlp_rnn.tasks.single_label import Threshold
 from nlp_rnn.tasks.text_classification import TextReader
 from nlp_rnn.tasks.transfer import initialize_layers
 from nlp_rnn.tasks.views import View, label_scores
+
+_OVERALL = ("precision", "recall", "f1", "macro_f1", "exact_match")
 
 UNKNOWN_LABEL = "(unknown label)"
 """What reports call a label of the data that the model does not know."""
@@ -160,17 +173,44 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         return Judgement(SEPARATOR.join(names), f1, decisions)
 
     @override
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        labels = self._sets(measured)
+        often = most_frequent(map(tuple, (labels if train is None else self._sets(train)).tolist()))
+        always = torch.tensor(often).expand(len(labels), -1)
+        name = f"{ALWAYS}s, {SEPARATOR.join(compress(self.labels, often)) or 'none'}"
+        baselines = [Baseline(name, self._results(always, labels))]
+        if train is not None:
+            bag = BagOfWords(
+                [(text,) for text in train.columns["text"]], self._sets(train)[:, :-1].float(), True
+            )
+            logits = bag.logits([(text,) for text in measured.columns["text"]])
+            baselines.append(Baseline(BAG_OF_WORDS, self._results(F.pad(logits > 0, (0, 1)), labels)))
+        return baselines
+
+    def _sets(self, split: EncodedSplit) -> Tensor:
+        """The labels of all rows, [N, C + 1] bool, the last for those that the model does not know."""
+        sets = torch.zeros(len(split.rows), len(self.labels) + 1, dtype=torch.bool)
+        for row, ids in enumerate(split.rows[list(range(len(split.rows)))]["label_ids"]):
+            sets[row, [len(self.labels) if id == UNSEEN else id for id in ids.tolist()]] = True
+        return sets
+
+    def _results(self, predicted: Tensor, labels: Tensor) -> dict[str, float]:
+        counts = LabelSetCounts(len(self.labels) + 1)
+        counts.update(predicted, labels)
+        scores = counts.compute()
+        return {name: scores[name].item() for name in _OVERALL}
+
+    @override
     def record_columns(self) -> dict[str, AnswerColumn]:
         return self.answer_columns(scores=True)
 
     @override
     def compute_metrics(self, metrics: Mapping[str, Any]) -> dict[str, float]:
         scores = metrics["counts"].compute()
-        names = ("precision", "recall", "f1", "macro_f1", "exact_match")
         by_label = zip(self.labels, scores["label_f1"].tolist(), strict=False)
         return {
             "loss": metrics["loss"].compute().item(),
-            **{name: scores[name].item() for name in names},
+            **{name: scores[name].item() for name in _OVERALL},
             **{f"f1_{printable(label)}": f1 for label, f1 in by_label},
         }
 

@@ -21,7 +21,6 @@ from nlp_rnn.data.labels import UNSEEN
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks.answers import TagAnswer, format_tags, scores_key, tag_answers
-from nlp_rnn.lite.text.lemmas import normalized
 from nlp_rnn.lite.text.spans import legal_sequences
 from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.lite.text.word_reader import RAW, RawText
@@ -32,17 +31,26 @@ from nlp_rnn.models.tagger import Tagger
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Smoothing
 from nlp_rnn.tasks.classification import (
     ClassificationTask,
-    judge_steps,
     require_unidirectional,
     step_columns,
 )
-from nlp_rnn.tasks.interface import AnswerColumn, Answers, Judgement, Probe, StreamState, Target
+from nlp_rnn.tasks.interface import (
+    AnswerColumn,
+    Answers,
+    Baseline,
+    EncodedSplit,
+    Judgement,
+    Probe,
+    StreamState,
+    Target,
+)
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.regularization import check_locked
 from nlp_rnn.tasks.tagging.columns import TagColumn
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
+from nlp_rnn.tasks.tagging.judging import judge_tags, word_baseline
 from nlp_rnn.tasks.tagging.scoring import make_scorer
 from nlp_rnn.tasks.tagging.string_features import load_language_model, make_string_encoder
 from nlp_rnn.tasks.transfer import initialize_layers
@@ -223,17 +231,11 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
 
     @override
     def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
-        column, label_ids = self.processor.tag_columns[0], row["label_ids"]
-        references: list[str | None] = []
-        for id, value in zip(label_ids, row[column.name], strict=False):
-            if id == IGNORED:
-                references.append(None)
-            elif column.is_text:
-                references.append(normalized(value))
-            else:
-                references.append(value if id == UNSEEN else self.labels[id])
-        words = row["tokens"][: len(references)]
-        return judge_steps(references, answer["tags"], answer["scores"], words)
+        return judge_tags(self.processor.tag_columns[0], answer, row)
+
+    @override
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        return [] if train is None else [word_baseline(self.scorers[0], measured, train)]
 
     @override
     def record_columns(self) -> dict[str, AnswerColumn]:

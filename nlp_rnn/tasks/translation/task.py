@@ -25,13 +25,24 @@ from nlp_rnn.models.translator import AttentionName, ReadoutName, Tied, make_seq
 from nlp_rnn.models.writer_ensemble import Seq2SeqEnsemble
 from nlp_rnn.plots.bleu import bleu_by_length_figure
 from nlp_rnn.settings import DropProbability, LayerSize, NumLayers, Range, Smoothing, check_value
-from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask, SamplingSettings
-from nlp_rnn.tasks.interface import Alignment, Answers, Judgement, Probe, Target
+from nlp_rnn.tasks.generation import BeamSettings, ReferencedTask, SamplingSettings, text_scores
+from nlp_rnn.tasks.interface import (
+    Alignment,
+    Answers,
+    Baseline,
+    EncodedSplit,
+    Finding,
+    Judgement,
+    Probe,
+    Target,
+    TextPair,
+)
 from nlp_rnn.tasks.losses import drop_words, token_loss
 from nlp_rnn.tasks.metrics import BLEU, sentence_chrf
 from nlp_rnn.tasks.optimization import Optimization
 from nlp_rnn.tasks.placement import on_device
 from nlp_rnn.tasks.translation.data import TranslationBatch, TranslationProcessor
+from nlp_rnn.tasks.translation.errors import find_errors
 from nlp_rnn.tasks.translation.flaws import find_flaw
 from nlp_rnn.tasks.translation.scoring import rerank
 
@@ -178,6 +189,15 @@ class Translation(ReferencedTask[TranslationProcessor, TranslationBatch]):
             chosen = [i for i, length in enumerate(batch.lengths.tolist()) if least <= length <= most]
             metrics[f"bleu_{name}"].update([texts[i] for i in chosen], [batch.references[i] for i in chosen])
         return lambda: answers
+
+    @override
+    def baselines(self, measured: EncodedSplit, train: EncodedSplit | None) -> list[Baseline]:
+        texts = (list(measured.columns[name]) for name in ("source", "target"))
+        return [Baseline("source copied", text_scores(*texts))]
+
+    @override
+    def findings(self, pairs: Sequence[TextPair]) -> list[Finding]:
+        return find_errors(pairs)
 
     @override
     def judge(self, answer: dict[str, Any], row: Mapping[str, Any]) -> Judgement:
