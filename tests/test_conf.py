@@ -30,6 +30,7 @@ QUICK = [
 ]
 TINY_CORPORA = {"captioning": "digits", "tagging_entities.yaml": "entities"}
 TINY_CORPORA |= {"text_pairs": "pairs", "multi_label": "topics"}
+TINY_CORPORA |= {f"{name}.yaml": name for name in ("parity", "brackets")}
 
 
 def task_of(name):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlp_rnn.cli.console import add_model_arguments, importing, load_model, path_argument
-from nlp_rnn.files import check_writable, printed, printing
+from nlp_rnn.files import atomic_write, check_writable, printed, printing
 
 if TYPE_CHECKING:
     from nlp_rnn.tasks.base import Task
@@ -35,6 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WORD=OTHER",
         help="instead, compare the answers after each word if another word takes the place of one; WORD= "
         "leaves it out",
+    )
+    parser.add_argument(
+        "--automaton",
+        type=int,
+        nargs="?",
+        const=24,
+        metavar="STATES",
+        help="instead, draw the automaton that a network of few tokens has learned, with at most so many "
+        "states; default: 24",
     )
 
 
@@ -68,6 +77,42 @@ def _explanations(options: argparse.Namespace, task: Task[Any, Any]) -> Iterator
         forked = fork(task, options.text, *options.replace)
         yield describe_fork(forked)
         yield from map(str, write_fork(forked, folder, options.format))
+    if options.automaton:
+        yield from _automaton(task, options)
+
+
+def _automaton(task: Task[Any, Any], options: argparse.Namespace) -> Iterator[str]:
+    """Draw the automaton of a model, with the way of a text; say how far the two agree."""
+    from nlp_rnn.inspection.automaton import agreement, extract, held_out_words
+    from nlp_rnn.inspection.automaton_drawing import draw
+    from nlp_rnn.inspection.inspector import read_text
+    from nlp_rnn.inspection.reading import vocabulary_of
+
+    automaton = extract(task, options.automaton)
+    (ids,) = read_text(task, options.text)[0][task.processor.length_columns[0]]
+    names = vocabulary_of(task).tokens()
+    word = automaton.word(names[id] for id in ids)
+    words = held_out_words(automaton)
+    agreed = agreement(task, automaton, words)
+    sizes = sorted(map(len, words))
+    summary = (
+        f"{len(automaton.answers)} states, agrees with the network on {agreed:.1%} of {len(words)} random "
+        f"strings of {sizes[0]} to {sizes[-1]} tokens"
+    )
+    yield summary
+    if automaton.difference:
+        yield "another answer than the network's: " + " ".join(
+            automaton.letters[i] for i in automaton.difference
+        )
+    yield _write(Path(options.output) / "automaton.svg", draw(automaton, word, summary))
+
+
+def _write(out: Path, content: str) -> str:
+    """Write a text file completely or not at all, and return its path."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(out) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+    return str(out)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nlp_rnn.data.builtin import entities, sentences
+from nlp_rnn.data.builtin import entities, formal, sentences
 from nlp_rnn.data.builtin.lexicon import SCENES
 from nlp_rnn.errors import UsageError
 
@@ -96,6 +96,16 @@ def _hello() -> Tables:
     return {"train": table, "validation": table}
 
 
+def _parity() -> Tables:
+    """Strings of zeros and ones: is the number of ones even? See `formal.py`."""
+    return {name: pa.table(rows) for name, rows in formal.parity_splits().items()}
+
+
+def _brackets() -> Tables:
+    """Strings of brackets: are all closed in order, with at most three open? See `formal.py`."""
+    return {name: pa.table(rows) for name, rows in formal.bracket_splits().items()}
+
+
 def _ramp() -> Tables:
     """Ten numbers on a straight line: six windows of four numbers, each with the number that follows."""
     table = pa.table({"value": [step / 10 for step in range(10)]})
@@ -170,6 +180,8 @@ EXAMPLES: dict[str, Callable[[], Tables]] = {
     "pairs": _pairs,
     "topics": _topics,
     "hello": _hello,
+    "parity": _parity,
+    "brackets": _brackets,
     "ramp": _ramp,
     "digits": _digits,
     "motion": _motion,
