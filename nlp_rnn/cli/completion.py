@@ -52,8 +52,8 @@ def bash_script() -> str:
     choices, flags = [], []
     for name, verb in VERBS.items():
         names: list[str] = []
-        if verb.module is None or name == "predict":
-            names += [f"--{setting}" for setting in all_settings(name)]
+        if verb.module is None or name == "predict" or verb.takes_settings:
+            names += [f"--{setting}" for setting in all_settings("fit" if verb.takes_settings else name)]
         if verb.module is not None:
             parser = verb_parser(name, verb)
             import_module(verb.module).add_arguments(parser)

@@ -6,11 +6,12 @@ import os
 import shlex
 import sys
 import textwrap
+from collections.abc import Sequence
 from importlib import import_module
 
 from nlp_rnn.cli import seeds
 from nlp_rnn.cli.configs import check_arguments, ready_made
-from nlp_rnn.cli.console import importing, prepare_streams, quiet, reporting, verb_parser
+from nlp_rnn.cli.console import ArgumentParser, importing, prepare_streams, quiet, reporting, verb_parser
 from nlp_rnn.cli.verbs import VERBS
 from nlp_rnn.errors import UsageError, naming_memory
 from nlp_rnn.files import printing
@@ -77,7 +78,9 @@ def _run_verb(name: str, *arguments: str) -> None:
     module = import_module(verb.module)
     parser = verb_parser(name, verb)
     module.add_arguments(parser)
-    options = parser.parse_intermixed_args(list(map(_hyphenated, arguments)))  # options may come first
+    own, settings = _split(arguments, parser) if verb.takes_settings else (arguments, [])
+    options = parser.parse_intermixed_args(list(map(_hyphenated, own)))  # options may come first
+    options.settings = settings
     options.command = shlex.join(["nlp-rnn", name, *arguments])  # for the record
     with naming_memory(verb.memory):
         if trusted := getattr(options, "trust", []):
@@ -86,6 +89,23 @@ def _run_verb(name: str, *arguments: str) -> None:
 
                 import_trusted(trusted)
         module.run(options)
+
+
+def _split(arguments: Sequence[str], parser: ArgumentParser) -> tuple[list[str], list[str]]:
+    """The arguments of a verb, and the settings of fit among them: all options that it does not have."""
+    own: list[str] = []
+    settings: list[str] = []
+    remaining = list(arguments)
+    while remaining:
+        argument = remaining.pop(0)
+        flag = _hyphenated(argument).partition("=")[0]
+        if not flag.startswith("--") or flag in parser._option_string_actions:
+            own.append(argument)
+            continue
+        settings.append(argument)
+        if "=" not in argument and remaining and not remaining[0].startswith("--"):
+            settings.append(remaining.pop(0))
+    return own, settings
 
 
 def _hyphenated(argument: str) -> str:

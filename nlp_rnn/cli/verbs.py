@@ -18,6 +18,7 @@ class Verb:
             configuration, which `nlp_rnn.training.cli` runs.
         notes: what its help says at the end.
         memory: what to lower where memory does not suffice.
+        takes_settings: whether it takes settings of fit beside its own options.
     """
 
     summary: str
@@ -25,6 +26,7 @@ class Verb:
     module: str | None = None
     notes: str = ""
     memory: str = "the length of the text, or use a smaller model"
+    takes_settings: bool = False
 
 
 VERBS: dict[str, Verb] = {
@@ -51,6 +53,15 @@ the settings of fit in place of the options above, and writes JSON lines to a fi
       --ckpt_path runs/sentiment_builtin/latest/model --output predictions.jsonl
   nlp-rnn predict --config conf/sentiment_builtin.yaml --help    lists the settings""",
         memory="--batch-size or --beam, or shorten the longest inputs",
+    ),
+    "sweep": Verb(
+        "search for the best settings in many short runs, with Optuna",
+        "conf/sentiment_builtin.yaml --space space.yaml --budget 20",
+        "nlp_rnn.cli.sweep",
+        """\
+All settings of fit can be given too: --trainer.max_epochs 5. It needs: pip install 'nlp-rnn[sweep]'""",
+        memory="--workers, data.batching.size or model.hidden_dim",
+        takes_settings=True,
     ),
     "evaluate": Verb(
         "measure a trained model on any corpus; prints a report as JSON, writes plots",

@@ -20,6 +20,7 @@ from nlp_rnn.training.last_checkpoint import LastCheckpoint
 from nlp_rnn.training.processes import parent_callbacks
 from nlp_rnn.training.resume_state import ResumeState
 from nlp_rnn.training.resuming import ReapplySettings
+from nlp_rnn.training.sweep.study import pruning_callbacks
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def fit_callbacks(last: LastCheckpoint, logs: bool, resumes: bool) -> list[Callb
         *([LearningRateMonitor()] if logs else []),
         *([ReapplySettings()] if resumes else []),
         *parent_callbacks(),
+        *pruning_callbacks(),
     ]
 
 

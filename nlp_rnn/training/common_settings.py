@@ -37,6 +37,7 @@ class CommonSetting:
 
 _MEASURING = ("validate", "test", "predict")
 _ALL = ("fit", *_MEASURING)
+_SEVERAL = "nlp-rnn fit --config FILE --seeds 0 1 2 3 4"
 
 COMMON_SETTINGS = (
     CommonSetting("config", "FILE", "a configuration; may be given several times, later ones win", _ALL),
@@ -89,6 +90,7 @@ def describe(verb: str, defaults: Mapping[str, Any]) -> str:
     settings = "\n".join(f"  {flag:<{width}}  {text}" for flag, text in rows)
     models = ", ".join(row.model for row in ROWS.values())
     summary = VERBS[verb]
+    several = f"\n\nthe same with several seeds, and their mean:\n  {_SEVERAL}" if verb == "fit" else ""
     return f"""{summary[0].upper()}{summary[1:]}.
 
 settings that people change; flags win over configurations, wherever they stand:
@@ -96,7 +98,7 @@ settings that people change; flags win over configurations, wherever they stand:
 
 all settings of a model and of its data, which a configuration chooses:
   nlp-rnn {verb} --model.help NAME      of {models}
-  nlp-rnn {verb} --data.help CLASS
+  nlp-rnn {verb} --data.help CLASS{several}
 
 all settings of the run, most of them Lightning's:"""
 
