@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead, draw the automaton that a network of few tokens has learned, with at most so many "
         "states; default: 24",
     )
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help="instead, draw the unrolled network with its numbers: a page, and an animation over the steps",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -66,6 +71,7 @@ def _explanations(options: argparse.Namespace, task: Task[Any, Any]) -> Iterator
     """What the options ask for, in place of the states: lines that say what was found, and paths."""
     from nlp_rnn.inspection.attribution import attribute
     from nlp_rnn.inspection.counterfactual import fork
+    from nlp_rnn.inspection.unrolled_page import animate, draw_page, make_page
     from nlp_rnn.inspection.words import describe_attribution, describe_fork, write_attribution, write_fork
 
     folder = Path(options.output)
@@ -79,6 +85,10 @@ def _explanations(options: argparse.Namespace, task: Task[Any, Any]) -> Iterator
         yield from map(str, write_fork(forked, folder, options.format))
     if options.automaton:
         yield from _automaton(task, options)
+    if options.page:
+        page = make_page(task, options.text)
+        yield _write(folder / "unrolled.svg", draw_page(page))
+        yield _write(folder / "unrolled.html", animate(page))
 
 
 def _automaton(task: Task[Any, Any], options: argparse.Namespace) -> Iterator[str]:

@@ -32,6 +32,8 @@ class Cell:
         forget_gate: the index of the gate that keeps the old state, counted in blocks of H rows of the
             weights; None if the cell has no such gate.
         input_gate: likewise the gate that lets new content in.
+        blocks: the names of the blocks of H rows of the hidden-to-hidden weights, in their order, where the
+            cell has such weights.
         int8_step: one time step with int8 weights; None if the cell has none.
         squash: maps real numbers into the range of the cell's state, to make an initial state of them.
 
@@ -44,6 +46,7 @@ class Cell:
     states: tuple[str, ...] = ("hidden",)
     forget_gate: int | None = None
     input_gate: int | None = None
+    blocks: tuple[str, ...] = ()
     int8_step: Int8Step | None = None
     squash: Callable[[Tensor], Tensor] = torch.tanh
 
@@ -74,11 +77,12 @@ class Cell:
 
 
 CELLS: dict[str, Cell] = {
-    "rnn": Cell(RNN, equations.rnn, int8_step=int8_recurrent.RNN_STEP),
+    "rnn": Cell(RNN, equations.rnn, blocks=("hidden",), int8_step=int8_recurrent.RNN_STEP),
     "gru": Cell(
         GRU,
         equations.gru,
         forget_gate=1,  # the order of gates is r, z, n; torch's z keeps the old state
+        blocks=("reset", "update", "candidate"),
         int8_step=int8_recurrent.GRU_STEP,
     ),
     "lstm": Cell(
@@ -87,6 +91,7 @@ CELLS: dict[str, Cell] = {
         ("hidden", "cell"),
         forget_gate=1,  # i, f, g, o
         input_gate=0,
+        blocks=("input", "forget", "candidate", "output"),
         int8_step=int8_recurrent.LSTM_STEP,
     ),
     "mingru": Cell(MinGRU, equations.mingru, input_gate=0),  # z, c
