@@ -1,6 +1,7 @@
 """The verb sweep: what it refuses, and a whole one."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -80,8 +81,13 @@ def test_a_whole_sweep_and_its_best_configuration(run, space, tmp_path):
 def test_a_real_nan_is_a_failed_trial_with_one_line(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "space.yaml").write_text("model.optimization.lr: {choices: [100.0]}\n")
-    sgd = ("--model.optimization.optimizer", "sgd", "--model.hidden_dim", "4")
-    code, _, error = run("sweep", CONFIG, "--space", "space.yaml", *sgd, "--budget", "1")
+    diverging = (
+        *("--model.optimization.optimizer", "sgd", "--model.optimization.schedule", "constant"),
+        *("--trainer.gradient_clip_val", "null", "--trainer.max_epochs", "200"),
+    )
+    config = "conf/forecasting_ramp.yaml"
+    code, _, error = run("sweep", config, "--space", "space.yaml", *diverging, "--budget", "1")
     assert code == 1
-    assert error.startswith("trial 0 (lr 100): failed: step ")
-    assert error.count("\n") == 2
+    first, last = error.splitlines()
+    assert re.fullmatch(r"trial 0 \(lr 100\): failed: step \d+.* (nan|inf|NaN or inf).*", first)
+    assert "no trial has succeeded: step " in last
