@@ -148,5 +148,5 @@ def reliability(records: Sequence[AnswerRecord]) -> Reliability | None:
 
 
 def _example(record: AnswerRecord, decision: Decision) -> str:
-    text = shorten_text(record.input, _EXAMPLE_LENGTH)
-    return f"{decision.part}: {text}" if decision.part else text
+    text = f"{record.row}: {shorten_text(record.input, _EXAMPLE_LENGTH)}"
+    return f"{text} [{decision.part}]" if decision.part else text

@@ -12,6 +12,7 @@ from nlp_rnn.evaluation.page import Fraction, Picture, Section, Table, write_pag
 from nlp_rnn.evaluation.report import Report
 from nlp_rnn.plots.figure import png
 from nlp_rnn.plots.reliability import reliability_figure
+from nlp_rnn.storage.results import hub_dataset
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.interface import TextPair
 
@@ -30,7 +31,9 @@ def write_report(task: Task, report: Report, out: Path) -> None:
     results = report.results
     models = f"{results['models']} models together" if "models" in results else "a model"
     rows = results.get("measured", f"{results['rows']:,} rows")
-    summary = f"What {models} for {task.name} answered to {rows} of {results['data']}, {results['split']}."
+    # Not the folders that a local corpus is in, for the page is handed on.
+    data = hub_dataset(results["data"]) or Path(results["data"]).name
+    summary = f"What {models} for {task.name} answered to {rows} of {data}, {results['split']}."
     sections = [
         _overview(task, results),
         *_tables(task, report),
@@ -39,7 +42,7 @@ def write_report(task: Task, report: Report, out: Path) -> None:
         *_calibration(report),
         *_findings(task, report),
     ]
-    write_page(out, f"Evaluation: {task.name} on {results['data']}", summary, sections)
+    write_page(out, f"Evaluation: {task.name} on {data}", summary, sections)
 
 
 def _overview(task: Task, results: Mapping[str, Any]) -> Section:
@@ -81,7 +84,8 @@ def _tables(task: Task, report: Report) -> list[Section]:
     """The tables and plots of the task."""
     tables = [
         Table(
-            [{key: _percent(key, cell) for key, cell in row.items()} for row in value], name.replace("_", " ")
+            [{key.replace("_", " "): _percent(key, cell) for key, cell in row.items()} for row in value],
+            name.replace("_", " "),
         )
         for name, value in report.results.items()
         if name not in _ELSEWHERE and isinstance(value, list) and value and isinstance(value[0], dict)
@@ -118,7 +122,7 @@ def _lists(task: Task, report: Report) -> list[Section]:
     records, sections = report.answers, []
     if any(record.decisions for record in records):
         table = Table(breakdown.confusions(records))
-        text = "The pairs of a true and another predicted label that occur most often, with examples."
+        text = "The pairs of a true and another predicted label that occur most often, with rows as examples."
         sections.append(Section("Most frequent confusions", text, [table]))
     if task.row_score is not None and any(record.score is not None for record in records):
         order = "highest" if task.row_score.lower_is_better else "lowest"

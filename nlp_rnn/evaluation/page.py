@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MAX_TEXT = 400  # characters of a cell; a long review would hide all others
 
+_LONG_TEXT = 30  # characters that need a wide column
+
 
 class Fraction(float):
     """A number from 0 to 1 that a page shows as a percentage, with a bar."""
@@ -114,6 +116,7 @@ def _template() -> Template:
     environment.tests |= {
         "bar": lambda value: isinstance(value, Fraction),
         "amount": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+        "long": lambda value: isinstance(value, str) and len(value) > _LONG_TEXT,
         "table": lambda block: isinstance(block, Table),
     }
     return environment.get_template("page.html")

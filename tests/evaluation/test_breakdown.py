@@ -57,7 +57,7 @@ def test_the_most_frequent_confusions_come_first_with_examples():
         "predicted": "b",
         "times": 2,
         "of the true": pytest.approx(2 / 3),
-        "examples": "text 1\ntext 2",
+        "examples": "1: text 1\n2: text 2",
     }
     assert (second["true"], second["predicted"], second["times"]) == ("b", "a", 1)
 

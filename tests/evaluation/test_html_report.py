@@ -8,8 +8,10 @@ import pytest
 
 from nlp_rnn import save_pretrained
 from nlp_rnn.data import Corpus
+from nlp_rnn.evaluation.answers import answers_table
 from nlp_rnn.evaluation.html_report import write_report
 from nlp_rnn.evaluation.measuring import evaluate
+from nlp_rnn.tasks import TASKS
 
 HOSTILE = "<script>alert('a')</script> not good"
 HEBREW, KOREAN = "סרט טוב מאוד", "정말 좋은 영화"
@@ -100,6 +102,7 @@ def test_the_files_of_the_command(tasks, run, tmp_path):
     assert results["baselines"][1]["accuracy"] >= results["baselines"][0]["accuracy"]
     page = (output / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
+    assert str(tmp_path) not in page
     assert "&lt;script&gt;alert(&#39;a&#39;)&lt;/script&gt; not good" in page
     assert HEBREW in page
     assert KOREAN in page
@@ -111,3 +114,49 @@ def test_without_output_nothing_is_learned_or_kept(tasks, corpora):
     report = evaluate(tasks["sentiment"], Corpus(corpora["sentiment"]))
     assert "baselines" not in report.results
     assert report.answers == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "expected", "baselines"),
+    [
+        (
+            "captioning",
+            "digits",
+            ["Results", "Most frequent confusions", "Worst inputs"],
+            ["most frequent caption"],
+        ),
+        (
+            "forecasting",
+            "ramp",
+            ["Results", "In detail", "Worst inputs"],
+            ["mean of train", "naive", "drift", "seasonal"],
+        ),
+        ("series_tagging", "motion", ["Results", "In detail", *LABELS], ["most frequent label"]),
+        (
+            "text_pairs",
+            "pairs",
+            ["Results", "In detail", *INPUTS, *LABELS],
+            ["most frequent label", "bag of words"],
+        ),
+    ],
+)
+def test_tasks_of_numbers_and_pairs(name, path, expected, baselines, tmp_path):
+    task = TASKS[name]
+    data = task.data_classes()[0](Corpus(path))
+    model = task(data.processor, hidden_dim=4).eval()
+    corpus = Corpus(path, max_examples=30)
+    report = evaluate(model, corpus, "validation", answers=True, baselines=True)
+    assert [row["baseline"].partition(",")[0] for row in report.results["baselines"]] == baselines
+    write_report(model, report, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert [heading for heading in headings(page) if heading != "By length"] == [
+        heading for heading in expected if heading != "By length"
+    ]
+    assert len(answers_table(model, report.answers)) == report.results["rows"]
+    assert all(record.input for record in report.answers)
+    if "accuracy" in report.results:
+        right, total = (sum(getattr(one, part) for one in report.answers) for part in ("right", "total"))
+        assert right / total == pytest.approx(report.results["accuracy"])
+    if "mae" in report.results:
+        errors = [record.score for record in report.answers]
+        assert sum(errors) / len(errors) == pytest.approx(report.results["mae"], rel=1e-4)

@@ -46,7 +46,7 @@ def page_of(tmp_path, *sections, title="t", summary="s"):
 def test_text_of_a_corpus_stays_text(text, tmp_path):
     sections = [
         Section(word, word, [Table([{word: word, "n": 1}], word), Picture(b"png", word)])
-        for word in ("plain", text)
+        for word in ("p" * len(text), text)
     ]
     plain, hostile = (
         Outline(page_of(tmp_path, section, title=section.title, summary=section.text)) for section in sections
