@@ -50,6 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="instead, draw the unrolled network with its numbers: a page, and an animation over the steps",
     )
+    parser.add_argument(
+        "--probe",
+        choices=["negation", "tense", "number"],
+        help="instead, find whether the states follow a property of sentences of the corpus builtin, which "
+        "unit does, and what both say at each word",
+    )
+    parser.add_argument(
+        "--clamp",
+        type=_unit,
+        metavar="UNIT=VALUE",
+        help="instead, compare the answers after each word if a unit of the top layer is held at a value",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -71,6 +83,8 @@ def _explanations(options: argparse.Namespace, task: Task[Any, Any]) -> Iterator
     """What the options ask for, in place of the states: lines that say what was found, and paths."""
     from nlp_rnn.inspection.attribution import attribute
     from nlp_rnn.inspection.counterfactual import fork
+    from nlp_rnn.inspection.probe_files import describe_probe, write_clamped, write_probe
+    from nlp_rnn.inspection.probes import clamp, fit_probe
     from nlp_rnn.inspection.unrolled_page import animate, draw_page, make_page
     from nlp_rnn.inspection.words import describe_attribution, describe_fork, write_attribution, write_fork
 
@@ -85,6 +99,14 @@ def _explanations(options: argparse.Namespace, task: Task[Any, Any]) -> Iterator
         yield from map(str, write_fork(forked, folder, options.format))
     if options.automaton:
         yield from _automaton(task, options)
+    if options.probe:
+        probed = fit_probe(task, options.probe)
+        yield describe_probe(probed)
+        yield from map(str, write_probe(task, probed, options.text, folder, options.format))
+    if options.clamp:
+        clamped = clamp(task, options.text, *options.clamp)
+        name = "{} held at {:g}".format(*options.clamp)
+        yield from map(str, write_clamped(task, clamped, name, folder, options.format))
     if options.page:
         page = make_page(task, options.text)
         yield _write(folder / "unrolled.svg", draw_page(page))
@@ -131,3 +153,12 @@ def _pair(text: str) -> tuple[str, str]:
     if not word or not sign:
         raise argparse.ArgumentTypeError(f"{text} is not WORD=OTHER, such as bad=good")
     return word, other
+
+
+def _unit(text: str) -> tuple[int, float]:
+    """The value of `--clamp`."""
+    unit, _, value = text.partition("=")
+    try:
+        return int(unit), float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not UNIT=VALUE, such as 17=-0.8") from None

@@ -67,6 +67,21 @@ def require_labels(task: Task) -> list[str]:
     return list(task.processor.labels)
 
 
+def batch_of(task: Task, texts: Sequence[Sequence[int]]) -> Any:
+    """A batch of lists of token ids.
+
+    Raises:
+        UsageError: the model reads more than these, such as the letters of words.
+    """
+    name = task.processor.length_columns[0]
+    try:
+        return task.processor.collate({"row": [*range(len(texts))], name: list(texts)})
+    except KeyError as error:
+        raise UsageError(
+            "the model reads the letters of words too: give one trained with --data.characters false"
+        ) from error
+
+
 def final_logits(task: Task, model: nn.Module, texts: Sequence[Sequence[int]]) -> Tensor:
     """The scores of the answer to each text.
 
@@ -78,11 +93,10 @@ def final_logits(task: Task, model: nn.Module, texts: Sequence[Sequence[int]]) -
     Returns:
         [N, C].
     """
-    name = task.processor.length_columns[0]
     logits = []
     for start in range(0, len(texts), _BATCH):
         part = texts[start : start + _BATCH]
-        batch = task.processor.collate({"row": [*range(len(part))], name: list(part)})
+        batch = batch_of(task, part)
         scores = task.probe().logits(model, batch)  # [T, B, C] or [1, B, C]
         ends = (batch.lengths - 1).clamp(min=0, max=len(scores) - 1)
         logits.append(scores[ends, torch.arange(len(part))])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -68,6 +70,7 @@ class Unrolled(SequenceLayer):
 
     Args:
         layer: layers of a cell in `CELLS`.
+        edit: changes a step before the next one reads it: (index of the layer and direction, step) -> step.
 
     Attributes:
         rows: the states and gates of the last call, see `unroll`.
@@ -76,8 +79,9 @@ class Unrolled(SequenceLayer):
         UsageError: the cell has no equations.
     """
 
-    def __init__(self, layer: RecurrentLayer) -> None:
+    def __init__(self, layer: RecurrentLayer, edit: Callable[[int, Step], Step] | None = None) -> None:
         super().__init__()
+        self._edit = edit
         self._equations, self._state_names = _equations(layer)
         self._copy_sizes(layer)
         self.layer = layer
@@ -99,6 +103,8 @@ class Unrolled(SequenceLayer):
             steps = []
             for x in input.flip(0) if backwards else input:
                 step = self._equations(x, current, weights)
+                if self._edit is not None:
+                    step = self._edit(index, step)
                 current = tuple(step[name] for name in self._state_names)
                 steps.append(step)
             self.rows.append(steps[::-1] if backwards else steps)

@@ -1,0 +1,243 @@
+"""Which units follow a property of the text: linear probes with controls, and a unit held at a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nlp_rnn.data.builtin.properties import PROPERTIES
+from nlp_rnn.data.builtin.sentences import generate
+from nlp_rnn.errors import UsageError
+from nlp_rnn.inspection.inspector import read_text
+from nlp_rnn.inspection.reading import (
+    batch_of,
+    exact_model,
+    final_logits,
+    reading_part,
+    require_labels,
+    vocabulary_of,
+)
+from nlp_rnn.models.layers.equations import Step
+from nlp_rnn.models.layers.unrolled import Unrolled
+from nlp_rnn.tasks.base import Task
+from nlp_rnn.tasks.pretrained import from_pretrained
+
+SENTENCES = 600
+"""Sentences of the built-in grammar of which two thirds fit a probe, and the others measure it."""
+
+MARGIN = 3.0
+"""A probe passes if it is better than the majority, and than its control, by so many standard errors."""
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """How well the states of a model's top layer tell a property of the words read so far."""
+
+    name: str
+    accuracy: float
+    """Of a linear probe, on words of other sentences than those that it was fitted to."""
+    majority: float
+    """Of the most frequent value."""
+    control: float
+    """Of a probe of a random value per kind of word (Hewitt & Liang 2019): what it can learn by heart."""
+    control_majority: float
+    words: int
+    """The number of words that were measured."""
+    unit: int
+    """The unit that follows the property best by itself."""
+    unit_accuracy: float
+    """Of a threshold at that unit."""
+    levels: tuple[float, float]
+    """The mean of the unit where the property is absent, and where it is present."""
+    weights: Tensor
+    """[H + 1], of the probe: its log-odds are the states times these, plus the last."""
+
+    @property
+    def selectivity(self) -> float:
+        """What the probe gains over the majority, less what the control gains over its own."""
+        return (self.accuracy - self.majority) - (self.control - self.control_majority)
+
+    @property
+    def passes(self) -> bool:
+        """Whether the states follow the property: beyond chance, and beyond what the control learns."""
+        error = math.sqrt(max(self.majority * (1 - self.majority) / self.words, 1e-12))
+        return min(self.accuracy - self.majority, self.selectivity) > MARGIN * error
+
+
+def fit_probe(model: str | Path | Task, name: str) -> ProbeResult:
+    """Probe the hidden states of a model's top layer that reads forward for a property of the text.
+
+    Args:
+        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task. It has
+            learned words of the corpus `builtin`.
+        name: of a property in `PROPERTIES`.
+
+    Raises:
+        UsageError: there is no such property, or the model cannot be loaded or inspected.
+
+    Examples:
+        >>> fit_probe("runs/streaming/latest/model", "negation").passes
+        True
+    """
+    if name not in PROPERTIES:
+        raise UsageError(f"there is no property {name!a}: use one of {', '.join(PROPERTIES)}")
+    task = model if isinstance(model, Task) else from_pretrained(model)
+    return probe_states(task, name, PROPERTIES[name].values)
+
+
+def probe_states(
+    task: Task, name: str, values: Callable[[Sequence[str]], Sequence[bool | None]]
+) -> ProbeResult:
+    """As `fit_probe`, for any property.
+
+    Args:
+        task: a loaded model.
+        name: of the property.
+        values: [T] words -> [T], whether each has the property; None for words that are left out.
+
+    Raises:
+        UsageError: the model cannot be inspected, or one value alone occurs.
+    """
+    sentences = [example.english for example in generate(SENTENCES, seed=1)]
+    features, targets, kinds, ends = [], [], [], []
+    for words, states in zip(sentences, _states(task, sentences), strict=True):
+        for state, word, value in zip(states, words, values(words), strict=True):
+            if value is not None:
+                features.append(state)
+                targets.append(float(value))
+                kinds.append(word)
+        ends.append(len(features))
+    x, y = torch.stack(features), torch.tensor(targets, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    random = {kind: float(torch.rand((), generator=generator) < y.mean()) for kind in sorted(set(kinds))}
+    control = torch.tensor([random[kind] for kind in kinds], dtype=torch.float64)
+    split = ends[2 * len(ends) // 3]
+    accuracy, majority, weights = _fit(x, y, split)
+    control_accuracy, control_majority, _ = _fit(x, control, split)
+    unit, levels = _best_unit(x[:split], y[:split])
+    guess = ((x[split:, unit] > sum(levels) / 2) == (levels[1] > levels[0])).double()
+    return ProbeResult(
+        name,
+        accuracy,
+        majority,
+        control_accuracy,
+        control_majority,
+        len(x) - split,
+        unit,
+        float((guess == y[split:]).double().mean()),
+        levels,
+        weights,
+    )
+
+
+def hidden_states(task: Task, text: str) -> tuple[list[str], Tensor]:
+    """The words [T] of a text, and the states [T, H] of the top layer that reads forward, in float64."""
+    rows, _, tokens = read_text(task, text)
+    (ids,) = rows[task.processor.length_columns[0]]
+    if not ids:
+        raise UsageError("the text has no words: give a sentence")
+    (states,) = _read(task, [ids])
+    return tokens[len(tokens) - len(ids) :], states
+
+
+def _states(task: Task, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
+    """The states of sentences, as many as each has words."""
+    vocabulary = vocabulary_of(task)
+    ids = [vocabulary.encode_words(words) for words in sentences]
+    return _read(task, ids)
+
+
+def _read(task: Task, texts: Sequence[list[int]]) -> list[Tensor]:
+    """The states [T, H] of texts of ids, without that of BOS."""
+    model = exact_model(task)
+    layer, heard = reading_part(model).rnn, []
+    layer.register_forward_hook(lambda module, arguments, result: heard.append(result[0]))
+    batch = batch_of(task, texts)
+    with torch.no_grad():
+        task.probe().logits(model, batch)
+    outputs = heard[0][..., : layer.hidden_size]  # [T, B, H]
+    ends = zip(batch.lengths.tolist(), texts, strict=True)
+    return [outputs[end - len(ids) : end, row] for row, (end, ids) in enumerate(ends)]
+
+
+def _fit(x: Tensor, y: Tensor, split: int) -> tuple[float, float, Tensor]:
+    """Logistic regression on rows before the split: its accuracy behind it, that of the majority, weights."""
+    if not 0 < y[:split].mean() < 1:
+        raise UsageError("the property has one value only in the sentences of the grammar")
+    inputs = torch.cat([x, torch.ones_like(x[:, :1])], 1)
+    weights = torch.zeros(inputs.size(1), dtype=x.dtype, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        logits = inputs[:split] @ weights
+        value = F.binary_cross_entropy_with_logits(logits, y[:split]) + 1e-4 * weights.square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    fitted = weights.detach()
+    right = (inputs[split:] @ fitted > 0).double() == y[split:]
+    share = float(y[split:].mean())
+    return float(right.double().mean()), max(share, 1 - share), fitted
+
+
+def _best_unit(x: Tensor, y: Tensor) -> tuple[int, tuple[float, float]]:
+    """The unit whose mean differs most between both values, in standard deviations; and these means."""
+    absent, present = x[y == 0], x[y == 1]
+    spread = (absent.var(0) + present.var(0)).clamp(min=1e-12).sqrt()
+    unit = int(((present.mean(0) - absent.mean(0)).abs() / spread).argmax())
+    return unit, (float(absent[:, unit].mean()), float(present[:, unit].mean()))
+
+
+def clamp(model: str | Path | Task, text: str, unit: int, value: float) -> tuple[list[str], Tensor, Tensor]:
+    """Hold the hidden state of one unit at a value at each step, and see what the model answers.
+
+    Args:
+        model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task, which
+            predicts a label per text.
+        text: the text.
+        unit: of the top layer that reads forward.
+        value: that the unit has at each step.
+
+    Returns:
+        The tokens [T]; and the probabilities [T, C] of the labels after each, as they are and with the unit
+        held.
+
+    Raises:
+        UsageError: the model cannot be loaded or does not predict a label per text, there is no such unit, or
+            the text has no words.
+    """
+    task = model if isinstance(model, Task) else from_pretrained(model)
+    require_labels(task)
+    rows, _, tokens = read_text(task, text)
+    (ids,) = rows[task.processor.length_columns[0]]
+    if not ids:
+        raise UsageError("the text has no words: give a sentence")
+    copied = exact_model(task)
+    part = reading_part(copied)
+    layer = part.rnn
+    if not 0 <= unit < layer.hidden_size:
+        raise UsageError(f"there is no unit {unit}: the layer has units 0 to {layer.hidden_size - 1}")
+    top = layer.num_layers - 1 if not layer.bidirectional else 2 * layer.num_layers - 2
+
+    def hold(place: int, step: Step) -> Step:
+        if place != top:
+            return step
+        hidden = step["hidden"].clone()
+        hidden[:, unit] = value
+        return {**step, "hidden": hidden}
+
+    answers = []
+    with torch.no_grad():
+        for edit in (None, hold):
+            part.rnn = Unrolled(layer, edit)
+            prefixes = [final_logits(task, copied, [ids[:end]]) for end in range(1, len(ids) + 1)]
+            answers.append(torch.cat(prefixes).softmax(-1))
+    return tokens, answers[0], answers[1]

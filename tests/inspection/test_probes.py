@@ -1,0 +1,118 @@
+"""A probe passes where the states hold the property, and not on its control; a held unit changes answers."""
+
+import csv
+
+import pytest
+import torch
+
+from nlp_rnn.data import Vocabulary, VocabularySettings
+from nlp_rnn.data.builtin.properties import PROPERTIES
+from nlp_rnn.data.builtin.sentences import generate
+from nlp_rnn.errors import UsageError
+from nlp_rnn.inspection import probes
+from nlp_rnn.inspection.inspector import inspect
+from nlp_rnn.inspection.probe_files import describe_probe, write_clamped, write_probe
+from nlp_rnn.inspection.probes import clamp, fit_probe, hidden_states, probe_states
+from nlp_rnn.models.layers.cells import CELLS
+from nlp_rnn.tasks import Sentiment
+from nlp_rnn.tasks.sentiment.data import SentimentProcessor
+
+TEXT = "the work is not good , but the film is"
+
+
+@pytest.fixture(scope="module")
+def remembering():
+    """A GRU whose unit 3 turns on at "not", and keeps what it has; the other units are random."""
+    torch.manual_seed(0)
+    texts = [" ".join(example.english) for example in generate(300, seed=1)]
+    words = Vocabulary.train(texts, VocabularySettings(min_frequency=1))
+    processor = SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 40)
+    task = Sentiment(processor, 8, 8, cell="gru", bidirectional=False, dropout=0.0).eval()
+    (mark,) = words.encode_words(["not"])
+    with torch.no_grad():
+        task.model.embedding.weight[:, 0] = -1
+        task.model.embedding.weight[mark, 0] = 1
+        w_ih, w_hh, b_ih, b_hh = task.model.rnn.all_weights[0]
+        for matrix in (w_ih, w_hh):
+            matrix[3::8] = 0
+        for bias in (b_ih, b_hh):
+            bias[3::8] = 0
+        w_ih[8 + 3, 0], w_ih[16 + 3, 0] = -20, 20  # the update gate keeps the state unless "not" is read
+    return task
+
+
+def test_a_unit_that_follows_a_word_is_found(remembering, monkeypatch, tmp_path):
+    monkeypatch.setattr(probes, "SENTENCES", 150)
+
+    def seen(words):
+        return [("not" in words[: end + 1]) for end in range(len(words))]
+
+    result = probe_states(remembering, "negation", seen)
+    assert result.passes
+    assert (result.unit, result.unit_accuracy) == (3, 1)
+    assert result.accuracy > 0.99
+    assert result.levels == pytest.approx((0, 1), abs=1e-6)
+    assert "the states follow it" in describe_probe(result)
+    table, picture = write_probe(remembering, result, TEXT, tmp_path)
+    rows = list(csv.DictReader(table.open(newline="")))
+    assert [float(row["probability"]) > 0.5 for row in rows] == seen(TEXT.split())
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_probe_of_shuffled_labels_does_not_pass(remembering, monkeypatch):
+    monkeypatch.setattr(probes, "SENTENCES", 150)
+    generator = torch.Generator().manual_seed(1)
+
+    def shuffled(words):
+        return (torch.rand(len(words), generator=generator) < 0.4).tolist()
+
+    result = probe_states(remembering, "negation", shuffled)
+    assert not result.passes
+    assert "the states do not follow it" in describe_probe(result)
+
+
+@pytest.mark.parametrize("name", ["sentiment", "language_modeling"])
+def test_the_states_are_those_of_an_inspection(name, tiny):
+    task = tiny(name)
+    words, states = hidden_states(task, TEXT)
+    found = inspect(task, TEXT)
+    place = found.hidden.size(1) - (2 if found.bidirectional else 1)
+    assert words == TEXT.split()
+    torch.testing.assert_close(states.float(), found.hidden[-len(words) :, place])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_unit_held_at_its_own_value_changes_nothing_and_at_another_something(cell, tiny, tmp_path):
+    task = tiny("sentiment", cell, bidirectional=False)
+    tokens, free, held = found = clamp(task, TEXT, 2, 0.9)
+    inspection = inspect(task, TEXT)
+    assert tokens == inspection.tokens
+    torch.testing.assert_close(free.float(), inspection.probabilities)
+    assert not torch.allclose(free, held)
+    first = float(inspection.hidden[0, -1, 2])
+    torch.testing.assert_close(clamp(task, "the", 2, first)[2], free[:1], atol=1e-6, rtol=0)
+    table, _ = write_clamped(task, found, "2 held at 0.9", tmp_path)
+    assert table.read_text().startswith('"word","negative","positive","negative held","positive held"')
+
+
+def test_properties_are_those_of_what_was_read():
+    words = "the rooms were not clean , but the waiter is friendly .".split()  # noqa: SIM905
+    expected = {
+        "negation": "nnnyynnnnnnn",
+        "tense": "??yyyyyyynnn",
+        "number": "?yyyyyyynnnn",
+    }
+    for name, values in expected.items():
+        found = PROPERTIES[name].values(words)
+        assert "".join({None: "?", True: "y", False: "n"}[value] for value in found) == values
+
+
+def test_refusals(tiny):
+    with pytest.raises(UsageError, match="no property 'mood': use one of negation, tense, number"):
+        fit_probe(tiny("sentiment"), "mood")
+    with pytest.raises(UsageError, match=r"letters of words too: .* --data\.characters false"):
+        fit_probe(tiny("tagging"), "tense")
+    with pytest.raises(UsageError, match="there is no unit 5: the layer has units 0 to 4"):
+        clamp(tiny("sentiment"), TEXT, 5, 0.0)
+    with pytest.raises(UsageError, match="tagging does not predict a label per text"):
+        clamp(tiny("tagging"), TEXT, 0, 0.0)
