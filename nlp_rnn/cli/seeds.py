@@ -28,6 +28,12 @@ def run(arguments: list[str], command: str) -> None:
         command: what the user typed, for the record.
     """
     rest, seeds = _split(arguments)
+    if {argument.partition("=")[0] for argument in rest} & {"--print_config", "--help", "-h"}:
+        with importing():
+            from nlp_rnn.training.cli import run as run_once
+
+        run_once(check_arguments(rest), command)
+        return
     group = _group(rest)
     if group is None:
         checked = check_arguments(rest)

@@ -148,5 +148,5 @@ def all_settings(verb: str) -> list[str]:
     names += [f"{group}.{name}" for group, owner in run.items() for name in signature(owner).parameters]
     names += ["model", "model.help", *setting_names(TASKS.values(), "model")]
     names += ["data", "data.help", *setting_names((d for task in TASKS for d in data_classes(task)), "data")]
-    names += ["print_config", "help"]
+    names += ["print_config", "help", *(["seeds"] if verb == "fit" else [])]
     return [name for name in dict.fromkeys(names) if not name.endswith(".processor")]

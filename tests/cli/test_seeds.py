@@ -5,6 +5,12 @@ import pytest
 CONFIG = ("--config", "conf/hello.yaml")
 
 
+def test_a_configuration_is_printed_as_for_one_seed(run):
+    code, out, _ = run("fit", *CONFIG, "--print_config", "--seeds", "0", "1")
+    assert (code, out) == run("fit", *CONFIG, "--print_config")[:2]
+    assert code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
