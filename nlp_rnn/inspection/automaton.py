@@ -52,7 +52,7 @@ class Automaton:
     answers: list[str]
     """[S], the answer to the strings that end in each state: a label, or the next token."""
     transitions: list[list[int]]
-    """[S][A], the state after each letter."""
+    """S lists of A, the state after each letter."""
     difference: Word | None = None
     """A word to which the network answers otherwise, if resolving such differences took too many states: then
     this automaton agrees with it on all short words, if any did. None if no difference was found."""
