@@ -80,7 +80,8 @@ def _run_verb(name: str, *arguments: str) -> None:
     module.add_arguments(parser)
     own, settings = _split(arguments, parser) if verb.takes_settings else (arguments, [])
     options = parser.parse_intermixed_args(list(map(_hyphenated, own)))  # options may come first
-    options.settings = settings
+    if verb.takes_settings:
+        options.settings = settings
     options.command = shlex.join(["nlp-rnn", name, *arguments])  # for the record
     with naming_memory(verb.memory):
         if trusted := getattr(options, "trust", []):

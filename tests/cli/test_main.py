@@ -84,7 +84,7 @@ def test_interrupted_run_prints_a_message(tmp_path, run, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "{fit,validate,test,predict,evaluate"),
+        ([], "{fit,validate,test,predict,sweep,evaluate"),
         (["fitt"], "choose from"),
         (["fit"], "missing: data, model; give --config conf/NAME.yaml"),
         (["fit", "--config", CONFIG, "stray"], "unrecognized arguments: stray"),
