@@ -35,7 +35,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("name", ["sentiment", "tagging", "translation", "forecasting"])
-def test_a_prediction_imports_little(make_folder, tmp_path, name):
+def test_a_prediction_imports_little(make_folder, same_lines, tmp_path, name):
     folder = make_folder(name)
     lines = tmp_path / "in.txt"
     lines.write_text(
@@ -48,7 +48,7 @@ def test_a_prediction_imports_little(make_folder, tmp_path, name):
     assert "asyncio" not in modules.split()
     assert all(module.startswith("nlp_rnn.lite") for module in own.split())
     predict(folder, str(lines), str(tmp_path / "out.txt"))
-    assert found.stdout == (tmp_path / "out.txt").read_text()
+    same_lines(found.stdout, (tmp_path / "out.txt").read_text())
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["serve", "--help"], ["predict"]])

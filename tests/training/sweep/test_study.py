@@ -52,16 +52,19 @@ def test_only_the_trials_of_a_sweep_report(train):
 def test_a_bad_trial_is_pruned_and_good_ones_are_not(train):
     for number in range(12):
         train(*[1.0 / (epoch + 2) - number / 1e4 for epoch in range(9)])
-    pruned = []
-    for _ in range(4):
-        with pytest.raises(RunError) as stop:
+    messages = {}
+    for _ in range(8):
+        try:
             train(*[50.0] * 27)
-        pruned.append(str(stop.value))
-        trial = train.study.trials[-1]
+        except RunError as stop:
+            messages[len(train.study.trials) - 1] = str(stop)
+    assert 4 <= len(messages) < 8  # one of the brackets of Hyperband prunes nothing
+    for number, message in messages.items():
+        trial = train.study.trials[number]
         epoch = trial.user_attrs["pruned"]
-        assert pruned[-1] == f"pruned after epoch {epoch}: other trials were better by then"
+        assert message == f"pruned after epoch {epoch}: other trials were better by then"
         assert max(trial.intermediate_values) == epoch < 27
-    assert len(train.study.trials) == 16
+    assert len(train.study.trials) == 20
 
 
 def test_without_the_extra_the_message_names_it(monkeypatch):
