@@ -14,6 +14,7 @@ from nlp_rnn.inspection.counterfactual import Fork, turns
 from nlp_rnn.inspection.files import Format, write_table
 from nlp_rnn.plots.figure import new_figure, save
 from nlp_rnn.plots.heatmaps import Curve, curves_figure
+from nlp_rnn.plots.style import WIDTH, color, heading, styled, theme, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,6 @@ LEFT_OUT = "–"
 """What stands in a plot for a word that is left out."""
 
 _BAR = 0.38
-_COLORS = ("tab:blue", "tab:orange")
 
 
 def write_attribution(explained: Attribution, folder: Path, format: Format = "csv") -> list[Path]:
@@ -91,29 +91,31 @@ def describe_fork(fork: Fork) -> str:
     return "; ".join(sides)
 
 
+@styled()
 def attribution_figure(explained: Attribution) -> Figure:
     """Bars of what each word adds to the log-odds of the answer, in both ways."""
     places = range(len(explained.tokens))
-    figure = new_figure(max(5.5, 0.55 * len(places) + 1.5), 3.8)
+    figure = new_figure(max(WIDTH, 0.55 * len(places) + 1.5), 4.2)
+    heading(figure, f"“{' '.join(explained.tokens)}”")
     axes = figure.add_subplot()
-    for shift, color, label, values in (
-        (-_BAR / 2, _COLORS[0], "integrated gradients", explained.gradients.tolist()),
-        (_BAR / 2, _COLORS[1], "loss if left out", explained.undone.tolist()),
+    for number, shift, label, values in (
+        (0, -_BAR / 2, "integrated gradients", explained.gradients.tolist()),
+        (1, _BAR / 2, "loss if left out", explained.undone.tolist()),
     ):
-        axes.bar([place + shift for place in places], values, _BAR, color=color, label=label)
-    axes.axhline(0, color="0.3", linewidth=0.8)
+        axes.bar([place + shift for place in places], values, _BAR, color=color(number), label=label)
+    axes.axhline(0, color=theme().ink, linewidth=0.8)
     axes.set_xticks(
         places, explained.tokens, rotation=45, ha="right", rotation_mode="anchor", parse_math=False
     )
     for place in explained.turning():
         axes.get_xticklabels()[place].set_fontweight("bold")
-    axes.set_ylabel("log-odds of the answer, nats")
-    title = f"what speaks for “{explained.answer}”"
+    axes.set_ylabel("log-odds of the answer (nats)")
+    title = f"What speaks for “{explained.answer}”"
     if explained.turning():
         title += "; without a bold word the answer is another"
-    axes.set_title(title, fontsize=10, loc="left", wrap=True, parse_math=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    axes.set_title(title, loc="left", wrap=True, parse_math=False)
+    tidy(axes, grid="y")
+    axes.legend()
     return figure
 
 

@@ -163,13 +163,18 @@ def pareto_figure(
     measured = [t for t in trials if t.state == "complete" and t.size is not None and t.latency is not None]
     title = "The line leads through the trials within the limits that no other one beats in both"
     figure, (left, right) = _grid(2, title)
-    sizes = [float(trial.size or 0) / 1e6 for trial in measured]
+    # Folders of equal models differ by a few bytes of text.
+    sizes = [float(f"{float(trial.size or 0) / 1e6:.3g}") for trial in measured]
+    sign = 1 if mode == "min" else -1
     latencies = [float(trial.latency or 0) for trial in measured]
     for axes, limit, values, unit in (
         (left, None if max_size is None else max_size / 1e6, sizes, "MB"),
         (right, max_latency, latencies, "ms"),
     ):
-        points = sorted(zip(values, measured, strict=True), key=lambda point: point[0])
+        points = sorted(
+            zip(values, measured, strict=True),
+            key=lambda point: (point[0], sign * float(point[1].value or 0)),
+        )
         _scatter(axes, points)
         places = {trial.number: place for place, trial in points}
         front = _best_so_far([trial for _, trial in points], mode, places)
@@ -181,6 +186,10 @@ def pareto_figure(
         name = "size of the model folder" if axes is left else "latency of one answer"
         _label(axes, _readable(metric), f"{name} ({unit})")
         scale_values(axes, [float(trial.value or 0) for trial in measured])
+        axes.locator_params(axis="x", nbins=5)
+        if values:
+            margin = max(0.05 * max(values), 0.1 * (max(values) - min(values)))
+            axes.set_xlim(min(values) - margin, max([*values, limit or 0]) + margin)
     right.legend()
     return figure
 
