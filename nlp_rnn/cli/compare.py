@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nlp_rnn.cli.console import (
-    add_column_arguments,
+    add_corpus_arguments,
     add_device_arguments,
     add_trust_argument,
     column_arguments,
@@ -31,21 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="at least two model folders, .ckpt files or hub ids; all are compared with the first",
     )
     add_trust_argument(parser)
-    parser.add_argument(
-        "--data",
-        type=path_argument,
-        default="builtin",
-        help="corpus: a bundled one, a file, a folder or a hub id; default: builtin",
-    )
-    parser.add_argument("--config-name", help="configuration of a hub corpus")
-    parser.add_argument("--revision", help="revision of a hub corpus")
-    parser.add_argument(
-        "--split",
-        default="test",
-        help="train, validation, test, or the name of a split in the corpus; all: all rows of a file; "
-        "default: test",
-    )
-    add_column_arguments(parser, "text=review label=stars")
+    add_corpus_arguments(parser)
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
     parser.add_argument("--max-examples", type=int, help="maximum number of rows, drawn at random")
     parser.add_argument(

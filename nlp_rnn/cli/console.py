@@ -161,6 +161,25 @@ def add_column_arguments(parser: argparse.ArgumentParser, example: str) -> None:
     parser.add_argument("--encoding", help="encoding of text files; default: as trained, else UTF-8")
 
 
+def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say on which rows models are measured."""
+    parser.add_argument(
+        "--data",
+        type=path_argument,
+        default="builtin",
+        help="corpus: a bundled one, a file, a folder or a hub id; default: builtin",
+    )
+    parser.add_argument("--config-name", help="configuration of a hub corpus")
+    parser.add_argument("--revision", help="revision of a hub corpus")
+    parser.add_argument(
+        "--split",
+        default="test",
+        help="train, validation, test, or the name of a split in the corpus; all: all rows of a file; "
+        "default: test",
+    )
+    add_column_arguments(parser, "text=review label=stars")
+
+
 def column_arguments(options: argparse.Namespace) -> dict[str, str]:
     """The value of `--columns`.
 

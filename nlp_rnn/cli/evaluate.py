@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nlp_rnn.cli.console import (
-    add_column_arguments,
+    add_corpus_arguments,
     add_device_arguments,
     add_ensemble_argument,
     add_model_arguments,
@@ -32,21 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="further models, as those of --ensemble",
     )
-    parser.add_argument(
-        "--data",
-        type=path_argument,
-        default="builtin",
-        help="corpus: a bundled one, a file, a folder or a hub id; default: builtin",
-    )
-    parser.add_argument("--config-name", help="configuration of a hub corpus")
-    parser.add_argument("--revision", help="revision of a hub corpus")
-    parser.add_argument(
-        "--split",
-        default="test",
-        help="train, validation, test, or the name of a split in the corpus; all: all rows of a file; "
-        "default: test",
-    )
-    add_column_arguments(parser, "text=review label=stars")
+    add_corpus_arguments(parser)
     parser.add_argument("--batch-size", type=int, default=256, help="rows per batch; default: 256")
     parser.add_argument("--beam", type=int, help="beam width, where answers are text; default: as trained")
     parser.add_argument(

@@ -86,7 +86,10 @@ def _split(arguments: list[str]) -> tuple[list[str], list[int]]:
     for number in numbers:
         if not number.isdecimal() or int(number) > _MAX_SEED:
             raise UsageError(f"{_FLAG}: a seed is a whole number from 0 to {_MAX_SEED}, not {number!r:.40}")
-    return rest, list(dict.fromkeys(map(int, numbers)))
+    seeds = [int(number) for number in numbers]
+    if repeated := [seed for seed in seeds if seeds.count(seed) > 1]:
+        raise UsageError(f"{_FLAG}: seed {repeated[0]} is given twice")
+    return rest, seeds
 
 
 def _group(arguments: list[str]) -> Path | None:

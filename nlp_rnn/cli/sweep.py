@@ -96,7 +96,7 @@ def _new_record(options: argparse.Namespace) -> dict[str, Any]:
 def _old_record(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """What an interrupted sweep was begun with."""
     if options.config or options.settings or options.space:
-        raise UsageError("--resume: a sweep goes on with its own configuration, space and settings")
+        raise UsageError("--resume: a sweep keeps its own configuration, space and settings")
     path = folder / _RECORD
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

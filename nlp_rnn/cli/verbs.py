@@ -18,7 +18,7 @@ class Verb:
             configuration, which `nlp_rnn.training.cli` runs.
         notes: what its help says at the end.
         memory: what to lower where memory does not suffice.
-        takes_settings: whether it takes settings of fit beside its own options.
+        takes_settings: whether it accepts the settings of fit in addition to its own options.
     """
 
     summary: str

@@ -83,7 +83,7 @@ class SubwordDropout:
     pieces of all rows are merged at the same time, so that a step of all is a few operations on arrays.
 
     Random numbers are hashes of the key of the row, of the step and of the place in the row: so a row does
-    not depend on those beside it in a batch.
+    not depend on the other rows of its batch.
 
     Args:
         vocabulary: of subwords.

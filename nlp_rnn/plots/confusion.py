@@ -24,8 +24,8 @@ _CELL = 0.39  # inches; "100%" of 9 points fits
 def confusion_matrix_figure(matrix: Tensor, labels: Sequence[str]) -> Figure:
     """Plot which classes are taken for which others, in percent of each true class.
 
-    Up to `MAX_CLASSES` classes are a matrix, with the number of each class beside its name. Of more, the
-    `MAX_PAIRS` pairs with the most errors are bars.
+    With up to `MAX_CLASSES` classes, draws a matrix, with the number of rows of each class beside its name.
+    With more, draws bars for the `MAX_PAIRS` pairs of classes with the most errors.
 
     Args:
         matrix: [C, C] counts; rows are true classes, columns predicted ones.

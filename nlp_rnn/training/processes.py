@@ -41,7 +41,7 @@ def prepare_run(run_dir: Path, command: str, settings: str) -> None:
 
 
 def fit_command(run_dir: Path, trusted: Sequence[str]) -> list[str]:
-    """The command that begins a run, or goes on with it."""
+    """The command that starts a run, or resumes it."""
     trust = [part for package in trusted for part in ("--trust", package)]
     return [sys.executable, "-m", "nlp_rnn", "fit", "--resume", str(run_dir), *trust]
 

@@ -19,6 +19,7 @@ def test_a_configuration_is_printed_as_for_one_seed(run):
             [*CONFIG, "--seeds", "0", "one"],
             "--seeds: a seed is a whole number from 0 to 4294967295, not 'one'",
         ),
+        ([*CONFIG, "--seeds", "3", "1", "3"], "--seeds: seed 3 is given twice"),
         ([*CONFIG, "--seeds=4294967296"], "--seeds: a seed is a whole number from 0 to 4294967295, not "),
         ([*CONFIG, "--seeds", "0,1", "--model.hiden_dim", "3"], "unknown setting 'model.hiden_dim'."),
         ([*CONFIG, "--seeds", "0", "--ckpt_path", "last"], "--seeds with --ckpt_path: each seed begins anew"),

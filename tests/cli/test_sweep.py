@@ -37,7 +37,7 @@ def space(tmp_path, monkeypatch):
             "trainer.max_epochs: give the most",
         ),
         (["--resume", "none"], "--resume none: not the folder of a sweep (settings.json: "),
-        (["--resume", "none", "--trainer.max_epochs", "3"], "--resume: a sweep goes on with its own"),
+        (["--resume", "none", "--trainer.max_epochs", "3"], "--resume: a sweep keeps its own"),
     ],
 )
 def test_what_it_refuses(run, space, tmp_path, arguments, message):
