@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from nlp_rnn.cli.console import add_model_arguments, importing, path_argument
 from nlp_rnn.errors import UsageError
-from nlp_rnn.export.formats import FORMATS
+from nlp_rnn.export.formats import FORMATS, check_paths, export
 from nlp_rnn.files import check_writable, printed, printing
 
 
@@ -32,16 +31,12 @@ def run(options: argparse.Namespace) -> None:
     """Write the model, and print how far it is from the original, and where it is."""
     row = FORMATS[options.format]
     chosen = _chosen(options)
-    source = Path(options.model).expanduser()
-    output = Path(options.output).expanduser() if options.output else row.default_output(source)
-    if not source.is_dir():
-        raise UsageError(f"{options.model}: no such folder; export takes the model folder of a run")
-    if os.path.lexists(output):
-        raise UsageError(f"{output} exists: name another with --output, or remove it first")
-    check_writable(output, "--output")
+    output = options.output or row.default_output(Path(options.model).expanduser())
+    _, target = check_paths(options.model, output)
+    check_writable(target, "--output")
     with importing():
-        export = row.writer()
-    lines = export(source, output, **chosen)
+        row.writer()
+    lines = export(options.model, target, options.format, **chosen)
     with printing():
         print(*map(printed, lines), sep="\n")
 

@@ -1,7 +1,8 @@
-"""The table of export formats; it imports no library."""
+"""The table of export formats, and exporting by their names; no library is imported before it is needed."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -74,3 +75,45 @@ FORMATS: dict[str, Format] = {
     ),
 }
 """The formats, by the value of `--format`."""
+
+
+def export(model: str | Path, output: str | Path, format: str, int8: bool = False) -> list[str]:
+    """Write a trained model in a form that runs without this package, as `nlp-rnn export` does.
+
+    Args:
+        model: a model folder.
+        output: what to write; it must not exist yet.
+        format: a name in `FORMATS`.
+        int8: whether to write 8-bit weights where possible.
+
+    Returns:
+        Lines that say how far the result is from the model, where that is measured, and where it is.
+
+    Raises:
+        UsageError: there is no such format or folder, the format has no int8 or needs a package that is not
+            installed, the model cannot be written in it, or the output exists or cannot be written.
+
+    Examples:
+        >>> export("runs/sentiment_builtin/latest/model", "sentiment.c", "c")
+    """
+    if format not in FORMATS:
+        raise UsageError(f"there is no format {format!r}: use one of {', '.join(FORMATS)}")
+    row = FORMATS[format]
+    if int8 and "int8" not in row.options:
+        raise UsageError(f"format {format} has no int8: leave it out")
+    source, target = check_paths(model, output)
+    return row.writer()(source, target, **({"int8": int8} if "int8" in row.options else {}))
+
+
+def check_paths(model: str | Path, output: str | Path) -> tuple[Path, Path]:
+    """What is read and written.
+
+    Raises:
+        UsageError: the model is no folder, or the output exists.
+    """
+    source, target = Path(model).expanduser(), Path(output).expanduser()
+    if not source.is_dir():
+        raise UsageError(f"{model}: no such folder; export takes the model folder of a run")
+    if os.path.lexists(target):
+        raise UsageError(f"{target} exists: name another output, or remove it first")
+    return source, target

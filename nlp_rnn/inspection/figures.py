@@ -44,8 +44,9 @@ def figures(inspection: Inspection) -> Iterator[tuple[str, Figure]]:
     yield "hidden", _heat_maps(panels, inspection)
     for k, (layer, direction) in enumerate(inspection.places() if inspection.gates else ()):
         yield f"gates_layer{layer}_{direction}", _gates(inspection, k)
-    yield "gradients", _gradients(inspection, [each for each in inspection.gradients if each.trained])
-    yield "gradients_compared", _gradients(inspection, inspection.gradients)
+    trained = [each for each in inspection.gradients if each.trained]
+    yield "gradients", gradients_figure(inspection, trained)
+    yield "gradients_compared", gradients_figure(inspection, inspection.gradients)
     if inspection.probabilities is not None:
         yield "probabilities", _probabilities(inspection, inspection.probabilities)
     if inspection.alignment is not None:
@@ -98,6 +99,36 @@ def running_figure(
     return curves_figure(lines, tokens, title, "probability", about=about)
 
 
+def gradients_figure(inspection: Inspection, gradients: Sequence[Gradients]) -> Figure:
+    """Curves of the gradient norms of the top layer, as a fraction of that at the last step.
+
+    The losses of different models are not alike, so only the fractions can be compared. The table has the
+    norms themselves, and the other layers.
+
+    Args:
+        inspection: its text stands above the plot, and its model if no other one is trained.
+        gradients: those of this inspection, or of others of the same text by models with as many layers and
+            directions.
+    """
+    # In the backward direction the end of the text is the first step, so there is nothing to see.
+    top = len(inspection.places()) - (2 if inspection.bidirectional else 1)
+    lines = []
+    for each in gradients:
+        norms = each.norms[:, top]
+        relative = norms / norms[-1] if norms[-1] > 0 else norms.new_zeros(len(norms))
+        lines.append(Curve(each.model, relative.tolist(), dashed=not each.trained))
+    title = ", ".join(filter(None, ["Gradient of the loss at the end", _place_name(inspection, top)]))
+    return curves_figure(
+        lines,
+        inspection.tokens,
+        title,
+        "Euclidean norm at the hidden state,\nrelative to the last step",
+        log=True,
+        about=_about(inspection)[: 1 if sum(each.trained for each in gradients) > 1 else 2],
+        token_axis=_token_axis(inspection),
+    )
+
+
 def _about(inspection: Inspection) -> list[str]:
     """What stands above each plot: the text and the model."""
     return [f"“{inspection.text}”" if inspection.text else "", inspection.model]
@@ -124,31 +155,6 @@ def _gates(inspection: Inspection, k: int) -> Figure:
         if name != "candidate"  # only in the table
     ]
     return _heat_maps(panels, inspection)
-
-
-def _gradients(inspection: Inspection, gradients: Sequence[Gradients]) -> Figure:
-    """Curves of the gradient norms of the top layer, as a fraction of that at the last step.
-
-    The losses of different models are not alike, so only the fractions can be compared. The table has the
-    norms themselves, and the other layers.
-    """
-    # In the backward direction the end of the text is the first step, so there is nothing to see.
-    top = len(inspection.places()) - (2 if inspection.bidirectional else 1)
-    lines = []
-    for each in gradients:
-        norms = each.norms[:, top]
-        relative = norms / norms[-1] if norms[-1] > 0 else norms.new_zeros(len(norms))
-        lines.append(Curve(each.model, relative.tolist(), dashed=not each.trained))
-    title = ", ".join(filter(None, ["Gradient of the loss at the end", _place_name(inspection, top)]))
-    return curves_figure(
-        lines,
-        inspection.tokens,
-        title,
-        "Euclidean norm at the hidden state,\nrelative to the last step",
-        log=True,
-        about=_about(inspection),
-        token_axis=_token_axis(inspection),
-    )
 
 
 def _probabilities(inspection: Inspection, probabilities: Tensor) -> Figure:

@@ -44,7 +44,7 @@ class Gradients:
     """[T, K] float64: Euclidean norms, with K as in `Inspection`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inspection:
     """What a model computes while it reads one text of T tokens.
 
@@ -76,6 +76,12 @@ class Inspection:
     """What the model is, in one line."""
     reversed: bool = False
     """Whether the model reads the text from its end."""
+
+    def __repr__(self) -> str:
+        values = ["hidden", *self.gates]
+        shape = list(self.hidden.shape)
+        gradients = f"gradients of {len(self.gradients)} models"
+        return f"Inspection({self.model}; {', '.join(values)}, each {shape}; {gradients})"
 
     def places(self) -> list[tuple[int, str]]:
         """[K], the layer and the direction ("forward" or "backward", in the text) of each index."""

@@ -47,6 +47,10 @@ class Stream:
         self.answer: dict[str, Any] = self._settled.answer
         self._past: deque[tuple[Any, Any, dict[str, Any]]] = deque(maxlen=history)
 
+    def __repr__(self) -> str:
+        undo = f"{len(self._past)} of at most {self._past.maxlen} pieces can be undone"
+        return f"Stream({self._task.name}; answer so far {self.answer}; {undo})"
+
     def __call__(self, piece: Any) -> dict[str, Any]:
         """The answer to what has been read so far, this piece included.
 

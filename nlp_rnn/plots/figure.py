@@ -10,6 +10,7 @@ import io
 import logging
 import re
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,19 +26,32 @@ log = logging.getLogger(__name__)
 Points = list[tuple[float, float]]
 """A curve: (x, y) in the order of x."""
 
+_PIXELS = 100
+"""Per inch on a page, as `nlp_rnn.plots.style.WIDTH` assumes; the picture itself is finer."""
 _NO_GLYPH = r"Glyph .* missing from"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in the colors of `nlp_rnn.plots.style.styled` around it.
+    """An empty figure, in the colors of `nlp_rnn.plots.style.styled` around it; a notebook shows it inline.
 
     Args:
         width: in inches; `nlp_rnn.plots.style.WIDTH` fills a page.
         height: in inches.
     """
+    return _inline_figure()(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+@cache
+def _inline_figure() -> type[Figure]:
+    """The class of figures that a notebook shows without `%matplotlib inline`, which knows only pyplot's."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    class InlineFigure(Figure):
+        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+            """What IPython shows: the picture, and its width on the page."""
+            return png(self, "the figure"), {"width": round(_PIXELS * self.get_figwidth())}
+
+    return InlineFigure
 
 
 def save(figure: Figure, out: Path) -> None:

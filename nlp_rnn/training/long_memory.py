@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -73,7 +73,7 @@ class Outcome:
     mse: float
     right: float
     seconds: float
-    curves: dict[str, Points]
+    curves: dict[str, Points] = field(repr=False)
 
 
 def train_cell(cell: CellName, experiment: Experiment, output: Path) -> Outcome:

@@ -70,7 +70,7 @@ def test_errors_leave_nothing_behind(folder, task, run, tmp_path):
     int8 = save_pretrained(task, tmp_path / "int8")
     for model, output, message in (
         (tmp_path / "none", out, "none: no such folder; export takes the model folder of a run"),
-        (folder, occupied, "occupied exists: name another with --output, or remove it first"),
+        (folder, occupied, "occupied exists: name another output, or remove it first"),
         (folder, folder / "config.json" / "x", "config.json is not a folder"),
         (int8, out, "the weights are int8: export the model that was quantized"),
     ):

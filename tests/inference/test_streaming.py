@@ -289,3 +289,17 @@ def test_only_as_much_is_undone_as_is_kept():
             stream.undo()
     with pytest.raises(UsageError, match="history"):
         answerer.stream(-1)
+
+
+def test_a_stream_prints_its_answer_and_what_can_be_undone():
+    stream = ask(sentiment()).stream(history=2)
+    assert (
+        repr(stream)
+        == f"Stream(sentiment; answer so far {stream.answer}; 0 of at most 2 pieces can be undone)"
+    )
+    for word in WORDS[:3]:
+        stream(word)
+    assert (
+        repr(stream)
+        == f"Stream(sentiment; answer so far {stream.answer}; 2 of at most 2 pieces can be undone)"
+    )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nlp_rnn.inspection.figures import alignment_figure, figures, running_figure
+from nlp_rnn.inspection.figures import alignment_figure, figures, gradients_figure, running_figure
 from nlp_rnn.inspection.inspector import inspect
 from nlp_rnn.tasks.interface import Alignment
 
@@ -53,6 +53,14 @@ def test_gradients_are_relative_to_the_last_step(tiny):
     (axes,) = drawn["gradients_compared"].axes
     assert len(axes.lines) == len(found.gradients) > 3
     assert all(line.get_ydata()[-1] == pytest.approx(1) for line in axes.lines)
+
+
+def test_gradients_of_several_trained_models_have_no_model_above(tiny):
+    found = [inspect(tiny("sentiment", cell, num_layers=1), TEXT) for cell in ("gru", "lstm")]
+    figure = gradients_figure(found[0], [each.gradients[0] for each in found])
+    assert about(figure) == f"“{TEXT}”"
+    assert [line.get_label() for line in figure.axes[0].lines] == ["gru, trained", "lstm, trained"]
+    assert "Sentiment" in about(gradients_figure(found[0], found[0].gradients))
 
 
 def test_tags_that_no_word_has_are_left_out_and_the_best_one_is_written(tiny):

@@ -189,3 +189,10 @@ def test_unknown_words_are_shown_as_they_are_written(name, tiny):
 def test_unknown_words_of_a_text_that_is_cut(tiny):
     words = [f"new{number}" for number in range(30)]
     assert inspect(tiny("sentiment"), " ".join(words)).tokens == words[:20]
+
+
+def test_an_inspection_prints_what_it_holds_rather_than_the_numbers(tiny):
+    found = inspect(tiny("sentiment", "gru", num_layers=1), "the film is good")
+    assert repr(found) == (
+        f"Inspection({found.model}; hidden, reset, update, candidate, each [4, 2, 5]; gradients of 5 models)"
+    )

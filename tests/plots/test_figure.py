@@ -49,3 +49,17 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
         figures.save(figure, out)
     assert [p.name for p in tmp_path.iterdir()] == ["plot.png"]
     assert out.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("make", [lambda: figures.new_figure(5, 3), lambda: bleu_figure()])
+def test_a_notebook_shows_a_figure_at_its_width_on_a_page(make):
+    figure = make()
+    data, metadata = figure._repr_png_()
+    width, _ = struct.unpack(">II", data[16:24])
+    assert data[:4] == b"\x89PNG"
+    assert metadata == {"width": round(100 * figure.get_figwidth())}
+    assert width > metadata["width"]
+
+
+def bleu_figure():
+    return bleu.bleu_by_length_figure(["1"], [2.0], [3])

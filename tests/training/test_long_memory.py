@@ -15,6 +15,7 @@ def test_the_outcome_of_a_cell(cell, tmp_path):
     outcome = train_cell(cell, Experiment(steps=12, **SMALL), tmp_path)
     assert outcome.mse > 0
     assert 0 <= outcome.right <= 1
+    assert repr(outcome) == f"Outcome(mse={outcome.mse}, right={outcome.right}, seconds={outcome.seconds})"
     assert [step for step, _ in outcome.curves["train"]] == sorted(s for s, _ in outcome.curves["train"])
     assert len(outcome.curves["val"]) == 12
     with (tmp_path / cell / "metrics.csv").open() as file:
