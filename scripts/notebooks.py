@@ -11,6 +11,8 @@ thread, a cache of its own and no network.
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 import os
 import re
 import sys
@@ -22,6 +24,7 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "notebooks"
@@ -75,13 +78,17 @@ def kernel_environment(folder: Path) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "NLP_RNN_CACHE": str(folder / "cache"),
+        "PYTHONWARNINGS": "ignore:IProgress not found",  # without ipywidgets, which nothing here needs
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
     }
 
 
 def clean(notebook: Any) -> None:
-    """Leave out what differs between machines and editors: metadata, and prints that came in pieces."""
+    """Leave out what differs between machines and editors: metadata, and prints that came in pieces.
+
+    Pictures get a palette of 256 colors.
+    """
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for cell in notebook.cells:
@@ -98,11 +105,23 @@ def _joined(outputs: Sequence[Any]) -> list[Any]:
         if "metadata" in output:
             kept = {kind: value for kind, value in output.metadata.items() if kind in output.data}
             output.metadata = nbformat.from_dict(kept)
+            if "image/png" in output.data:
+                output.data["image/png"] = _small(output.data["image/png"])
         if joined and output.output_type == "stream" and joined[-1].get("name") == output.name:
             joined[-1].text += output.text
         else:
             joined.append(output)
     return joined
+
+
+def _small(picture: str) -> str:
+    """A PNG in base64, with a palette; as it was if it has one."""
+    image = Image.open(io.BytesIO(base64.b64decode(picture)))
+    if image.mode == "P":
+        return picture
+    data = io.BytesIO()
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(data, "PNG", optimize=True)
+    return base64.b64encode(data.getvalue()).decode()
 
 
 def problems(path: Path) -> list[str]:

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from nlp_rnn.cli.verbs import Verb
 from nlp_rnn.errors import Interrupted, RunError, UsageError, one_line, own_cause
 from nlp_rnn.files import discard_output, printing, system_error
+from nlp_rnn.training.library_messages import quiet_libraries
 from nlp_rnn.training.signals import handling
 
 if TYPE_CHECKING:
@@ -272,9 +272,6 @@ def _leave(program: str, message: object, code: int) -> NoReturn:
     sys.exit(code)
 
 
-_CONNECTOR = "trainer.connectors.checkpoint_connector"  # of Lightning
-
-
 class _OneLine(logging.Formatter):
     """Log messages on one line, without control characters."""
 
@@ -337,25 +334,4 @@ def quiet() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    # By the modules' own names: Lightning sets the levels of their parents when it is imported.
-    for library in ("pytorch_lightning", "lightning_fabric"):
-        for module in ("utilities.rank_zero", "utilities.seed", "utilities.distributed", _CONNECTOR):
-            logging.getLogger(f"{library}.{module}").setLevel(logging.WARNING)
-    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # which process is ended
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    os.environ.setdefault("POSSIBLE_USER_WARNINGS", "off")
-    for message in (
-        ".*does not have many workers.*",
-        ".*isinstance.treespec, LeafSpec.*",
-        ".*is not supported by the model summary.*",
-        ".*number of training batches.*",
-        ".*recommended to use .*sync_dist=True.*",
-        ".*Checkpoint directory .* exists and is not empty.*",
-        ".*Experiment logs directory .* exists and is not empty.*",
-        ".*The dirpath has changed from.*",
-        ".*Couldn't infer the batch indices.*",
-        ".*was called before the ``update`` method.*",
-        ".*overrides the configure_model callback.*",
-        ".*lr_scheduler.step.*before.*optimizer.step.*",
-    ):
-        warnings.filterwarnings("ignore", message)
+    quiet_libraries()

@@ -14,6 +14,7 @@ from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inspection.inspector import read_text
 from nlp_rnn.inspection.reading import answer_names, exact_model, final_logits, log_odds, reading_part
+from nlp_rnn.inspection.representation import shapes_repr
 from nlp_rnn.models.layers.base import RecurrentLayer, SequenceLayer, State
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
@@ -47,6 +48,8 @@ class Attribution:
     """[T] float64: likewise if the unknown token stands in its place."""
     answers_without: list[str | None]
     """[T], the answer to the text without the token; None for BOS."""
+
+    __repr__ = shapes_repr
 
     def turning(self) -> list[int]:
         """The indices of the tokens without which the answer is another one."""

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from nlp_rnn.data.batching import Batch
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError
+from nlp_rnn.inspection.representation import shapes_repr
 from nlp_rnn.models.layers.cells import cell_name
 from nlp_rnn.models.layers.quantization import is_quantized
 from nlp_rnn.models.layers.unrolled import Unrolled, stacked
@@ -42,6 +43,8 @@ class Gradients:
     trained: bool
     norms: Tensor
     """[T, K] float64: Euclidean norms, with K as in `Inspection`."""
+
+    __repr__ = shapes_repr
 
 
 @dataclass(frozen=True, repr=False)

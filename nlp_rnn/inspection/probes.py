@@ -23,6 +23,7 @@ from nlp_rnn.inspection.reading import (
     require_labels,
     vocabulary_of,
 )
+from nlp_rnn.inspection.representation import shapes_repr
 from nlp_rnn.models.layers.equations import Step
 from nlp_rnn.models.layers.unrolled import Unrolled
 from nlp_rnn.tasks.base import Task
@@ -57,6 +58,8 @@ class ProbeResult:
     """The mean of the unit where the property is absent, and where it is present."""
     weights: Tensor
     """[H + 1], of the probe: its log-odds are the states times these, plus the last."""
+
+    __repr__ = shapes_repr
 
     @property
     def selectivity(self) -> float:

@@ -1,11 +1,12 @@
-"""Learning curves, from the metrics that Lightning's `CSVLogger` wrote."""
+"""Learning curves, from the metrics that a run logged or that Lightning's `CSVLogger` wrote."""
 
 from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.plots.figure import Points, legend_order, new_figure, save
@@ -59,22 +60,16 @@ def learning_curves(
     save(learning_curves_figure(metrics_csv, monitor, mode, loss_unit), out)
 
 
-@styled()
 def learning_curves_figure(
     metrics_csv: Path, monitor: str | None = None, mode: str = "min", loss_unit: str = ""
 ) -> Figure:
-    """Plot the metrics of a run against the epoch, one panel per metric.
-
-    `train/loss` and `val/loss` share the panel "loss"; what was logged at every step (`train/loss_step`) has
-    a lighter line. Columns that start with "lr" share one panel. The position on the axis is computed from
-    the step, because rows of the learning rate have no epoch. What tells nothing of learning is left out: the
-    fraction of padding, the waiting of devices, and a learning rate that stays as it is.
+    """Plot the metrics of a run against the epoch, see `curves_figure`.
 
     Args:
         metrics_csv: the metrics.csv of Lightning's `CSVLogger`.
-        monitor: the metric by which the best epoch is chosen, such as "val/loss"; it is marked.
-        mode: "min" or "max": whether the best is the least or the greatest.
-        loss_unit: what the loss is, and in which unit.
+        monitor: see `curves_figure`.
+        mode: likewise.
+        loss_unit: likewise.
 
     Returns:
         The figure.
@@ -82,13 +77,44 @@ def learning_curves_figure(
     Raises:
         UsageError: the file cannot be read, has no `step` column, or contains no finite value.
     """
-    panels = _panels(metrics_csv)
+    return curves_figure(_read(metrics_csv), monitor, mode, loss_unit, str(metrics_csv))
+
+
+@styled()
+def curves_figure(
+    rows: Sequence[Mapping[str, Any]],
+    monitor: str | None = None,
+    mode: str = "min",
+    loss_unit: str = "",
+    name: str = "the log",
+) -> Figure:
+    """Plot metrics against the epoch, one panel per metric.
+
+    `train/loss` and `val/loss` share the panel "loss"; what was logged at every step (`train/loss_step`) has
+    a lighter line. Columns that start with "lr" share one panel. The position on the axis is computed from
+    the step, because rows of the learning rate have no epoch. What tells nothing of learning is left out: the
+    fraction of padding, the waiting of devices, and a learning rate that stays as it is.
+
+    Args:
+        rows: what was logged: `step` and `epoch`, which count from 0, and metrics, as numbers or as text.
+        monitor: the metric by which the best epoch is chosen, such as "val/loss"; it is marked.
+        mode: "min" or "max": whether the best is the least or the greatest.
+        loss_unit: what the loss is, and in which unit.
+        name: what an error calls the rows.
+
+    Returns:
+        The figure.
+
+    Raises:
+        UsageError: the rows contain no finite value.
+    """
+    panels = _panels(rows, name)
     every = [x for curves in panels.values() for points in curves.values() for x, _ in points]
     best = _best(panels, monitor, mode) if monitor else None
     columns = min(2, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    figure = new_figure(WIDTH if columns > 1 else 1.3 * PANEL[0], rows * PANEL[1] + (0.4 if best else 0))
-    grid = figure.add_gridspec(rows, columns)
+    height = math.ceil(len(panels) / columns)
+    figure = new_figure(WIDTH if columns > 1 else 1.3 * PANEL[0], height * PANEL[1] + (0.4 if best else 0))
+    grid = figure.add_gridspec(height, columns)
     odd = len(panels) % columns  # the first panel then has a row of its own
     for place, (metric, curves) in enumerate(panels.items()):
         row, column = divmod(place + (odd if place else 0), columns)
@@ -161,8 +187,7 @@ def _tells_nothing(metric: str, curves: dict[str, Points]) -> bool:
     return metric.startswith("padding") or metric == "imbalance"
 
 
-def _panels(metrics_csv: Path) -> Panels:
-    """What there is to plot, from a file."""
+def _read(metrics_csv: Path) -> list[dict[str, str]]:
     try:
         with open(metrics_csv, encoding="utf-8", newline="") as file:
             table = list(csv.DictReader(file))
@@ -170,6 +195,11 @@ def _panels(metrics_csv: Path) -> Panels:
         raise UsageError(f"cannot read the metrics in {metrics_csv}: {error}") from error
     if table and "step" not in table[0]:
         raise UsageError(f"{metrics_csv} has no column 'step'; give a metrics.csv of Lightning's CSVLogger")
+    return table
+
+
+def _panels(table: Sequence[Mapping[str, Any]], name: str) -> Panels:
+    """What there is to plot."""
     steps = [(_number(row["step"]), _number(row.get("epoch")), row) for row in table]
     steps = sorted((item for item in steps if math.isfinite(item[0])), key=lambda item: item[0])
     # Steps and epochs count from 0, and the last row of an epoch is at its last step. All other rows, and
@@ -185,7 +215,7 @@ def _panels(metrics_csv: Path) -> Panels:
                 points = panels.setdefault(title, {}).setdefault(label, [])
                 points.append(((step + 1) / steps_per_epoch, value))
     if not panels:
-        raise UsageError(f"{metrics_csv} contains no finite value to plot; was anything logged?")
+        raise UsageError(f"{name} contains no finite value to plot; was anything logged?")
     panels = {
         metric: curves for metric, curves in panels.items() if not _tells_nothing(metric, curves)
     } or panels
@@ -207,9 +237,9 @@ def _title_and_label(column: str) -> tuple[str, str]:
     return name, stage or name
 
 
-def _number(text: str | None) -> float:
+def _number(text: Any) -> float:
     """The number in a cell; NaN if it is empty or not a number."""
     try:
-        return float(text) if text else math.nan
+        return float(text)
     except (ValueError, TypeError):  # TypeError: the list of the surplus cells of a damaged line
         return math.nan

@@ -150,3 +150,17 @@ def test_incomplete_last_line_is_skipped(tmp_path):
 def test_importing_the_module_does_not_import_matplotlib():
     code = "import sys, nlp_rnn.plots.curves; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rows_of_numbers_are_drawn_as_those_of_a_file():
+    rows = [
+        {"step": 3.0, "epoch": 0.0, "val/loss": 0.5, "val/accuracy": 0.0},
+        {"step": 3.0, "epoch": 0.0, "train/loss_epoch": 0.7},
+        {"step": 7.0, "epoch": 1.0, "val/loss": 0.4, "val/accuracy": 1.0},
+    ]
+    assert curves(learning.curves_figure(rows)) == {
+        "Loss": {"train": ([1.0], [0.7]), "val": ([1.0, 2.0], [0.5, 0.4])},
+        "Accuracy": {"val": ([1.0, 2.0], [0.0, 1.0])},
+    }
+    with pytest.raises(UsageError, match="the log contains no finite value"):
+        learning.curves_figure([])
