@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from nlp_rnn.data.vocabulary import SPECIALS
 from nlp_rnn.errors import UsageError
-from nlp_rnn.inspection.reading import exact_model, final_logits, reading_part, vocabulary_of
+from nlp_rnn.inspection.reading import BATCH, exact_model, final_logits, reading_part, vocabulary_of
 from nlp_rnn.models.layers.base import RecurrentLayer, SequenceLayer, State
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
@@ -150,11 +150,13 @@ class Oracle:
         cells: dict[Word, bytes] = {}
         for size in {len(word) for word in words}:
             same = [word for word in words if len(word) == size]
-            with torch.no_grad():
-                final_logits(self.task, self.model, [self._ids(word) for word in same])
-            units = torch.cat([part.transpose(0, 1).flatten(1) for part in self._layers.state], 1)  # [N, F]
-            rounded = (units * _CELLS_PER_UNIT).round().to(torch.int16).numpy()
-            cells |= {word: row.tobytes() for word, row in zip(same, rounded, strict=True)}
+            for start in range(0, len(same), BATCH):  # the layers keep the state of one batch
+                part = same[start : start + BATCH]
+                with torch.no_grad():
+                    final_logits(self.task, self.model, [self._ids(word) for word in part])
+                units = torch.cat([each.transpose(0, 1).flatten(1) for each in self._layers.state], 1)
+                rounded = (units * _CELLS_PER_UNIT).round().to(torch.int16).numpy()  # [N, F]
+                cells |= {word: row.tobytes() for word, row in zip(part, rounded, strict=True)}
         return [cells[word] for word in words]
 
     def _answer(self, word: Word) -> str:

@@ -14,7 +14,8 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.models.layers.quantization import is_quantized
 from nlp_rnn.tasks.base import Task
 
-_BATCH = 256
+BATCH = 256
+"""Texts that are read at once."""
 
 
 def exact_model(task: Task) -> nn.Module:
@@ -94,8 +95,8 @@ def final_logits(task: Task, model: nn.Module, texts: Sequence[Sequence[int]]) -
         [N, C].
     """
     logits = []
-    for start in range(0, len(texts), _BATCH):
-        part = texts[start : start + _BATCH]
+    for start in range(0, len(texts), BATCH):
+        part = texts[start : start + BATCH]
         batch = batch_of(task, part)
         scores = task.probe().logits(model, batch)  # [T, B, C] or [1, B, C]
         ends = (batch.lengths - 1).clamp(min=0, max=len(scores) - 1)

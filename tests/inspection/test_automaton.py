@@ -15,6 +15,7 @@ from nlp_rnn.inspection.automaton import (
     extract,
     held_out_words,
 )
+from nlp_rnn.inspection.reading import BATCH
 from nlp_rnn.tasks import LanguageModeling, Tagging
 from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 from nlp_rnn.tasks.tagging.data import TaggingProcessor
@@ -69,6 +70,17 @@ def test_the_oracle_answers_as_the_pipeline(parity):
     words = [*all_words(2, 4)]
     texts = [[oracle.letters[letter] for letter in word] for word in words]
     assert oracle.answers(words) == [found["tags"][-1] for found in answer(texts)]
+
+
+def test_the_cells_of_more_strings_than_are_read_at_once():
+    torch.manual_seed(0)
+    oracle = Oracle(tagger("gru", "abcdefghi"))
+    words = [word for word in all_words(9, 3) if len(word) == 3]
+    assert len(words) > 2 * BATCH
+    cells = oracle.cells(words)
+    assert len(set(cells)) > 1
+    for place in (0, BATCH, len(words) - 1):
+        assert cells[place] == oracle.cells([words[place]])[0]
 
 
 @pytest.mark.parametrize("seed", range(3))
