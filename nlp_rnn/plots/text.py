@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from contextlib import suppress
 from functools import cache
 
 log = logging.getLogger(__name__)
@@ -80,12 +81,19 @@ def _warn() -> None:
 @cache
 def _has_glyph(character: str) -> bool:
     """Whether a font has a character; the first beyond `FONTS` that has is drawn with from now on."""
-    from matplotlib.font_manager import fontManager
-
     if character == "\n" or unicodedata.category(character) in ("Cf", "Mn", "Me", "Zs"):
         return True  # nothing is drawn, or it changes the character before
     if unicodedata.category(character) == "Cc":
         return False
+    if _is_in_a_font(character):
+        return True
+    _add_new_fonts()
+    return _is_in_a_font(character)
+
+
+def _is_in_a_font(character: str) -> bool:
+    from matplotlib.font_manager import fontManager
+
     preferred = families()
     upright = [font for font in fontManager.ttflist if font.style == "normal" and _is_for_text(font.name)]
     for font in sorted(upright, key=lambda font: (font.name not in preferred, font.name, font.weight != 400)):
@@ -94,6 +102,17 @@ def _has_glyph(character: str) -> bool:
                 _found.append(font.name)
             return True
     return False
+
+
+@cache
+def _add_new_fonts() -> None:
+    """Add the fonts that were installed after matplotlib made its list, which it keeps in a file."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    known = {font.fname for font in fontManager.ttflist}
+    for file in sorted(set(findSystemFonts()) - known):
+        with suppress(OSError, RuntimeError):  # it cannot be read
+            fontManager.addfont(file)
 
 
 def _is_for_text(family: str) -> bool:

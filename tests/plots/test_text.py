@@ -7,10 +7,10 @@ from nlp_rnn.plots import text
 
 @pytest.fixture(autouse=True)
 def _fresh():
-    for cached in (text._warn, text._has_glyph):
+    for cached in (text._warn, text._has_glyph, text._add_new_fonts):
         cached.cache_clear()
     yield
-    for cached in (text._warn, text._has_glyph):
+    for cached in (text._warn, text._has_glyph, text._add_new_fonts):
         cached.cache_clear()
 
 
@@ -43,6 +43,25 @@ def test_a_font_beyond_the_known_ones_is_drawn_with(monkeypatch):
     monkeypatch.setattr(text, "_found", [])
     assert text.drawable("\U00014400") == "\U00014400"
     assert text.families()[-1] == "Anatolian"
+
+
+def test_a_font_that_was_installed_after_matplotlib_listed_them_is_found(monkeypatch, tmp_path):
+    """Else the advice to install one changes nothing."""
+    from matplotlib import font_manager
+
+    fonts = font_manager.fontManager
+    mono = [font for font in fonts.ttflist if font.name == "DejaVu Sans Mono" and font.style == "normal"]
+    file = mono[0].fname
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    monkeypatch.setattr(fonts, "ttflist", [font for font in fonts.ttflist if font.fname != file])
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [file, str(tmp_path / "broken.ttf")])
+    characters = text._characters
+    monkeypatch.setattr(
+        text, "_characters", lambda name: frozenset({0x14400}) if name == file else characters(name)
+    )
+    monkeypatch.setattr(text, "_found", [])
+    assert text.drawable("\U00014400") == "\U00014400"
+    assert file in [font.fname for font in fonts.ttflist]
 
 
 def test_a_file_that_is_no_font_has_no_characters(tmp_path):
