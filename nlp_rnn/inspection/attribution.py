@@ -29,7 +29,7 @@ _POINTS, _MAX_PIECES = 32, 256
 class Attribution:
     """What each of T tokens adds to an answer.
 
-    All values are log-odds of that answer against all others, in nats, before a temperature is applied.
+    All values are log-odds of that answer against all others, in nats.
     """
 
     tokens: list[str]

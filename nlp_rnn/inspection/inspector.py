@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch.nn import functional as F
 from nlp_rnn.data.batching import Batch
 from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError
+from nlp_rnn.inspection.reading import exact_model, final_logits, reading_part
 from nlp_rnn.inspection.representation import shapes_repr
 from nlp_rnn.models.layers.cells import cell_name
 from nlp_rnn.models.layers.quantization import is_quantized
@@ -30,8 +30,6 @@ EXPLODING = 3.0
 
 The slope of tanh, at most 1, works against it: in a small layer, which saturates soon, they may still vanish.
 """
-
-_PREFIXES_PER_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def inspect(model: str | Path | Task, text: str) -> Inspection:
     states = {name: values[:, :, 0].detach().float() for name, values in stacked(rnn.rows).items()}
     probabilities = None
     if probe.answers == "running":
-        probabilities = _prefix_probabilities(task, rows)
+        probabilities = _prefix_probabilities(task, rows[task.processor.length_columns[0]][0])
     elif probe.answers == "per_step":
         probabilities = logits[:, 0].detach().softmax(-1).float()
     return Inspection(
@@ -185,15 +183,10 @@ def read_text(task: Task, text: str) -> tuple[dict[str, list[Any]], Batch, list[
     return rows, batch, [next(unknown, names[id]) if id == UNK else names[id] for id in ids]
 
 
-def _encoder(model: nn.Module) -> Any:
-    """The part of a model that has the recurrent layers that read the text, as `rnn`."""
-    return getattr(model, "encoder", model)
-
-
 def _run(task: Task, batch: Batch) -> tuple[Tensor, Unrolled]:
     """The logits of a model in float64, without dropout, and its unrolled layers, which keep all states."""
-    model = copy.deepcopy(task.model).cpu().double().eval()
-    encoder = _encoder(model)
+    model = exact_model(task)
+    encoder = reading_part(model)
     encoder.rnn = Unrolled(encoder.rnn)
     return task.probe().logits(model, batch), encoder.rnn
 
@@ -202,7 +195,7 @@ def _untrained_gradients(task: Task, own_cell: str, batch: Batch) -> list[Gradie
     """The gradients of the untrained models that a model is compared with."""
     models = {f"{cell}, untrained": _untrained(task, cell) for cell in dict.fromkeys((own_cell, *COMPARED))}
     exploding = _untrained(task, "rnn")
-    _scale(_encoder(exploding.model).rnn, EXPLODING)
+    _scale(reading_part(exploding.model).rnn, EXPLODING)
     models[f"rnn, untrained, spectral radius {EXPLODING:g}"] = exploding
     return [
         Gradients(name, False, _gradient_norms(*_run(untrained, batch))) for name, untrained in models.items()
@@ -236,14 +229,7 @@ def _scale(layer: nn.RNNBase, radius: float) -> None:
 
 
 @torch.no_grad()
-def _prefix_probabilities(task: Task, rows: dict[str, list[Any]]) -> Tensor:
+def _prefix_probabilities(task: Task, ids: list[int]) -> Tensor:
     """[T, C]: the model's probabilities for the text up to and including each token."""
-    processor, model = task.processor, copy.deepcopy(task.model).cpu().eval()
-    name = processor.length_columns[0]
-    (ids,) = rows[name]
-    probabilities = []
-    for start in range(0, len(ids), _PREFIXES_PER_BATCH):
-        ends = range(start + 1, min(start + _PREFIXES_PER_BATCH, len(ids)) + 1)
-        batch = processor.collate({"row": [*ends], name: [ids[:end] for end in ends]})
-        probabilities.append(task.probe().logits(model, batch)[-1].float().softmax(-1))
-    return torch.cat(probabilities)
+    prefixes = [ids[:end] for end in range(1, len(ids) + 1)]
+    return final_logits(task, exact_model(task), prefixes).softmax(-1).float()

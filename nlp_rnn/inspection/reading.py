@@ -84,7 +84,7 @@ def batch_of(task: Task, texts: Sequence[Sequence[int]]) -> Any:
 
 
 def final_logits(task: Task, model: nn.Module, texts: Sequence[Sequence[int]]) -> Tensor:
-    """The scores of the answer to each text.
+    """The scores of the answer to each text, whose softmax is the probabilities that the model answers with.
 
     Args:
         task: whose processor makes the batches.
@@ -94,11 +94,11 @@ def final_logits(task: Task, model: nn.Module, texts: Sequence[Sequence[int]]) -
     Returns:
         [N, C].
     """
-    logits = []
+    probe, logits = task.probe(), []
     for start in range(0, len(texts), BATCH):
         part = texts[start : start + BATCH]
         batch = batch_of(task, part)
-        scores = task.probe().logits(model, batch)  # [T, B, C] or [1, B, C]
+        scores = probe.logits(model, batch) / probe.temperature  # [T, B, C] or [1, B, C]
         ends = (batch.lengths - 1).clamp(min=0, max=len(scores) - 1)
         logits.append(scores[ends, torch.arange(len(part))])
     return torch.cat(logits)

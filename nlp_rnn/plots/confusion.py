@@ -95,6 +95,7 @@ def _pairs(counts: Tensor, fractions: Tensor, names: Sequence[str]) -> Figure:
     )
     axes.invert_yaxis()
     axes.set_xlim(0, 1.35 * max(percents, default=1.0))
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 100])
     axes.set_xlabel("percent of the true class")
     axes.set_ylabel("true → predicted")
     axes.set_title(

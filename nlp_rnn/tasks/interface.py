@@ -48,6 +48,7 @@ class Probe:
             token that follows; None if the logits are none of these.
         alignment: a batch of one -> the alignment of its answer; None where the model has no attention.
         reads_from_end: whether the ids are in the opposite order of the text.
+        temperature: what the logits are divided by before they become probabilities.
     """
 
     tokens: str
@@ -55,6 +56,7 @@ class Probe:
     answers: Literal["per_step", "running", "next"] | None = None
     alignment: Callable[[Any], Alignment | None] = lambda _: None
     reads_from_end: bool = False
+    temperature: float = 1.0
 
 
 class Encoder(NamedTuple):

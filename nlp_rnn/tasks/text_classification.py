@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol, cast
 
 import torch
@@ -114,3 +115,7 @@ class TextClassificationTask(SingleLabelTask[P, B], TextReader[P, B]):
     @override
     def training_logits(self, batch: B) -> Tensor:
         return TextReader.training_logits(self, batch)
+
+    @override
+    def probe(self) -> Probe:
+        return replace(super().probe(), temperature=self.temperature)

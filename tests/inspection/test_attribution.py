@@ -59,7 +59,7 @@ def test_of_a_linear_model_they_are_the_terms_of_its_sum(tiny):
 
 def test_words_left_out_are_asked_of_the_model(tiny):
     task = sharpened(tiny("sentiment"))
-    task.temperature = 1.0
+    task.temperature = 0.5
     explained = attribute(task, TEXT)
     answer = pipeline("sentiment", task)
     assert explained.answer == answer(TEXT)["label"]

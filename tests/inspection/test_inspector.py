@@ -9,6 +9,7 @@ import torch
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inspection import inspector as inspection
+from nlp_rnn.inspection import reading
 from nlp_rnn.inspection.files import write
 from nlp_rnn.inspection.inspector import EXPLODING, inspect
 from nlp_rnn.models.layers.cells import CELLS
@@ -62,8 +63,8 @@ def test_hidden_states_equal_those_of_the_model(name, cell, tiny):
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_running_sentiment_is_the_answer_to_each_prefix(bidirectional, pooling, monkeypatch, tiny):
-    monkeypatch.setattr(inspection, "_PREFIXES_PER_BATCH", 4)
-    task = tiny("sentiment", bidirectional=bidirectional, pooling=pooling)
+    monkeypatch.setattr(reading, "BATCH", 4)
+    task = tiny("sentiment", bidirectional=bidirectional, pooling=pooling, temperature=0.2)
     found = inspect(task, TEXT)
     beginnings = [" ".join(TOKENS[:end]) for end in range(1, len(TOKENS) + 1)]
     answers = pipeline("sentiment", task)(beginnings)

@@ -9,6 +9,7 @@ from nlp_rnn.data import Vocabulary, VocabularySettings
 from nlp_rnn.data.builtin.properties import PROPERTIES
 from nlp_rnn.data.builtin.sentences import generate
 from nlp_rnn.errors import UsageError
+from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inspection import probes
 from nlp_rnn.inspection.inspector import inspect
 from nlp_rnn.inspection.probe_files import describe_probe, write_clamped, write_probe
@@ -83,11 +84,13 @@ def test_the_states_are_those_of_an_inspection(name, tiny):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_unit_held_at_its_own_value_changes_nothing_and_at_another_something(cell, tiny, tmp_path):
-    task = tiny("sentiment", cell, bidirectional=False)
+    task = tiny("sentiment", cell, bidirectional=False, temperature=0.5)
     tokens, free, held = found = clamp(task, TEXT, 2, 0.9)
     inspection = inspect(task, TEXT)
     assert tokens == inspection.tokens
     torch.testing.assert_close(free.float(), inspection.probabilities)
+    scores = list(pipeline("sentiment", task)(TEXT)["scores"].values())
+    assert free[-1].tolist() == pytest.approx(scores, abs=1e-5)
     assert not torch.allclose(free, held)
     first = float(inspection.hidden[0, -1, 2])
     torch.testing.assert_close(clamp(task, "the", 2, first)[2], free[:1], atol=1e-6, rtol=0)
