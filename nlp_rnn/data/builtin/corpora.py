@@ -20,7 +20,7 @@ Tables = dict[str, pa.Table]
 """The rows of each split, by name."""
 
 
-@cache  # takes a second
+@cache  # a run reads its corpus several times
 def _grammar() -> Tables:
     """Sentences with tags, sentiment and translation; see `sentences.py`."""
     return {
@@ -53,6 +53,7 @@ def _entities() -> Tables:
     }
 
 
+@cache
 def _pairs() -> Tables:
     """English and German sentences: each second German one is not the translation, but the next in order.
 
@@ -74,6 +75,7 @@ def _pairs() -> Tables:
     return tables
 
 
+@cache
 def _topics() -> Tables:
     """Sentences with the scenes that their nouns belong to, and whether they are negative."""
     scenes: dict[str, set[str]] = {}
@@ -90,28 +92,33 @@ def _topics() -> Tables:
     return tables
 
 
+@cache
 def _hello() -> Tables:
     """One word, to be learned letter by letter: the letter after "l" depends on those before it."""
     table = pa.table({"text": ["hello"]})
     return {"train": table, "validation": table}
 
 
+@cache
 def _parity() -> Tables:
     """Strings of zeros and ones: is the number of ones even? See `formal.py`."""
     return {name: pa.table(rows) for name, rows in formal.parity_splits().items()}
 
 
+@cache
 def _brackets() -> Tables:
     """Strings of brackets: are all closed in order, with at most three open? See `formal.py`."""
     return {name: pa.table(rows) for name, rows in formal.bracket_splits().items()}
 
 
+@cache
 def _ramp() -> Tables:
     """Ten numbers on a straight line: six windows of four numbers, each with the number that follows."""
     table = pa.table({"value": [step / 10 for step in range(10)]})
     return {"train": table, "validation": table}
 
 
+@cache
 def _digits() -> Tables:
     """The 1,797 handwritten digits of scikit-learn: 8 x 8 pixels from 0 to 1, and the digit's name.
 
@@ -144,6 +151,7 @@ _MOVES = {  # label -> rows and columns by which the dot moves
 }
 
 
+@cache
 def _motion() -> Tables:
     """Clips of a dot that moves over 4 x 4 noisy pixels; the label of a frame is the dot's last move.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nlp_rnn.data import Corpus, ForecastingData, LanguageModelingData
-from nlp_rnn.data.builtin import corpora, sentences
+from nlp_rnn.data.builtin import sentences
 from nlp_rnn.data.builtin.corpora import EXAMPLES
 from nlp_rnn.data.corpus.columns import Numbers
 from nlp_rnn.errors import UsageError
@@ -108,6 +108,7 @@ def test_a_frame_of_motion_is_labeled_by_where_the_dot_came_from():
 
 def test_the_digits_need_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    EXAMPLES["digits"].cache_clear()
     with pytest.raises(UsageError, match="pip install scikit-learn"):
         Corpus("digits").load(DIGITS)
 
@@ -123,7 +124,8 @@ def test_each_is_an_entry_of_its_own_in_the_cache(name):
 def test_each_is_the_same_in_every_process(name):
     pytest.importorskip("sklearn")
     once = EXAMPLES[name]()
-    corpora._grammar.cache_clear()
+    for make in EXAMPLES.values():
+        make.cache_clear()
     assert EXAMPLES[name]() == once
 
 
