@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from combinations import latin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,9 +27,7 @@ def test_every_task_and_cell(make_folder, check_same, name, cell):
     assert len({str(answer) for answer in answers}) > 2  # the inputs matter
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "pooling", "bidirectional"), latin(CELLS, POOLINGS, [False, True]))
 def test_directions_and_poolings(make_folder, check_same, cell, bidirectional, pooling):
     options = {"cell": cell, "bidirectional": bidirectional, "pooling": pooling, "num_layers": 2}
     check_same(make_folder("sentiment", **options), "sentiment")
@@ -93,11 +92,14 @@ def test_variants_of_translation(make_folder, check_same, options):
     check_same(folder, "translation", beam=4, n_best=3)
 
 
-@pytest.mark.parametrize("tie_embeddings", ["none", "decoder", "all"])
 @pytest.mark.parametrize(
-    "options", [{}, {"context": True}, {"attention": "luong"}, {"attention": "bahdanau"}], ids=str
+    ("cell", "options", "tie_embeddings"),
+    latin(
+        CELLS,
+        [{}, {"context": True}, {"attention": "luong"}, {"attention": "bahdanau"}],
+        ["none", "decoder", "all"],
+    ),
 )
-@pytest.mark.parametrize("cell", CELLS)
 def test_a_bidirectional_encoder_goes_with_all_else(
     make_folder, check_same, difference, inputs_of, cell, options, tie_embeddings
 ):
