@@ -30,6 +30,13 @@ def seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def few_curves(request, monkeypatch):
+    """A small run takes as long to draw its learning curves as for all else: only tests of `curves` do."""
+    if "curves" not in request.keywords:
+        monkeypatch.setattr("nlp_rnn.plots.curves.save", lambda figure, out: None)
+
+
 @pytest.fixture
 def shared_data():
     """The folder of real corpora that lies beside a checkout of the maintainers."""

@@ -8,6 +8,8 @@ import pytest
 from nlp_rnn.errors import UsageError
 from nlp_rnn.plots import curves as learning
 
+pytestmark = pytest.mark.curves
+
 # As CSVLogger writes it: 10 steps per epoch, sparse rows, learning rates without an epoch, and an epoch 2
 # that was interrupted.
 CSV = """\

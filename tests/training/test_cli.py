@@ -218,6 +218,7 @@ def test_settings_that_fit_no_model_are_one_line(tmp_path, run):
     assert not list(Path(tmp_path).iterdir())
 
 
+@pytest.mark.curves
 @pytest.mark.parametrize("logger", ["CSVLogger", "TensorBoardLogger", "true"])
 def test_metrics_and_curves_are_written_beside_the_users_own_logger(run, tmp_path, logger):
     chosen = ["--trainer.logger", logger]

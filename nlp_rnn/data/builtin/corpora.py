@@ -166,14 +166,18 @@ def _motion() -> Tables:
             **{f"p{pixel}": [] for pixel in range(side**2)},
         }
         for clip in range(clips):
-            place, move = random.integers(0, side, 2), "still"
+            (row, column), move = random.integers(0, side, 2).tolist(), "still"
             for frame in range(random.integers(6, 15)):
                 if frame:
-                    possible = [m for m, step in _MOVES.items() if np.isin(place + step, range(side)).all()]
+                    possible = [
+                        m
+                        for m, (dy, dx) in _MOVES.items()
+                        if 0 <= row + dy < side and 0 <= column + dx < side
+                    ]
                     move = str(random.choice(possible))
-                    place = place + _MOVES[move]
+                    row, column = row + _MOVES[move][0], column + _MOVES[move][1]
                 pixels = np.abs(random.normal(0, 0.1, side**2))
-                pixels[place[0] * side + place[1]] += 1
+                pixels[row * side + column] += 1
                 columns["clip"].append(f"{split} {clip}")
                 columns["label"].append(move)
                 for pixel, value in enumerate(pixels.round(3).tolist()):
