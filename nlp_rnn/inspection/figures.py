@@ -106,7 +106,7 @@ def gradients_figure(inspection: Inspection, gradients: Sequence[Gradients]) -> 
     norms themselves, and the other layers.
 
     Args:
-        inspection: its text stands above the plot, and its model if no other one is trained.
+        inspection: its text stands above the plot, and its model if it is the only one trained.
         gradients: those of this inspection, or of others of the same text by models with as many layers and
             directions.
     """
@@ -124,7 +124,7 @@ def gradients_figure(inspection: Inspection, gradients: Sequence[Gradients]) -> 
         title,
         "Euclidean norm at the hidden state,\nrelative to the last step",
         log=True,
-        about=_about(inspection)[: 1 if sum(each.trained for each in gradients) > 1 else 2],
+        about=_about(inspection)[: 2 if sum(each.trained for each in gradients) == 1 else 1],
         token_axis=_token_axis(inspection),
     )
 
