@@ -71,10 +71,11 @@ def shapes_figure(shapes: Sequence[Shape] = SHAPES) -> Figure:
     Returns:
         The figure.
     """
+    columns = min(2, len(shapes))
     rows = -(-len(shapes) // 2)
-    figure = new_figure(WIDTH, 2.75 * rows)
+    figure = new_figure(WIDTH / 2 * columns, 2.75 * rows)
     for place, shape in enumerate(shapes, start=1):
-        axes = figure.add_subplot(rows, 2, place)
+        axes = figure.add_subplot(rows, columns, place)
         axes.set_axis_off()
         axes.set_xlim(-1.5, 4.5)
         axes.set_ylim(-0.4, 3.4)
