@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nlp_rnn.errors import join_names
 from nlp_rnn.evaluation import breakdown
+from nlp_rnn.evaluation.answers import AnswerRecord
 from nlp_rnn.evaluation.page import Fraction, Picture, Section, Table, write_page
 from nlp_rnn.evaluation.report import Report
 from nlp_rnn.plots.figure import png
@@ -30,12 +31,12 @@ def write_report(task: Task, report: Report, out: Path) -> None:
     """
     results = report.results
     models = f"{results['models']} models together" if "models" in results else "a model"
-    rows = results.get("measured", f"{results['rows']:,} rows")
+    rows = results.get("measured", f"{results['rows']:,} row{'s' * (results['rows'] != 1)}")
     # Not the folders that a local corpus is in, for the page is handed on.
     data = hub_dataset(results["data"]) or Path(results["data"]).name
     summary = f"What {models} for {task.name} answered to {rows} of {data}, {results['split']}."
     sections = [
-        _overview(task, results),
+        _overview(task, report),
         *_tables(task, report),
         *_groups(task, report),
         *_lists(task, report),
@@ -45,8 +46,9 @@ def write_report(task: Task, report: Report, out: Path) -> None:
     write_page(out, f"Evaluation: {task.name} on {data}", summary, sections)
 
 
-def _overview(task: Task, results: Mapping[str, Any]) -> Section:
+def _overview(task: Task, report: Report) -> Section:
     """Each metric of the model, beside those of the baselines."""
+    results = report.results
     baselines = {row["baseline"]: row for row in results.get("baselines", ())}
     metrics = {name: value for name, value in results.items() if isinstance(value, float) or (value is None)}
     rows = [
@@ -54,7 +56,7 @@ def _overview(task: Task, results: Mapping[str, Any]) -> Section:
             "metric": name.replace("_", " "),
             "model": value,
             **{baseline: row.get(name) for baseline, row in baselines.items()},
-            "better": "lower" if name in task.lower_is_better else "higher",
+            "better": _better(task, name) if name in report.metrics else "",
         }
         for name, value in metrics.items()
         if name != "calibration_error"
@@ -63,7 +65,7 @@ def _overview(task: Task, results: Mapping[str, Any]) -> Section:
         f"{baseline} in {name.replace('_', ' ')}"
         for baseline, row in baselines.items()
         for name, value in metrics.items()
-        if _is_better(row.get(name), value, name in task.lower_is_better)
+        if _is_better(row.get(name), value, _better(task, name) == "lower")
     ]
     if not baselines:
         text = "No baseline: the data has no train split to learn one from. Name the data of the training."
@@ -72,6 +74,10 @@ def _overview(task: Task, results: Mapping[str, Any]) -> Section:
     else:
         text = "The model is better than each baseline in every metric that they share."
     return Section("Results", text, [Table(rows)])
+
+
+def _better(task: Task, name: str) -> str:
+    return "lower" if name in task.lower_is_better else "higher"
 
 
 def _is_better(one: float | None, other: float | None, lower: bool) -> bool:
@@ -120,13 +126,14 @@ def _groups(task: Task, report: Report) -> list[Section]:
 def _lists(task: Task, report: Report) -> list[Section]:
     """Confusions, and the inputs that are worth reading."""
     records, sections = report.answers, []
-    if any(record.decisions for record in records):
+    if _are_judged(records):
         table = Table(breakdown.confusions(records))
         text = "The pairs of a true and another predicted label that occur most often, with rows as examples."
         sections.append(Section("Most frequent confusions", text, [table]))
     if task.row_score is not None and any(record.score is not None for record in records):
         order = "highest" if task.row_score.lower_is_better else "lowest"
-        text = f"The inputs with the {order} {task.row_score.name}. Rows are numbered from 0."
+        which = "inputs that are not answered rightly" if _are_judged(records) else "inputs"
+        text = f"The {which} with the {order} {task.row_score.name}. Rows are numbered from 0."
         table = Table(breakdown.worst(records, task.row_score))
         sections.append(Section("Worst inputs", text, [table]))
     if breakdown.reliability(records) is not None:
@@ -134,6 +141,11 @@ def _lists(task: Task, report: Report) -> list[Section]:
         table = Table(breakdown.confidently_wrong(records))
         sections.append(Section("Most confidently wrong", text, [table]))
     return sections
+
+
+def _are_judged(records: Sequence[AnswerRecord]) -> bool:
+    """Whether answers are right or wrong."""
+    return any(record.decisions for record in records)
 
 
 def _calibration(report: Report) -> list[Section]:

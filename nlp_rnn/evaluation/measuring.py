@@ -142,7 +142,7 @@ def evaluate(
         {name: value for name, value in chosen.items() if value not in (None, {})},
         versions=current_versions(),
     )
-    return Report(standard_json(report), measured, sorted(records, key=attrgetter("row")))
+    return Report(standard_json(report), measured, sorted(records, key=attrgetter("row")), [*results])
 
 
 def name_split(corpus: Corpus, split: str) -> tuple[Corpus, str]:

@@ -21,11 +21,13 @@ class Report:
             the mean of nothing.
         measured: the metrics as a model's card states them, with what is needed to measure them again.
         answers: one record per row, in the order of the data, if they were asked for; none for running text.
+        metrics: the names of those results that are metrics, rather than facts about the data or tables.
     """
 
     results: dict[str, Any]
     measured: Measured | None = None
     answers: Sequence[AnswerRecord] = field(default=(), repr=False)
+    metrics: Sequence[str] = ()
 
     def table(self) -> str:
         """The results as text: one line per metric, then the tables."""

@@ -63,6 +63,7 @@ def test_each_task_has_its_sections(name, expected, made):
 
 def test_baselines_without_train_learn_nothing(made):
     report, page = made("sentiment")
+    assert "The inputs that are not answered rightly with the lowest probability of the true label." in page
     (baseline,) = report.results["baselines"]
     assert baseline["baseline"].startswith("most frequent label, ")
     assert "bag of words" not in page
@@ -70,6 +71,14 @@ def test_baselines_without_train_learn_nothing(made):
     (copied,) = made("translation")[0].results["baselines"]
     assert copied["baseline"] == "source copied"
     assert 0 < copied["chrf"] <= 100
+
+
+def test_what_is_no_metric_is_neither_better_higher_nor_lower(made):
+    report, page = made("language_modeling")
+    assert report.metrics == ["loss", "perplexity", "bits_per_character"]
+    (row,) = re.findall(r"<td[^>]*>unknown tokens</td>.*?</tr>", page, re.DOTALL)
+    assert not re.search("higher|lower", row)
+    assert page.count(">lower<") == 3
 
 
 def test_one_table_is_not_both_learned_and_measured(tasks, corpora):
