@@ -10,6 +10,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from nlp_rnn.errors import printable
+from nlp_rnn.evaluation.page import visible
 
 _SHOWN = 5  # rows in the table of text
 _WIDTH = 70  # characters of an input there
@@ -54,10 +55,11 @@ class Comparison:
         environment = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        environment.filters |= {"cell": cell, "signed": signed}
+        environment.filters |= {"cell": cell, "signed": signed, "visible": visible}
         return environment.get_template("comparison.html").render(
             **self.results,
             letters=self._letters(),
+            numbered=list(enumerate(self.results["models"])),
             about=self._about(),
             metric_names=self._metric_names(),
             class_names=[name for name in self._every_metric() if name.startswith("f1_")],

@@ -107,3 +107,24 @@ def test_json_is_standard():
 )
 def test_numbers(value, shown, with_sign):
     assert (cell(value), signed(value)) == (shown, with_sign)
+
+
+def test_a_model_and_itself_are_two_rows_of_the_page():
+    """Though all that is known of both is equal."""
+    equal = results()
+    equal["models"] = [equal["models"][0]] * 2
+    page = Comparison(equal).html()
+    assert "-0.2000" in page
+    assert re.findall(r"<tr[^>]*><td>[^<]*</td><td>([A-Z])</td>", page) == ["A", "B"] * 4
+
+
+def test_columns_and_escapes_of_the_examples():
+    """A column is there if any row has it, and no text changes how others are shown."""
+    rows = results()
+    (row,) = rows["comparisons"][0]["regressions"]
+    full = {"reference": "the reference", "other_answer": "\u202egnorw\x1b"}
+    rows["comparisons"][0]["regressions"] = [row, row | full]
+    page = Comparison(rows).html()
+    assert "the reference" in page
+    assert "\\u202egnorw\\x1b" in page
+    assert not {"\u202e", "\x1b"} & set(page)
