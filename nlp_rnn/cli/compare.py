@@ -28,7 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=path_argument,
         metavar="MODEL",
-        help="at least two model folders, .ckpt files or hub ids; all are compared with the first",
+        help="model folders, .ckpt files or hub ids; all are compared with the first",
+    )
+    parser.add_argument(
+        "--ensemble",
+        nargs="+",
+        action="append",
+        type=path_argument,
+        default=[],
+        metavar="MODEL",
+        help="models that answer together, as one more model to compare; may be repeated",
     )
     add_trust_argument(parser)
     add_corpus_arguments(parser)
@@ -77,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         for name in ("comparison.json", "comparison.html"):
             check_not_read(output / name, options.data, "--output")
     comparison = compare(
-        options.models,
+        [*options.models, *options.ensemble],
         Corpus(
             options.data,
             config=options.config_name,

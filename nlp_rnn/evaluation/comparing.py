@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,13 @@ from nlp_rnn.evaluation.measuring import name_split, read_split
 from nlp_rnn.evaluation.paired_tests import PairedTests, Resampling, correct, mcnemar
 from nlp_rnn.evaluation.row_states import RowStates, measure_rows
 from nlp_rnn.files import standard_json
+from nlp_rnn.settings import Range, check_value
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.ensemble import load_models
 from nlp_rnn.tasks.interface import Answers
 from nlp_rnn.tasks.placement import in_precision, on_device
+
+Examples = Annotated[int, Range(0, 1_000_000)]
 
 
 class _Answered(NamedTuple):
@@ -82,6 +85,7 @@ def compare(
         >>> comparison = compare(["runs/a/latest/model", "runs/b/latest/model"], Corpus("builtin"))
         >>> print(comparison.table())
     """
+    check_value(Examples, examples, "examples")
     if len(models) < 2:
         raise UsageError(f"{len(models)} model: a comparison needs at least two")
     names = list(names or map(_name, models, range(1, len(models) + 1)))
@@ -134,8 +138,11 @@ def compare(
     )
 
 
-def _name(model: object, number: int) -> str:
-    return str(model) if isinstance(model, (str, Path)) else f"model {number}"
+def _name(model: Any, number: int) -> str:
+    together = model if isinstance(model, (list, tuple)) else [model]
+    if all(isinstance(member, (str, Path)) for member in together):
+        return " + ".join(map(str, together))
+    return f"model {number}"
 
 
 def _check_same(rows: Dataset, others: Dataset, first: str, name: str) -> None:

@@ -193,6 +193,12 @@ def test_command_line(run, tiny, other, tmp_path):
 
     again = run("compare", *map(str, folders), *few)
     assert again[1] == out  # whatever the time
+    code, out, _ = run("compare", str(folders[0]), *few, "--ensemble", *map(str, folders))
+    assert code == 0
+    assert f"B  {folders[0]} + {folders[1]}" in out
+    code, _, error = run("compare", *map(str, folders), *few, "--rows", "-1")
+    assert code == 2
+    assert "examples" in error
     code, _, error = run("compare", str(folders[0]), *few, "--output", str(tmp_path / "more"))
     assert (code, len(error.strip().splitlines())) == (2, 1)
     assert not (tmp_path / "more").exists()
