@@ -184,12 +184,11 @@ def column_arguments(options: argparse.Namespace) -> dict[str, str]:
     """The value of `--columns`.
 
     Raises:
-        UsageError: a part of it is not NAME=COLUMN.
+        UsageError: see `named_columns`.
     """
-    for pair in options.columns:
-        if "=" not in pair:
-            raise UsageError(f"--columns {pair}: give NAME=COLUMN, such as text=review")
-    return dict(pair.split("=", 1) for pair in options.columns)
+    from nlp_rnn.lite.cli import named_columns
+
+    return named_columns(options.columns)
 
 
 def file_column_arguments(options: argparse.Namespace) -> list[str] | None:

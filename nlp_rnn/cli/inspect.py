@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--automaton",
-        type=int,
+        type=_states,
         nargs="?",
         const=24,
         metavar="STATES",
@@ -155,10 +156,20 @@ def _pair(text: str) -> tuple[str, str]:
     return word, other
 
 
+def _states(text: str) -> int:
+    """The value of `--automaton`."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is no number of states, such as 24")
+    return int(text)
+
+
 def _unit(text: str) -> tuple[int, float]:
     """The value of `--clamp`."""
     unit, _, value = text.partition("=")
     try:
-        return int(unit), float(value)
+        number, level = int(unit), float(value)
+        if not math.isfinite(level):
+            raise ValueError(level)
+        return number, level
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is not UNIT=VALUE, such as 17=-0.8") from None

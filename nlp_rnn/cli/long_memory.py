@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_rnn.cli.console import importing, path_argument
+from nlp_rnn.errors import UsageError
 
 # Two layers of a plain RNN, trained on a few thousand sequences for many epochs: it memorizes them, and does
 # not generalize.
@@ -78,6 +79,8 @@ def run(options: argparse.Namespace) -> None:
     experiment = Experiment(**settings)
     for cell in cells:
         check_value(CellName, cell, "cell")
+        if cells.count(cell) > 1:
+            raise UsageError(f"--cells: {cell} is given twice")
     check_writable(output, "--output")
     retain_freed_memory()
     output.mkdir(parents=True, exist_ok=True)

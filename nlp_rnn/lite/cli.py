@@ -172,7 +172,7 @@ def _predict(options: argparse.Namespace) -> None:
     if suffix in _TABLES and task.columns:
         from .tables import answer_table
 
-        named = _named(options.columns)
+        named = named_columns(options.columns)
         written = ending if ending in _TABLES else ".jsonl" if options.json else suffix
         with collect_warnings(), _output(options.output) as file:
             answer_table(answerer, Path(options.input), file, written, named)
@@ -218,11 +218,21 @@ def _refuse(options: argparse.Namespace, suffix: str) -> None:
         raise UsageError("several answers per input (--n-best) can be written only as JSON: add --json")
 
 
-def _named(pairs: Sequence[str]) -> dict[str, str]:
+def named_columns(pairs: Sequence[str]) -> dict[str, str]:
+    """The value of `--columns`.
+
+    Raises:
+        UsageError: a part of it is not NAME=COLUMN, or a name is there twice.
+    """
+    columns: dict[str, str] = {}
     for pair in pairs:
-        if "=" not in pair:
+        name, equals, column = pair.partition("=")
+        if not equals:
             raise UsageError(f"--columns {pair}: give NAME=COLUMN, such as text=review")
-    return dict(pair.split("=", 1) for pair in pairs)
+        if name in columns:
+            raise UsageError(f"--columns {pair}: {name} is {columns[name]!r} already; name it once")
+        columns[name] = column
+    return columns
 
 
 @contextmanager

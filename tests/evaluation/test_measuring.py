@@ -347,6 +347,7 @@ def test_script(model, corpora, rows, tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (("--columns", "text"), "--columns text: give NAME=COLUMN, such as text=review"),
+        (("--columns", "text=a", "text=b"), "--columns text=b: text is 'a' already; name it once"),
         (("--max-examples", "0"), "max_examples must be between 1"),
         (("--data", "missing.tsv"), "missing.tsv: no such file"),
         (("--output", "file"), "file is not a folder"),

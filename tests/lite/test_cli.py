@@ -161,6 +161,7 @@ def test_inputs_that_are_refused(make_folder, tmp_path, capsys, content, name, m
         (["in.txt", "--output", "out.csv"], "a table is written of a table"),
         (["in.txt", "--columns", "text=a"], "--columns is for tables"),
         (["in.csv", "--columns", "text"], "give NAME=COLUMN"),
+        (["in.csv", "--columns", "text=a", "text=b"], "text is 'a' already"),
         (["in.csv", "--columns", "words=a"], "sentiment has no column 'words'"),
         (["in.txt", "--n-best", "2"], "add --json"),
         (["in.txt", "--words"], "are for taggers"),
