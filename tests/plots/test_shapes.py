@@ -29,3 +29,9 @@ def test_words_that_were_written_are_read_at_the_next_step():
         assert all(shape.inputs[step] == shape.outputs[step - 1] for step in shape.fed_back)
     dashed = [sum(patch.get_linestyle() == "--" for patch in axes.patches) for axes in shapes_figure().axes]
     assert dashed == [len(shape.fed_back) for shape in SHAPES] == [3, 0, 0, 2]
+
+
+def test_a_single_shape_fills_its_figure(assert_legible):
+    figure = shapes_figure(SHAPES[:1])
+    assert figure.get_figwidth() == shapes_figure().get_figwidth() / 2
+    assert_legible(figure)
