@@ -16,6 +16,13 @@ from nlp_rnn.files import atomic_write, printing
 _RECORD = "settings.json"
 """What a sweep was begun with, in its folder."""
 _MAX_WORKERS = 256
+_SHARED = frozenset(
+    (
+        *("name", "runs", "resume", "ckpt_path", "output", "timeout", "save_minutes"),
+        *("checkpoint.monitor", "checkpoint.mode"),
+    )
+)
+"""The settings that all trials share: where they are, and the metric by which they are compared."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +68,8 @@ def run(options: argparse.Namespace) -> None:
         if not has_setting(base.settings, setting.path):
             hint = suggestion(setting.path, setting_paths(base.settings))
             raise UsageError(f"--space: unknown setting {setting.path!r}.{hint}")
+        if setting.path in _SHARED:
+            raise UsageError(f"--space: {setting.path} is the same in all trials: leave it out")
     last_epoch(base, space)  # before anything is written
     settings = SweepSettings(record["arguments"], record["trusted"], space, limits, workers, options.command)
     if folder is None:

@@ -9,13 +9,21 @@ import yaml
 
 CONFIG = "conf/hello.yaml"
 SPACE = "model.cell: {choices: [gru]}\nmodel.optimization.lr: {float: [0.01, 0.05], log: true}\n"
+OTHER_SPACES = {
+    "other": "model.hiden_dim: {int: [4, 8]}",
+    "shared": "runs: {choices: [a, b]}",
+    "metric": "checkpoint.monitor: {choices: [val/loss, val/perplexity]}",
+    "endless": "trainer.max_epochs: {choices: [null, 3]}",
+    "parts": "trainer.max_epochs: {float: [1.5, 2.5]}",
+}
 
 
 @pytest.fixture
 def space(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "space.yaml").write_text(SPACE)
-    (tmp_path / "other.yaml").write_text("model.hiden_dim: {int: [4, 8]}")
+    for name, text in OTHER_SPACES.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
     return ("--space", "space.yaml")
 
 
@@ -26,6 +34,10 @@ def space(tmp_path, monkeypatch):
         ([CONFIG], "give a configuration and --space FILE, or --resume with the folder of a sweep"),
         ([CONFIG, "--space", "none.yaml"], "--space none.yaml: cannot be read"),
         ([CONFIG, "--space", "other.yaml"], "--space: unknown setting 'model.hiden_dim'. Did you mean"),
+        ([CONFIG, "--space", "shared.yaml"], "--space: runs is the same in all trials: leave it out"),
+        ([CONFIG, "--space", "metric.yaml"], "--space: checkpoint.monitor is the same in all trials"),
+        ([CONFIG, "--space", "endless.yaml"], "--space: trainer.max_epochs: give whole numbers from 1"),
+        ([CONFIG, "--space", "parts.yaml"], "--space: trainer.max_epochs: give whole numbers from 1"),
         ([CONFIG, "--space", "space.yaml", "--budget", "soon"], "--budget 'soon': give trials"),
         ([CONFIG, "--space", "space.yaml", "--workers", "0"], "--workers 0: give 1 to 256"),
         ([CONFIG, "--space", "space.yaml", "--max_size", "2"], "--max-size '2': give a size with its unit"),
@@ -45,7 +57,10 @@ def test_what_it_refuses(run, space, tmp_path, arguments, message):
     assert (code, out) == (2, "")
     assert error.startswith(f"nlp-rnn: error: {message}")
     assert error.count("\n") == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.yaml", "space.yaml"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "space.yaml",
+        *(f"{name}.yaml" for name in OTHER_SPACES),
+    }
 
 
 def test_without_the_extra_the_message_names_it(run, space, tmp_path, monkeypatch):

@@ -98,7 +98,8 @@ def _table(points: list[TrialPoint], monitor: str, errors: dict[int, str]) -> li
         [
             *(str(point.number), point.state, number_text(point.value)),
             *(number_text(point.settings.get(name)) for name in names),
-            *(number_text(point.size), number_text(point.latency), str(point.allowed).lower()),
+            *(number_text(point.size), number_text(point.latency)),
+            "" if point.size is None else str(point.allowed).lower(),  # those that were not measured
             *([errors[point.number]] if failed else []),
         ]
         for point in points

@@ -76,8 +76,8 @@ class Sweep:
             int(base.settings["seed_everything"] or 0),
             lambda trial: limits.excess(trial.user_attrs.get(SIZE), trial.user_attrs.get(LATENCY)),
         )
-        # Those of a sweep that was stopped go on.
-        self._waiting = [trial for trial in self._study.trials if not trial.state.is_finished()]
+        self._waiting: list[int] = []
+        """The numbers of the trials of a sweep that was stopped, which go on."""
         self._running: dict[int, FitProcess] = {}
         self._signals = Signals()
         self._spent = float(self._study.user_attrs.get(_SECONDS, 0.0))
@@ -95,6 +95,7 @@ class Sweep:
             Interrupted: a signal came; the trials that were training are saved.
         """
         with locked(self._folder), self._signals.handed_on():
+            self._waiting = [trial.number for trial in self._study.trials if not trial.state.is_finished()]
             while self._fill() or self._running:
                 for process in self._signals.ended():
                     number = next(n for n, running in self._running.items() if running is process)
@@ -111,7 +112,7 @@ class Sweep:
         begun = False
         while len(self._running) < self._settings.workers and not self._signals.number:
             if self._waiting:
-                number = self._waiting.pop(0).number
+                number = self._waiting.pop(0)
             elif self._is_spent():
                 break
             else:
@@ -142,7 +143,9 @@ class Sweep:
         return optuna.trial.Trial(self._study, self._study.trials[number]._trial_id)
 
     def _begin(self, number: int) -> None:
-        """Draw the settings of a trial, and start its process, unless they are refused."""
+        """Draw the settings of a trial, and start its process, unless they are refused or it has ended."""
+        if self._prune(number):  # the sweep was stopped before it knew
+            return
         run_dir = trial_folder(self._folder, number)
         trial = self._trial(number)
         chosen = {setting.path: setting.suggest(trial) for setting in self._settings.space}
@@ -169,14 +172,18 @@ class Sweep:
 
     def _end(self, number: int, process: FitProcess) -> None:
         """Tell the study how the process of a trial has ended."""
-        if not process.code:
+        if not process.code or read_results(process.run_dir) is not None:
             self._succeed(number, process.run_dir)
-        elif PRUNED in self._study.trials[number].user_attrs:
-            self._tell(number, "PRUNED")
-            epoch = self._study.trials[number].user_attrs[PRUNED]
-            self._say(number, f"pruned after epoch {epoch}")
-        elif not self._signals.number:  # else it is saved, and goes on later
+        elif not self._prune(number) and not self._signals.number:  # else it is saved, and goes on later
             self._fail(number, process.failure())
+
+    def _prune(self, number: int) -> bool:
+        """Tell the study that a trial was stopped early, if it was."""
+        epoch = self._study.trials[number].user_attrs.get(PRUNED)
+        if epoch is not None:
+            self._tell(number, "PRUNED")
+            self._say(number, f"pruned after epoch {epoch}")
+        return epoch is not None
 
     def _succeed(self, number: int, run_dir: Path) -> None:
         results = read_results(run_dir) or {"metrics": {}}
@@ -222,7 +229,9 @@ def last_epoch(base: Resolved, space: Sequence[Setting]) -> int:
         UsageError: there is no limit.
     """
     chosen = [setting for setting in space if setting.path == "trainer.max_epochs"]
-    epochs = [int(value) for setting in chosen for value in setting.values]
+    epochs: list[int] = [value for setting in chosen for value in setting.values]
+    if any(type(value) is not int or value < 1 for value in epochs):
+        raise UsageError(f"--space: trainer.max_epochs: give whole numbers from 1, not {epochs}")
     if not epochs:
         epochs = [int(base.settings["trainer"]["max_epochs"] or 0)]
     if min(epochs) < 1:

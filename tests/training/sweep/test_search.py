@@ -17,7 +17,7 @@ from nlp_rnn.training.sweep import search
 from nlp_rnn.training.sweep.limits import Limits
 from nlp_rnn.training.sweep.search import Sweep, SweepSettings
 from nlp_rnn.training.sweep.space import Setting
-from nlp_rnn.training.sweep.study import open_study
+from nlp_rnn.training.sweep.study import PRUNED, open_study
 
 SPACE = [
     Setting("model.lr", "float", (1e-3, 1.0), log=True),
@@ -120,6 +120,7 @@ if number == 3: settings["model.lr"] = "nan"
         number: line for number, line in known.items() if number not in refused
     }
     assert content["trials"]["failed"] == len(errors)
+    assert {row["within_limits"] for row in trials(folder) if row["error"]} == {""}  # they were not measured
     assert content["trials"]["complete"] == 14 - len(errors)
 
 
@@ -182,9 +183,20 @@ def test_a_sweep_that_was_killed_does_not_train_again_what_is_trained(sweep):
         run()
     study = open_study(folder, "min", 9, 0)
     study.ask()  # and it was killed again before the settings of another trial were drawn
-    _, run = sweep(trials=3)
-    assert run()["trials"]["complete"] == 3
-    assert [(folder / f"trial-{number}" / "times").read_text() for number in range(3)] == ["x", "x", "x"]
+    study.ask().set_user_attr(PRUNED, 3)  # a process that was left alone has stopped early
+    _, run = sweep(trials=4)
+    assert run()["trials"] == {"complete": 3, "pruned": 1, "failed": 0}
+    assert [(folder / f"trial-{number}" / "times").read_text() for number in (0, 1, 3)] == ["x", "x", "x"]
+    assert not (folder / "trial-2").exists()
+
+
+def test_a_trial_that_another_process_has_finished_meanwhile_is_complete(sweep):
+    late = """
+(folder / "metrics.json").write_text(json.dumps({"metrics": {"val/loss": 7.0}, "epoch": 2}))
+sys.exit("nlp-rnn: error: the run is finished")
+"""
+    _, run = sweep(late, trials=1)
+    assert run()["val/loss"] == 7.0
 
 
 def test_time_is_a_budget_that_counts_over_interruptions(sweep):
