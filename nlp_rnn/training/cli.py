@@ -47,9 +47,11 @@ from nlp_rnn.training.messages import NOT_VALID, readable
 from nlp_rnn.training.metrics_log import METRICS, run_loggers
 from nlp_rnn.training.monitoring import check_distinct, check_monitors, choose_modes
 from nlp_rnn.training.prediction_writer import PredictionWriter
+from nlp_rnn.training.processes import has_parent
 from nlp_rnn.training.results import results_json, write_results
-from nlp_rnn.training.resuming import FollowRun, SaveConfig, Start, apply_settings, find_start
+from nlp_rnn.training.resuming import FollowRun, SaveConfig, Start, apply_settings, find_resumed, find_start
 from nlp_rnn.training.run_directory import (
+    has_begun,
     has_checkpoint,
     locked,
     new_run_dir,
@@ -93,7 +95,11 @@ class _CLI(ConfiguredCLI):
         config = self.config[self.subcommand]
         choose_modes(cast(type[Task], locate(config.model.class_path)), config)
         if self.subcommand == "fit":
-            self.start = find_start(config, self._run_name(config))
+            resumed = find_resumed(config, self._run_name(config))
+            begun = resumed is not None and has_begun(resumed)
+            if resumed is not None and _is_first_process():  # before its checkpoints are read
+                self.held.enter_context(locked(resumed, patient=has_parent()))
+            self.start = find_start(config, resumed, begun)
             for name in ("init_encoder", "vectors"):
                 if self.start.checkpoint and config.model.init_args.get(name):
                     config.model.init_args[name] = None  # the checkpoint has the weights trained from it
@@ -146,10 +152,10 @@ class _CLI(ConfiguredCLI):
                 runs, name = Path(config.runs), self._run_name(config)
                 # The other processes of a run get all paths from the first one.
                 self.run_dir = new_run_dir(runs, name) if _is_first_process() else runs / name
-            if _is_first_process():
-                self.held.enter_context(locked(self.run_dir))
-                if not has_checkpoint(self.run_dir):  # a run that begins anew, whose rows would be repeated
-                    (self.run_dir / METRICS).unlink(missing_ok=True)
+                if _is_first_process():
+                    self.held.enter_context(locked(self.run_dir))
+            elif _is_first_process() and not has_checkpoint(self.run_dir):
+                (self.run_dir / METRICS).unlink(missing_ok=True)  # it begins anew: rows would be repeated
             if self.source is not None or config.model.init_args.get("init_encoder"):
                 callbacks.append(WarnOfDecay())
             kwargs["default_root_dir"] = config.trainer.default_root_dir or str(self.run_dir)

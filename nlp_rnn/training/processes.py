@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
@@ -145,6 +146,11 @@ class Signals:
         return ended
 
 
+def has_parent() -> bool:
+    """Whether another process has started this fit, so that no user starts a second one in its place."""
+    return _PARENT in os.environ
+
+
 def parent_callbacks() -> list[Callback]:
     """The callback of a fit that another process has started; none for others."""
     parent = os.environ.pop(_PARENT, None)  # the processes that this one starts have this one
@@ -164,9 +170,14 @@ class _StopWithParent(Callback):
         self._parent = parent
 
     @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object, **kwargs: object
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        self._stop(trainer)
+
+    @override
+    def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        self._stop(trainer)
+
+    def _stop(self, trainer: pl.Trainer) -> None:
         if self._parent and trainer.is_global_zero and os.getppid() != self._parent:
             self._parent = 0
             os.kill(os.getpid(), signal.SIGTERM)

@@ -24,7 +24,7 @@ from nlp_rnn.tasks.pretrained import from_pretrained
 from nlp_rnn.training.checkpoints import good_or_newest, newest_good
 from nlp_rnn.training.checks import callback_names
 from nlp_rnn.training.resume_state import KEY
-from nlp_rnn.training.run_directory import has_begun, has_checkpoint, newest_run, save_config
+from nlp_rnn.training.run_directory import has_checkpoint, newest_run, save_config
 
 log = logging.getLogger(__name__)
 
@@ -62,29 +62,39 @@ class Start:
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_start(config: Any, name: str) -> Start:
-    """Where a fit starts by its settings, or by SLURM, which repeats the command of a job that it requeues.
+def find_resumed(config: Any, name: str) -> Path | None:
+    """The run that a fit resumes by its settings, or by SLURM, which repeats the command of a requeued job.
 
     Args:
         config: the configuration of the verb fit.
         name: the name of the run.
+    """
+    if config.resume:
+        return Path(config.resume)
+    folder = Path(config.runs) / name
+    run = newest_run(folder, with_checkpoint=True, of_this_job=True)
+    if config.ckpt_path == "last" and run is None:
+        run = newest_run(folder, with_checkpoint=True)
+        if run is None:
+            log.warning("--ckpt_path last: no run in %s was saved; a new one begins", folder)
+    elif run is None and int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
+        log.warning("torchrun starts this again, from the beginning: --ckpt_path last would go on")
+    return run
+
+
+def find_start(config: Any, run: Path | None, begun: bool) -> Start:
+    """Where a fit starts by its settings.
+
+    Args:
+        config: the configuration of the verb fit.
+        run: the run that it resumes, see `find_resumed`, in which no other process trains any more.
+        begun: whether a process has been training in it.
 
     Raises:
         UsageError: it cannot start there, or the run has been finished.
     """
-    if config.resume:
-        run: Path | None = Path(config.resume)
-    else:
-        folder = Path(config.runs) / name
-        run = newest_run(folder, with_checkpoint=True, of_this_job=True)
-        if config.ckpt_path == "last" and run is None:
-            run = newest_run(folder, with_checkpoint=True)
-            if run is None:
-                log.warning("--ckpt_path last: no run in %s was saved; a new one begins", folder)
-        elif run is None and int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
-            log.warning("torchrun starts this again, from the beginning: --ckpt_path last would go on")
     if run is None or not has_checkpoint(run):
-        if run is not None and has_begun(run):
+        if begun:
             log.warning("%s: nothing was saved, so training begins anew", run)
         if config.ckpt_path in (None, "last"):
             return Start(run)

@@ -12,6 +12,8 @@ from filelock import FileLock, Timeout
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, cannot_write
 
+SEED_PREFIX = "seed-"
+"""What begins the name of each run directory of a group, which ends with its seed."""
 _LOCK = ".lock"
 _LOCK_SECONDS = 10.0  # so long after a process was killed may its data workers hold its lock
 
@@ -66,13 +68,17 @@ def new_run_dir(runs: Path, name: str) -> Path:
 
 
 @contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
+def locked(run_dir: Path, patient: bool = False) -> Iterator[None]:
     """Keep other processes from training in a run directory; the system ends this with the process.
+
+    Args:
+        run_dir: the run directory.
+        patient: wait for another process that trains in it, however long it takes.
 
     Raises:
         UsageError: another process is training in it.
     """
-    lock = FileLock(run_dir / _LOCK, timeout=_LOCK_SECONDS)
+    lock = FileLock(run_dir / _LOCK, timeout=-1 if patient else _LOCK_SECONDS)
     try:
         lock.acquire()
     except Timeout:
@@ -112,18 +118,43 @@ def newest_run(folder: Path, with_checkpoint: bool = False, of_this_job: bool = 
         with_checkpoint: leave out runs that have not been saved yet.
         of_this_job: leave out runs that this SLURM job did not begin before it was requeued.
     """
-    numbers = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
-    runs = [folder / str(number) for number in sorted(numbers, reverse=True)]
     return next(
         (
             run
-            for run in runs
+            for run in numbered(folder)
             if _is_run(run)
             and (not with_checkpoint or has_checkpoint(run))
             and (not of_this_job or _is_of_this_job(run))
         ),
         None,
     )
+
+
+def numbered(folder: Path) -> list[Path]:
+    """The numbered folders of the runs of one name, `runs/NAME`, the newest first."""
+    numbers = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
+    return [folder / str(number) for number in sorted(numbers, reverse=True)]
+
+
+def find_group(path: str) -> Path | None:
+    """The group of runs with several seeds that `--resume` names, as `find_run` finds a run.
+
+    Args:
+        path: a group; or `runs/NAME` or `runs/NAME/latest`, if the newest of that name is a group.
+
+    Returns:
+        The group, or None if it names none.
+    """
+    folder = Path(path)
+    if not is_group(folder):
+        known = numbered(folder.parent if folder.name == "latest" else folder)
+        folder = next((run for run in known if _is_run(run) or is_group(run)), folder)
+    return folder if is_group(folder) else None
+
+
+def is_group(folder: Path) -> bool:
+    """Whether a folder has runs with several seeds."""
+    return any(folder.glob(f"{SEED_PREFIX}*/config.yaml"))
 
 
 def has_checkpoint(run_dir: Path) -> bool:

@@ -21,16 +21,14 @@ from nlp_rnn.training.metrics_log import METRICS
 from nlp_rnn.training.processes import FitProcess, Signals, prepare_run
 from nlp_rnn.training.resolved import Resolved
 from nlp_rnn.training.results import read_results, results_json
-from nlp_rnn.training.run_directory import locked, new_run_dir, point_link
+from nlp_rnn.training.run_directory import SEED_PREFIX, locked, new_run_dir, point_link
 from nlp_rnn.training.tables import in_columns, number_text, write_csv
-
-_PREFIX = "seed-"
 
 
 def seed_runs(group: Path) -> dict[int, Path]:
     """The run directories of a group by their seeds, in order; empty if a folder is no group."""
-    folders = [config.parent for config in group.glob(f"{_PREFIX}*/config.yaml")]
-    runs = {folder.name.removeprefix(_PREFIX): folder for folder in folders}
+    folders = [config.parent for config in group.glob(f"{SEED_PREFIX}*/config.yaml")]
+    runs = {folder.name.removeprefix(SEED_PREFIX): folder for folder in folders}
     return {int(seed): runs[seed] for seed in sorted(filter(str.isdecimal, runs), key=int)}
 
 
@@ -49,7 +47,7 @@ def add_seeds(group: Path | None, resolved: Resolved, seeds: Sequence[int], comm
     group = group or new_run_dir(Path(resolved.runs), resolved.name)
     for seed in seeds:
         if seed not in seed_runs(group):
-            prepare_run(group / f"{_PREFIX}{seed}", command, resolved.yaml(seed_everything=seed))
+            prepare_run(group / f"{SEED_PREFIX}{seed}", command, resolved.yaml(seed_everything=seed))
     return group
 
 
@@ -169,7 +167,7 @@ def _train(run_dir: Path, trusted: Sequence[str], signals: Signals) -> str:
         for line in process.new_lines():
             if not line.startswith("nlp-rnn: "):  # which is the last one, and is told otherwise
                 print(line, file=sys.stderr, flush=True)
-    return process.failure() if process.code else ""
+    return process.failure() if process.code and read_results(run_dir) is None else ""
 
 
 def _write(group: Path, results: SeedResults, resolved: Resolved) -> dict[str, Any]:
@@ -181,10 +179,10 @@ def _write(group: Path, results: SeedResults, resolved: Resolved) -> dict[str, A
         temporary.write_text(results_json(content) + "\n", encoding="utf-8")
     if best is None:
         return content
-    curves = {f"seed {seed}": group / f"{_PREFIX}{seed}" / METRICS for seed in results.finished}
+    curves = {f"seed {seed}": group / f"{SEED_PREFIX}{seed}" / METRICS for seed in results.finished}
     known = {name: read_curves(path) for name, path in curves.items() if path.is_file()}
     if any(known.values()):
         save(seed_curves_figure(known, f"seed {best}"), group / "seeds.png")
-    point_link(group / "best", f"{_PREFIX}{best}")
-    point_link(group.with_name("latest"), f"{group.name}/{_PREFIX}{best}")
+    point_link(group / "best", f"{SEED_PREFIX}{best}")
+    point_link(group.with_name("latest"), f"{group.name}/{SEED_PREFIX}{best}")
     return content

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from nlp_rnn.training import processes
-from nlp_rnn.training.processes import FitProcess, Signals, parent_callbacks, prepare_run
+from nlp_rnn.training.processes import FitProcess, Signals, has_parent, parent_callbacks, prepare_run
 
 
 @pytest.fixture
@@ -90,14 +90,17 @@ def test_an_error_ends_the_processes(start):
     assert ended(process).code == -signal.SIGTERM
 
 
-def test_a_run_stops_once_its_parent_is_gone(monkeypatch):
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_end"])
+def test_a_run_stops_once_its_parent_is_gone(monkeypatch, hook):
     sent = []
     monkeypatch.setattr(os, "kill", lambda *arguments: sent.append(arguments))
     assert parent_callbacks() == []
+    assert not has_parent()
     trainer = SimpleNamespace(is_global_zero=True)
     monkeypatch.setenv("NLP_RNN_PARENT", str(os.getppid()))
+    assert has_parent()
     (callback,) = parent_callbacks()
-    callback.on_train_batch_end(trainer, None)
+    getattr(callback, hook)(trainer, None)
     assert sent == []
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -105,5 +108,5 @@ def test_a_run_stops_once_its_parent_is_gone(monkeypatch):
     (callback,) = parent_callbacks()
     assert "NLP_RNN_PARENT" not in os.environ
     for _ in range(3):
-        callback.on_train_batch_end(trainer, None)
+        getattr(callback, hook)(trainer, None)
     assert sent == [(os.getpid(), signal.SIGTERM)]

@@ -4,6 +4,7 @@ import csv
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,9 @@ from nlp_rnn.data import Corpus
 from nlp_rnn.errors import Interrupted
 from nlp_rnn.storage.checkpoint import read_checkpoint, write_checkpoint
 from nlp_rnn.tasks.base import Task
+from nlp_rnn.training import cli
 from nlp_rnn.training.last_checkpoint import LastCheckpoint
-from nlp_rnn.training.resuming import Start, find_start
+from nlp_rnn.training.resuming import Start, find_resumed, find_start
 
 CONFIG = "conf/sentiment_builtin.yaml"
 TINY = [
@@ -74,12 +76,30 @@ def test_a_run_from_a_checkpoint_that_was_stopped_starts_from_it_or_goes_on(
     assert steps(run_dir) == expected
 
 
+def test_what_another_process_saves_before_it_ends_is_read(trained, tmp_path, run, monkeypatch):
+    run_dir = tmp_path / "film" / "1"
+    shutil.copytree(trained, run_dir)
+    shutil.move(run_dir / "checkpoints", tmp_path / "checkpoints")
+
+    @contextmanager
+    def wait(folder, **_):
+        shutil.move(tmp_path / "checkpoints", folder / "checkpoints")
+        yield
+
+    monkeypatch.setattr(cli, "locked", wait)
+    code, _, error = run("fit", "--resume", str(run_dir), "--trainer.max_epochs", "3")
+    assert code == 0, error
+    assert [epoch for epoch, _ in steps(run_dir)] == [0, 1, 2]
+    assert "resuming from " in error
+
+
 def test_a_restart_by_torchrun_that_begins_anew_says_so(tmp_path, monkeypatch, caplog):
     config = SimpleNamespace(resume=None, runs=tmp_path, ckpt_path=None)
-    assert find_start(config, "name") == Start()
+    assert find_resumed(config, "name") is None
+    assert find_start(config, None, begun=False) == Start()
     assert not caplog.text
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert find_start(config, "name") == Start()
+    assert find_resumed(config, "name") is None
     assert "--ckpt_path last would go on" in caplog.text
 
 

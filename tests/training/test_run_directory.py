@@ -1,14 +1,23 @@
 """Run directories: their numbers, and the link to the latest."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from nlp_rnn.errors import UsageError
 from nlp_rnn.training import run_directory
-from nlp_rnn.training.run_directory import locked, new_run_dir, newest_run, point_latest, save_config
+from nlp_rnn.training.run_directory import (
+    find_group,
+    locked,
+    new_run_dir,
+    newest_run,
+    point_latest,
+    save_config,
+)
 
 
 def test_run_directories_are_numbered_on(tmp_path):
@@ -43,10 +52,9 @@ def test_one_process_at_a_time_trains_in_a_run_directory(tmp_path, monkeypatch):
         assert other.stdout.readline() == b"locked\n"
         with pytest.raises(UsageError, match="another process is training in this run"), locked(tmp_path):
             pass
-        other.kill()
-        other.wait()
-        with locked(tmp_path):  # a killed process keeps no lock
-            pass
+        threading.Timer(0.5, other.kill).start()  # a killed process keeps no lock
+        with locked(tmp_path, patient=True):
+            assert other.wait() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("runs", ["file", "file/below", "file/far/below"])
@@ -79,3 +87,16 @@ def test_a_requeued_job_finds_its_own_run_among_those_of_others(tmp_path, monkey
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert newest_run(tmp_path, with_checkpoint=True, of_this_job=True) == tmp_path / "2"
     assert newest_run(tmp_path) == tmp_path / "3"
+
+
+def test_a_group_is_found_as_a_run_is(tmp_path):
+    for folder in ("1", "2/seed-0", "2/seed-1", "3"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("1", "2/seed-0", "2/seed-1"):  # the third one has ended before it began
+        (tmp_path / folder / "config.yaml").touch()
+    (tmp_path / "latest").symlink_to("2/seed-1")
+    for path in ("", "latest", "2"):
+        assert find_group(str(tmp_path / path)) == tmp_path / "2"
+    assert [find_group(str(tmp_path / path)) for path in ("1", "2/seed-0", "none")] == [None] * 3
+    (tmp_path / "3" / "config.yaml").touch()
+    assert find_group(str(tmp_path)) is None

@@ -91,6 +91,17 @@ def test_a_failed_seed_leaves_the_others_and_is_named(train):
     assert [row["seed"] for row in run()["seeds"]] == [0, 1, 2]
 
 
+def test_a_seed_that_another_process_has_finished_meanwhile_is_no_failure(train):
+    late = """
+metrics = {"metrics": {"val/loss": 7.0}, "epoch": 2, "seed": seed}
+(folder / "metrics.json").write_text(json.dumps(metrics))
+sys.exit("nlp-rnn: error: the run is finished")
+"""
+    _, run = train([4], late)
+    content = run()
+    assert (content["failed"], content["mean"]) == ({}, {"val/loss": 7.0})
+
+
 def test_a_signal_stops_the_seed_that_trains_and_the_rest_is_trained_later(train, capsys):
     waiting = "import os, time\nif seed == 1: os.kill(os.getppid(), 15); time.sleep(60)"
     group, run = train([0, 1, 2], waiting)
