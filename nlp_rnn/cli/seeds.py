@@ -52,9 +52,7 @@ def run(arguments: list[str], command: str) -> None:
     rest, trusted = split_trusted(rest if group is not None else checked)
     import_trusted(trusted)
     if group is not None:
-        others = [argument for argument in rest[1:] if argument not in ("--resume", str(group))]
-        others = [argument for argument in others if not argument.startswith("--resume=")]
-        if others:
+        if others := _split_resume(rest)[0][1:]:
             raise UsageError(f"{others[0]}: seeds go on with the settings of {group}; leave it out")
         first = next(iter(seed_runs(group).values()))
         rest = ["fit", f"--config={first / 'config.yaml'}"]
@@ -94,10 +92,20 @@ def _split(arguments: list[str]) -> tuple[list[str], list[int]]:
 
 def _group(arguments: list[str]) -> Path | None:
     """The group of seeds that `--resume` names; None if it names none."""
+    _, path = _split_resume(arguments)
+    if path is None:
+        return None
+    from nlp_rnn.training.run_directory import find_group
+
+    return find_group(path)
+
+
+def _split_resume(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The arguments without `--resume`, and its value."""
     for place, argument in enumerate(arguments):
         flag, equals, value = argument.partition("=")
         if flag == "--resume":
-            folder = Path(value if equals else next(iter(arguments[place + 1 :]), ""))
-            if any(folder.glob("seed-*/config.yaml")):
-                return folder
-    return None
+            after = arguments[place + 1 :]
+            value, after = (value, after) if equals else ("".join(after[:1]), after[1:])
+            return [*arguments[:place], *after], value
+    return arguments, None

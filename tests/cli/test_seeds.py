@@ -23,15 +23,20 @@ def test_a_configuration_is_printed_as_for_one_seed(run):
         ([*CONFIG, "--seeds=4294967296"], "--seeds: a seed is a whole number from 0 to 4294967295, not "),
         ([*CONFIG, "--seeds", "0,1", "--model.hiden_dim", "3"], "unknown setting 'model.hiden_dim'."),
         ([*CONFIG, "--seeds", "0", "--ckpt_path", "last"], "--seeds with --ckpt_path: each seed begins anew"),
-        (["--resume", "group", "--trainer.max_epochs", "3"], "--trainer.max_epochs: seeds go on with the "),
+        *(
+            (["--resume", path, "--trainer.max_epochs", "3"], "--trainer.max_epochs: seeds go on with the ")
+            for path in ("film/2", "film", "film/latest")
+        ),
     ],
 )
 def test_what_it_refuses(run, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "group" / "seed-1").mkdir(parents=True)
-    (tmp_path / "group" / "seed-1" / "config.yaml").write_text("trainer: {}")
+    for folder in ("1", "2/seed-1"):  # a run, then a group
+        (tmp_path / "film" / folder).mkdir(parents=True)
+        (tmp_path / "film" / folder / "config.yaml").write_text("trainer: {}")
+    (tmp_path / "film" / "latest").symlink_to("2/seed-1")
     code, out, error = run("fit", *arguments)
     assert (code, out) == (2, "")
     assert error.startswith(f"nlp-rnn: error: {message}")
     assert error.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["group"]
+    assert {path.name for path in tmp_path.glob("*/*")} == {"1", "2", "latest"}
