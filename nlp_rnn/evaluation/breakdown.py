@@ -71,6 +71,7 @@ def confusions(records: Sequence[AnswerRecord]) -> list[dict[str, Any]]:
     """The most frequent pairs of a true and another predicted label, with examples."""
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], list[str]] = {}
+    last: dict[tuple[str, str], int] = {}  # the row of the last example: a long one is not all of them
     support: Counter[str] = Counter()
     for record, decision in decisions(records):
         support[decision.reference] += 1
@@ -78,8 +79,9 @@ def confusions(records: Sequence[AnswerRecord]) -> list[dict[str, Any]]:
             pair = decision.reference, decision.answer
             counts[pair] += 1
             shown = examples.setdefault(pair, [])
-            if len(shown) < _EXAMPLES:
+            if len(shown) < _EXAMPLES and last.get(pair) != record.row:
                 shown.append(_example(record, decision))
+                last[pair] = record.row
     return [
         {
             "true": pair[0],

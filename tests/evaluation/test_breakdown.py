@@ -62,6 +62,14 @@ def test_the_most_frequent_confusions_come_first_with_examples():
     assert (second["true"], second["predicted"], second["times"]) == ("b", "a", 1)
 
 
+def test_the_examples_of_a_confusion_are_of_different_rows():
+    steps = [Decision("a", "b", 0.6, f"step {step}") for step in range(5)]
+    long = AnswerRecord(0, "long", {}, "", "", 0.0, steps, (), 5)
+    (confusion,) = confusions([long, record(1, "a", "b", 0.6)])
+    assert confusion["times"] == 6
+    assert confusion["examples"] == "0: long [step 0]\n1: text 1"
+
+
 def test_worst_inputs_are_wrong_and_in_the_order_of_their_scores():
     assert [row["row"] for row in worst(RECORDS, SCORE)] == [3, 2, 1]
     assert list(worst(RECORDS[:4], SCORE)[0]) == [
