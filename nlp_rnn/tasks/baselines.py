@@ -25,6 +25,9 @@ BAG_OF_WORDS = "bag of words"
 H = TypeVar("H", bound=Hashable)
 
 _WORD = re.compile(r"\w+|[^\w\s]")
+# Scripts that have no spaces between words (Thai, Lao, Myanmar, Khmer, kana, Chinese), and Hangul, whose
+# words have many endings.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]+")
 _MAX_WORDS = 100_000  # that a bag knows
 _MAX_WEIGHTS = 5_000_000
 _EPOCHS = 10
@@ -63,6 +66,8 @@ def tag_by_word(
 
 class BagOfWords:
     """A linear classifier of the words that a text has, whatever their order (logistic regression).
+
+    See `_words` for scripts without spaces.
 
     Args:
         texts: of train; a text may have several parts, whose words are told apart.
@@ -113,8 +118,22 @@ class BagOfWords:
 
 
 def _words(text: Sequence[str]) -> list[str]:
-    """The different words of a text; those of its second part have a mark."""
-    parts = (set(_WORD.findall(part.lower())) for part in text)
+    """The different words of a text; those of its second part have a mark.
+
+    Of scripts without spaces, and of Korean, the characters and pairs of characters too.
+    """
+    parts = (
+        {
+            *_WORD.findall(part.lower()),
+            *(
+                run[start : start + size]
+                for run in _UNSPACED.findall(part)
+                for size in (1, 2)
+                for start in range(len(run) + 1 - size)
+            ),
+        }
+        for part in text
+    )
     return sorted(f"{place}:{word}" if place else word for place, part in enumerate(parts) for word in part)
 
 

@@ -1,6 +1,7 @@
 """Baselines learn what they can, and no more."""
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -26,6 +27,29 @@ def test_a_bag_of_words_learns_words_but_not_their_order():
     assert torch.equal(bag.logits([("bad good film",)]), bag.logits([("film good bad",)]))
     again = BagOfWords(texts, torch.nn.functional.one_hot(labels, 2).float())
     assert torch.equal(again.logits([("good",)]), bag.logits([("good",)]))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "fillers"),
+    [
+        ("好看", "难看", "这部电影我们今天觉得"),
+        ("좋았", "나빴", "영화배우음악이야기를"),
+        ("ดีมาก", "แย่มาก", "กขคงจฉชซญฐ"),
+    ],
+)
+def test_words_without_spaces_between_them_are_found(good, bad, fillers):
+    """A text is one word as white space has it, and no such word comes twice."""
+    draw = random.Random(0)
+
+    def text(word):
+        characters = [*draw.choices(fillers, k=8)]
+        return ("".join([*characters[:4], word, *characters[4:]]),)
+
+    labels = torch.tensor([0, 1] * 300)
+    texts = [text((bad, good)[label]) for label in labels]
+    bag = BagOfWords(texts, torch.nn.functional.one_hot(labels, 2).float())
+    others = [text((bad, good)[label]) for label in labels]
+    assert (bag.logits(others).argmax(1) == labels).float().mean() > 0.95
 
 
 def test_the_words_of_two_texts_are_told_apart():
