@@ -193,8 +193,10 @@ def _run(task: Task, batch: Batch) -> tuple[Tensor, Unrolled]:
 
 def _untrained_gradients(task: Task, own_cell: str, batch: Batch) -> list[Gradients]:
     """The gradients of the untrained models that a model is compared with."""
-    models = {f"{cell}, untrained": _untrained(task, cell) for cell in dict.fromkeys((own_cell, *COMPARED))}
-    exploding = _untrained(task, "rnn")
+    models = {
+        f"{cell}, untrained": untrained_copy(task, cell) for cell in dict.fromkeys((own_cell, *COMPARED))
+    }
+    exploding = untrained_copy(task, "rnn")
     _scale(reading_part(exploding.model).rnn, EXPLODING)
     models[f"rnn, untrained, spectral radius {EXPLODING:g}"] = exploding
     return [
@@ -211,8 +213,13 @@ def _gradient_norms(logits: Tensor, rnn: Unrolled) -> Tensor:
     return torch.tensor(norms, dtype=torch.float64).view(len(rnn.rows), -1).t()
 
 
-def _untrained(task: Task, cell: str) -> Task:
-    """A newly initialized model of the same sizes, with a fixed seed."""
+def untrained_copy(task: Task, cell: str) -> Task:
+    """A newly initialized model of the same sizes, with a fixed seed.
+
+    Args:
+        task: the model.
+        cell: that the new one has.
+    """
     settings = {**task.settings, "cell": cell}
     settings["optimization"] = {**settings["optimization"], "memory": 0}  # a plain RNN has no gates
     with torch.random.fork_rng(devices=[]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from nlp_rnn.data.builtin.properties import PROPERTIES
 from nlp_rnn.data.builtin.sentences import generate
 from nlp_rnn.errors import UsageError
-from nlp_rnn.inspection.inspector import read_text
+from nlp_rnn.inspection.inspector import read_text, untrained_copy
 from nlp_rnn.inspection.reading import (
     batch_of,
     exact_model,
@@ -24,6 +25,7 @@ from nlp_rnn.inspection.reading import (
     vocabulary_of,
 )
 from nlp_rnn.inspection.representation import shapes_repr
+from nlp_rnn.models.layers.cells import cell_name
 from nlp_rnn.models.layers.equations import Step
 from nlp_rnn.models.layers.unrolled import Unrolled
 from nlp_rnn.tasks.base import Task
@@ -33,7 +35,8 @@ SENTENCES = 600
 """Sentences of the built-in grammar of which two thirds fit a probe, and the others measure it."""
 
 MARGIN = 3.0
-"""A probe passes if it is better than the majority, and than its control, by so many standard errors."""
+"""A probe passes if it is better than the majority, than that of the untrained network, and than its control,
+by so many standard errors."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class ProbeResult:
     control: float
     """Of a probe of a random value per kind of word (Hewitt & Liang 2019): what it can learn by heart."""
     control_majority: float
+    untrained: float
+    """Of a probe of the states of the same network before training: what is there without learning."""
     words: int
     """The number of words that were measured."""
     unit: int
@@ -68,9 +73,10 @@ class ProbeResult:
 
     @property
     def passes(self) -> bool:
-        """Whether the states follow the property: beyond chance, and beyond what the control learns."""
+        """Whether the states follow the property: beyond chance, the untrained network, and the control."""
         error = math.sqrt(max(self.majority * (1 - self.majority) / self.words, 1e-12))
-        return min(self.accuracy - self.majority, self.selectivity) > MARGIN * error
+        gain = self.accuracy - max(self.majority, self.untrained)
+        return min(gain, self.selectivity) > MARGIN * error
 
 
 def fit_probe(model: str | Path | Task, name: str) -> ProbeResult:
@@ -108,15 +114,16 @@ def probe_states(
         UsageError: the model cannot be inspected, or one value alone occurs.
     """
     sentences = [example.english for example in generate(SENTENCES, seed=1)]
-    features, targets, kinds, ends = [], [], [], []
-    for words, states in zip(sentences, _states(task, sentences), strict=True):
-        for state, word, value in zip(states, words, values(words), strict=True):
-            if value is not None:
-                features.append(state)
-                targets.append(float(value))
-                kinds.append(word)
-        ends.append(len(features))
-    x, y = torch.stack(features), torch.tensor(targets, dtype=torch.float64)
+    found = [values(words) for words in sentences]
+    kept = [[place for place, value in enumerate(each) if value is not None] for each in found]
+    targets = [float(value) for each in found for value in each if value is not None]
+    kinds = [words[place] for words, places in zip(sentences, kept, strict=True) for place in places]
+    ends = [*accumulate(map(len, kept))]
+    x, untrained = (
+        torch.cat([states[places] for states, places in zip(_states(model, sentences), kept, strict=True)])
+        for model in (task, untrained_copy(task, cell_name(reading_part(task.model).rnn)))
+    )
+    y = torch.tensor(targets, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     random = {kind: float(torch.rand((), generator=generator) < y.mean()) for kind in sorted(set(kinds))}
     control = torch.tensor([random[kind] for kind in kinds], dtype=torch.float64)
@@ -131,6 +138,7 @@ def probe_states(
         majority,
         control_accuracy,
         control_majority,
+        _fit(untrained, y, split)[0],
         len(x) - split,
         unit,
         float((guess == y[split:]).double().mean()),

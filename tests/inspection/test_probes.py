@@ -53,6 +53,8 @@ def test_a_unit_that_follows_a_word_is_found(remembering, monkeypatch, tmp_path)
     assert (result.unit, result.unit_accuracy) == (3, 1)
     assert result.accuracy > 0.99
     assert result.levels == pytest.approx((0, 1), abs=1e-6)
+    assert result.majority - 0.05 < result.untrained < result.accuracy
+    assert f"untrained network {result.untrained:.1%}" in describe_probe(result)
     assert "the states follow it" in describe_probe(result)
     table, picture = write_probe(remembering, result, TEXT, tmp_path)
     rows = list(csv.DictReader(table.open(newline="")))
