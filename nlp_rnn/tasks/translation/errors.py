@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from nlp_rnn.tasks.interface import Finding, TextPair
 _SHOWN = 10  # translations of each kind
 _SHORT, _LONG = 0.6, 1.6  # of the words of the reference
 _ORDERS = (2, 3, 4)  # of repeated n-grams
+# A character of a script without spaces (Thai, Lao, Myanmar, Khmer, kana, Chinese), or a word of another one.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
 def find_errors(pairs: Sequence[TextPair]) -> list[Finding]:
@@ -44,8 +48,11 @@ def _scores(pairs: Sequence[TextPair]) -> Finding:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text as they are compared here: in lower case, at white space."""
-    return text.lower().split()
+    """The words of a text as they are compared here: in lower case, at white space.
+
+    Of scripts that have no spaces between words, each character is one.
+    """
+    return _WORD.findall(text.lower())
 
 
 def length_ratio(pair: TextPair) -> float:

@@ -30,6 +30,15 @@ def test_errors_of_single_translations(pair, ratio, grams, words):
     assert copied(pair) == words
 
 
+def test_of_scripts_without_spaces_each_character_counts():
+    short = TextPair(0, "i went to school", "我", "我今天去了学校")
+    assert length_ratio(short) == pytest.approx(1 / 7)
+    doubled = TextPair(0, "good", "好的好的", "好的")
+    assert repeated(doubled) == ["好 的"]
+    assert copied(TextPair(0, "tokyo 東京", "tokyo へ 行く", "東京へ行く")) == ["tokyo"]
+    assert length_ratio(TextPair(0, "a", "좋은 영화", "정말 좋은 영화")) == pytest.approx(2 / 3)
+
+
 def test_what_the_reference_repeats_is_no_error():
     assert repeated(TextPair(0, "", "so so so so", "so so so so")) == []
 
