@@ -117,7 +117,7 @@ def trials_figure(trials: Sequence[TrialPoint], metric: str, mode: str) -> Figur
     first, *others = panels
     _scatter(first, [(trial.number, trial) for trial in shown])
     best = _best_so_far(shown, mode)
-    if best:
+    if len(best) > 1:
         numbers, values = zip(*best, strict=True)
         first.step(numbers, values, where="post", color=theme().ink, lw=1, label="best so far")
     _label(first, _readable(metric), "trial")
@@ -130,6 +130,8 @@ def trials_figure(trials: Sequence[TrialPoint], metric: str, mode: str) -> Figur
             _scatter(axes, chosen)
             if min(x for x, _ in chosen) > 0 and max(x for x, _ in chosen) >= 20 * min(x for x, _ in chosen):
                 axes.set_xscale("log")
+            elif all(isinstance(x, int) for x, _ in chosen):
+                _whole_numbers(axes)
         else:
             names = sorted({str(x) for x, _ in chosen})
             _scatter(axes, [(names.index(str(x)), trial) for x, trial in chosen])
@@ -177,8 +179,8 @@ def pareto_figure(
         )
         _scatter(axes, points)
         places = {trial.number: place for place, trial in points}
-        front = _best_so_far([trial for _, trial in points], mode, places)
-        if front:
+        front = _best_so_far([trial for _, trial in points if trial.allowed], mode, places)
+        if len(front) > 1:
             steps, best = zip(*front, strict=True)
             axes.step(steps, best, where="post", color=theme().ink, lw=1, label="best of its cost")
         if limit is not None:
@@ -210,14 +212,18 @@ def _scatter(axes: Axes, points: Sequence[tuple[Any, TrialPoint]]) -> None:
 def _best_so_far(
     trials: Sequence[TrialPoint], mode: str, places: Mapping[int, float] | None = None
 ) -> list[tuple[float, float]]:
-    """The steps of the best value of complete trials within the limits, in the order of the trials."""
+    """The steps of the best value of complete trials within the limits, up to the last one of all trials."""
     steps: list[tuple[float, float]] = []
+    place = 0.0
     for trial in trials:
+        place = trial.number if places is None else places[trial.number]
         if trial.state != "complete" or not trial.allowed or trial.value is None:
             continue
         is_better = not steps or (trial.value < steps[-1][1] if mode == "min" else trial.value > steps[-1][1])
         if is_better:
-            steps.append((trial.number if places is None else places[trial.number], trial.value))
+            steps.append((place, trial.value))
+    if steps and steps[-1][0] < place:
+        steps.append((place, steps[-1][1]))
     return steps
 
 

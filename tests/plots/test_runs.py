@@ -66,15 +66,27 @@ def test_trials_are_shown_by_their_number_and_by_each_setting():
         "pruned": [(4, 9.0)],
     }
     (steps,) = by_number.lines
-    assert (list(steps.get_xdata()), list(steps.get_ydata())) == ([0, 2], [3.0, 2.0])
+    assert (list(steps.get_xdata()), list(steps.get_ydata())) == ([0, 2, 4], [3.0, 2.0, 2.0])
     assert by_rate.get_xscale() == "log"
     assert [label.get_text() for label in by_cell.get_xticklabels()] == ["gru", "rnn"]
     assert figure.get_suptitle() == "6 trials: 4 complete, 1 pruned, 1 failed"
 
 
+def test_the_best_so_far_reaches_the_last_trial_and_whole_numbers_have_whole_ticks():
+    trials = [trial(0, 1.0, 1e6, size_of_layers=8), trial(1, 2.0, 1e6, size_of_layers=9)]
+    by_number, by_size = trials_figure(trials, "val/loss", "min").axes
+    (steps,) = by_number.lines
+    assert (list(steps.get_xdata()), list(steps.get_ydata())) == ([0, 1], [1.0, 1.0])
+    assert all(tick == int(tick) for tick in by_size.get_xticks())
+    assert not trials_figure(trials[:1], "val/loss", "min").axes[0].lines
+
+
 @pytest.mark.parametrize(
     ("mode", "by_size", "by_latency"),
-    [("min", [(1, 3.0), (3, 2.0)], [(2, 2.0)]), ("max", [(1, 3.0), (2, 4.0)], [(2, 2.0), (3, 4.0)])],
+    [
+        ("min", [(1, 3.0), (3, 2.0)], [(2, 2.0), (4, 2.0)]),
+        ("max", [(1, 3.0), (2, 4.0), (3, 4.0)], [(2, 2.0), (3, 4.0), (4, 4.0)]),
+    ],
 )
 def test_the_line_leads_through_those_that_no_other_beats(mode, by_size, by_latency):
     figure = pareto_figure(TRIALS, "val/loss", mode, max_size=3.5e6)
