@@ -117,6 +117,8 @@ class EpochLines(Callback):
     def __init__(self) -> None:
         self._start = 0.0
         """When training or the epoch began, the later of the two."""
+        self._rate = 0.0
+        """The learning rate of the last step."""
         self._validated = False
         self._unfinished = ""
         """The line of the epoch that has just ended, up to its metrics."""
@@ -125,12 +127,20 @@ class EpochLines(Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start = time.perf_counter()  # a run that is resumed amid an epoch does not begin the epoch
+        self._rate = _learning_rate(trainer)
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._print(trainer)
         self._start = time.perf_counter()
         self._validated = False
+
+    @override
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        # Schedules change the rate after the step, and may raise it again after the last one.
+        self._rate = _learning_rate(trainer)
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -140,9 +150,8 @@ class EpochLines(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # The metrics of the whole epoch are logged after this hook, so the line is printed later.
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
         self._unfinished = f"epoch {trainer.current_epoch + 1}{of}:"
-        self._ending = f"lr {rate:.3g}, {time.perf_counter() - self._start:.1f} s"
+        self._ending = f"lr {self._rate:.3g}, {time.perf_counter() - self._start:.1f} s"
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -153,6 +162,10 @@ class EpochLines(Callback):
             metrics = describe_metrics(trainer.callback_metrics, self._validated)
             print(self._unfinished, ", ".join([*metrics, self._ending]), file=sys.stderr, flush=True)
         self._unfinished = ""
+
+
+def _learning_rate(trainer: pl.Trainer) -> float:
+    return float(trainer.optimizers[0].param_groups[0]["lr"])
 
 
 def describe_metrics(metrics: Mapping[str, Any], validated: bool = True) -> list[str]:

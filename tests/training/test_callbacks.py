@@ -59,6 +59,20 @@ def test_an_epoch_that_is_resumed_counts_the_time_since_then(capsys):
     assert capsys.readouterr().err.endswith("epoch 1/1: lr 0.5, 0.0 s\n")
 
 
+def test_the_learning_rate_is_that_of_the_last_step_rather_than_of_the_next_one(capsys):
+    task, trainer, lines = pl.LightningModule(), pl.Trainer(logger=False, max_epochs=1), EpochLines()
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.5)
+    trainer.strategy.optimizers = [optimizer]
+    lines.on_train_start(trainer, task)
+    for batch, rate in enumerate((0.25, 0.125)):
+        optimizer.param_groups[0]["lr"] = rate
+        lines.on_train_batch_start(trainer, task, None, batch)
+    optimizer.param_groups[0]["lr"] = 1.0  # what a cycle does after its last step
+    lines.on_train_epoch_end(trainer, task)
+    lines.on_train_end(trainer, task)
+    assert ": lr 0.125, " in capsys.readouterr().err
+
+
 def test_the_summary_is_printed_once_at_the_start(run, tmp_path):
     _, _, error = run("fit", *SENTIMENT, "--runs", str(tmp_path))
     first, model, data, *_ = error.splitlines()
