@@ -113,6 +113,8 @@ class Rows(Dataset[dict[str, list[Any]]]):
 
     def values(self, name: str) -> Iterator[np.ndarray]:
         """Yield the items of all lists in a column, in parts of bounded size."""
+        if self._index is not None:  # chosen rows need not follow one another
+            return (np.asarray(self[[row]][name][0]) for row in range(len(self)))
         return (values[offsets[0] : offsets[-1]] for values, offsets in self._lists[name])
 
     def lengths(self, name: str) -> np.ndarray:

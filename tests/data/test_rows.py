@@ -72,3 +72,4 @@ def test_rows_of_a_file_are_opened_again_not_copied(tmp_path):
         assert len(again) == len(original) == 4
         assert str(again[[0, 1, 3]]) == str(original[[0, 1, 3]])
     assert np.concatenate(list(rows.values("ids"))).tolist() == [id for ids in dataset()["ids"] for id in ids]
+    assert np.concatenate(list(rows.select(np.array([3, 0])).values("ids"))).tolist() == [5, 6, 1, 2, 3]
