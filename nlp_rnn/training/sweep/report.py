@@ -61,6 +61,8 @@ def write_report(folder: Path, study: Study, limits: Limits, base: Resolved) -> 
         figure = pareto_figure(points, base.monitor, base.mode, limits.max_size, limits.max_latency)
         save(figure, folder / "pareto.png")
     if not ranked:
+        for name in ("sweep.json", "best.yaml", "best"):  # of before the limits were given anew
+            (folder / name).unlink(missing_ok=True)
         raise RunError(f"{folder}: {_why_none(points, errors)}; the trials are in {folder / 'trials.csv'}")
     best = ranked[0]
     content = {
