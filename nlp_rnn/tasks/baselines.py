@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.vocabulary import BOS, EOS
 from nlp_rnn.tasks.interface import Baseline
+from nlp_rnn.tasks.scripts import UNSPACED
 
 ALWAYS = "most frequent label"
 """The baseline that gives the same answer to every input."""
@@ -25,9 +26,8 @@ BAG_OF_WORDS = "bag of words"
 H = TypeVar("H", bound=Hashable)
 
 _WORD = re.compile(r"\w+|[^\w\s]")
-# Scripts that have no spaces between words (Thai, Lao, Myanmar, Khmer, kana, Chinese), and Hangul, whose
-# words have many endings.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]+")
+# Hangul is written with spaces, but its words have many endings.
+_IN_PARTS = re.compile(f"[{UNSPACED}\uac00-\ud7a3]+")
 _MAX_WORDS = 100_000  # that a bag knows
 _MAX_WEIGHTS = 5_000_000
 _EPOCHS = 10
@@ -127,7 +127,7 @@ def _words(text: Sequence[str]) -> list[str]:
             *_WORD.findall(part.lower()),
             *(
                 run[start : start + size]
-                for run in _UNSPACED.findall(part)
+                for run in _IN_PARTS.findall(part)
                 for size in (1, 2)
                 for start in range(len(run) + 1 - size)
             ),

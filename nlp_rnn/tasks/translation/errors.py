@@ -11,13 +11,13 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from nlp_rnn.tasks.interface import Finding, TextPair
+from nlp_rnn.tasks.scripts import UNSPACED
 
 _SHOWN = 10  # translations of each kind
 _SHORT, _LONG = 0.6, 1.6  # of the words of the reference
 _ORDERS = (2, 3, 4)  # of repeated n-grams
-# A character of a script without spaces (Thai, Lao, Myanmar, Khmer, kana, Chinese), or a word of another one.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+# A character of a script without spaces, or a word of another one.
+_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 
 def find_errors(pairs: Sequence[TextPair]) -> list[Finding]:
