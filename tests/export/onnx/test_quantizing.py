@@ -23,5 +23,5 @@ def test_weights_are_a_quarter_and_answers_are_near(cell):
     else:
         assert sizes[1] < 0.4 * sizes[0]
     difference = measure(small, make_cases(part))
-    assert 1e-5 < difference.relative < 0.2  # it is int8, and right
-    assert difference.equal > 0.8
+    assert 1e-5 < difference.relative < 0.05  # it is int8, and right on processors without VNNI too
+    assert difference.equal > 0.9
