@@ -106,7 +106,8 @@ def find_run(path: str) -> Path:
         return folder
     newest = newest_run(folder.parent if folder.name == "latest" else folder)
     if newest is None:
-        raise UsageError(f"--resume {path}: no run directory, which has a config.yaml; give runs/NAME/NUMBER")
+        problem = "no run directory, which has a config.yaml" if folder.exists() else "no such folder"
+        raise UsageError(f"--resume {path}: {problem}; give runs/NAME/NUMBER")
     return newest
 
 

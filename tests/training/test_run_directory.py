@@ -12,6 +12,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.training import run_directory
 from nlp_rnn.training.run_directory import (
     find_group,
+    find_run,
     locked,
     new_run_dir,
     newest_run,
@@ -87,6 +88,13 @@ def test_a_requeued_job_finds_its_own_run_among_those_of_others(tmp_path, monkey
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert newest_run(tmp_path, with_checkpoint=True, of_this_job=True) == tmp_path / "2"
     assert newest_run(tmp_path) == tmp_path / "3"
+
+
+def test_what_is_no_run_is_named_with_its_reason(tmp_path):
+    with pytest.raises(UsageError, match=r"none: no such folder; give runs/NAME/NUMBER"):
+        find_run(str(tmp_path / "none"))
+    with pytest.raises(UsageError, match=r"no run directory, which has a config\.yaml; give"):
+        find_run(str(tmp_path))
 
 
 def test_a_group_is_found_as_a_run_is(tmp_path):
