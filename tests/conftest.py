@@ -14,7 +14,13 @@ import torch
 
 from nlp_rnn.cli.main import main
 
+LONGEST = ("test_docs.py", "test_notebooks.py", "test_resuming.py")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items):
+    """Test the longest files first: each is tested by one process, and none is to wait at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(autouse=True, scope="session")
