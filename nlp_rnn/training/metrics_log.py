@@ -114,7 +114,7 @@ class _Writer(ExperimentWriter):
     def _read(self) -> tuple[list[str], list[dict[str, Any]]]:
         try:
             with open(self.metrics_file_path, encoding="utf-8", newline="") as file:
-                reader = csv.DictReader(file)
+                reader = csv.DictReader(file, strict=True)
                 names, rows = list(reader.fieldnames or ()), list(reader)
             if any(None in row for row in rows):
                 raise csv.Error("a row has more cells than the header")
