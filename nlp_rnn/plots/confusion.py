@@ -24,7 +24,7 @@ _CELL = 0.39  # inches; "100%" of 9 points fits
 def confusion_matrix_figure(matrix: Tensor, labels: Sequence[str]) -> Figure:
     """Plot which classes are taken for which others, in percent of each true class.
 
-    With up to `MAX_CLASSES` classes, draws a matrix, with the number of rows of each class beside its name.
+    With up to `MAX_CLASSES` classes, draws a matrix whose row labels show the number of examples per class.
     With more, draws bars for the `MAX_PAIRS` pairs of classes with the most errors.
 
     Args:

@@ -230,7 +230,8 @@ class StopOnInterrupt(Callback):
             schedules = [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]
             self._left = trainer.global_step, optimizers, schedules
             steps = f"{trainer.global_step:,} step{'s' if trainer.global_step != 1 else ''}"
-            print(f"interrupted after {steps}: the model can be used, and fit goes on with the next epoch")
+            advice = "the model can be used; call fit again to continue with the next epoch"
+            print(f"interrupted after {steps}: {advice}")
 
     def _handle(self, trainer: pl.Trainer) -> None:
         """Take over the signal, until Lightning restores all signals at the end of `fit`."""
