@@ -72,15 +72,13 @@ def record_answers(
     """The records of a batch.
 
     Args:
-        task: the model.
+        task: the model, which reads each row by itself, see `Capabilities.by_row`.
         batch: of `rows`.
         answers: what `Task.update_metrics` returned for it.
         columns: the canonical columns of all rows.
         rows: the same, encoded.
     """
     made = task.answer(batch) if answers is None else answers()
-    if not made:  # of running text
-        return
     values = {**columns[batch.rows], **rows[batch.rows]}
     for place, (number, answer) in enumerate(zip(batch.rows, made, strict=True)):
         row = {name: _plain(column[place]) for name, column in values.items()}

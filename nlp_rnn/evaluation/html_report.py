@@ -35,6 +35,8 @@ def write_report(task: Task, report: Report, out: Path) -> None:
     # Not the folders that a local corpus is in, for the page is handed on.
     data = hub_dataset(results["data"]) or Path(results["data"]).name
     summary = f"What {models} for {task.name} answered to {rows} of {data}, {results['split']}."
+    if task.by_row() is not task:
+        summary += " The results are of running text; all below them is of single rows, read each by itself."
     sections = [
         _overview(task, report),
         *_tables(task, report),
@@ -109,9 +111,6 @@ def _percent(name: str, value: Any) -> Any:
 
 
 def _groups(task: Task, report: Report) -> list[Section]:
-    if not report.answers:
-        text = "The model read the data as running text, so that no row has an answer of its own."
-        return [Section("Single inputs", text)]
     sections = []
     lengths = breakdown.by_length(report.answers, task.row_score)
     if lengths:

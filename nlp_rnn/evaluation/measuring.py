@@ -69,7 +69,8 @@ def evaluate(
         plots: the folder for plots, such as the confusion matrix; no plots if left out.
         precision: fp32 or bf16, of the weights and of the computation.
         copy_unknown: for translation, whether to copy unknown words from the source; as trained if left out.
-        answers: whether the report has a record of each answer too, made in the same pass over the data.
+        answers: whether the report has a record of each answer too, made in the same pass over the data; of
+            running text, in a second one that reads each row by itself.
         baselines: whether the report has the metrics of the task's baselines too, which learn from the train
             split of the corpus, if it has one.
 
@@ -102,10 +103,11 @@ def evaluate(
     for metric in metrics.values():
         metric.reset()
     records: list[AnswerRecord] = []
+    single = task.by_row()  # another task than this one if it reads rows as running text
     for batch in task.processor.loader(rows, batching):
         moved = batch.to(device)
         made = task.update_metrics(moved, metrics)
-        if answers:
+        if answers and single is task:
             records += record_answers(task, moved, made, dataset, rows)
     report: dict[str, Any] = {
         "task": task.name,
@@ -131,6 +133,8 @@ def evaluate(
     if plots is not None:
         for name, figure in task.plots(report).items():
             save(figure, plots / f"{name}.png")
+    if answers and single is not task:
+        records = _answer_singly(single, dataset, batching)
     stated = overall(results)
     measured = Measured(
         corpus_settings(corpus),
@@ -143,6 +147,18 @@ def evaluate(
         versions=current_versions(),
     )
     return Report(standard_json(report), measured, sorted(records, key=attrgetter("row")), [*results])
+
+
+def _answer_singly(task: Task, dataset: Dataset, batching: Batching) -> list[AnswerRecord]:
+    """The records of rows that are read each by itself, where the metrics are of running text."""
+    rows = Rows(encode(dataset, task.processor))
+    metrics = task.metrics("test")
+    return [
+        record
+        for batch in task.processor.loader(rows, batching)
+        for moved in [batch.to(task.device)]
+        for record in record_answers(task, moved, task.update_metrics(moved, metrics), dataset, rows)
+    ]
 
 
 def name_split(corpus: Corpus, split: str) -> tuple[Corpus, str]:

@@ -20,7 +20,7 @@ class Report:
         results: metrics and tables by name, as values of JSON; None for a metric that is undefined, such as
             the mean of nothing.
         measured: the metrics as a model's card states them, with what is needed to measure them again.
-        answers: one record per row, in the order of the data, if they were asked for; none for running text.
+        answers: one record per row, in the order of the data, if they were asked for.
         metrics: the names of those results that are metrics, rather than facts about the data or tables.
     """
 

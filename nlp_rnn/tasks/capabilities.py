@@ -226,7 +226,7 @@ class Capabilities:
         return {}
 
     def by_row(self) -> Self:
-        """A task that reads each row by itself, which comparing needs; it shares all else with this one."""
+        """A task that reads each row by itself, as single answers need; it shares all else with this one."""
         return self
 
     @property

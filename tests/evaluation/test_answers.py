@@ -1,7 +1,5 @@
 """Records of single answers: they are those that were measured, and compared with what the data says."""
 
-from dataclasses import replace
-
 import pyarrow.parquet as pq
 import pytest
 
@@ -11,7 +9,6 @@ from nlp_rnn.evaluation.measuring import evaluate
 from nlp_rnn.tasks import TASKS as EVERY_TASK
 
 TEXT_TASKS = [name for name, task in EVERY_TASK.items() if task.processor_class.input_description == "text"]
-WITH_ROWS = [name for name in TEXT_TASKS if name != "language_modeling"]  # which reads running text here
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +16,7 @@ def reports(tasks, corpora):
     return {name: evaluate(tasks[name], Corpus(corpora[name]), answers=True, batch_size=7) for name in tasks}
 
 
-@pytest.mark.parametrize("name", WITH_ROWS)
+@pytest.mark.parametrize("name", TEXT_TASKS)
 def test_there_is_one_record_per_row_in_the_order_of_the_data(name, reports, rows):
     records = reports[name].answers
     assert [record.row for record in records] == list(range(len(rows["sentence"])))
@@ -31,7 +28,7 @@ def test_there_is_one_record_per_row_in_the_order_of_the_data(name, reports, row
     assert "a" not in unknown
 
 
-@pytest.mark.parametrize("name", WITH_ROWS)
+@pytest.mark.parametrize("name", TEXT_TASKS)
 def test_metrics_are_the_same_with_and_without_records(name, reports, tasks, corpora):
     report = evaluate(tasks[name], Corpus(corpora[name]), batch_size=7)
     assert report.answers == []
@@ -60,18 +57,16 @@ def test_references_and_scores_of_translations(reports, rows):
     assert len({record.text for record in records}) > 5
 
 
-def test_running_text_has_no_records(reports):
-    assert reports["language_modeling"].answers == []
+def test_rows_of_running_text_are_read_each_by_itself(reports, tasks, corpora):
+    report = reports["language_modeling"]
+    alone = evaluate(tasks["language_modeling"].by_row(), Corpus(corpora["language_modeling"]), answers=True)
+    assert report.answers == alone.answers
+    assert report.results["loss"] != pytest.approx(alone.results["loss"], rel=1e-3)
 
 
 def test_log_probabilities_of_texts_add_up_to_the_loss(tasks, corpora):
-    task = tasks["language_modeling"]
-    processor = task.processor
-    task.processor = replace(processor, window=None)
-    try:
-        report = evaluate(task, Corpus(corpora["language_modeling"]), answers=True)
-    finally:
-        task.processor = processor
+    task = tasks["language_modeling"].by_row()
+    report = evaluate(task, Corpus(corpora["language_modeling"]), answers=True)
     total = sum(record.answer["log_prob"] for record in report.answers)
     assert -total / report.results["tokens"] == pytest.approx(report.results["loss"], rel=1e-5)
     assert report.answers[0].score == pytest.approx(
@@ -79,7 +74,7 @@ def test_log_probabilities_of_texts_add_up_to_the_loss(tasks, corpora):
     )
 
 
-@pytest.mark.parametrize("name", WITH_ROWS)
+@pytest.mark.parametrize("name", TEXT_TASKS)
 def test_answers_as_a_table(name, reports, tasks, rows, tmp_path):
     records = reports[name].answers
     write_answers(tasks[name], records, tmp_path / "answers.parquet")
@@ -89,7 +84,8 @@ def test_answers_as_a_table(name, reports, tasks, rows, tmp_path):
     assert [row["right"] for row in table] == [
         None if record.decisions is None else record.right for record in records
     ]
-    assert all(row["prediction"] is not None for row in table)
+    for column in tasks[name].record_columns():
+        assert all(row[column] is not None for row in table)
     assert [path.name for path in tmp_path.iterdir()] == ["answers.parquet"]
 
 

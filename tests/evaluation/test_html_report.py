@@ -42,7 +42,7 @@ LABELS = ["Most frequent confusions", "Worst inputs", "Most confidently wrong", 
         ("sentiment", ["Results", "In detail", *INPUTS, *LABELS]),
         ("tagging", ["Results", "In detail", *INPUTS, *LABELS]),
         ("multi_label", ["Results", "In detail", *INPUTS, *LABELS]),
-        ("language_modeling", ["Results", "Single inputs"]),
+        ("language_modeling", ["Results", *INPUTS, "Worst inputs"]),
         (
             "translation",
             [
