@@ -52,12 +52,14 @@ def drawable(text: str) -> str:
 
 
 def label(token: str, longest: int = LONGEST_LABEL) -> str:
-    """A token on one line: white space visible as in Python, long tokens shortened.
+    """A token on one line: a space as ␣, other white space as in Python, long tokens shortened.
 
     Args:
         token: a token of a vocabulary, or a word.
         longest: number of characters, before escapes.
     """
+    if token == " ":
+        return "␣"  # a single character, so that labels of characters are upright
     if not token or token.isspace() or not token.isprintable():
         token = repr(token)
     return drawable(token if len(token) <= longest else token[: longest - 1] + "…")

@@ -72,7 +72,7 @@ def test_a_file_that_is_no_font_has_no_characters(tmp_path):
 
 @pytest.mark.parametrize(
     ("token", "expected"),
-    [("word", "word"), (" ", "' '"), ("", "''"), ("\n", "'\\n'"), ("a" * 40, "a" * 15 + "…"), ("$x$", "$x$")],
+    [("word", "word"), (" ", "␣"), ("", "''"), ("\n", "'\\n'"), ("a" * 40, "a" * 15 + "…"), ("$x$", "$x$")],
 )
 def test_labels_are_on_one_short_line(token, expected):
     assert text.label(token) == expected
