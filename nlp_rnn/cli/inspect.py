@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--probe",
-        choices=["negation", "tense", "number"],
-        help="instead, find whether the states follow a property of sentences of the corpus builtin, which "
+        choices=["negation", "tense", "number", "quotes"],
+        help="instead, find whether the states follow a property of English sentences, which "
         "unit does, and what both say at each word",
     )
     parser.add_argument(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -12,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlp_rnn.data.builtin.properties import PROPERTIES
-from nlp_rnn.data.builtin.sentences import generate
+from nlp_rnn.data.builtin.properties import PROPERTIES, Property
+from nlp_rnn.data.vocabulary import UNK, Vocabulary
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inspection.inspector import read_text, untrained_copy
 from nlp_rnn.inspection.reading import (
@@ -31,12 +32,15 @@ from nlp_rnn.models.layers.unrolled import Unrolled
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.pretrained import from_pretrained
 
-SENTENCES = 600
-"""Sentences of the built-in grammar of which two thirds fit a probe, and the others measure it."""
+TEXTS = 600
+"""Texts of the built-in grammar of which two thirds fit a probe, and the others measure it."""
 
 MARGIN = 3.0
 """A probe passes if it is better than the majority, than that of the untrained network, and than its control,
 by so many standard errors."""
+
+MAX_UNKNOWN = 0.5
+"""The fraction of the words of the texts that a model may not know."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,12 @@ def fit_probe(model: str | Path | Task, name: str) -> ProbeResult:
 
     Args:
         model: a model folder, a checkpoint or a hub id, as for `from_pretrained`; or a loaded task. It has
-            learned words of the corpus `builtin`.
+            learned English words, or their characters.
         name: of a property in `PROPERTIES`.
 
     Raises:
-        UsageError: there is no such property, or the model cannot be loaded or inspected.
+        UsageError: there is no such property, the model cannot be loaded or inspected, or its vocabulary
+            lacks the words that tell the property, or most others.
 
     Examples:
         >>> fit_probe("runs/streaming/latest/model", "negation").passes
@@ -97,30 +102,38 @@ def fit_probe(model: str | Path | Task, name: str) -> ProbeResult:
     if name not in PROPERTIES:
         raise UsageError(f"there is no property {name!a}: use one of {', '.join(PROPERTIES)}")
     task = model if isinstance(model, Task) else from_pretrained(model)
-    return probe_states(task, name, PROPERTIES[name].values)
+    return probe_states(task, name, PROPERTIES[name])
 
 
-def probe_states(
-    task: Task, name: str, values: Callable[[Sequence[str]], Sequence[bool | None]]
-) -> ProbeResult:
+def probe_states(task: Task, name: str, property: Property) -> ProbeResult:
     """As `fit_probe`, for any property.
 
     Args:
         task: a loaded model.
         name: of the property.
-        values: [T] words -> [T], whether each has the property; None for words that are left out.
+        property: what its texts are, and where it holds in them.
 
     Raises:
-        UsageError: the model cannot be inspected, or one value alone occurs.
+        UsageError: the model cannot be inspected, does not know the words, or one value alone occurs.
     """
-    sentences = [example.english for example in generate(SENTENCES, seed=1)]
-    found = [values(words) for words in sentences]
+    texts = property.texts(TEXTS)
+    vocabulary = vocabulary_of(task)
+    _check_known(vocabulary, name, property, texts)
+    found = [property.values(words) for words in texts]
     kept = [[place for place, value in enumerate(each) if value is not None] for each in found]
     targets = [float(value) for each in found for value in each if value is not None]
-    kinds = [words[place] for words, places in zip(sentences, kept, strict=True) for place in places]
+    kinds = [words[place] for words, places in zip(texts, kept, strict=True) for place in places]
     ends = [*accumulate(map(len, kept))]
+    read = [_read_words(vocabulary, words) for words in texts]
     x, untrained = (
-        torch.cat([states[places] for states, places in zip(_states(model, sentences), kept, strict=True)])
+        torch.cat(
+            [
+                states[[after[place] for place in places]]
+                for states, (_, after), places in zip(
+                    _read(model, [ids for ids, _ in read]), read, kept, strict=True
+                )
+            ]
+        )
         for model in (task, untrained_copy(task, cell_name(reading_part(task.model).rnn)))
     )
     y = torch.tensor(targets, dtype=torch.float64)
@@ -147,6 +160,35 @@ def probe_states(
     )
 
 
+def _check_known(
+    vocabulary: Vocabulary, name: str, property: Property, texts: Sequence[Sequence[str]]
+) -> None:
+    """Check that a vocabulary has words that tell a property, and most words of the texts."""
+    known = {word: UNK not in vocabulary.encode([word])[0] for word in property.words.union(*texts)}
+    if not any(known[word] for word in property.words):
+        example = min(property.words, key=lambda word: (len(word), word))
+        raise UsageError(
+            f"the model's vocabulary has no word that tells {name}, such as {example}: probe a model that "
+            "was trained on text with such words"
+        )
+    words = [word for text in texts for word in text]
+    unknown = sum(not known[word] for word in words) / len(words)
+    if unknown > MAX_UNKNOWN:
+        raise UsageError(
+            f"the model's vocabulary lacks {unknown:.0%} of the words of a probe's English sentences: probe "
+            "a model of English text"
+        )
+
+
+def _read_words(vocabulary: Vocabulary, words: Sequence[str]) -> tuple[list[int], list[int]]:
+    """The ids of the tokens of words, and for each word the place of its last token."""
+    tokens = [*vocabulary.find_tokens(" ".join(words))]
+    token_ends = [end for _, _, end in tokens]
+    word_ends = accumulate(words, lambda end, word: end + 1 + len(word), initial=-1)
+    places = [bisect_right(token_ends, end) - 1 for end in [*word_ends][1:]]
+    return [id for id, _, _ in tokens], places
+
+
 def hidden_states(task: Task, text: str) -> tuple[list[str], Tensor]:
     """The words [T] of a text, and the states [T, H] of the top layer that reads forward, in float64."""
     rows, _, tokens = read_text(task, text)
@@ -155,13 +197,6 @@ def hidden_states(task: Task, text: str) -> tuple[list[str], Tensor]:
         raise UsageError("the text has no words: give a sentence")
     (states,) = _read(task, [ids])
     return tokens[len(tokens) - len(ids) :], states
-
-
-def _states(task: Task, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
-    """The states of sentences, as many as each has words."""
-    vocabulary = vocabulary_of(task)
-    ids = [vocabulary.encode_words(words) for words in sentences]
-    return _read(task, ids)
 
 
 def _read(task: Task, texts: Sequence[list[int]]) -> list[Tensor]:
@@ -180,7 +215,7 @@ def _read(task: Task, texts: Sequence[list[int]]) -> list[Tensor]:
 def _fit(x: Tensor, y: Tensor, split: int) -> tuple[float, float, Tensor]:
     """Logistic regression on rows before the split: its accuracy behind it, that of the majority, weights."""
     if not 0 < y[:split].mean() < 1:
-        raise UsageError("the property has one value only in the sentences of the grammar")
+        raise UsageError("the property has one value only in the texts")
     inputs = torch.cat([x, torch.ones_like(x[:, :1])], 1)
     weights = torch.zeros(inputs.size(1), dtype=x.dtype, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights], max_iter=60, line_search_fn="strong_wolfe")

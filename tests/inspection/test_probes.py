@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from nlp_rnn.data import Vocabulary, VocabularySettings
-from nlp_rnn.data.builtin.properties import PROPERTIES
-from nlp_rnn.data.builtin.sentences import generate
+from nlp_rnn.data.builtin.properties import Property, plain_texts
 from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inspection import probes
 from nlp_rnn.inspection.inspector import inspect
 from nlp_rnn.inspection.probe_files import describe_probe, write_clamped, write_probe
-from nlp_rnn.inspection.probes import clamp, fit_probe, hidden_states, probe_states
+from nlp_rnn.inspection.probes import _read_words, clamp, fit_probe, hidden_states, probe_states
 from nlp_rnn.models.layers.cells import CELLS
-from nlp_rnn.tasks import Sentiment
+from nlp_rnn.tasks import LanguageModeling, Sentiment
+from nlp_rnn.tasks.language_modeling.data import LanguageModelingProcessor
 from nlp_rnn.tasks.sentiment.data import SentimentProcessor
 
 TEXT = "the work is not good , but the film is"
@@ -25,7 +25,7 @@ TEXT = "the work is not good , but the film is"
 def remembering():
     """A GRU whose unit 3 turns on at "not", and keeps what it has; the other units are random."""
     torch.manual_seed(0)
-    texts = [" ".join(example.english) for example in generate(300, seed=1)]
+    texts = [" ".join(words) for words in plain_texts(300)]
     words = Vocabulary.train(texts, VocabularySettings(min_frequency=1))
     processor = SentimentProcessor(words, ["0", "1"], ["negative", "positive"], 40)
     task = Sentiment(processor, 8, 8, cell="gru", bidirectional=False, dropout=0.0).eval()
@@ -43,12 +43,12 @@ def remembering():
 
 
 def test_a_unit_that_follows_a_word_is_found(remembering, monkeypatch, tmp_path):
-    monkeypatch.setattr(probes, "SENTENCES", 150)
+    monkeypatch.setattr(probes, "TEXTS", 150)
 
     def seen(words):
         return [("not" in words[: end + 1]) for end in range(len(words))]
 
-    result = probe_states(remembering, "negation", seen)
+    result = probe_states(remembering, "negation", Property("", seen, frozenset({"not"})))
     assert result.passes
     assert (result.unit, result.unit_accuracy) == (3, 1)
     assert result.accuracy > 0.99
@@ -63,13 +63,13 @@ def test_a_unit_that_follows_a_word_is_found(remembering, monkeypatch, tmp_path)
 
 
 def test_a_probe_of_shuffled_labels_does_not_pass(remembering, monkeypatch):
-    monkeypatch.setattr(probes, "SENTENCES", 150)
+    monkeypatch.setattr(probes, "TEXTS", 150)
     generator = torch.Generator().manual_seed(1)
 
     def shuffled(words):
         return (torch.rand(len(words), generator=generator) < 0.4).tolist()
 
-    result = probe_states(remembering, "negation", shuffled)
+    result = probe_states(remembering, "negation", Property("", shuffled, frozenset({"not"})))
     assert not result.passes
     assert "the states do not follow it" in describe_probe(result)
 
@@ -100,21 +100,40 @@ def test_a_unit_held_at_its_own_value_changes_nothing_and_at_another_something(c
     assert table.read_text().startswith('"word","negative","positive","negative held","positive held"')
 
 
-def test_properties_are_those_of_what_was_read():
-    words = "the rooms were not clean , but the waiter is friendly .".split()  # noqa: SIM905
-    expected = {
-        "negation": "nnnyynnnnnnn",
-        "tense": "??yyyyyyynnn",
-        "number": "?yyyyyyynnnn",
-    }
-    for name, values in expected.items():
-        found = PROPERTIES[name].values(words)
-        assert "".join({None: "?", True: "y", False: "n"}[value] for value in found) == values
+@pytest.mark.parametrize("settings", [{"level": "char"}, {"level": "bpe", "max_size": 80}, {}], ids=str)
+def test_words_end_with_their_last_token(settings):
+    texts = plain_texts(50)
+    vocabulary = Vocabulary.train(map(" ".join, texts), VocabularySettings(min_frequency=1, **settings))
+    for words in texts:
+        ids, ends = _read_words(vocabulary, words)
+        assert ids == vocabulary.encode([" ".join(words)])[0]
+        read = [vocabulary.decode(ids[: end + 1]) for end in ends]
+        assert read == [
+            vocabulary.decode(vocabulary.encode([" ".join(words[:n])])[0]) for n in range(1, len(words) + 1)
+        ]
 
 
-def test_refusals(tiny):
-    with pytest.raises(UsageError, match="no property 'mood': use one of negation, tense, number"):
+def test_a_model_of_characters_is_probed_at_the_ends_of_words(monkeypatch):
+    monkeypatch.setattr(probes, "TEXTS", 30)
+    texts = [" ".join(words) for words in plain_texts(30)]
+    characters = Vocabulary.train(texts, VocabularySettings(level="char", min_frequency=1))
+    task = LanguageModeling(LanguageModelingProcessor(characters, max_length=20), 4, 5, dropout=0.0).eval()
+    heard = []
+    monkeypatch.setattr(probes, "_fit", lambda x, y, split: (heard.append(len(x)), (0.5, 0.5, x[0]))[1])
+    fit_probe(task, "negation")
+    assert heard == 3 * [sum(map(len, plain_texts(30)))]
+
+
+def test_refusals(tiny, monkeypatch):
+    with pytest.raises(UsageError, match="no property 'mood': use one of negation, tense, number, quotes"):
         fit_probe(tiny("sentiment"), "mood")
+    with pytest.raises(UsageError, match='has no word that tells quotes, such as ": probe'):
+        fit_probe(tiny("sentiment"), "quotes")
+    with pytest.raises(
+        UsageError, match="lacks 86% of the words of a probe's English sentences: probe a model"
+    ):
+        fit_probe(tiny("sentiment"), "negation")
+    monkeypatch.setattr(probes, "MAX_UNKNOWN", 1)
     with pytest.raises(UsageError, match=r"letters of words too: .* --data\.characters false"):
         fit_probe(tiny("tagging"), "tense")
     with pytest.raises(UsageError, match="there is no unit 5: the layer has units 0 to 4"):

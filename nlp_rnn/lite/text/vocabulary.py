@@ -116,16 +116,16 @@ class Vocabulary:
             UsageError: the text has a lone surrogate.
         """
         check_text(text)
-        for id, start, end in self._find_tokens(text):
+        for id, start, end in self.find_tokens(text):
             yield id, text[start:end]
 
     def end(self, text: str, count: int) -> int:
         """Return the position in a text, in characters, at which its first `count` tokens end."""
-        ends = [0, *(end for _, _, end in islice(self._find_tokens(text), count))]
+        ends = [0, *(end for _, _, end in islice(self.find_tokens(text), count))]
         return ends[-1]
 
-    def _find_tokens(self, text: str) -> Iterator[Token]:
-        """The tokens of a text, and where they are in it."""
+    def find_tokens(self, text: str) -> Iterator[Token]:
+        """Yield the id of each token of a text, and where it begins and ends, in characters."""
         begin = 0
         for piece in pieces(text):
             for id, start, end in self._encoder.tokens(piece):
