@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.training.messages import suggestion
         from nlp_rnn.training.resolved import Resolved, has_setting, setting_paths
         from nlp_rnn.training.results import results_json
-        from nlp_rnn.training.run_directory import new_run_dir
+        from nlp_rnn.training.run_directory import locked, new_run_dir
         from nlp_rnn.training.sweep.search import Sweep, SweepSettings, last_epoch
         from nlp_rnn.training.sweep.space import read_space
         from nlp_rnn.training.sweep.study import require_optuna
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
         folder = new_run_dir(Path(base.runs), base.name)
         with atomic_write(folder / "space.yaml") as temporary:
             temporary.write_bytes(Path(options.space).read_bytes())
-    with atomic_write(folder / _RECORD) as temporary:
+    with locked(folder), atomic_write(folder / _RECORD) as temporary:  # not while another process reads it
         record |= {"limits": limits.plain(), "workers": workers}
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -155,7 +155,8 @@ def find_group(path: str) -> Path | None:
 
 def is_group(folder: Path) -> bool:
     """Whether a folder has runs with several seeds."""
-    return any(folder.glob(f"{SEED_PREFIX}*/config.yaml"))
+    runs = folder.glob(f"{SEED_PREFIX}*/config.yaml")
+    return any(run.parent.name.removeprefix(SEED_PREFIX).isdecimal() for run in runs)
 
 
 def has_checkpoint(run_dir: Path) -> bool:

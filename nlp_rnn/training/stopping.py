@@ -40,6 +40,7 @@ class StoppingReport(Callback):
             f"early stopping after epoch {trainer.current_epoch}: {self._reason(stopper, trainer)}"
             for stopper in _stoppers(trainer)
             if trainer.should_stop
+            and trainer.current_epoch != trainer.max_epochs  # else it would have ended here all the same
             and stopper.stopping_reason is not EarlyStoppingReason.NOT_STOPPED
             and stopper.stopped_epoch + 1 == trainer.current_epoch  # else it has got more patience since
         ]

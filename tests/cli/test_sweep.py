@@ -7,6 +7,8 @@ import sys
 import pytest
 import yaml
 
+from nlp_rnn.training.run_directory import locked
+
 CONFIG = "conf/hello.yaml"
 SPACE = "model.cell: {choices: [gru]}\nmodel.optimization.lr: {float: [0.01, 0.05], log: true}\n"
 OTHER_SPACES = {
@@ -73,7 +75,7 @@ def test_without_the_extra_the_message_names_it(run, space, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_whole_sweep_and_its_best_configuration(run, space, tmp_path):
+def test_a_whole_sweep_and_its_best_configuration(run, space, tmp_path, monkeypatch):
     tiny = ("--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--model.hidden_dim", "4")
     code, out, error = run("sweep", CONFIG, *space, *tiny, "--budget", "1", "--max-size", "1MB")
     assert code == 0, error
@@ -87,6 +89,13 @@ def test_a_whole_sweep_and_its_best_configuration(run, space, tmp_path):
     code, again, error = run("fit", "--config", content["config"])
     assert code == 0, error
     assert json.loads(again)["metrics"]["val/loss"] == content["val/loss"]
+    folder = tmp_path / "runs" / "hello" / "1"
+    settings = (folder / "settings.json").read_bytes()
+    monkeypatch.setattr("nlp_rnn.training.run_directory._LOCK_SECONDS", 0.1)
+    with locked(folder):
+        code, _, error = run("sweep", "--resume", "runs/hello/1", "--budget", "9")
+    assert (code, "another process is training" in error) == (2, True)
+    assert (folder / "settings.json").read_bytes() == settings
     code, _, error = run("sweep", "--resume", "runs/hello/1", "--max-size", "1kB")
     assert code == 1
     assert "no trial is within the limits: the smallest model has " in error

@@ -108,3 +108,6 @@ def test_a_group_is_found_as_a_run_is(tmp_path):
     assert [find_group(str(tmp_path / path)) for path in ("1", "2/seed-0", "none")] == [None] * 3
     (tmp_path / "3" / "config.yaml").touch()
     assert find_group(str(tmp_path)) is None
+    (tmp_path / "1" / "seed-x").mkdir()
+    (tmp_path / "1" / "seed-x" / "config.yaml").touch()
+    assert find_group(str(tmp_path / "1")) is None

@@ -37,6 +37,7 @@ def reasons(error):
             ["--early_stopping.divergence_threshold", "0.001"],
             r"after epoch 1: val/loss [\d.]+ has passed divergence_threshold 0\.001; best .*",
         ),
+        ([*STILL, "--early_stopping.patience", "5"], None),  # it ends with the last epoch
         ([*STILL, "--early_stopping.patience", "6"], None),
     ],
 )
