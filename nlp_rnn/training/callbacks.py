@@ -171,6 +171,8 @@ def _learning_rate(trainer: pl.Trainer) -> float:
 def describe_metrics(metrics: Mapping[str, Any], validated: bool = True) -> list[str]:
     """`train loss 0.43`, `val loss 0.38`, `accuracy 0.83`, ...: all but the metrics of single classes.
 
+    Metrics that are undefined, such as the accuracy of unknown words where there are none, are left out.
+
     Args:
         metrics: the values that Lightning logged, by name.
         validated: whether the validation metrics are of this epoch.
@@ -181,7 +183,8 @@ def describe_metrics(metrics: Mapping[str, Any], validated: bool = True) -> list
     if validated:
         for name, value in metrics.items():
             stage, _, metric = name.partition("/")
-            if stage == "val" and not metric.startswith("f1_"):
+            is_undefined = metric != "loss" and math.isnan(value)
+            if stage == "val" and not metric.startswith("f1_") and not is_undefined:
                 shown.append(f"{'val loss' if metric == 'loss' else metric} {float(value):.4f}")
     return shown
 

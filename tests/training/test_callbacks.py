@@ -1,6 +1,7 @@
 """What a run shows: lines without a terminal, a bar in one, and a summary first."""
 
 import fcntl
+import math
 import os
 import pty
 import re
@@ -144,6 +145,11 @@ def test_metrics_of_single_classes_are_left_out():
     metrics = {"val/loss": 0.5, "val/f1": 0.25, "val/f1_positive": 1.0, "train/loss_epoch": 0.75}
     assert describe_metrics(metrics) == ["train loss 0.7500", "val loss 0.5000", "f1 0.2500"]
     assert describe_metrics(metrics, validated=False) == ["train loss 0.7500"]
+
+
+def test_metrics_that_are_undefined_are_left_out_but_not_a_loss():
+    metrics = {"val/loss": math.nan, "val/accuracy": 0.5, "val/unknown_accuracy": math.nan}
+    assert describe_metrics(metrics) == ["val loss nan", "accuracy 0.5000"]
 
 
 def on_terminal(*arguments):
