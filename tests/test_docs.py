@@ -36,7 +36,7 @@ PLACEHOLDERS = {"NAME": "sentiment_imdb", "CORPUS": "builtin", "SEED": "0", "pat
 
 SMALL_RUN = (
     "--model.hidden_dim 16 --data.batching.size 16 --trainer.limit_train_batches 2 "
-    "--trainer.check_val_every_n_epoch 1 --trainer.enable_progress_bar false"
+    "--trainer.limit_val_batches 2 --trainer.check_val_every_n_epoch 1 --trainer.enable_progress_bar false"
 )
 SMALL_CORPUS = "--data.corpus.max_examples 200 --data.corpus.validation_fraction 0.2"
 SMALL_DRAWN = "--data.train 64 --data.validation 64 --data.test 64"
@@ -46,6 +46,7 @@ SMALL = {
     "evaluate": "--max-examples 20",
     "compare": "--max-examples 20 --resamples 20 --trials 20",
     "distill": "--max-examples 20",
+    "sweep": "--trainer.max_epochs 2",
     "long-memory": "--steps 2 --train 64 --validation 64 --test 64 --length 10",
 }
 SMALL_PYTHON = {
@@ -91,7 +92,7 @@ def run_verb(arguments, stdin, monkeypatch):
 
 
 def trains(arguments):
-    return arguments[1] in ("--config", "--model") and "--print_config" not in arguments
+    return bool({"--config", "--model"} & {*arguments}) and "--print_config" not in arguments
 
 
 def small(arguments):
@@ -108,7 +109,8 @@ def small(arguments):
 def fit_once(arguments, trained, monkeypatch):
     """Train, or copy what another page trained by the same command."""
     folder, runs = trained
-    name = dict(pairwise(arguments)).get("--name") or Path(arguments[2]).stem
+    given = dict(reversed([*pairwise(arguments)]))  # of two configurations the first
+    name = given.get("--name") or Path(given["--config"]).stem
     shared = not {"--data.corpus.path", "--model.init_encoder", "--ckpt_path"} & {*arguments}
     key = shlex.join(arguments)
     if shared and key in runs and not Path("runs", name).exists():
@@ -142,6 +144,11 @@ def parse(line):
 
 def run_line(line, trained, monkeypatch):
     """Run one line of a bash block as a shell would."""
+    if variable := re.fullmatch(r"([A-Z_]+)=([^\s$]+) (.*)", line):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable[1], variable[2])
+            run_line(variable[3], trained, patch)
+        return
     if line.startswith(NOT_RUN):
         return
     if ON_THE_HUB.search(line):
@@ -172,6 +179,7 @@ def test_page_runs(page, tmp_path, monkeypatch, trained, registries):
     monkeypatch.syspath_prepend(str(tmp_path))
     # Translators that are hardly trained write without an end.
     monkeypatch.setattr("nlp_rnn.tasks.translation.task.find_flaw", lambda text, finished: "")
+    monkeypatch.setattr("nlp_rnn.evaluation.measuring._MAX_TRAIN", 200)  # rows for the baselines
     names = {"__name__": "__main__"}
     for language, title, block in blocks(page, "bash", "python", "yaml", "text"):
         if title:
