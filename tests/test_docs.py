@@ -14,11 +14,10 @@ import sys
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import benchmark
 import pytest
-from forked import ForkedPython
+from forked import fork_fits
 
 from nlp_rnn.cli.main import main
 from nlp_rnn.cli.verbs import VERBS
@@ -181,8 +180,7 @@ def test_page_runs(page, tmp_path, monkeypatch, trained, registries):
     monkeypatch.syspath_prepend(str(tmp_path))
     # Translators that are hardly trained write without an end.
     monkeypatch.setattr("nlp_rnn.tasks.translation.task.find_flaw", lambda text, finished: "")
-    forking = SimpleNamespace(Popen=ForkedPython, DEVNULL=subprocess.DEVNULL)
-    monkeypatch.setattr("nlp_rnn.training.processes.subprocess", forking)
+    fork_fits(monkeypatch)
     monkeypatch.setattr("nlp_rnn.evaluation.measuring._MAX_TRAIN", 200)  # rows for the baselines
     names = {"__name__": "__main__"}
     for language, title, block in blocks(page, "bash", "python", "yaml", "text"):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+from forked import fork_fits
 
 from nlp_rnn.training.run_directory import locked
 
@@ -76,6 +77,7 @@ def test_without_the_extra_the_message_names_it(run, space, tmp_path, monkeypatc
 
 @pytest.mark.slow
 def test_a_whole_sweep_and_its_best_configuration(run, space, tmp_path, monkeypatch):
+    fork_fits(monkeypatch)
     tiny = ("--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--model.hidden_dim", "4")
     code, out, error = run("sweep", CONFIG, *space, *tiny, "--budget", "1", "--max-size", "1MB")
     assert code == 0, error
@@ -103,6 +105,7 @@ def test_a_whole_sweep_and_its_best_configuration(run, space, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_a_real_nan_is_a_failed_trial_with_one_line(run, tmp_path, monkeypatch):
+    fork_fits(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "space.yaml").write_text("model.optimization.lr: {choices: [100.0]}\n")
     diverging = (

@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import struct
-import subprocess
 import sys
 import termios
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
+from forked import ForkedPython
 from pytorch_lightning.callbacks import RichProgressBar, TQDMProgressBar
 
 from nlp_rnn.tasks.optimization import Optimization
@@ -156,7 +156,7 @@ def on_terminal(*arguments):
     """All that a command writes to a terminal of 100 columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    process = subprocess.Popen(
+    process = ForkedPython(
         [sys.executable, "-m", "nlp_rnn", *arguments], stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)

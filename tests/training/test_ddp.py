@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import pytest
+from forked import ForkedPython
 
 from nlp_rnn.cli.main import main
 
@@ -77,7 +78,7 @@ def slurm(rank):
 @contextmanager
 def started(*arguments):
     """A process of this interpreter, killed at the end."""
-    process = subprocess.Popen(
+    process = ForkedPython(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

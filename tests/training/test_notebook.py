@@ -4,10 +4,12 @@ import math
 import os
 import signal
 import threading
+from unittest.mock import patch
 
 import notebooks
 import pytest
 import pytorch_lightning as pl
+from forked import ForkedPython
 from jupyter_client.manager import start_new_kernel
 from pytorch_lightning.callbacks import Callback
 
@@ -128,7 +130,8 @@ class Kernel:
 
     def __init__(self, folder):
         environment = notebooks.kernel_environment(folder)
-        self.manager, self.client = start_new_kernel(kernel_name="python3", env=environment, cwd=folder)
+        with patch("jupyter_client.launcher.Popen", ForkedPython):
+            self.manager, self.client = start_new_kernel(kernel_name="python3", env=environment, cwd=folder)
 
     def run(self, code, interrupt_after=None):
         """The outputs of a cell; the kernel is interrupted once an output has this text."""

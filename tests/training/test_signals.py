@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import ForkedPython
 
 from nlp_rnn.cli.main import main
 from nlp_rnn.storage.checkpoint import read_checkpoint
@@ -26,7 +27,7 @@ DDP = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.acceler
 
 def start(*arguments):
     """A process of the command line, in a process group of its own."""
-    return subprocess.Popen(
+    return ForkedPython(
         [sys.executable, "-m", "nlp_rnn", *arguments],
         stderr=subprocess.PIPE,
         text=True,
