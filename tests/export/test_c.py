@@ -39,7 +39,7 @@ CC = shutil.which("cc")
 pytestmark = pytest.mark.skipif(CC is None, reason="there is no C compiler")
 
 STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror"]
-SANITIZED = [*STRICT, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"]
+SANITIZED = [*STRICT, "-fsanitize=address,undefined", "-fno-sanitize-recover"]
 
 TEXTS = [
     'the film isn\'t good , but 3.5 stars ; "fine" ?? x',
@@ -58,16 +58,20 @@ GIVEN = Vocabulary.train_on_words(SENTENCES[:3] + SENTENCES[4:], SETTINGS)
 LINES = [unicodedata.normalize("NFC", text) for text in TEXTS]
 
 
-@pytest.fixture
-def compiled(tmp_path):
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
     """Compiles the C file of a task; gives a function: lines, arguments -> the program's lines."""
+    folder, programs = tmp_path_factory.mktemp("c"), {}
 
     def compile_task(task, flags=SANITIZED, main=""):
-        source, program = tmp_path / "model.c", tmp_path / "program"
-        text = c_source(task.eval())
-        source.write_text(text + main, encoding="utf-8")
-        command = [CC, *flags, *([] if main else ["-DNLP_MAIN"]), str(source), "-o", str(program), "-lm"]
-        subprocess.run(command, check=True, timeout=300)
+        text = c_source(task.eval()) + main
+        program = programs.get((text, *flags))  # several tests may ask the same program
+        if program is None:
+            source, program = folder / "model.c", folder / str(len(programs))
+            source.write_text(text, encoding="utf-8")
+            command = [CC, *flags, *([] if main else ["-DNLP_MAIN"]), str(source), "-o", str(program), "-lm"]
+            subprocess.run(command, check=True, timeout=300)
+            programs[text, *flags] = program
 
         def run(lines, *arguments, end="\n"):
             given = "".join(f"{line}{end}" for line in lines)
