@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from difflib import get_close_matches
-from functools import wraps
+from functools import cache, wraps
 from inspect import getattr_static, signature
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
@@ -249,17 +249,26 @@ def setting_types(owner: type) -> dict[str, Any]:
 
     One that names a type that cannot be found, such as a function's own, is left out.
     """
-    source = owner if is_dataclass(owner) else getattr_static(owner, "__init__")
     try:
-        hints = get_type_hints(source, include_extras=True)
+        hints = dict(_type_hints(owner))
     except NameError:
-        hints = {}
+        source, hints = _annotated(owner), {}
         for name, annotation in source.__annotations__.items():
             with suppress(NameError):
                 text = isinstance(annotation, str)
                 hints[name] = eval(annotation, vars(sys.modules[owner.__module__])) if text else annotation
     hints.pop("return", None)
     return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
+
+
+def _annotated(owner: type) -> Any:
+    """What has the annotations of the settings of a class."""
+    return owner if is_dataclass(owner) else getattr_static(owner, "__init__")
+
+
+@cache  # each object that is made asks, and evaluating the annotations takes a third of making it
+def _type_hints(owner: type) -> dict[str, Any]:
+    return get_type_hints(_annotated(owner), include_extras=True)
 
 
 def column_settings(owner: type) -> list[str]:
