@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import run_forked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -349,7 +350,7 @@ def test_an_input_is_never_replaced(models, tmp_path, monkeypatch, name, way):
     if way == "standard input":
         command = [sys.executable, "-m", "nlp_rnn", "predict", str(models["sentiment"]), "--output", source]
         with source.open() as stream:
-            done = subprocess.run(command, stdin=stream, capture_output=True, text=True)
+            done = run_forked([*map(str, command)], stdin=stream)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
         assert "would replace standard input, which is read; choose another place" in done.stderr
     else:

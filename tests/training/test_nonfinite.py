@@ -2,13 +2,15 @@
 
 import math
 import os
-import subprocess
+import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from forked import run_forked
 from pytorch_lightning.plugins import MixedPrecision
 
 from nlp_rnn import save_pretrained
@@ -258,17 +260,23 @@ except RunError as error:
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_nan_on_one_rank_is_skipped_and_stops_on_all(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(ON_ONE_RANK)
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    found = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=300, env=environment
-    )
-    said = dict(line.split(": ", 1) for line in found.stdout.splitlines() if line.startswith("rank "))
-    assert said.keys() == {"rank 0", "rank 1"}, found.stderr
+def test_a_loss_that_is_nan_on_one_rank_is_skipped_and_stops_on_all():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0"}
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(
+            lambda rank: run_forked(
+                [sys.executable, "-c", ON_ONE_RANK],
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **shared, "LOCAL_RANK": rank},
+            ),
+            ["0", "1"],
+        )
+    lines = (first.stdout + second.stdout).splitlines()
+    said = dict(line.split(": ", 1) for line in lines if line.startswith("rank "))
+    assert said.keys() == {"rank 0", "rank 1"}, first.stderr + second.stderr
     assert said["rank 0"] == said["rank 1"]
     assert said["rank 0"].startswith("step 2, epoch 1: the loss is nan; rows of the batch: ")
     assert said["rank 0"].count(", ") < 15  # of the one rank
     assert "; skipped 1 steps (training.max_skipped); " in said["rank 0"]
-    assert found.stderr.count("the step is skipped") == 1
+    assert (first.stderr + second.stderr).count("the step is skipped") == 1

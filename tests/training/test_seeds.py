@@ -8,6 +8,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from forked import fork_fits
 
 from nlp_rnn.errors import Interrupted, RunError
 from nlp_rnn.training import processes
@@ -132,7 +133,8 @@ def test_the_metric_says_which_seed_is_best_and_nan_is_never(tmp_path, mode, bes
 
 
 @pytest.mark.slow
-def test_seeds_of_a_fit_are_those_of_single_runs(run, tmp_path):
+def test_seeds_of_a_fit_are_those_of_single_runs(run, tmp_path, monkeypatch):
+    fork_fits(monkeypatch)
     fit = [
         *("fit", "--config", "conf/sentiment_builtin.yaml", "--data.corpus.max_examples", "40"),
         *("--model.embedding_dim", "4", "--model.hidden_dim", "4", "--trainer.max_epochs", "1"),
