@@ -1,5 +1,6 @@
 """What all tests share: a cache of their own, one thread per process, no network."""
 
+import gc
 import os
 
 # There is a test process per core; with more threads than cores each of them is many times slower.
@@ -17,6 +18,17 @@ from nlp_rnn.plots import curves
 
 LONGEST = ("test_docs.py", "test_notebooks.py", "test_resuming.py")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection():
+    """Collect no garbage while tests are collected, of whom millions of objects are made that stay."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """And never look at these again."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):
