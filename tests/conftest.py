@@ -44,6 +44,14 @@ def cache_home(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def unsynced():
+    """Wait for no disk: no test is there to see what a machine has kept that lost its power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)

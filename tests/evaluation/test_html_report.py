@@ -149,7 +149,8 @@ def test_without_output_nothing_is_learned_or_kept(tasks, corpora):
         ),
     ],
 )
-def test_tasks_of_numbers_and_pairs(name, path, expected, baselines, tmp_path):
+def test_tasks_of_numbers_and_pairs(name, path, expected, baselines, tmp_path, monkeypatch):
+    monkeypatch.setattr("nlp_rnn.evaluation.measuring._MAX_TRAIN", 1000)
     task = TASKS[name]
     data = task.data_classes()[0](Corpus(path))
     model = task(data.processor, hidden_dim=4).eval()

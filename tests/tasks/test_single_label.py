@@ -139,7 +139,8 @@ def test_unknown_ways_of_balancing_are_refused():
         data("upside down")
 
 
-def test_fit_leaves_a_calibrated_model(run, tmp_path):
+def test_fit_leaves_a_calibrated_model(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("nlp_rnn.evaluation.measuring._MAX_TRAIN", 300)  # rows for the baselines
     arguments = [
         *("fit", "--config", "conf/sentiment_builtin.yaml", "--data.corpus.max_examples", "300"),
         *("--model.embedding_dim", "8", "--model.hidden_dim", "8", "--trainer.max_epochs", "2"),
