@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from forked import run_forked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -334,7 +333,7 @@ def test_control_characters_in_answers_do_not_reach_a_terminal(models, tmp_path,
 
 @pytest.mark.parametrize("name", ["in.csv", "in.txt"])
 @pytest.mark.parametrize("way", ["same", "spelling", "link", "hard link", "standard input"])
-def test_an_input_is_never_replaced(models, tmp_path, monkeypatch, name, way):
+def test_an_input_is_never_replaced(models, tmp_path, run, name, way):
     source, output = tmp_path / name, tmp_path / f"other_{name}"
     source.write_text("text\ngood\n")
     match way:
@@ -348,11 +347,16 @@ def test_an_input_is_never_replaced(models, tmp_path, monkeypatch, name, way):
         case "hard link":
             output.hardlink_to(source)
     if way == "standard input":
-        command = [sys.executable, "-m", "nlp_rnn", "predict", str(models["sentiment"]), "--output", source]
-        with source.open() as stream:
-            done = run_forked([*map(str, command)], stdin=stream)
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert "would replace standard input, which is read; choose another place" in done.stderr
+        before = os.dup(0)
+        try:
+            with source.open() as stream:
+                os.dup2(stream.fileno(), 0)
+            code, _, error = run("predict", str(models["sentiment"]), "--output", str(source))
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
+        assert (code, error.count("\n")) == (2, 1)
+        assert "would replace standard input, which is read; choose another place" in error
     else:
         with pytest.raises(UsageError, match=f"would replace {source}, which is read; choose another"):
             predict(models["sentiment"], str(source), str(output))
