@@ -174,7 +174,17 @@ def run_line(line, trained, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:\\s*Hit failing import")  # of classes that a page before this one made
-@pytest.mark.parametrize("page", PAGES, ids=[page.relative_to(ROOT).as_posix() for page in PAGES])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(
+            page,
+            id=page.relative_to(ROOT).as_posix(),
+            marks=pytest.mark.curves if page.name == "plots.md" else (),
+        )
+        for page in PAGES
+    ],
+)
 def test_page_runs(page, tmp_path, monkeypatch, trained, registries):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
