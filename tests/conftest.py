@@ -21,14 +21,17 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_collection():
-    """Collect no garbage while tests are collected, of whom millions of objects are made that stay."""
+    """Collect no garbage while tests are collected, which makes millions of objects that stay.
+
+    A process that only hands tests to others goes on so; it makes little.
+    """
     gc.disable()
 
 
 def pytest_collection_finish():
     """And never look at these again."""
-    gc.enable()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -46,7 +49,7 @@ def cache_home(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="session")
 def unsynced():
-    """Wait for no disk: no test is there to see what a machine has kept that lost its power."""
+    """Wait for no disk: no test checks what survives a power failure."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda file: None)
         yield

@@ -13,7 +13,6 @@ from nlp_rnn.cli.console import add_trust_argument, importing, path_argument
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, printing
 
-_RECORD = "settings.json"
 """What a sweep was begun with, in its folder."""
 _MAX_WORKERS = 256
 _SHARED = frozenset(
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.training.messages import suggestion
         from nlp_rnn.training.resolved import Resolved, has_setting, setting_paths
         from nlp_rnn.training.results import results_json
-        from nlp_rnn.training.run_directory import locked, new_run_dir
+        from nlp_rnn.training.run_directory import new_run_dir
         from nlp_rnn.training.sweep.search import Sweep, SweepSettings, last_epoch
         from nlp_rnn.training.sweep.space import read_space
         from nlp_rnn.training.sweep.study import require_optuna
@@ -76,9 +75,6 @@ def run(options: argparse.Namespace) -> None:
         folder = new_run_dir(Path(base.runs), base.name)
         with atomic_write(folder / "space.yaml") as temporary:
             temporary.write_bytes(Path(options.space).read_bytes())
-    with locked(folder), atomic_write(folder / _RECORD) as temporary:  # not while another process reads it
-        record |= {"limits": limits.plain(), "workers": workers}
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
     def measure(model: Path) -> tuple[float, float]:
         speed = measure_speed(model)
@@ -106,7 +102,9 @@ def _old_record(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """What an interrupted sweep was begun with."""
     if options.config or options.settings or options.space:
         raise UsageError("--resume: a sweep keeps its own configuration, space and settings")
-    path = folder / _RECORD
+    from nlp_rnn.training.sweep.search import RECORD
+
+    path = folder / RECORD
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

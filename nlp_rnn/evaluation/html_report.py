@@ -36,7 +36,7 @@ def write_report(task: Task, report: Report, out: Path) -> None:
     data = hub_dataset(results["data"]) or Path(results["data"]).name
     summary = f"What {models} for {task.name} answered to {rows} of {data}, {results['split']}."
     if task.by_row() is not task:
-        summary += " The results are of running text; all below them is of single rows, read each by itself."
+        summary += " The results are for running text; below them are single rows, each read by itself."
     sections = [
         _overview(task, report),
         *_tables(task, report),

@@ -34,6 +34,7 @@ from nlp_rnn.tasks.interface import EncodedSplit
 from nlp_rnn.tasks.placement import in_precision, on_device
 
 _MAX_TRAIN = 50_000  # rows that baselines learn from
+_MAX_TOKENS = 1 << 16  # of a batch of whole rows of running text, which may be long
 
 
 @torch.no_grad()
@@ -152,6 +153,7 @@ def evaluate(
 def _answer_singly(task: Task, dataset: Dataset, batching: Batching) -> list[AnswerRecord]:
     """The records of rows that are read each by itself, where the metrics are of running text."""
     rows = Rows(encode(dataset, task.processor))
+    batching = replace(batching, max_tokens=_MAX_TOKENS)
     metrics = task.metrics("test")
     return [
         record

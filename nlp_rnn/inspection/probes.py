@@ -42,6 +42,9 @@ by so many standard errors."""
 MAX_UNKNOWN = 0.5
 """The fraction of the words of the texts that a model may not know."""
 
+_AT_ONCE = 32
+"""Texts that are read at once: a language model scores its whole vocabulary after each token."""
+
 
 @dataclass(frozen=True)
 class ProbeResult:
@@ -114,8 +117,11 @@ def probe_states(task: Task, name: str, property: Property) -> ProbeResult:
         property: what its texts are, and where it holds in them.
 
     Raises:
-        UsageError: the model cannot be inspected, does not know the words, or one value alone occurs.
+        UsageError: the model cannot be inspected, reads texts from their end, does not know the words, or
+            one value alone occurs.
     """
+    if task.probe().reads_from_end:
+        raise UsageError("the model reads texts from their end: probe one that reads them forward")
     texts = property.texts(TEXTS)
     vocabulary = vocabulary_of(task)
     _check_known(vocabulary, name, property, texts)
@@ -163,7 +169,10 @@ def probe_states(task: Task, name: str, property: Property) -> ProbeResult:
 def _check_known(
     vocabulary: Vocabulary, name: str, property: Property, texts: Sequence[Sequence[str]]
 ) -> None:
-    """Check that a vocabulary has words that tell a property, and most words of the texts."""
+    """Check that a vocabulary has words that tell a property, and most words of the texts.
+
+    Of subwords or characters it has the words if it has their characters.
+    """
     known = {word: UNK not in vocabulary.encode([word])[0] for word in property.words.union(*texts)}
     if not any(known[word] for word in property.words):
         example = min(property.words, key=lambda word: (len(word), word))
@@ -202,14 +211,19 @@ def hidden_states(task: Task, text: str) -> tuple[list[str], Tensor]:
 def _read(task: Task, texts: Sequence[list[int]]) -> list[Tensor]:
     """The states [T, H] of texts of ids, without that of BOS."""
     model = exact_model(task)
-    layer, heard = reading_part(model).rnn, []
+    layer = reading_part(model).rnn
+    heard: list[Tensor] = []
     layer.register_forward_hook(lambda module, arguments, result: heard.append(result[0]))
-    batch = batch_of(task, texts)
-    with torch.no_grad():
-        task.probe().logits(model, batch)
-    outputs = heard[0][..., : layer.hidden_size]  # [T, B, H]
-    ends = zip(batch.lengths.tolist(), texts, strict=True)
-    return [outputs[end - len(ids) : end, row] for row, (end, ids) in enumerate(ends)]
+    states = []
+    for start in range(0, len(texts), _AT_ONCE):
+        part = texts[start : start + _AT_ONCE]
+        batch = batch_of(task, part)
+        with torch.no_grad():
+            task.probe().logits(model, batch)
+        outputs = heard.pop()[..., : layer.hidden_size]  # [T, B, H]
+        for row, (end, ids) in enumerate(zip(batch.lengths.tolist(), part, strict=True)):
+            states.append(outputs[end - len(ids) : end, row].clone())  # not the padding too
+    return states
 
 
 def _fit(x: Tensor, y: Tensor, split: int) -> tuple[float, float, Tensor]:

@@ -183,8 +183,8 @@ def describe_metrics(metrics: Mapping[str, Any], validated: bool = True) -> list
     if validated:
         for name, value in metrics.items():
             stage, _, metric = name.partition("/")
-            is_undefined = metric != "loss" and math.isnan(value)
-            if stage == "val" and not metric.startswith("f1_") and not is_undefined:
+            is_shown = stage == "val" and not metric.startswith("f1_")
+            if is_shown and (metric == "loss" or not math.isnan(value)):
                 shown.append(f"{'val loss' if metric == 'loss' else metric} {float(value):.4f}")
     return shown
 

@@ -40,7 +40,7 @@ class StoppingReport(Callback):
             f"early stopping after epoch {trainer.current_epoch}: {self._reason(stopper, trainer)}"
             for stopper in _stoppers(trainer)
             if trainer.should_stop
-            and trainer.current_epoch != trainer.max_epochs  # else it would have ended here all the same
+            and not (trainer.current_epoch == trainer.max_epochs and _is_patience(stopper))
             and stopper.stopping_reason is not EarlyStoppingReason.NOT_STOPPED
             and stopper.stopped_epoch + 1 == trainer.current_epoch  # else it has got more patience since
         ]
@@ -66,6 +66,11 @@ class StoppingReport(Callback):
                 return f"{stopper.monitor} is {now}; {best}"
         times = f"{stopper.wait_count} validation{'s' if stopper.wait_count > 1 else ''}"
         return f"{stopper.monitor} has not improved for {times} (patience); {best}"
+
+
+def _is_patience(stopper: EarlyStopping) -> bool:
+    """Whether it stopped for lack of progress, which is no news where training has ended all the same."""
+    return stopper.stopping_reason is EarlyStoppingReason.PATIENCE_EXHAUSTED
 
 
 def _stoppers(trainer: pl.Trainer) -> list[EarlyStopping]:

@@ -124,7 +124,18 @@ def test_a_model_of_characters_is_probed_at_the_ends_of_words(monkeypatch):
     assert heard == 3 * [sum(map(len, plain_texts(30)))]
 
 
+def test_states_do_not_depend_on_what_is_read_together(tiny, monkeypatch):
+    task = tiny("language_modeling")
+    texts = [[4, 5, 6, 4], [5], [6, 6, 4, 5, 4]]
+    together = probes._read(task, texts)
+    monkeypatch.setattr(probes, "_AT_ONCE", 1)
+    torch.testing.assert_close(probes._read(task, texts), together)
+    assert [len(states) for states in together] == [4, 1, 5]
+
+
 def test_refusals(tiny, monkeypatch):
+    with pytest.raises(UsageError, match="the model reads texts from their end"):
+        fit_probe(tiny("translation"), "negation")
     with pytest.raises(UsageError, match="no property 'mood': use one of negation, tense, number, quotes"):
         fit_probe(tiny("sentiment"), "mood")
     with pytest.raises(UsageError, match='has no word that tells quotes, such as ": probe'):

@@ -38,6 +38,10 @@ def reasons(error):
             r"after epoch 1: val/loss [\d.]+ has passed divergence_threshold 0\.001; best .*",
         ),
         ([*STILL, "--early_stopping.patience", "5"], None),  # it ends with the last epoch
+        (
+            ["--early_stopping.divergence_threshold", "0.001", "--trainer.max_epochs", "1"],
+            r"after epoch 1: val/loss [\d.]+ has passed divergence_threshold 0\.001; best .*",
+        ),
         ([*STILL, "--early_stopping.patience", "6"], None),
     ],
 )

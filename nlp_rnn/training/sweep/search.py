@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_rnn.errors import Interrupted, RunError, UsageError, one_line
+from nlp_rnn.files import atomic_write
 from nlp_rnn.training.processes import FitProcess, Signals, prepare_run
 from nlp_rnn.training.resolved import Resolved
 from nlp_rnn.training.results import read_results
@@ -21,6 +23,8 @@ from nlp_rnn.training.sweep.report import ERROR, LATENCY, SIZE, trial_folder, wr
 from nlp_rnn.training.sweep.space import Setting
 from nlp_rnn.training.sweep.study import PRUNED, open_study, trial_environment
 
+RECORD = "settings.json"
+"""The file in the folder of a sweep that tells what it was begun with, to resume it."""
 _SECONDS = "seconds"
 _MAX_FAILED = 10
 """After so many failed trials and no other the sweep ends: it is the settings that are wrong."""
@@ -45,6 +49,15 @@ class SweepSettings:
     limits: Limits
     workers: int
     command: str
+
+    def record(self) -> dict[str, Any]:
+        """What the file `RECORD` holds."""
+        return {
+            "arguments": self.arguments,
+            "trusted": self.trusted,
+            "limits": self.limits.plain(),
+            "workers": self.workers,
+        }
 
 
 class Sweep:
@@ -95,6 +108,8 @@ class Sweep:
             Interrupted: a signal came; the trials that were training are saved.
         """
         with locked(self._folder), self._signals.handed_on():
+            with atomic_write(self._folder / RECORD) as temporary:
+                temporary.write_text(json.dumps(self._settings.record(), indent=1) + "\n", encoding="utf-8")
             self._waiting = [trial.number for trial in self._study.trials if not trial.state.is_finished()]
             while self._fill() or self._running:
                 for process in self._signals.ended():
