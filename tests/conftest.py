@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 # There is a test process per core; with more threads than cores each of them is many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +16,9 @@ import torch
 
 from nlp_rnn.cli.main import main
 from nlp_rnn.plots import curves
+
+# A shell lets what runs in its background ignore Ctrl-C, and what that starts ignores it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = ("test_docs.py", "test_notebooks.py", "test_resuming.py")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
