@@ -13,7 +13,6 @@ from nlp_rnn.cli.console import add_trust_argument, importing, path_argument
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, printing
 
-"""What a sweep was begun with, in its folder."""
 _MAX_WORKERS = 256
 _SHARED = frozenset(
     (

@@ -130,16 +130,10 @@ def probe_states(task: Task, name: str, property: Property) -> ProbeResult:
     targets = [float(value) for each in found for value in each if value is not None]
     kinds = [words[place] for words, places in zip(texts, kept, strict=True) for place in places]
     ends = [*accumulate(map(len, kept))]
-    read = [_read_words(vocabulary, words) for words in texts]
+    ids, tokens = zip(*(_read_words(vocabulary, words) for words in texts), strict=True)
+    chosen = [[last[place] for place in places] for last, places in zip(tokens, kept, strict=True)]
     x, untrained = (
-        torch.cat(
-            [
-                states[[after[place] for place in places]]
-                for states, (_, after), places in zip(
-                    _read(model, [ids for ids, _ in read]), read, kept, strict=True
-                )
-            ]
-        )
+        torch.cat([states[places] for states, places in zip(_read(model, ids), chosen, strict=True)])
         for model in (task, untrained_copy(task, cell_name(reading_part(task.model).rnn)))
     )
     y = torch.tensor(targets, dtype=torch.float64)
