@@ -22,7 +22,8 @@ def describe_probe(result: ProbeResult) -> str:
     return (
         f"{result.name} ({PROPERTIES[result.name].summary}): {verdict}; probe {result.accuracy:.1%}, "
         f"majority {result.majority:.1%}, untrained network {result.untrained:.1%}, control "
-        f"{result.control:.1%}, selectivity {result.selectivity:+.1%}; unit {result.unit} alone "
+        f"{result.control:.1%} (majority {result.control_majority:.1%}), selectivity "
+        f"{result.selectivity:+.1%}; unit {result.unit} alone "
         f"{result.unit_accuracy:.1%}, {low:.2f} without and {high:.2f} with it"
     )
 

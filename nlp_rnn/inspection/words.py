@@ -15,6 +15,7 @@ from nlp_rnn.inspection.files import Format, write_table
 from nlp_rnn.plots.figure import new_figure, save
 from nlp_rnn.plots.heatmaps import Curve, curves_figure
 from nlp_rnn.plots.style import WIDTH, color, heading, styled, theme, tidy
+from nlp_rnn.plots.text import label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,15 +99,14 @@ def attribution_figure(explained: Attribution) -> Figure:
     figure = new_figure(max(WIDTH, 0.55 * len(places) + 1.5), 4.2)
     heading(figure, f"“{' '.join(explained.tokens)}”")
     axes = figure.add_subplot()
-    for number, shift, label, values in (
+    for number, shift, name, values in (
         (0, -_BAR / 2, "integrated gradients", explained.gradients.tolist()),
         (1, _BAR / 2, "loss if left out", explained.undone.tolist()),
     ):
-        axes.bar([place + shift for place in places], values, _BAR, color=color(number), label=label)
+        axes.bar([place + shift for place in places], values, _BAR, color=color(number), label=name)
     axes.axhline(0, color=theme().ink, linewidth=0.8)
-    axes.set_xticks(
-        places, explained.tokens, rotation=45, ha="right", rotation_mode="anchor", parse_math=False
-    )
+    names = [label(token) for token in explained.tokens]
+    axes.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     for place in explained.turning():
         axes.get_xticklabels()[place].set_fontweight("bold")
     axes.set_ylabel("log-odds of the answer (nats)")
@@ -121,12 +121,12 @@ def attribution_figure(explained: Attribution) -> Figure:
 
 def fork_figure(fork: Fork) -> Figure:
     """Curves of the probability of the label of the first text, after each word of both."""
-    label = fork.answers[-1]["label"] if fork.answers[-1]["scores"] else fork.others[-1]["label"]
+    first = fork.answers[-1]["label"] if fork.answers[-1]["scores"] else fork.others[-1]["label"]
     replacement = fork.replacement or LEFT_OUT
     lines = [
         Curve(
             f"with “{word}”",
-            [answer["scores"].get(label, math.nan) for answer in answers],
+            [answer["scores"].get(first, math.nan) for answer in answers],
             dashed=dashed,
         )
         for word, answers, dashed in (
@@ -136,7 +136,7 @@ def fork_figure(fork: Fork) -> Figure:
     ]
     names = [*fork.words]
     names[fork.place] += f" / {replacement}"
-    return curves_figure(lines, names, "answer after each word of two texts", f"probability of “{label}”")
+    return curves_figure(lines, names, "answer after each word of two texts", f"probability of “{first}”")
 
 
 def _known(values: list[float]) -> pa.Array:

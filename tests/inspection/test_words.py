@@ -1,6 +1,7 @@
 """The files of an explanation hold its numbers, and so do its lines."""
 
 import csv
+from dataclasses import replace
 
 import pyarrow.parquet
 import pytest
@@ -38,6 +39,13 @@ def test_the_table_and_plot_of_an_attribution(tmp_path, tiny):
     line = describe_attribution(explained)
     assert line.startswith(f"{explained.answer}, log-odds {explained.log_odds:.2f}; ")
     assert line.count("without") == len(explained.turning())
+
+
+def test_the_plot_of_an_attribution_shows_white_space_and_controls(tiny):
+    explained = attribute(tiny("language_modeling"), TEXT)
+    tokens = [" ", "\t", *explained.tokens[2:]]
+    (axes,) = attribution_figure(replace(explained, tokens=tokens)).axes
+    assert [text.get_text() for text in axes.get_xticklabels()][:3] == ["␣", "'\\t'", tokens[2]]
 
 
 def test_the_table_and_plot_of_a_fork(tmp_path, tiny):
