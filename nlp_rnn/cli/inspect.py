@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--replace",
         type=_pair,
         metavar="WORD=OTHER",
-        help="instead, compare the answers after each word if another word takes the place of one; WORD= "
-        "leaves it out",
+        help="instead, compare the answers after each word if another word takes the place of one, where it "
+        "first occurs; WORD= leaves it out",
     )
     parser.add_argument(
         "--automaton",
