@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,49 +74,56 @@ def run(options: argparse.Namespace) -> None:
         from nlp_rnn.inspection.inspector import inspect
 
     task = load_model(options)
-    paths = [*_explanations(options, task)]
-    if not paths:
-        paths = [str(path) for path in write(inspect(task, options.text), options.output, options.format)]
+    # All that is asked for is computed before anything is written, for a text may be refused.
+    found = [*_explanations(options, task)]
+    if not found:
+        found = [([], partial(write, inspect(task, options.text), Path(options.output), options.format))]
+    lines = [line for lines, written in found for line in (*lines, *map(str, written()))]
     with printing():
-        print(*map(printed, paths), sep="\n")
+        print(*map(printed, lines), sep="\n")
 
 
-def _explanations(options: argparse.Namespace, task: Task[Any, Any]) -> Iterator[str]:
-    """What the options ask for, in place of the states: lines that say what was found, and paths."""
+def _explanations(
+    options: argparse.Namespace, task: Task[Any, Any]
+) -> Iterator[tuple[Sequence[str], Callable[[], Sequence[Path]]]]:
+    """What the options ask for, in place of the states: lines that say what was found, and what writes it."""
     from nlp_rnn.inspection.attribution import attribute
     from nlp_rnn.inspection.counterfactual import fork
     from nlp_rnn.inspection.probe_files import describe_probe, write_clamped, write_probe
-    from nlp_rnn.inspection.probes import clamp, fit_probe
+    from nlp_rnn.inspection.probes import clamp, fit_probe, hidden_states
     from nlp_rnn.inspection.unrolled_page import animate, draw_page, make_page
     from nlp_rnn.inspection.words import describe_attribution, describe_fork, write_attribution, write_fork
 
     folder = Path(options.output)
     if options.words:
         explained = attribute(task, options.text)
-        yield describe_attribution(explained)
-        yield from map(str, write_attribution(explained, folder, options.format))
+        yield [describe_attribution(explained)], partial(write_attribution, explained, folder, options.format)
     if options.replace:
         forked = fork(task, options.text, *options.replace)
-        yield describe_fork(forked)
-        yield from map(str, write_fork(forked, folder, options.format))
+        yield [describe_fork(forked)], partial(write_fork, forked, folder, options.format)
     if options.automaton:
-        yield from _automaton(task, options)
+        yield _automaton(task, options)
     if options.probe:
+        words, states = hidden_states(task, options.text)
         probed = fit_probe(task, options.probe)
-        yield describe_probe(probed)
-        yield from map(str, write_probe(task, probed, options.text, folder, options.format))
+        yield (
+            [describe_probe(probed)],
+            partial(write_probe, probed, words, states, folder, options.format),
+        )
     if options.clamp:
         clamped = clamp(task, options.text, *options.clamp)
         name = "{} held at {:g}".format(*options.clamp)
-        yield from map(str, write_clamped(task, clamped, name, folder, options.format))
+        yield [], partial(write_clamped, task, clamped, name, folder, options.format)
     if options.page:
         page = make_page(task, options.text)
-        yield _write(folder / "unrolled.svg", draw_page(page))
-        yield _write(folder / "unrolled.html", animate(page))
+        pages = {folder / "unrolled.svg": draw_page(page), folder / "unrolled.html": animate(page)}
+        yield [], partial(_write, pages)
 
 
-def _automaton(task: Task[Any, Any], options: argparse.Namespace) -> Iterator[str]:
-    """Draw the automaton of a model, with the way of a text; say how far the two agree."""
+def _automaton(
+    task: Task[Any, Any], options: argparse.Namespace
+) -> tuple[list[str], Callable[[], Sequence[Path]]]:
+    """The automaton of a model, with the way of a text, and how far the two agree."""
     from nlp_rnn.inspection.automaton import agreement, extract, held_out_words
     from nlp_rnn.inspection.automaton_drawing import draw
     from nlp_rnn.inspection.inspector import read_text
@@ -128,24 +136,24 @@ def _automaton(task: Task[Any, Any], options: argparse.Namespace) -> Iterator[st
     words = held_out_words(automaton)
     agreed = agreement(task, automaton, words)
     sizes = sorted(map(len, words))
-    summary = (
+    lines = [
         f"{len(automaton.answers)} states, agrees with the network on {agreed:.1%} of {len(words)} random "
         f"strings of {sizes[0]} to {sizes[-1]} tokens"
-    )
-    yield summary
+    ]
+    picture = draw(automaton, word, lines[0])
     if automaton.difference:
-        yield "another answer than the network's: " + " ".join(
-            automaton.letters[i] for i in automaton.difference
-        )
-    yield _write(Path(options.output) / "automaton.svg", draw(automaton, word, summary))
+        letters = " ".join(automaton.letters[i] for i in automaton.difference)
+        lines.append(f"another answer than the network's: {letters}")
+    return lines, partial(_write, {Path(options.output) / "automaton.svg": picture})
 
 
-def _write(out: Path, content: str) -> str:
-    """Write a text file completely or not at all, and return its path."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out) as temporary:
-        temporary.write_text(content, encoding="utf-8")
-    return str(out)
+def _write(contents: Mapping[Path, str]) -> list[Path]:
+    """Write text files, each completely or not at all, and return their paths."""
+    for out, content in contents.items():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(out) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    return [*contents]
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from nlp_rnn.data.builtin.properties import PROPERTIES
 from nlp_rnn.inspection.files import Format, write_table
-from nlp_rnn.inspection.probes import ProbeResult, hidden_states
+from nlp_rnn.inspection.probes import ProbeResult
 from nlp_rnn.plots.figure import save
 from nlp_rnn.plots.heatmaps import Curve, curves_figure
 from nlp_rnn.tasks.base import Task
@@ -29,10 +30,12 @@ def describe_probe(result: ProbeResult) -> str:
 
 
 def write_probe(
-    task: Task, result: ProbeResult, text: str, folder: Path, format: Format = "csv"
+    result: ProbeResult, words: Sequence[str], states: Tensor, folder: Path, format: Format = "csv"
 ) -> list[Path]:
-    """Write a table `probe_NAME` and its plot: what the probe and its unit say at each word."""
-    words, states = hidden_states(task, text)
+    """Write a table `probe_NAME` and its plot: what the probe and its unit say at each word.
+
+    The words and the states are those of a text, see `nlp_rnn.inspection.probes.hidden_states`.
+    """
     probability = (states @ result.weights[:-1] + result.weights[-1]).sigmoid()
     values = states[:, result.unit]
     table = pa.table({"word": words, "probability": probability.tolist(), "unit": values.tolist()})

@@ -56,7 +56,7 @@ def test_a_unit_that_follows_a_word_is_found(remembering, monkeypatch, tmp_path)
     assert result.majority - 0.05 < result.untrained < result.accuracy
     assert f"untrained network {result.untrained:.1%}" in describe_probe(result)
     assert "the states follow it" in describe_probe(result)
-    table, picture = write_probe(remembering, result, TEXT, tmp_path)
+    table, picture = write_probe(result, *hidden_states(remembering, TEXT), tmp_path)
     rows = list(csv.DictReader(table.open(newline="")))
     assert [float(row["probability"]) > 0.5 for row in rows] == seen(TEXT.split())
     assert picture.read_bytes()[:4] == b"\x89PNG"

@@ -82,6 +82,7 @@ def test_the_verb(tmp_path, run, tiny):
     code, printed, error = run("inspect", model, TEXT, "--replace", "good", "--output", str(out))
     assert (code, printed) == (2, "")
     assert "good is not WORD=OTHER, such as bad=good" in error
-    code, _, error = run("inspect", model, TEXT, "--replace", "bad=good", "--output", str(tmp_path / "no"))
+    refused = ["--words", "--replace", "bad=good"]  # what could be explained is not written either
+    code, _, error = run("inspect", model, TEXT, *refused, "--output", str(tmp_path / "no"))
     assert (code, error.count("\n")) == (2, 1)
     assert not (tmp_path / "no").exists()
