@@ -52,7 +52,8 @@ MODELS = {
     | SMOOTHING
     | {"embedding_dim": 100, "hidden_dim": 200, "num_layers": 1, "dropout": 0.5}
     | {"bidirectional": True, "character_embedding_dim": 32, "character_hidden_dim": 64}
-    | {"locked": False, "crf": False, "init_encoder": None, "vectors": None},
+    | {"locked": False, "crf": False, "init_encoder": None, "vectors": None}
+    | {"regularization": Regularization()},
     "translation": LAYERS
     | SMOOTHING
     | {"embedding_dim": 256, "hidden_dim": 512, "num_layers": 2, "dropout": 0.5}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchmetrics import Metric
 from typing_extensions import override
 
@@ -47,12 +46,13 @@ from nlp_rnn.tasks.interface import (
 from nlp_rnn.tasks.losses import drop_words
 from nlp_rnn.tasks.metrics import MeanLoss
 from nlp_rnn.tasks.optimization import Optimization
-from nlp_rnn.tasks.regularization import check_locked
+from nlp_rnn.tasks.regularization import Regularization, check_locked, regularized_loss
 from nlp_rnn.tasks.tagging.columns import TagColumn
 from nlp_rnn.tasks.tagging.data import TaggingBatch, TaggingProcessor
 from nlp_rnn.tasks.tagging.judging import judge_tags, word_baseline
 from nlp_rnn.tasks.tagging.scoring import make_scorer
 from nlp_rnn.tasks.tagging.string_features import load_language_model, make_string_encoder
+from nlp_rnn.tasks.tagging.targets import TagTargets, by_column
 from nlp_rnn.tasks.transfer import initialize_layers
 from nlp_rnn.tasks.views import View, marked_words, tag_table
 
@@ -90,6 +90,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             are copied, in each direction that it has; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
             stored, and not needed after training.
+        regularization: terms that are added to the training loss, without a CRF; of the inputs, those of
+            adversarial training move the embedded words alone.
         optimization: initialization, optimizer and schedule.
     """
 
@@ -114,9 +116,13 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         crf: bool = False,
         init_encoder: str | None = None,
         vectors: str | None = None,
+        regularization: Regularization = Regularization(),
         optimization: Optimization = Optimization(),
     ) -> None:
+        regularization.check_dropout(dropout, word_dropout)
         check_locked(locked, dropout)
+        if crf and regularization != Regularization():
+            raise UsageError("regularization is for models without a CRF: leave it out, or set crf to false")
         if crf and label_smoothing:
             raise UsageError("label_smoothing is for models without a CRF: set it to 0, or crf to false")
         columns = processor.tag_columns
@@ -151,6 +157,7 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
         self.model: Tagger
         self.label_smoothing = label_smoothing
         self.word_dropout = word_dropout
+        self.regularization = regularization
         self.crf = crf
         # Without a CRF too, tags of spans are such that their sequence is legal.
         spans = {str(n): column for n, column in enumerate(columns) if column.scheme and not (crf and n == 0)}
@@ -192,40 +199,25 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     @override
     def loss(self, batch: TaggingBatch) -> Tensor:
         assert batch.labels is not None
-        logits = _logits(self.model, batch, drop_words(batch.words, self.word_dropout, UNK))
-        return self._loss(logits, batch.labels, batch, self.label_smoothing) / self.num_targets(batch).clamp(
-            1
-        )
+        targets = self._targets(batch, batch.labels, self.label_smoothing)
+        return regularized_loss(self.regularization, lambda: self.training_logits(batch), targets, self.model)
 
-    def _loss(self, logits: Tensor, labels: Tensor, batch: TaggingBatch, smoothing: float = 0.0) -> Tensor:
-        """The sum over all words and columns, times the number of columns.
+    def training_logits(self, batch: TaggingBatch) -> Tensor:
+        """[T, B, C] the scores of the tags from which the loss is computed, after word dropout."""
+        return _logits(self.model, batch, drop_words(batch.words, self.word_dropout, UNK))
 
-        So its mean over the targets is the sum of the columns' means, where each word has all tags.
-        """
-        losses: list[Tensor] = []
-        for scores, targets in zip(logits.split(self.model.sizes, -1), _by_column(labels), strict=True):
-            if self.crf and not losses:
-                losses.append(-self.model.crf.log_likelihood(scores, targets, batch.lengths).sum())
-                continue
-            losses.append(
-                F.cross_entropy(
-                    scores.flatten(0, 1).float(),
-                    targets.flatten(),
-                    ignore_index=IGNORED,
-                    label_smoothing=smoothing,
-                    reduction="sum",
-                )
-            )
-        return torch.stack(losses).sum() * len(losses)
+    def _targets(self, batch: TaggingBatch, labels: Tensor, smoothing: float = 0.0) -> TagTargets:
+        crf = self.model.crf if self.crf else None
+        return TagTargets(labels, self.model.sizes, batch.lengths, smoothing, crf)
 
     @override
     def update_metrics(self, batch: TaggingBatch, metrics: Mapping[str, Any]) -> Answers:
         assert batch.labels is not None
         logits = self.logits(batch).float()  # [T, B, C]
         seen = batch.labels.masked_fill(batch.labels == UNSEEN, IGNORED)
-        metrics["loss"].update(self._loss(logits, seen, batch), (seen != IGNORED).sum())
+        metrics["loss"].update(self._targets(batch, seen).total(logits), (seen != IGNORED).sum())
         known, predicted = batch.words > UNK, self._predict(logits, batch.lengths)
-        for number, (labels, (ids, _)) in enumerate(zip(_by_column(batch.labels), predicted, strict=True)):
+        for number, (labels, (ids, _)) in enumerate(zip(by_column(batch.labels), predicted, strict=True)):
             self.scorers[number].update(_of(number, metrics), ids, labels, known, batch.texts)
         return partial(self._answers, predicted, batch.lengths, *_texts(batch))
 
@@ -411,11 +403,6 @@ def _texts(batch: TaggingBatch) -> tuple[list[Any], list[Any]]:
     """The words of each sentence, and the text that they were split from; None where they are not known."""
     unknown = [None] * len(batch)
     return batch.texts.get("tokens", unknown), batch.texts.get(RAW, unknown)
-
-
-def _by_column(labels: Tensor) -> Tensor:
-    """[K, T, B] the labels of each column, from [T, B] if there is one."""
-    return labels if labels.dim() == 3 else labels[None]
 
 
 def _prefix(number: int) -> str:

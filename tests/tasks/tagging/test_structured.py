@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.distributions import Categorical, kl_divergence
 
 from nlp_rnn.data import VocabularySettings
 from nlp_rnn.data.batching import IGNORED, Batching
@@ -11,7 +12,7 @@ from nlp_rnn.inference.pipelines import pipeline
 from nlp_rnn.inspection.inspector import inspect
 from nlp_rnn.lite.text.spans import read_spans, write_spans
 from nlp_rnn.models.layers.quantization import quantize
-from nlp_rnn.tasks import Tagging
+from nlp_rnn.tasks import Regularization, Tagging
 from nlp_rnn.tasks.optimization import make_optimizer
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.tagging.data import TaggingData
@@ -201,6 +202,28 @@ def test_whole_sentences_are_not_streamed(tags, options):
 def test_label_smoothing_is_for_models_without_a_crf():
     with pytest.raises(UsageError, match="label_smoothing is for models without a CRF"):
         make("upos", crf=True, label_smoothing=0.1)
+
+
+def test_regularization_is_for_models_without_a_crf():
+    with pytest.raises(UsageError, match="regularization is for models without a CRF: leave it out"):
+        make("upos", crf=True, dropout=0.1, regularization=Regularization(consistency=1.0))
+
+
+def test_the_divergence_of_several_columns_is_the_sum_of_theirs():
+    task, batch = make("upos,feats", dropout=0.5, regularization=Regularization(consistency=2.0))
+    torch.manual_seed(0)
+    loss = task.loss(batch)
+    torch.manual_seed(0)
+    first, second = (task.training_logits(batch).split(task.model.sizes, -1) for _ in range(2))
+    divergence = torch.zeros(())
+    for ours, theirs, labels in zip(first, second, batch.labels, strict=True):
+        scored = labels != IGNORED
+        one, other = (Categorical(logits=logits[scored]) for logits in (ours, theirs))
+        divergence += kl_divergence(one, other).mean() + kl_divergence(other, one).mean()
+    plain, _ = make("upos,feats", dropout=0.5)
+    torch.manual_seed(0)
+    losses = [plain.loss(batch) for _ in range(2)]
+    torch.testing.assert_close(loss, sum(losses) / 2 + divergence)
 
 
 def test_the_scheme_is_stated_before_training():
