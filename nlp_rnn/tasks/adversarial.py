@@ -79,10 +79,12 @@ def perturbed(calls: Sequence[Embedded], logits: Tensor, direction: Tensor, size
         For each call [T, B, E].
     """
     others = [dim for dim in range(direction.ndim) if dim != direction.ndim - 2]
-    longest = direction.abs().amax(others, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    if direction.numel():  # sentences without words have no logits
+        longest = direction.abs().amax(others, keepdim=True)
+        direction = direction / longest.clamp(min=torch.finfo(torch.float32).tiny)
     vectors = [call.vectors for call in calls]
     with torch.autocast(logits.device.type, enabled=False):  # as in any backward pass
-        wanted = (direction / longest).to(logits.dtype)
+        wanted = direction.to(logits.dtype)
         gradients = torch.autograd.grad(
             logits, vectors, wanted, retain_graph=True, allow_unused=True, materialize_grads=True
         )  # unused where all texts are empty

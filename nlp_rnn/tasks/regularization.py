@@ -26,12 +26,12 @@ class Regularization(Settings):
 
     Args:
         consistency: weight of the symmetric Kullback-Leibler divergence between two passes over a batch with
-            different dropout (R-Drop, Liang et al. 2021); needs dropout or word dropout, and about 1.8 times
-            the time.
+            different dropout (R-Drop, Liang et al. 2021); needs dropout or word dropout, and about twice the
+            time.
         adversarial: weight of the loss where the embedded inputs are moved so that it rises the most
-            (Miyato et al. 2017); takes about 2.3 times the time.
+            (Miyato et al. 2017); takes about 2.4 times the time.
         virtual_adversarial: weight of the divergence between the answers to inputs and to those moved so that
-            it rises the most, whatever the labels (Miyato et al. 2017); about 2.3 times the time, too.
+            it rises the most, whatever the labels (Miyato et al. 2017); about 2.4 times the time, too.
         perturbation: how far either of these two moves an embedded input, relative to the root mean square of
             its values.
 

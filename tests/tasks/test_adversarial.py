@@ -141,6 +141,15 @@ def test_a_frozen_embedding_and_empty_texts(make_task, one_batch):
     assert task.loss(empty).isfinite()
 
 
+def test_sentences_without_words(make_task, one_batch):
+    terms = {"adversarial": 1.0, "virtual_adversarial": 1.0, "consistency": 1.0}
+    task = make_task("tagging", dropout=0.3, regularization=terms)
+    batch = one_batch(task)
+    nothing = {name: getattr(batch, name)[:0] for name in ("words", "spelling", "labels")}
+    empty = replace(batch, **nothing, lengths=torch.zeros_like(batch.lengths))
+    assert task.loss(empty) == 0
+
+
 def test_training_with_all_terms_learns_and_repeats(make_task, one_batch, train):
     terms = {"adversarial": 0.5, "virtual_adversarial": 0.5, "consistency": 0.5, "perturbation": SIZE}
     runs = []

@@ -90,8 +90,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             are copied, in each direction that it has; not stored, and not needed after training.
         vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with; not
             stored, and not needed after training.
-        regularization: terms that are added to the training loss, without a CRF; of the inputs, those of
-            adversarial training move the embedded words alone.
+        regularization: terms that are added to the training loss, without a CRF; the adversarial ones move
+            the embedded words, not characters, affixes or what a language model read.
         optimization: initialization, optimizer and schedule.
     """
 
