@@ -226,6 +226,12 @@ def test_written_vectors_are_read_again(ending, words, data, tmp_path_factory):
     np.testing.assert_array_equal(vectors.matrix, matrix)
 
 
+def test_a_binary_number_that_begins_like_a_letter_and_a_line_break(tmp_path):
+    matrix = np.frombuffer(b"\0\0\0\0e\n\xa8L", "<f4").reshape(2, 1)
+    write_vectors(tmp_path / "v.bin", [SPECIALS[0], "0"], matrix)
+    np.testing.assert_array_equal(find_vectors(tmp_path / "v.bin", [SPECIALS[0], "0"], 1).matrix, matrix)
+
+
 @pytest.mark.parametrize("token", ["", "a\nb", "a b"])
 def test_refuses_to_write_what_cannot_be_read(token, tmp_path):
     with pytest.raises(UsageError, match="cannot be written as a word"):
