@@ -26,6 +26,7 @@ import pyarrow as pa
 from nlp_rnn.data.vocabulary import PAD, SPECIALS
 from nlp_rnn.errors import UsageError, join_names, printable
 from nlp_rnn.files import atomic_write, open_bytes
+from nlp_rnn.lite.text.numbers import NUMBER
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ _OPEN: dict[str, Callable[[Any], Any]] = {
 }
 _FASTTEXT_MODEL = (793712314).to_bytes(4, "little")  # how a fastText .bin begins
 _HEADER = re.compile(rb"(\d+)[ \t]+(\d+)[ \t]*\r?\n")
-_NUMBER = re.compile(rb"(?=.*\d)[-+.\deE]+|[-+]?(nan|inf)")
+_NUMBER = re.compile(rf"{NUMBER.pattern}|[+-]?(nan|inf)".encode())
 _READ_BYTES = 1 << 20
 _MAX_WORD_BYTES = 100_000
 _MAX_DAMAGED = 0.01  # of the lines; with more, it is no file of vectors
