@@ -247,13 +247,66 @@ class Tagger(_TaggerBase):
         Raises:
             ValueError: the tagger reads characters, affixes or strings, and got none.
         """
-        features = self._features(words, characters, character_lengths, spelling, affixes)
+        read = self.read(characters, character_lengths, spelling, strings)
+        return self.score(words, read, affixes, lengths)
+
+    def read(
+        self,
+        characters: Tensor | None = None,
+        character_lengths: Tensor | None = None,
+        spelling: Tensor | None = None,
+        strings: Strings | None = None,
+    ) -> Tensor | None:
+        """What the word encoder and the string encoder make of the words.
+
+        Nothing in it is random, so passes over one batch can share it.
+
+        Args:
+            characters: as in `forward`.
+            character_lengths: as in `forward`.
+            spelling: as in `forward`.
+            strings: as in `forward`.
+
+        Returns:
+            [T, B, F], or None if the tagger has neither.
+
+        Raises:
+            ValueError: the tagger reads characters or strings, and got none.
+        """
+        features = []
+        if self.word_encoder is not None:
+            if characters is None or character_lengths is None or spelling is None:
+                raise ValueError("this tagger reads characters: give characters, lengths and spelling")
+            vectors = self.word_encoder(characters, character_lengths)  # [U, 2 * character_hidden_dim]
+            features.append(vectors[spelling])
         if self.string_encoder is not None:
             if strings is None:
                 raise ValueError("this tagger reads the characters of sentences: give strings")
-            read = self.string_encoder(strings).to(features.dtype)
-            features = torch.cat([features, read], dim=-1)
-        return self._scores(self.dropout(features), lengths)
+            features.append(self.string_encoder(strings))
+        return torch.cat(features, -1) if features else None
+
+    def score(
+        self,
+        words: Tensor,
+        read: Tensor | None,
+        affixes: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
+        """Score the tags of every word.
+
+        Args:
+            words: [T, B] int64 ids.
+            read: what `read` returned.
+            affixes: as in `forward`.
+            lengths: as in `forward`.
+
+        Returns:
+            As `forward`.
+
+        Raises:
+            ValueError: the tagger reads affixes, and got none.
+        """
+        return self._scores(self.dropout(self._features(words, read, affixes)), lengths)
 
     @property
     def bidirectional(self) -> bool:
@@ -296,18 +349,11 @@ class Tagger(_TaggerBase):
             raise ValueError("a tagger with a language model cannot run step by step")
         spelling = None if spelling is None else spelling[None]
         affixes = None if affixes is None else affixes[None]
-        features = self._features(words[None], characters, character_lengths, spelling, affixes)
-        output, state = self.rnn(self.dropout(features), state)
+        read = self.read(characters, character_lengths, spelling)
+        output, state = self.rnn(self.dropout(self._features(words[None], read, affixes)), state)
         return self._output(output[0]), state
 
-    def _features(
-        self,
-        words: Tensor,
-        characters: Tensor | None,
-        character_lengths: Tensor | None,
-        spelling: Tensor | None,
-        affixes: Tensor | None,
-    ) -> Tensor:
+    def _features(self, words: Tensor, read: Tensor | None, affixes: Tensor | None) -> Tensor:
         """The input of the recurrent layers, [T, B, input_dim]."""
         embedded: Tensor = self.embedding(words)  # [T, B, E]
         if self.affix_embedding is not None:
@@ -315,9 +361,4 @@ class Tagger(_TaggerBase):
                 raise ValueError("this tagger reads affixes: give their ids")
             for ids in affixes.unbind(1):
                 embedded = embedded + self.affix_embedding(ids)
-        if self.word_encoder is None:
-            return embedded
-        if characters is None or character_lengths is None or spelling is None:
-            raise ValueError("this tagger reads characters: give characters, lengths and spelling")
-        vectors = self.word_encoder(characters, character_lengths)  # [U, 2 * character_hidden_dim]
-        return torch.cat([embedded, vectors[spelling].to(embedded.dtype)], dim=-1)
+        return embedded if read is None else torch.cat([embedded, read.to(embedded.dtype)], dim=-1)

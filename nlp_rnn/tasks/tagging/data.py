@@ -25,6 +25,7 @@ from nlp_rnn.data.types import Dataset, DatasetDict
 from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.affixes import MAX_AFFIX, MAX_BUCKETS
+from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.lite.text.word_reader import RAW, WordReader, number_spellings, pad_affixes
 from nlp_rnn.settings import Column, Columns, MaxLength, Range
 from nlp_rnn.tasks.tagging.columns import (
@@ -69,6 +70,13 @@ class TaggingBatch(Batch):
     texts: dict[str, list[Any]] = field(default_factory=dict)
     """Of each sentence, as far as they are known, the words, `tokens`, the `RawText`, and the values of the
     columns of text."""
+
+    @property
+    def strings(self) -> Strings | None:
+        """The characters of the sentences, if a language model reads them."""
+        if self.string_ids is None:
+            return None
+        return Strings(self.string_ids, self.string_lengths, self.firsts, self.lasts)
 
 
 @dataclass

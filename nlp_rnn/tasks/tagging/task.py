@@ -21,7 +21,6 @@ from nlp_rnn.data.vocabulary import UNK
 from nlp_rnn.errors import UsageError, printable
 from nlp_rnn.lite.tasks.answers import TagAnswer, format_tags, scores_key, tag_answers
 from nlp_rnn.lite.text.spans import legal_sequences
-from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.lite.text.word_reader import RAW, RawText
 from nlp_rnn.models.ensemble import TaggerEnsemble
 from nlp_rnn.models.layers.cells import CellName
@@ -194,17 +193,23 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     @override
     def logits(self, batch: TaggingBatch) -> Tensor:
         """[T, B, C] the scores of the tags of all columns, one column behind the other."""
-        return _logits(self.model, batch, batch.words)
+        return _logits(self.model, batch)
 
     @override
     def loss(self, batch: TaggingBatch) -> Tensor:
         assert batch.labels is not None
         targets = self._targets(batch, batch.labels, self.label_smoothing)
-        return regularized_loss(self.regularization, lambda: self.training_logits(batch), targets, self.model)
+        logits = partial(self.training_logits, batch, self.read(batch))
+        return regularized_loss(self.regularization, logits, targets, self.model)
 
-    def training_logits(self, batch: TaggingBatch) -> Tensor:
+    def read(self, batch: TaggingBatch) -> Tensor | None:
+        """[T, B, F] what the model's `read` returns: the same in all passes over a batch."""
+        return self.model.read(batch.characters, batch.character_lengths, batch.spelling, batch.strings)
+
+    def training_logits(self, batch: TaggingBatch, read: Tensor | None) -> Tensor:
         """[T, B, C] the scores of the tags from which the loss is computed, after word dropout."""
-        return _logits(self.model, batch, drop_words(batch.words, self.word_dropout, UNK))
+        words = drop_words(batch.words, self.word_dropout, UNK)
+        return self.model.score(words, read, batch.affixes, batch.lengths)
 
     def _targets(self, batch: TaggingBatch, labels: Tensor, smoothing: float = 0.0) -> TagTargets:
         crf = self.model.crf if self.crf else None
@@ -416,18 +421,15 @@ def _of(number: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): metric for name, metric in metrics.items() if name.startswith(prefix)}
 
 
-def _logits(model: nn.Module, batch: TaggingBatch, words: Tensor) -> Tensor:
-    """Logits [T, B, C] with `words` [T, B] in place of those of the batch."""
+def _logits(model: nn.Module, batch: TaggingBatch) -> Tensor:
+    """Logits [T, B, C]."""
     spelled = batch.characters, batch.character_lengths, batch.spelling
-    strings = None
-    if batch.string_ids is not None:
-        strings = Strings(batch.string_ids, batch.string_lengths, batch.firsts, batch.lasts)
-    logits: Tensor = model(words, batch.lengths, *spelled, batch.affixes, strings)
+    logits: Tensor = model(batch.words, batch.lengths, *spelled, batch.affixes, batch.strings)
     return logits
 
 
 def _first_logits(model: nn.Module, batch: TaggingBatch) -> Tensor:
     """The logits [T, B, C] of the first column of tags, whose softmax is the probabilities of an answer."""
     assert isinstance(model, Tagger)
-    logits = _logits(model, batch, batch.words).split(model.sizes, -1)[0]
+    logits = _logits(model, batch).split(model.sizes, -1)[0]
     return model.crf.marginals(logits, batch.lengths) if hasattr(model, "crf") else logits

@@ -209,12 +209,23 @@ def test_regularization_is_for_models_without_a_crf():
         make("upos", crf=True, dropout=0.1, regularization=Regularization(consistency=1.0))
 
 
+def test_words_are_spelled_once_for_all_passes():
+    terms = Regularization(consistency=1.0, adversarial=1.0, virtual_adversarial=1.0)
+    task, batch = make("upos", dropout=0.1, regularization=terms)
+    calls = []
+    task.model.word_encoder.register_forward_hook(lambda *_: calls.append(1))
+    task.loss(batch).backward()
+    assert len(calls) == 1
+    assert all(parameter.grad.isfinite().all() for parameter in task.model.word_encoder.parameters())
+
+
 def test_the_divergence_of_several_columns_is_the_sum_of_theirs():
     task, batch = make("upos,feats", dropout=0.5, regularization=Regularization(consistency=2.0))
     torch.manual_seed(0)
     loss = task.loss(batch)
     torch.manual_seed(0)
-    first, second = (task.training_logits(batch).split(task.model.sizes, -1) for _ in range(2))
+    passes = [task.training_logits(batch, task.read(batch)) for _ in range(2)]
+    first, second = (logits.split(task.model.sizes, -1) for logits in passes)
     divergence = torch.zeros(())
     for ours, theirs, labels in zip(first, second, batch.labels, strict=True):
         scored = labels != IGNORED
