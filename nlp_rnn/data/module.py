@@ -202,8 +202,8 @@ class DataModule(Configured, pl.LightningDataModule, ABC, Generic[P]):
         settings: list[Any] = [repr(self.processor_settings), states]
         if self._attached is None:  # else no vocabulary is made
             made = [value for value in vars(self).values() if isinstance(value, VocabularySettings)]
-            # The folder may be of another model tomorrow.
-            settings += [vocabulary.stored_tokenizers() for vocabulary in made if vocabulary.model]
+            # The files may be others tomorrow.
+            settings += [vocabulary.sources() for vocabulary in made]
         key = json.dumps([_ENCODING_VERSION, type(self).__name__, settings, self.cache_key()])
         built = []
 

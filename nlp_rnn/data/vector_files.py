@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from nlp_rnn.errors import UsageError, join_names, printable
-from nlp_rnn.files import open_bytes
+from nlp_rnn.files import open_bytes, read_errors
 from nlp_rnn.lite.text.numbers import NUMBER
 
 log = logging.getLogger(__name__)
@@ -49,11 +49,11 @@ def open_vectors(path: str) -> Iterator[tuple[BufferedReader, str]]:
         UsageError: it cannot be read.
     """
     name = printable(path)
-    archive, is_member, member = path.partition(".zip/")
-    is_archive = bool(is_member) or path.lower().endswith(".zip")
+    file, member = _split_member(path)
+    is_archive = file.lower().endswith(".zip")
     try:
         with ExitStack() as stack:
-            stream: Any = stack.enter_context(open_bytes(f"{archive}.zip" if is_member else path))
+            stream: Any = stack.enter_context(open_bytes(file))
             if is_archive:
                 opened = stack.enter_context(zipfile.ZipFile(stream))
                 stream = stack.enter_context(opened.open(_member(opened, path, member)))
@@ -81,6 +81,18 @@ def vector_words(path: str) -> Iterator[str]:
         else:
             for word, _ in VectorReading(name, file).entries():
                 yield word
+
+
+def vectors_stamp(path: str) -> list[int]:
+    """The size in bytes of a file of vectors, or of its archive, and when it was changed, in nanoseconds.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    file, _ = _split_member(path)
+    with read_errors(file):
+        state = Path(file).stat()
+    return [state.st_size, state.st_mtime_ns]
 
 
 def is_fasttext_model(file: BufferedReader) -> bool:
@@ -256,6 +268,12 @@ class VectorReading:
 
     def _damage(self) -> None:
         self._damaged.append(self._first + self._count - 1)
+
+
+def _split_member(path: str) -> tuple[str, str]:
+    """The path of a file, and the name of what is read in it if it is an archive; else an empty one."""
+    archive, is_member, member = path.partition(".zip/")
+    return (f"{archive}.zip", member) if is_member else (path, "")
 
 
 def _is_binary(start: bytes) -> bool:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from nlp_rnn.data.library_tokenizer import LibraryTokenizer
+from nlp_rnn.data.vector_files import vector_words, vectors_stamp
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.folders.folder import check_is_model, current_folder, read_config, read_unchanged
 from nlp_rnn.lite.text import vocabulary
@@ -42,9 +43,12 @@ class VocabularySettings(Settings):
         model: a model folder whose vocabulary is taken over as it is, such as that of a language model from
             which a classifier starts, or both of a translation model for another one; tags of extra corpora
             are added behind its tokens, and the other settings then have no effect. Made anew if left out.
+        vectors: a file of word vectors, whose words are added in the order of the file, up to `max_size`
+            tokens. So a model with these vectors also knows words that the train split lacks. For
+            vocabularies of words.
 
     Raises:
-        UsageError: a value is out of range, or there is no such model folder.
+        UsageError: a value is out of range, or a setting excludes another one.
     """
 
     level: Level = "word"
@@ -53,6 +57,26 @@ class VocabularySettings(Settings):
     max_size: Annotated[int, Range(5, 10**8)] = 32_000
     sample: Annotated[int, Range(1, 10**12)] | None = None
     model: str | None = None
+    vectors: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.vectors and self.level != "word":
+            raise UsageError(
+                f"vocabulary.vectors: for vocabularies of words, not of level {self.level}; leave it out"
+            )
+        if self.vectors and self.model:
+            raise UsageError(
+                "vocabulary.vectors: nothing is added to a vocabulary that is taken over; leave it out"
+            )
+
+    def sources(self) -> list[Any]:
+        """What tells other states of the files that these settings name from this one.
+
+        Raises:
+            UsageError: there is no such file or folder, or it is damaged.
+        """
+        return [self.stored_tokenizers(), vectors_stamp(self.vectors) if self.vectors else None]
 
     def stored_tokenizers(self) -> dict[str, str]:
         """The text of the `tokenizer.json` of each vocabulary of `model` by its field; none without it.
@@ -169,7 +193,7 @@ class Vocabulary(vocabulary.Vocabulary):
             trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings, tags))
         tokenizer.normalizer = normalizer
         tokenizer.train_from_iterator(_pieces(texts), trainer)
-        return cls(tokenizer)
+        return cls(tokenizer)._with_words_of(settings)
 
     @classmethod
     def train_on_words(cls, sentences: Iterable[Sequence[str]], settings: VocabularySettings) -> Vocabulary:
@@ -189,7 +213,23 @@ class Vocabulary(vocabulary.Vocabulary):
         words = (normalize(check_text(word[:MAX_WORD])) for sentence in sentences for word in sentence)
         trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
         tokenizer.train_from_iterator((word for word in words if word and word not in SPECIALS), trainer)
-        return cls(tokenizer)
+        return cls(tokenizer)._with_words_of(settings)
+
+    def _with_words_of(self, settings: VocabularySettings) -> Vocabulary:
+        """This vocabulary with the words of `settings.vectors` that a text can be encoded to."""
+        if settings.vectors is None:
+            return self
+        own, library = json.loads(self.to_json()), self.tokenizer
+        vocab = own["model"]["vocab"]
+        for word in vector_words(settings.vectors):
+            if len(vocab) >= settings.max_size:
+                break
+            token = library.normalizer.normalize_str(word)
+            splitter = library.pre_tokenizer
+            whole = splitter is None or [piece for piece, _ in splitter.pre_tokenize_str(token)] == [token]
+            if token and whole and len(token) <= MAX_WORD:
+                vocab.setdefault(token, len(vocab))
+        return Vocabulary.from_json(json.dumps(own))
 
     def with_tags(self, tags: Sequence[str]) -> Vocabulary:
         """This vocabulary with tags behind its own tokens, whose ids stay as they are.

@@ -113,6 +113,7 @@ def check_run(config: Mapping[str, Any]) -> None:
             values = {name: value for name, value in chosen["init_args"].items() if name != "processor"}
             check_settings(owner, values, f"{group}.")
             _check_nested(owner, values)
+    _check_vectors(config)
     others = {name: value for name, value in config.items() if name not in ("model", "data")}
     for name in ("name", "runs", "resume", "output"):
         if config.get(name) == "":
@@ -243,6 +244,16 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
             Trainer(**plain)
     except Exception as error:
         raise UsageError(f"trainer: {error}") from error
+
+
+def _check_vectors(config: Mapping[str, Any]) -> None:
+    """Refuse words that only vectors know without these vectors."""
+    vocabulary = config["data"]["init_args"].get("vocabulary") or {}
+    if vocabulary.get("vectors") and not config["model"]["init_args"].get("vectors"):
+        raise UsageError(
+            "data.vocabulary.vectors adds words that train lacks, which are of no use without their vectors: "
+            "set model.vectors too, in a task that has it, or leave it out"
+        )
 
 
 def _check_nested(owner: type, values: Mapping[str, Any]) -> None:

@@ -86,6 +86,12 @@ def test_a_number_of_hundreds_of_digits_is_refused(refusal, flag):
     refusal(f"--{flag}", f"1{'0' * 400}")
 
 
+@pytest.mark.parametrize("task", ["sentiment", "translation"])
+def test_words_of_vectors_without_their_vectors_are_refused(refusal, task):
+    said = refusal("--data.vocabulary.vectors", "vectors.txt", config=f"conf/{task}_builtin.yaml")
+    assert "data.vocabulary.vectors adds words that train lacks" in said
+
+
 @pytest.mark.parametrize("group", ["trainer", "checkpoint", "training"])
 def test_a_list_in_place_of_settings_is_refused(refusal, tmp_path, group):
     assert f"{group}: expected settings by name, not [1]" in refusal(
