@@ -68,7 +68,11 @@ def test_the_first_line_is_the_command_that_runs_it(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CORPORA)
 def test_it_trains(name, tmp_path):
-    main(["fit", "--config", f"conf/{name}", *tiny(name), "--runs", str(tmp_path)])
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text(f"film {'0 ' * 8}\n")
+    own = ["--model.vectors", str(vectors), "--data.vocabulary.vectors", str(vectors)]
+    own = own if name == "sentiment_sst2_vectors.yaml" else []
+    main(["fit", "--config", f"conf/{name}", *tiny(name), *own, "--runs", str(tmp_path)])
     (run,) = (tmp_path / name.removesuffix(".yaml")).glob("1")
     config = json.loads((run / "model" / "config.json").read_text())
     assert config["task"] == task_of(name)

@@ -2,11 +2,15 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from recipes.film_vectors import sentences
 
 from nlp_rnn.data.builtin.sentences import generate
+from nlp_rnn.data.vocabulary import SPECIALS
+from nlp_rnn.storage.vectors import find_vectors
 
 SMALL = [
     "--model.embedding_dim",
@@ -67,3 +71,22 @@ def test_usage_is_shown():
     done = subprocess.run(["scripts/recipes/multi30k.sh"], capture_output=True, text=True)
     assert done.returncode == 2
     assert {"CORPUS", "CAPTIONS"} <= set(done.stdout.split())
+
+
+def test_reviews_are_spelled_as_a_treebank():
+    review = 'I don\'t think it\u2019s "well-made" (1998).<br />Mr. X: 10/10!'
+    assert [" ".join(words) for words in sentences([review])] == [
+        "i do n't think it ' s ` ` well-made ' ' - lrb - 1998 - rrb - .",
+        "mr .",
+        "x : 10 / 10 !",
+    ]
+
+
+def test_film_vectors(tmp_path):
+    pytest.importorskip("gensim")
+    write_lines(tmp_path / "train.tsv", ["A film isn't <br /> a good film.\t1", "A film.\t0"] * 100)
+    output = tmp_path / "vectors.txt"
+    command = [sys.executable, "scripts/recipes/film_vectors.py", output, tmp_path / "train.tsv"]
+    subprocess.run(command, check=True, timeout=300)
+    found = find_vectors(output, [*SPECIALS, "film", "good", "n't", "bad"], 300).is_found
+    assert found[len(SPECIALS) :].tolist() == [True, True, True, False]
