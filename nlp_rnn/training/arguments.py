@@ -20,7 +20,7 @@ from nlp_rnn.training.checks import check_fit, check_pair, check_places, check_r
 from nlp_rnn.training.messages import readable, setting_names
 from nlp_rnn.training.monitoring import AUTO
 from nlp_rnn.training.nonfinite import NonFiniteGuard
-from nlp_rnn.training.parser import Parser, whole_numbers_first
+from nlp_rnn.training.parser import Parser, mark_nulls, whole_numbers_first
 from nlp_rnn.training.run_directory import check_name
 
 
@@ -46,7 +46,7 @@ class ConfiguredCLI(LightningCLI):
             trainer_defaults={"max_epochs": 10, "enable_model_summary": False},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # a task stores what it needs itself
-            args=arguments,
+            args=mark_nulls(arguments),
         )
 
     @override

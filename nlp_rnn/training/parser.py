@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, Action
 from argparse import HelpFormatter as ArgparseFormatter
+from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
@@ -32,6 +33,10 @@ class HelpFormatter(DefaultHelpFormatter):
         return super()._get_type_str(action)
 
 
+_NULLS = ("null", "Null", "NULL", "~")  # of YAML
+_NULL = "nlp-rnn-null"
+
+
 class Parser(LightningArgumentParser):
     """Lightning's parser, with the help of this package.
 
@@ -48,6 +53,11 @@ class Parser(LightningArgumentParser):
         if option_string.startswith("--"):
             return []
         return list(super()._get_option_tuples(option_string))  # type: ignore[no-untyped-call]
+
+    @override
+    def _parse_optional(self, arg_string: str) -> Any:
+        # Of a setting within a setting, this is the parser of the outer one.
+        return super()._parse_optional(arg_string.replace(f"={_NULL}", "=null"))  # type: ignore[no-untyped-call]
 
     @override
     def format_help(self, formatter: ArgparseFormatter | None = None) -> str:
@@ -68,6 +78,32 @@ class Parser(LightningArgumentParser):
             if ".processor" in action.dest:  # linked from the data, never set
                 action.help = SUPPRESS
         return super().format_help(formatter)
+
+
+def mark_nulls(arguments: Sequence[str]) -> list[str]:
+    """Mark the nulls of settings within settings, which jsonargparse hands on as the text None.
+
+    Args:
+        arguments: flags and values, such as --data.corpus.config null.
+
+    Returns:
+        The arguments, with marks that `Parser` reads as null.
+    """
+    marked: list[str] = []
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if equals and value in _NULLS and _is_nested(flag):
+            marked += [flag, _NULL]
+        elif argument in _NULLS and marked and _is_nested(marked[-1]):
+            marked.append(_NULL)
+        else:
+            marked.append(argument)
+    return marked
+
+
+def _is_nested(flag: str) -> bool:
+    """Whether a flag is that of a setting within a setting of the model or data."""
+    return flag.startswith(("--model.", "--data.")) and flag.count(".") > 1 and "=" not in flag
 
 
 def whole_numbers_first(parser: LightningArgumentParser) -> None:

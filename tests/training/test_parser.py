@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import pytest
+import yaml
 
 from nlp_rnn.settings import Choices, Column, Columns, LayerSize
 from nlp_rnn.training.parser import Parser, readable_type, whole_numbers_first
@@ -119,3 +120,18 @@ def test_the_trainers_limits_tell_one_batch_from_all(run):
     for value in ("1", "1.0"):
         code, out, _ = run(*command, "--trainer.limit_train_batches", value)
         assert (code, f"limit_train_batches: {value}\n" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--data.corpus.config", "null"], None),
+        (["--data.corpus.config=null"], None),
+        (["--data.corpus.config", "~"], None),
+        (["--data.corpus.config", "None"], "None"),
+        (["--data.corpus.config", "'null'"], "'null'"),
+    ],
+)
+def test_null_is_no_text_in_a_setting_within_a_setting(run, flags, expected):
+    _, printed, _ = run("fit", "--config", "conf/tagging_ewt.yaml", "--print_config", *flags)
+    assert yaml.safe_load(printed)["data"]["init_args"]["corpus"]["config"] == expected
