@@ -7,6 +7,7 @@ import gzip
 import logging
 import lzma
 import re
+import struct
 import zipfile
 import zlib
 from codecs import BOM_UTF8
@@ -22,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from nlp_rnn.errors import UsageError, join_names, printable
-from nlp_rnn.files import open_bytes, read_errors
+from nlp_rnn.files import open_bytes
 from nlp_rnn.lite.text.numbers import NUMBER
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def open_vectors(path: str) -> Iterator[tuple[BufferedReader, str]]:
 
 
 def vector_words(path: str) -> Iterator[str]:
-    """The words of a file of vectors, in its order.
+    """The words of a file of vectors, in its order; those whose line is damaged are left out.
 
     Args:
         path: a file of any format that `nlp_rnn.storage.vectors.find_vectors` reads.
@@ -79,19 +80,21 @@ def vector_words(path: str) -> Iterator[str]:
         if is_fasttext_model(file):
             yield from load_fasttext(path, name).index_to_key
         else:
-            for word, _ in VectorReading(name, file).entries():
-                yield word
+            reader = VectorReader(name, file)
+            for word, numbers in reader.entries():
+                if reader.vector(numbers) is not None:
+                    yield word
+            reader.finish()
 
 
 def vectors_stamp(path: str) -> list[int]:
     """The size in bytes of a file of vectors, or of its archive, and when it was changed, in nanoseconds.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it cannot be read.
     """
-    file, _ = _split_member(path)
-    with read_errors(file):
-        state = Path(file).stat()
+    with open_vectors(path):  # what cannot be opened has no time either
+        state = Path(_split_member(path)[0]).stat()
     return [state.st_size, state.st_mtime_ns]
 
 
@@ -117,7 +120,10 @@ def load_fasttext(path: str, name: str) -> Any:
         raise UsageError(f"{name}: a fastText model; {remedy}") from None
     if Path(path).suffix.lower() != ".bin":
         raise UsageError(f"{name}: a fastText model in another file; unpack it, and give the .bin file")
-    return load_facebook_vectors(path)
+    try:
+        return load_facebook_vectors(path)
+    except (OSError, ValueError, EOFError, struct.error, NotImplementedError) as error:
+        raise UsageError(f"{name}: a damaged fastText model ({error}); get it again") from error
 
 
 def check_size(name: str, size: int, wanted: int | None) -> None:
@@ -136,7 +142,7 @@ def check_size(name: str, size: int, wanted: int | None) -> None:
         raise UsageError(f"{message}: set model.embedding_dim to {size}")
 
 
-class VectorReading:
+class VectorReader:
     """One pass over a file of vectors, of any format but fastText's model.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ from nlp_rnn.lite.text.tokenizer import SUBWORD_SPACE
 from nlp_rnn.lite.text.tokenizer_format import BOS, CHARACTER, EOS, LINE_BREAK, PAD, SPECIALS, TAG, UNK, WORD
 from nlp_rnn.lite.text.vocabulary import MAX_WORD, Level, check_text
 from nlp_rnn.settings import Range, Settings
+
+log = logging.getLogger(__name__)
 
 _READ = ("tokens", "words", "source")  # the vocabularies of what models read
 _WRITTEN = ("target",)  # and of what those write that have another one for it
@@ -45,7 +48,7 @@ class VocabularySettings(Settings):
             are added behind its tokens, and the other settings then have no effect. Made anew if left out.
         vectors: a file of word vectors, whose words are added in the order of the file, up to `max_size`
             tokens. So a model with these vectors also knows words that the train split lacks. For
-            vocabularies of words.
+            vocabularies of words. The file must stay as it is until training has ended.
 
     Raises:
         UsageError: a value is out of range, or a setting excludes another one.
@@ -61,22 +64,26 @@ class VocabularySettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.vectors and self.level != "word":
+        if self.vectors is None:
+            return
+        if not self.vectors:
+            raise UsageError("vocabulary.vectors: the value is empty; give a file, or leave it out")
+        if self.level != "word":
             raise UsageError(
                 f"vocabulary.vectors: for vocabularies of words, not of level {self.level}; leave it out"
             )
-        if self.vectors and self.model:
+        if self.model is not None:
             raise UsageError(
                 "vocabulary.vectors: nothing is added to a vocabulary that is taken over; leave it out"
             )
 
     def sources(self) -> list[Any]:
-        """What tells other states of the files that these settings name from this one.
+        """What changes with the content of the files that these settings name, for the key of a cache.
 
         Raises:
             UsageError: there is no such file or folder, or it is damaged.
         """
-        return [self.stored_tokenizers(), vectors_stamp(self.vectors) if self.vectors else None]
+        return [self.stored_tokenizers(), None if self.vectors is None else vectors_stamp(self.vectors)]
 
     def stored_tokenizers(self) -> dict[str, str]:
         """The text of the `tokenizer.json` of each vocabulary of `model` by its field; none without it.
@@ -164,7 +171,7 @@ class Vocabulary(vocabulary.Vocabulary):
             written: whether a model writes these texts, see `VocabularySettings.taken_over`.
 
         Raises:
-            UsageError: a text has a lone surrogate, or `settings.model` cannot be read.
+            UsageError: a text has a lone surrogate, or a file that `settings` name cannot be read.
         """
         taken = settings.taken_over(written)
         if taken is not None:
@@ -193,14 +200,15 @@ class Vocabulary(vocabulary.Vocabulary):
             trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings, tags))
         tokenizer.normalizer = normalizer
         tokenizer.train_from_iterator(_pieces(texts), trainer)
-        return cls(tokenizer)._with_words_of(settings)
+        return cls(tokenizer)._with_words_of_vectors(settings)
 
     @classmethod
     def train_on_words(cls, sentences: Iterable[Sequence[str]], settings: VocabularySettings) -> Vocabulary:
         """Make a vocabulary from sentences that are lists of words. No word is split.
 
         Raises:
-            UsageError: a word has a lone surrogate, or `settings.model` cannot be read or is not of words.
+            UsageError: a word has a lone surrogate, or a file that `settings` name cannot be read or does not
+                have words.
         """
         taken = settings.taken_over()
         if taken is not None:
@@ -213,22 +221,28 @@ class Vocabulary(vocabulary.Vocabulary):
         words = (normalize(check_text(word[:MAX_WORD])) for sentence in sentences for word in sentence)
         trainer = trainers.WordLevelTrainer(**_trainer_arguments(settings))
         tokenizer.train_from_iterator((word for word in words if word and word not in SPECIALS), trainer)
-        return cls(tokenizer)._with_words_of(settings)
+        return cls(tokenizer)._with_words_of_vectors(settings)
 
-    def _with_words_of(self, settings: VocabularySettings) -> Vocabulary:
+    def _with_words_of_vectors(self, settings: VocabularySettings) -> Vocabulary:
         """This vocabulary with the words of `settings.vectors` that a text can be encoded to."""
         if settings.vectors is None:
             return self
-        own, library = json.loads(self.to_json()), self.tokenizer
+        own = json.loads(self.to_json())
         vocab = own["model"]["vocab"]
-        for word in vector_words(settings.vectors):
+        before = len(vocab)
+        normalize, splitter = self.tokenizer.normalizer.normalize_str, self.tokenizer.pre_tokenizer
+        for word in vector_words(settings.vectors) if before < settings.max_size else ():
+            token = normalize(word)
+            is_whole = splitter is None or [part for part, _ in splitter.pre_tokenize_str(token)] == [token]
+            if token and is_whole and len(token) <= MAX_WORD:
+                vocab.setdefault(token, len(vocab))
             if len(vocab) >= settings.max_size:
                 break
-            token = library.normalizer.normalize_str(word)
-            splitter = library.pre_tokenizer
-            whole = splitter is None or [piece for piece, _ in splitter.pre_tokenize_str(token)] == [token]
-            if token and whole and len(token) <= MAX_WORD:
-                vocab.setdefault(token, len(vocab))
+        if len(vocab) == before:
+            log.warning(
+                "vocabulary.vectors %s: no word is added to the %d of train; vocabulary.max_size is %d",
+                settings.vectors, before, settings.max_size,
+            )  # fmt: skip
         return Vocabulary.from_json(json.dumps(own))
 
     def with_tags(self, tags: Sequence[str]) -> Vocabulary:

@@ -247,10 +247,10 @@ class Tagger(_TaggerBase):
         Raises:
             ValueError: the tagger reads characters, affixes or strings, and got none.
         """
-        read = self.read(characters, character_lengths, spelling, strings)
-        return self.score(words, read, affixes, lengths)
+        features = self.character_features(characters, character_lengths, spelling, strings)
+        return self.score(words, features, affixes, lengths)
 
-    def read(
+    def character_features(
         self,
         characters: Tensor | None = None,
         character_lengths: Tensor | None = None,
@@ -288,7 +288,7 @@ class Tagger(_TaggerBase):
     def score(
         self,
         words: Tensor,
-        read: Tensor | None,
+        features: Tensor | None,
         affixes: Tensor | None = None,
         lengths: Tensor | None = None,
     ) -> Tensor:
@@ -296,7 +296,7 @@ class Tagger(_TaggerBase):
 
         Args:
             words: [T, B] int64 ids.
-            read: what `read` returned.
+            features: what `character_features` returned.
             affixes: as in `forward`.
             lengths: as in `forward`.
 
@@ -306,7 +306,7 @@ class Tagger(_TaggerBase):
         Raises:
             ValueError: the tagger reads affixes, and got none.
         """
-        return self._scores(self.dropout(self._features(words, read, affixes)), lengths)
+        return self._scores(self.dropout(self._features(words, features, affixes)), lengths)
 
     @property
     def bidirectional(self) -> bool:
@@ -349,11 +349,11 @@ class Tagger(_TaggerBase):
             raise ValueError("a tagger with a language model cannot run step by step")
         spelling = None if spelling is None else spelling[None]
         affixes = None if affixes is None else affixes[None]
-        read = self.read(characters, character_lengths, spelling)
-        output, state = self.rnn(self.dropout(self._features(words[None], read, affixes)), state)
+        features = self.character_features(characters, character_lengths, spelling)
+        output, state = self.rnn(self.dropout(self._features(words[None], features, affixes)), state)
         return self._output(output[0]), state
 
-    def _features(self, words: Tensor, read: Tensor | None, affixes: Tensor | None) -> Tensor:
+    def _features(self, words: Tensor, features: Tensor | None, affixes: Tensor | None) -> Tensor:
         """The input of the recurrent layers, [T, B, input_dim]."""
         embedded: Tensor = self.embedding(words)  # [T, B, E]
         if self.affix_embedding is not None:
@@ -361,4 +361,4 @@ class Tagger(_TaggerBase):
                 raise ValueError("this tagger reads affixes: give their ids")
             for ids in affixes.unbind(1):
                 embedded = embedded + self.affix_embedding(ids)
-        return embedded if read is None else torch.cat([embedded, read.to(embedded.dtype)], dim=-1)
+        return embedded if features is None else torch.cat([embedded, features.to(embedded.dtype)], dim=-1)

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from nlp_rnn.data.vector_files import (
-    VectorReading,
+    VectorReader,
     check_size,
     is_fasttext_model,
     load_fasttext,
@@ -83,15 +83,15 @@ def find_vectors(path: str | Path, tokens: Sequence[str], size: int | None = Non
     with open_vectors(str(path)) as (file, name):
         if is_fasttext_model(file):
             return _from_fasttext(load_fasttext(str(path), name), name, tokens, size)
-        reading = VectorReading(name, file, size)
-        for word, numbers in reading.entries():
+        reader = VectorReader(name, file, size)
+        for word, numbers in reader.entries():
             if places := wanted.places(word):
-                vector = reading.vector(numbers)
+                vector = reader.vector(numbers)
                 if vector is not None:
                     wanted.take(places, vector)
-        reading.finish()
-    assert reading.size is not None
-    return wanted.found(reading.size)
+        reader.finish()
+    assert reader.size is not None
+    return wanted.found(reader.size)
 
 
 def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -> None:

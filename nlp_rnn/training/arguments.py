@@ -16,7 +16,14 @@ from nlp_rnn.files import check_not_read, check_output
 from nlp_rnn.tasks.base import Task
 from nlp_rnn.tasks.registry import TASKS, data_classes
 from nlp_rnn.training import VERBS
-from nlp_rnn.training.checks import check_fit, check_pair, check_places, check_run, check_trainer
+from nlp_rnn.training.checks import (
+    check_fit,
+    check_pair,
+    check_places,
+    check_run,
+    check_trainer,
+    check_vectors,
+)
 from nlp_rnn.training.messages import readable, setting_names
 from nlp_rnn.training.monitoring import AUTO
 from nlp_rnn.training.nonfinite import NonFiniteGuard
@@ -103,6 +110,7 @@ class ConfiguredCLI(LightningCLI):
         check_pair(config.model.class_path, config.data.class_path)
         if verb == "fit":
             check_fit(config.trainer.as_dict(), config.checkpoint.filename)
+            check_vectors(config.as_dict())
             check_name(self._run_name(config))
             check_places(config.as_dict())
         elif not config.ckpt_path:

@@ -113,12 +113,32 @@ def check_run(config: Mapping[str, Any]) -> None:
             values = {name: value for name, value in chosen["init_args"].items() if name != "processor"}
             check_settings(owner, values, f"{group}.")
             _check_nested(owner, values)
-    _check_vectors(config)
     others = {name: value for name, value in config.items() if name not in ("model", "data")}
     for name in ("name", "runs", "resume", "output"):
         if config.get(name) == "":
             raise UsageError(f"{name}: the value is empty; give one, or leave it out")
     _check_lightning(others, "")
+
+
+def check_vectors(config: Mapping[str, Any]) -> None:
+    """Refuse a vocabulary with words of vectors that the model does not get.
+
+    Args:
+        config: the complete configuration of fit.
+
+    Raises:
+        UsageError: names the settings.
+    """
+    words = (config["data"]["init_args"].get("vocabulary") or {}).get("vectors")
+    settings = config["model"]["init_args"]
+    if words is None or settings.get("vectors") == words:
+        return
+    if "vectors" not in settings:
+        raise UsageError("data.vocabulary.vectors: this model has no model.vectors; leave it out")
+    raise UsageError(
+        f"data.vocabulary.vectors: its words need their vectors: set model.vectors to {words} too, "
+        "or leave it out"
+    )
 
 
 def check_places(config: Mapping[str, Any]) -> None:
@@ -244,16 +264,6 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
             Trainer(**plain)
     except Exception as error:
         raise UsageError(f"trainer: {error}") from error
-
-
-def _check_vectors(config: Mapping[str, Any]) -> None:
-    """Refuse words that only vectors know without these vectors."""
-    vocabulary = config["data"]["init_args"].get("vocabulary") or {}
-    if vocabulary.get("vectors") and not config["model"]["init_args"].get("vectors"):
-        raise UsageError(
-            "data.vocabulary.vectors adds words that train lacks, which are of no use without their vectors: "
-            "set model.vectors too, in a task that has it, or leave it out"
-        )
 
 
 def _check_nested(owner: type, values: Mapping[str, Any]) -> None:

@@ -56,8 +56,11 @@ class Parser(LightningArgumentParser):
 
     @override
     def _parse_optional(self, arg_string: str) -> Any:
-        # Of a setting within a setting, this is the parser of the outer one.
-        return super()._parse_optional(arg_string.replace(f"={_NULL}", "=null"))  # type: ignore[no-untyped-call]
+        # jsonargparse gives --config=VALUE to the parser of the class, after it has read VALUE and made it
+        # text again; of null it makes "None".
+        if arg_string.endswith(f"={_NULL}"):
+            arg_string = f"{arg_string.removesuffix(_NULL)}null"
+        return super()._parse_optional(arg_string)  # type: ignore[no-untyped-call]
 
     @override
     def format_help(self, formatter: ArgparseFormatter | None = None) -> str:
@@ -87,14 +90,14 @@ def mark_nulls(arguments: Sequence[str]) -> list[str]:
         arguments: flags and values, such as --data.corpus.config null.
 
     Returns:
-        The arguments, with marks that `Parser` reads as null.
+        The arguments, with marks that `Parser` reads as null; --FLAG=null becomes two.
     """
     marked: list[str] = []
     for argument in arguments:
         flag, equals, value = argument.partition("=")
-        if equals and value in _NULLS and _is_nested(flag):
+        if equals and value.strip() in _NULLS and _is_nested(flag):
             marked += [flag, _NULL]
-        elif argument in _NULLS and marked and _is_nested(marked[-1]):
+        elif argument.strip() in _NULLS and marked and _is_nested(marked[-1]):
             marked.append(_NULL)
         else:
             marked.append(argument)
@@ -103,7 +106,8 @@ def mark_nulls(arguments: Sequence[str]) -> list[str]:
 
 def _is_nested(flag: str) -> bool:
     """Whether a flag is that of a setting within a setting of the model or data."""
-    return flag.startswith(("--model.", "--data.")) and flag.count(".") > 1 and "=" not in flag
+    group, _, setting = flag.partition(".")
+    return group in ("--model", "--data") and "." in setting.removeprefix("init_args.") and "=" not in flag
 
 
 def whole_numbers_first(parser: LightningArgumentParser) -> None:

@@ -12,8 +12,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from nlp_rnn.data.corpus.corpus import Corpus
+from nlp_rnn.errors import UsageError
+from nlp_rnn.files import atomic_write, check_not_read, check_output
 from nlp_rnn.lite.text.tokenizer_format import LINE_BREAK, WORD
 
 _END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s+")
@@ -44,13 +47,20 @@ def sentences(texts: Iterable[str]) -> Iterator[list[str]]:
             yield word.findall(sentence)
 
 
-def main() -> None:
-    """Train the vectors and write them."""
-    if len(sys.argv) < 3:
+def main(arguments: list[str]) -> None:
+    """Train the vectors and write them.
+
+    Raises:
+        UsageError: a corpus cannot be read, or the output cannot be written.
+    """
+    if len(arguments) < 2 or "--help" in arguments:
         sys.exit(__doc__)
     from gensim.models import Word2Vec
 
-    output, *paths = sys.argv[1:]
+    output, *paths = arguments
+    check_output(Path(output), "OUTPUT")
+    for path in paths:
+        check_not_read(output, path, "OUTPUT")
     read: list[list[str]] = []
     for path in paths:
         corpus = Corpus(path=path, validation_fraction=0.01)  # of a corpus without a validation split
@@ -58,8 +68,12 @@ def main() -> None:
         read += sentences(texts)
     settings = {"vector_size": 300, "window": 5, "min_count": 3, "negative": 5, "sample": 1e-4, "epochs": 8}
     model = Word2Vec(read, sg=1, **settings, workers=1, seed=1)  # skip-grams; the same in each run
-    model.wv.save_word2vec_format(output)
+    with atomic_write(Path(output)) as temporary:
+        model.wv.save_word2vec_format(str(temporary))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main(sys.argv[1:])
+    except UsageError as error:
+        sys.exit(f"film_vectors: error: {error}")

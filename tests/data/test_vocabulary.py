@@ -396,6 +396,12 @@ def test_words_of_vectors_follow_those_of_train_as_texts_are_encoded_to_them(vec
         assert [made.tokens()[id] for id in ids] == ["zyzzyva", SPECIALS[UNK], "last"]
 
 
+def test_a_full_vocabulary_gets_no_words_of_vectors(vectors, caplog):
+    made = Vocabulary.train(["a film"] * 2, VocabularySettings(vectors=str(vectors), max_size=6))
+    assert made.tokens() == [*SPECIALS, "a", "film"]
+    assert "no word is added to the 6 of train; vocabulary.max_size is 6" in caplog.text
+
+
 def test_words_of_vectors_join_words_that_are_not_split(vectors):
     made = Vocabulary.train_on_words([["a", "film"]] * 2, VocabularySettings(vectors=str(vectors)))
     assert made.tokens()[EOS + 1 :] == [
@@ -407,6 +413,8 @@ def test_words_of_vectors_need_a_vocabulary_of_words_that_is_made(tmp_path):
     for level in ("bpe", "char"):
         with pytest.raises(UsageError, match=f"for vocabularies of words, not of level {level}"):
             VocabularySettings(level, vectors="vectors.txt")
+    with pytest.raises(UsageError, match="the value is empty"):
+        VocabularySettings(vectors="")
     with pytest.raises(UsageError, match="nothing is added to a vocabulary that is taken over"):
         VocabularySettings(model="model", vectors="vectors.txt")
     with pytest.raises(UsageError, match=r"none\.txt: no such file"):

@@ -13,7 +13,7 @@ TASKS = ("sentiment", "tagging", "text_pairs", "multi_label")
 
 
 def _logits(task, batch):
-    return task.training_logits(batch, *([task.read(batch)] if task.name == "tagging" else []))
+    return task.training_logits(batch, *([task.character_features(batch)] if task.name == "tagging" else []))
 
 
 def _targets(name, batch):

@@ -86,10 +86,17 @@ def test_a_number_of_hundreds_of_digits_is_refused(refusal, flag):
     refusal(f"--{flag}", f"1{'0' * 400}")
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
-def test_words_of_vectors_without_their_vectors_are_refused(refusal, task):
-    said = refusal("--data.vocabulary.vectors", "vectors.txt", config=f"conf/{task}_builtin.yaml")
-    assert "data.vocabulary.vectors adds words that train lacks" in said
+@pytest.mark.parametrize(
+    ("task", "flags", "said"),
+    [
+        ("sentiment", [], "its words need their vectors: set model.vectors to words.txt too"),
+        ("tagging", ["--model.vectors", "others.txt"], "set model.vectors to words.txt too"),
+        ("translation", [], "data.vocabulary.vectors: this model has no model.vectors; leave it out"),
+    ],
+)
+def test_words_of_vectors_without_their_vectors_are_refused(refusal, task, flags, said):
+    flags = ["--data.vocabulary.vectors", "words.txt", *flags]
+    assert said in refusal(*flags, config=f"conf/{task}_builtin.yaml")
 
 
 @pytest.mark.parametrize("group", ["trainer", "checkpoint", "training"])

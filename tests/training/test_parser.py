@@ -128,10 +128,21 @@ def test_the_trainers_limits_tell_one_batch_from_all(run):
         (["--data.corpus.config", "null"], None),
         (["--data.corpus.config=null"], None),
         (["--data.corpus.config", "~"], None),
+        (["--data.corpus.config", " null "], None),
+        (["--data.init_args.corpus.config", "null"], None),
         (["--data.corpus.config", "None"], "None"),
         (["--data.corpus.config", "'null'"], "'null'"),
+        (["--data.vocabulary.sample=null"], None),
+        (["--data.init_args.vocabulary.sample", "null"], None),
+        (["--data.init_args.tags", "null"], None),
+        (["--model.vectors", "null"], None),
+        (["--model.init_args.vectors=null"], None),
     ],
 )
-def test_null_is_no_text_in_a_setting_within_a_setting(run, flags, expected):
+def test_null_is_no_text(run, flags, expected):
     _, printed, _ = run("fit", "--config", "conf/tagging_ewt.yaml", "--print_config", *flags)
-    assert yaml.safe_load(printed)["data"]["init_args"]["corpus"]["config"] == expected
+    group, *names = flags[0].partition("=")[0].removeprefix("--").replace("init_args.", "").split(".")
+    value = yaml.safe_load(printed)[group]["init_args"]
+    for name in names:
+        value = value[name]
+    assert value == expected

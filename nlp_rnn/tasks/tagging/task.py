@@ -199,17 +199,19 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
     def loss(self, batch: TaggingBatch) -> Tensor:
         assert batch.labels is not None
         targets = self._targets(batch, batch.labels, self.label_smoothing)
-        logits = partial(self.training_logits, batch, self.read(batch))
+        logits = partial(self.training_logits, batch, self.character_features(batch))
         return regularized_loss(self.regularization, logits, targets, self.model)
 
-    def read(self, batch: TaggingBatch) -> Tensor | None:
-        """[T, B, F] what the model's `read` returns: the same in all passes over a batch."""
-        return self.model.read(batch.characters, batch.character_lengths, batch.spelling, batch.strings)
+    def character_features(self, batch: TaggingBatch) -> Tensor | None:
+        """[T, B, F] those of the model, which are the same in all passes over a batch."""
+        return self.model.character_features(
+            batch.characters, batch.character_lengths, batch.spelling, batch.strings
+        )
 
-    def training_logits(self, batch: TaggingBatch, read: Tensor | None) -> Tensor:
+    def training_logits(self, batch: TaggingBatch, features: Tensor | None) -> Tensor:
         """[T, B, C] the scores of the tags from which the loss is computed, after word dropout."""
         words = drop_words(batch.words, self.word_dropout, UNK)
-        return self.model.score(words, read, batch.affixes, batch.lengths)
+        return self.model.score(words, features, batch.affixes, batch.lengths)
 
     def _targets(self, batch: TaggingBatch, labels: Tensor, smoothing: float = 0.0) -> TagTargets:
         crf = self.model.crf if self.crf else None

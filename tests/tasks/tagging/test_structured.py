@@ -224,7 +224,7 @@ def test_the_divergence_of_several_columns_is_the_sum_of_theirs():
     torch.manual_seed(0)
     loss = task.loss(batch)
     torch.manual_seed(0)
-    passes = [task.training_logits(batch, task.read(batch)) for _ in range(2)]
+    passes = [task.training_logits(batch, task.character_features(batch)) for _ in range(2)]
     first, second = (logits.split(task.model.sizes, -1) for logits in passes)
     divergence = torch.zeros(())
     for ours, theirs, labels in zip(first, second, batch.labels, strict=True):
