@@ -11,7 +11,8 @@ from nlp_rnn.export.onnx.part import MODEL, Case, Part, all_steps, random_ids, r
 from nlp_rnn.export.onnx.recurrent import recurrent
 from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.models.layers.crf import ChainScores
-from nlp_rnn.models.tagger import SeriesTagger, Tagger, WordEncoder
+from nlp_rnn.models.tagger import SeriesTagger, Tagger
+from nlp_rnn.models.word_encoder import WordEncoder
 
 _CRF = ("crf_start", "crf_transitions", "crf_end")
 _READ = ("characters", "character_lengths", "spelling", "affixes")
