@@ -40,6 +40,15 @@ def task_of(name):
     return task
 
 
+def settings_of(name, section):
+    """The dotted names of the settings of the model or the data that a configuration sets, of two levels."""
+    settings = yaml.safe_load((CONF / name).read_text())[section].get("init_args", {})
+    nested = {
+        f"{key}.{inner}" for key, value in settings.items() if isinstance(value, dict) for inner in value
+    }
+    return {*settings, *nested}
+
+
 def tiny(name):
     """Flags with which a configuration trains in seconds."""
     if task_of(name) in ("forecasting", "series_tagging"):
@@ -69,9 +78,13 @@ def test_the_first_line_is_the_command_that_runs_it(name):
 @pytest.mark.parametrize("name", CORPORA)
 def test_it_trains(name, tmp_path):
     vectors = tmp_path / "vectors.txt"
-    vectors.write_text(f"film {'0 ' * 8}\n")
-    own = ["--model.vectors", str(vectors), "--data.vocabulary.vectors", str(vectors)]
-    own = own if name == "sentiment_sst2_vectors.yaml" else []
+    vectors.write_text(f"film {'0 ' * 8}\n. {'0 ' * 8}\n")
+    own = [
+        part
+        for section, setting in (("model", "vectors"), ("data", "vocabulary.vectors"))
+        if setting in settings_of(name, section)
+        for part in (f"--{section}.{setting}", str(vectors))
+    ]
     main(["fit", "--config", f"conf/{name}", *tiny(name), *own, "--runs", str(tmp_path)])
     (run,) = (tmp_path / name.removesuffix(".yaml")).glob("1")
     config = json.loads((run / "model" / "config.json").read_text())

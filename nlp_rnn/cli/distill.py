@@ -107,7 +107,8 @@ def write_corpus(
     with importing():
         from nlp_rnn.cpu import retain_freed_memory
         from nlp_rnn.files import printed
-        from nlp_rnn.inference.synthesis import Answering, Inputs, make_corpus
+        from nlp_rnn.inference.inputs import Inputs
+        from nlp_rnn.inference.synthesis import Answering, make_corpus
         from nlp_rnn.tasks.ensemble import load_models
 
     retain_freed_memory()

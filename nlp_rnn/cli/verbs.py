@@ -140,6 +140,15 @@ which others could see.""",
         "runs/sentiment_builtin/latest/model vectors.txt",
         "nlp_rnn.cli.vectors",
     ),
+    "word2vec": Verb(
+        "train word vectors on text without labels (skip-grams), for the embedding of a new model",
+        "runs/sentiment_builtin/latest/model --data builtin reviews.txt --output vectors.txt",
+        "nlp_rnn.cli.word2vec",
+        """\
+Texts are split as the model reads them; its weights do not matter. The file is for
+fit --model.vectors, with the size as model.embedding_dim. It needs: pip install 'nlp-rnn[fasttext]'""",
+        memory="--size, or give less text",
+    ),
     "doctor": Verb(
         "check a model folder: files, tokenizers, tensors, checksums, card, and an answer",
         "runs/sentiment_builtin/latest/model",

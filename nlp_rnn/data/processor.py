@@ -19,7 +19,8 @@ from nlp_rnn.data.corpus.spool import empty_array
 from nlp_rnn.data.rows import Rows
 from nlp_rnn.data.sampling import LengthGroupedSampler
 from nlp_rnn.data.subword_dropout import ResegmentedRows
-from nlp_rnn.data.vocabulary import Vocabulary
+from nlp_rnn.data.vocabulary import READ, Vocabulary
+from nlp_rnn.errors import UsageError
 from nlp_rnn.files import shorten
 from nlp_rnn.lite.folders.folder import hash_state
 from nlp_rnn.lite.text.readers import Reader
@@ -95,6 +96,31 @@ class Processor(Reader, ABC):
             The tokens in the order in which a model reads them; none if it is not known how they are written.
         """
         return []
+
+    @property
+    def read_vocabulary(self) -> Vocabulary:
+        """The vocabulary of the texts that are read.
+
+        Raises:
+            UsageError: the model reads no text.
+        """
+        known = self.vocabularies()
+        for name in READ:
+            if name in known:
+                return known[name]
+        raise UsageError(f"the model reads no tokens of a vocabulary, but a {self.input_description}")
+
+    def token_strings(self, value: Any) -> list[list[str]]:
+        """The tokens of each text of an input: of all of it, and also those that the vocabulary lacks.
+
+        Args:
+            value: one input.
+
+        Raises:
+            UsageError: the model reads no text, or the text has a lone surrogate.
+        """
+        texts = [value] if isinstance(value, str) else value
+        return [self.read_vocabulary.token_strings(text) for text in texts]
 
     def input_text(self, row: Mapping[str, Any]) -> str:
         """What reports show of an input: its parts with tabs between them, words joined with spaces.

@@ -27,8 +27,9 @@ from nlp_rnn.settings import Range, Settings
 
 log = logging.getLogger(__name__)
 
-_READ = ("tokens", "words", "source")  # the vocabularies of what models read
-_WRITTEN = ("target",)  # and of what those write that have another one for it
+READ = ("tokens", "words", "source")
+"""The names of the vocabularies of what models read."""
+_WRITTEN = ("target",)  # of what those write that have another one for it
 
 __all__ = ["BOS", "EOS", "PAD", "SPECIALS", "UNK", "Vocabulary", "VocabularySettings"]
 
@@ -113,7 +114,7 @@ class VocabularySettings(Settings):
         if self.model is None:
             return None
         texts = self.stored_tokenizers()
-        for name in _WRITTEN if written else _READ:
+        for name in _WRITTEN if written else READ:
             if name in texts:
                 return texts[name]
         verb = "writes" if written else "reads"
@@ -244,6 +245,23 @@ class Vocabulary(vocabulary.Vocabulary):
                 settings.vectors, before, settings.max_size,
             )  # fmt: skip
         return Vocabulary.from_json(json.dumps(own))
+
+    def token_strings(self, text: str) -> list[str]:
+        """The tokens of a text, also the words and characters that the vocabulary lacks.
+
+        They are spelled as its own tokens are, such as in lower case. Of subwords, an unknown one is `<unk>`.
+
+        Raises:
+            UsageError: the text has a lone surrogate.
+        """
+        if self.level == "bpe":
+            (ids,) = self.encode([text])
+            return [self.token(id) for id in ids]
+        normalize, splitter = self.tokenizer.normalizer.normalize_str, self.tokenizer.pre_tokenizer
+        tokens: list[str] = []
+        for piece in pieces(check_text(text)):
+            tokens += [token for token, _ in splitter.pre_tokenize_str(normalize(piece))]
+        return tokens
 
     def with_tags(self, tags: Sequence[str]) -> Vocabulary:
         """This vocabulary with tags behind its own tokens, whose ids stay as they are.

@@ -7,21 +7,17 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import nlp_rnn
-from nlp_rnn.data.corpus.corpus import Corpus, accepted_columns
 from nlp_rnn.data.corpus.local import ORIGIN
-from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES
-from nlp_rnn.data.corpus.text import data_suffix, stream_lines
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, check_not_read, check_writable, file_hash, shorten
+from nlp_rnn.inference.inputs import Inputs
 from nlp_rnn.inference.pipelines import Pipeline
-from nlp_rnn.inference.tables import input_columns
-from nlp_rnn.lite.lines import parse_line, stripped_lines
 from nlp_rnn.lite.text.notices import collect_warnings
 from nlp_rnn.settings import Range, Seed, Settings
 from nlp_rnn.tasks.base import Task
@@ -102,62 +98,6 @@ class Made:
         left_out = [f"{count:,} {reason}" for reason, count in self.left_out.items() if count]
         without = f"; left out: {', '.join(left_out)}" if left_out else ""
         return f"{self.folder}: {self.rows:,} rows of {self.inputs:,} inputs{without}"
-
-
-@dataclass(frozen=True)
-class Inputs(Settings):
-    """What models are to answer.
-
-    Args:
-        path: a corpus: a bundled one, a file, a folder or a hub id. A file that is no table is text, with one
-            input per line.
-        split: train, validation or test; or all, for all rows of one table.
-        columns: names of columns, where they are others than in training.
-        max_examples: the first inputs only; all if left out.
-
-    Raises:
-        UsageError: `max_examples` is out of range.
-    """
-
-    path: str
-    split: str = "train"
-    columns: Mapping[str, str] | None = None
-    max_examples: Annotated[int, Range(1, 10**12)] | None = None
-
-    def names(self, task: Task) -> dict[str, str]:
-        """Canonical name -> name in corpora, of all columns."""
-        return {name: names[0] for name, names in accepted_columns(self._data(task).columns()).items()}
-
-    def read(self, task: Task) -> Iterator[Any]:
-        """The inputs; lines and cells that are blank are left out.
-
-        Raises:
-            UsageError: the corpus cannot be read, or has no column for the model to read.
-        """
-        return islice(self._read(task), self.max_examples)
-
-    def _read(self, task: Task) -> Iterator[Any]:
-        path = Path(self.path)
-        if path.is_file() and data_suffix(path) not in TABLE_SUFFIXES:
-            for number, line in enumerate(stripped_lines(stream_lines(path)), 1):
-                if line.strip():
-                    yield parse_line(task.processor, line, f"{path}, line {number}")
-            return
-        data = self._data(task)
-        if task.drawn is None:
-            rows, _ = data.corpus.load_measured(input_columns(data), self.split)
-        else:  # all columns, by which the rows are known that training drew
-            rows, _ = data.load_measured(self.split, task.drawn)
-        for row in rows:
-            cells = [row[name] for name in task.processor.input_columns]
-            yield cells[0] if len(cells) == 1 else cells
-
-    def _data(self, task: Task) -> Any:
-        data_class: Any = task.data_classes()[0]
-        remembered = dict(task.data_columns)
-        stated = remembered.pop("corpus", {})
-        settings = {**task.processor.data_settings(), **remembered, **(self.columns or {})}
-        return data_class(replace(Corpus(self.path), **stated), **settings)
 
 
 def make_corpus(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,8 +21,9 @@ from nlp_rnn.data.vector_files import (
     open_vectors,
 )
 from nlp_rnn.data.vocabulary import PAD, SPECIALS
-from nlp_rnn.errors import UsageError
-from nlp_rnn.files import atomic_write
+from nlp_rnn.files import atomic_write, shorten
+
+log = logging.getLogger(__name__)
 
 RANKS = ("as written", "in lower case", "normalized", "by their subwords")
 """The ways in which a word is found, best first."""
@@ -97,7 +99,8 @@ def find_vectors(path: str | Path, tokens: Sequence[str], size: int | None = Non
 def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -> None:
     """Write vectors in word2vec's text format, or its binary format where the path ends in .bin.
 
-    The padding token is left out. With the ending .gz the file is compressed.
+    The padding token is left out, and with a warning those tokens that this format cannot hold. With the
+    ending .gz the file is compressed.
 
     Args:
         path: the file to write; it appears when it is complete.
@@ -105,14 +108,21 @@ def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -
         matrix: [V, E].
 
     Raises:
-        UsageError: the file cannot be written, or a token cannot be written in this format.
+        UsageError: the file cannot be written.
     """
     path = Path(path)
     is_binary = ".bin" in path.suffixes[-2:]
-    rows = [(token, row) for token, row in zip(tokens, matrix, strict=True) if token != SPECIALS[PAD]]
-    for token, _ in rows:
+    rows, left_out = [], []
+    for token, row in zip(tokens, matrix, strict=True):
         if not token or "\n" in token or (is_binary and " " in token):
-            raise UsageError(f"{path}: the token {token!r} cannot be written as a word")
+            left_out.append(token)
+        elif token != SPECIALS[PAD]:
+            rows.append((token, row))
+    if left_out:
+        log.warning(
+            "%s: %d token(s) left out that cannot be written as words, such as %s",
+            path, len(left_out), shorten(left_out[0]),
+        )  # fmt: skip
     opened = gzip.open if path.suffix == ".gz" else open
     with atomic_write(path) as temporary, cast(IO[bytes], opened(temporary, "wb")) as file:
         file.write(f"{len(rows)} {matrix.shape[1]}\n".encode())

@@ -63,6 +63,17 @@ def test_no_text_is_given_the_ids_of_padding_beginning_or_end(level, text):
 
 
 @pytest.mark.parametrize("level", LEVELS)
+@given(text=texts_with_specials)
+def test_token_strings_are_what_is_encoded_with_what_the_vocabulary_lacks(level, text):
+    vocabulary = VOCABULARIES[level]
+    ids = {token: id for id, token in enumerate(vocabulary.tokens())}
+    tokens = vocabulary.token_strings(text)
+    assert [[ids.get(token, UNK) for token in tokens]] == vocabulary.encode([text])
+    unknown = [token for token in tokens if ids.get(token, UNK) == UNK]
+    assert level == "bpe" or SPECIALS[UNK] not in unknown
+
+
+@pytest.mark.parametrize("level", LEVELS)
 def test_ids_do_not_depend_on_the_other_texts(level):
     vocabulary = VOCABULARIES[level]
     alone = [vocabulary.encode([text])[0] for text in TEXTS]

@@ -10,8 +10,9 @@ import torch
 
 from nlp_rnn.data import Corpus
 from nlp_rnn.errors import UsageError
+from nlp_rnn.inference.inputs import Inputs
 from nlp_rnn.inference.pipelines import pipeline
-from nlp_rnn.inference.synthesis import Answering, Inputs, make_corpus
+from nlp_rnn.inference.synthesis import Answering, make_corpus
 from nlp_rnn.tasks.pretrained import from_pretrained, save_pretrained
 from nlp_rnn.tasks.translation.flaws import CUT, REPEATING, find_flaw
 

@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from recipes.film_vectors import sentences
+from recipes.treebank_text import sentences
 
 from nlp_rnn.data.builtin.sentences import generate
-from nlp_rnn.data.vocabulary import SPECIALS
-from nlp_rnn.storage.vectors import find_vectors
 
 SMALL = [
     "--model.embedding_dim",
@@ -75,18 +73,16 @@ def test_usage_is_shown():
 
 def test_reviews_are_spelled_as_a_treebank():
     review = 'I don\'t think it\u2019s "well-made" (1998).<br />Mr. X: 10/10!'
-    assert [" ".join(words) for words in sentences([review])] == [
-        "i do n't think it ' s ` ` well-made ' ' - lrb - 1998 - rrb - .",
-        "mr .",
-        "x : 10 / 10 !",
+    assert list(sentences([review])) == [
+        "i do n't think it 's `` well-made '' -lrb- 1998 -rrb- .",
+        "mr.",
+        "x: 10/10!",
     ]
 
 
-def test_film_vectors(tmp_path):
-    pytest.importorskip("gensim")
+def test_treebank_text(tmp_path):
     write_lines(tmp_path / "train.tsv", ["A film isn't <br /> a good film.\t1", "A film.\t0"] * 100)
-    output = tmp_path / "vectors.txt"
-    command = [sys.executable, "scripts/recipes/film_vectors.py", output, tmp_path / "train.tsv"]
+    output = tmp_path / "film.txt"
+    command = [sys.executable, "scripts/recipes/treebank_text.py", output, tmp_path / "train.tsv"]
     subprocess.run(command, check=True, timeout=300)
-    found = find_vectors(output, [*SPECIALS, "film", "good", "n't", "bad"], 300).is_found
-    assert found[len(SPECIALS) :].tolist() == [True, True, True, False]
+    assert set(output.read_text().splitlines()) == {"a film is n't a good film.", "a film."}

@@ -27,7 +27,7 @@ from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.affixes import MAX_AFFIX, MAX_BUCKETS
 from nlp_rnn.lite.text.strings import Strings
 from nlp_rnn.lite.text.word_reader import RAW, WordReader, number_spellings, pad_affixes
-from nlp_rnn.settings import Column, Columns, MaxLength, Range
+from nlp_rnn.settings import Columns, MaxLength, Range
 from nlp_rnn.tasks.tagging.columns import (
     Scheme,
     SpanColumn,
@@ -170,6 +170,12 @@ class TaggingProcessor(WordReader, Processor):
         return [word for word, id in zip(rows["tokens"][0], rows["word_ids"][0], strict=False) if id == UNK]
 
     @override
+    def token_strings(self, value: Any) -> list[list[str]]:
+        is_text = isinstance(value, str)
+        words = [word for token in self.split(value) for word in token.words] if is_text else value
+        return [self.words.normalize_words(words)]
+
+    @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         ids = self.encode_inputs(rows)
         sentences = rows["tokens"]
@@ -205,7 +211,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
 
     Args:
         corpus: where sentences come from.
-        tokens: name of the column of words.
+        tokens: name of the column of words; of several names, the first that exists.
         tags: name of the column of tags, such as upos, xpos, feats or ner; predictions are of this column.
             Several names, as a list or with commas between them, make one model of several columns, of which
             the first is the main one.
@@ -230,7 +236,7 @@ class TaggingData(CorpusData[TaggingProcessor]):
     def __init__(
         self,
         corpus: Corpus = Corpus(),
-        tokens: Column = "tokens",
+        tokens: Columns = "tokens",
         tags: Columns = UPOS,
         vocabulary: VocabularySettings = VocabularySettings(),
         characters: bool = True,
@@ -247,7 +253,9 @@ class TaggingData(CorpusData[TaggingProcessor]):
         self.scheme: Scheme = scheme
         self.tag_names = parse_names(tags)
         check_names(self.tag_names)
-        self._accepted: dict[str, tuple[str, ...]] = {"tokens": (tokens,)}
+        self._accepted: dict[str, tuple[str, ...]] = {
+            "tokens": (tokens,) if isinstance(tokens, str) else tuple(tokens)
+        }
         self._name_columns(self.tag_names)
         self.vocabulary = vocabulary
         self.characters = characters

@@ -102,6 +102,13 @@ def test_words_are_separated_by_white_space(make):
     assert rows["tokens"] == [["it", "'s", "fine", "."], ["it 's", ""]]
 
 
+def test_of_several_columns_of_words_the_first_that_exists_is_read(tmp_path):
+    rows = [{"words": ["a", "b"], "upos": ["X", "Y"]}] * 20
+    (tmp_path / "train.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    data = TaggingData(Corpus(str(tmp_path)), tokens=["tokens", "words"])
+    assert data.load()["train"][0]["tokens"] == ["a", "b"]
+
+
 def test_an_input_is_a_text_or_a_list_of_words(make):
     processor = make().processor
     assert all(map(processor.is_input, ["it 's", ["it", "'s"], ("it",), []]))

@@ -1,10 +1,9 @@
-"""Word vectors of film reviews, spelled as SST-2 spells.
+"""The texts of corpora, one sentence per line, spelled as SST-2 spells.
 
-    python scripts/recipes/film_vectors.py OUTPUT CORPUS ...
+    python scripts/recipes/treebank_text.py OUTPUT CORPUS ...
 
 Each CORPUS is a file, folder or hub id with reviews and labels, such as IMDb and SST-2; of each, the texts of
-the train split are read. OUTPUT is what `nlp-rnn fit --model.vectors` reads. Needs gensim, which comes with
-`pip install 'nlp-rnn[fasttext]'`. Results: docs/benchmarks.md.
+the train split are read. OUTPUT is for `nlp-rnn word2vec --data`. Results: docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 from nlp_rnn.data.corpus.corpus import Corpus
 from nlp_rnn.errors import UsageError
 from nlp_rnn.files import atomic_write, check_not_read, check_output
-from nlp_rnn.lite.text.tokenizer_format import LINE_BREAK, WORD
+from nlp_rnn.lite.text.tokenizer_format import LINE_BREAK
 
 _END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SPELLINGS = [
@@ -39,41 +38,34 @@ def as_treebank(text: str) -> str:
     return text
 
 
-def sentences(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The words of each sentence, split as a vocabulary of words splits them."""
-    word = re.compile(WORD)
+def sentences(texts: Iterable[str]) -> Iterator[str]:
+    """The sentences of texts, spelled so."""
     for text in texts:
         for sentence in _END_OF_SENTENCE.split(as_treebank(text)):
-            yield word.findall(sentence)
+            yield " ".join(sentence.split())
 
 
 def main(arguments: list[str]) -> None:
-    """Train the vectors and write them.
+    """Write the sentences.
 
     Raises:
         UsageError: a corpus cannot be read, or the output cannot be written.
     """
     if len(arguments) < 2 or "--help" in arguments:
         sys.exit(__doc__)
-    from gensim.models import Word2Vec
-
     output, *paths = arguments
     check_output(Path(output), "OUTPUT")
     for path in paths:
         check_not_read(output, path, "OUTPUT")
-    read: list[list[str]] = []
-    for path in paths:
-        corpus = Corpus(path=path, validation_fraction=0.01)  # of a corpus without a validation split
-        texts = corpus.load({"text": ["text", "sentence"], "label": "label"})["train"]["text"]
-        read += sentences(texts)
-    settings = {"vector_size": 300, "window": 5, "min_count": 3, "negative": 5, "sample": 1e-4, "epochs": 8}
-    model = Word2Vec(read, sg=1, **settings, workers=1, seed=1)  # skip-grams; the same in each run
-    with atomic_write(Path(output)) as temporary:
-        model.wv.save_word2vec_format(str(temporary))
+    with atomic_write(Path(output)) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for path in paths:
+            corpus = Corpus(path=path, validation_fraction=0.01)  # of a corpus without a validation split
+            texts = corpus.load({"text": ["text", "sentence"], "label": "label"})["train"]["text"]
+            file.writelines(f"{sentence}\n" for sentence in sentences(texts) if sentence)
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except UsageError as error:
-        sys.exit(f"film_vectors: error: {error}")
+        sys.exit(f"treebank_text: error: {error}")
