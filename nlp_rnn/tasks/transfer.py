@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from pytorch_lightning.utilities import rank_zero_only
-from torch import nn
+from torch import Tensor, nn
 
 from nlp_rnn.data.vocabulary import PAD, UNK, Vocabulary
 from nlp_rnn.errors import UsageError, join_names, one_line
@@ -208,9 +208,11 @@ def initialize_layers(
 def initialize_embedding(path: str, vocabulary: Vocabulary, embedding: nn.Embedding) -> None:
     """Copy word vectors into an embedding, and print how many were found.
 
-    The unknown token gets the mean of the vectors. The rows of other tokens are drawn from a normal
-    distribution with the mean and standard deviation of the vectors in each dimension. The row of the padding
-    token stays as it is.
+    All are multiplied by one number, so that their mean square is that of the rows that they replace: trained
+    vectors are often several times as small, and the first steps of training would then undo them. The
+    unknown token gets the mean of the vectors. The rows of other tokens are drawn from a normal distribution
+    with the mean and standard deviation of the vectors in each dimension. The row of the padding token stays
+    as it is.
 
     Args:
         path: as for `find_vectors`.
@@ -226,6 +228,7 @@ def initialize_embedding(path: str, vocabulary: Vocabulary, embedding: nn.Embedd
     if not vectors.is_found[vectors.is_word].any():
         raise UsageError(f"vectors {path}: none of the {vectors.is_word.sum():,} tokens is among its words")
     matrix = torch.from_numpy(vectors.matrix)
+    matrix *= _root_mean_square(embedding.weight[found]) / _root_mean_square(matrix[found])
     std, mean = torch.std_mean(matrix[found], dim=0, correction=0)
     # With a seed of its own, so that all other weights do not depend on it.
     drawn = torch.randn(matrix.shape, generator=torch.Generator().manual_seed(0))
@@ -239,6 +242,10 @@ def initialize_embedding(path: str, vocabulary: Vocabulary, embedding: nn.Embedd
             "language of the data",
             path,
         )
+
+
+def _root_mean_square(values: Tensor) -> float:
+    return max(float(values.double().square().mean().sqrt()), torch.finfo(torch.float32).tiny)
 
 
 @rank_zero_only
