@@ -76,8 +76,8 @@ class LanguageModeling(GenerationTask[LanguageModelingProcessor, LanguageModelin
             output layer (Peters et al. 2018), to initialize encoders that read both ways. The metrics are
             those of both; all answers are those of the direction that reads forward.
         decoding: how answers continue a text.
-        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with, scaled
-            to the size of its random values; not stored, and not needed after training.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with,
+            scaled to the size of its random values; not stored, and not needed after training.
         optimization: initialization, optimizer and schedule.
     """
 

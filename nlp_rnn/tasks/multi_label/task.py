@@ -71,8 +71,8 @@ class MultiLabel(TextReader[MultiLabelProcessor, MultiLabelBatch]):
         locked: use one dropout mask for all tokens of a text (Gal & Ghahramani 2016).
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied, in each direction that it has; not stored, and not needed after training.
-        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with, scaled
-            to the size of its random values; not stored, and not needed after training.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with,
+            scaled to the size of its random values; not stored, and not needed after training.
         tune_thresholds: choose for each label the threshold with the best F1 on validation when training has
             ended.
         thresholds: the probability from which a label is given, one per label; 0.5 for all if left out.

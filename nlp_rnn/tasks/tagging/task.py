@@ -87,8 +87,8 @@ class Tagging(ClassificationTask[TaggingProcessor, TaggingBatch]):
             first column, which may have 1,000 labels.
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied, in each direction that it has; not stored, and not needed after training.
-        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with, scaled
-            to the size of its random values; not stored, and not needed after training.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with,
+            scaled to the size of its random values; not stored, and not needed after training.
         regularization: terms that are added to the training loss, without a CRF; the adversarial ones move
             the embedded words, not characters, affixes or what a language model read.
         optimization: initialization, optimizer and schedule.

@@ -38,8 +38,8 @@ class TextPairs(SingleLabelTask[TextPairsProcessor, TextPairsBatch]):
         locked: use one dropout mask for all tokens of a text (Gal & Ghahramani 2016).
         init_encoder: folder or checkpoint of a trained language model, whose embedding and recurrent weights
             are copied, in each direction that it has; not stored, and not needed after training.
-        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with, scaled
-            to the size of its random values; not stored, and not needed after training.
+        vectors: file of word vectors (GloVe, fastText .vec, word2vec) to initialize the embedding with,
+            scaled to the size of its random values; not stored, and not needed after training.
         calibrate: fit the temperature on validation when training has ended, so that an answer of probability
             p is right in a fraction p of cases; needs 100 rows of validation.
         temperature: what the scores are divided by before they become probabilities.
