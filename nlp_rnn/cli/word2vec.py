@@ -61,6 +61,7 @@ def run(options: argparse.Namespace) -> None:
         check_not_read(options.output, path, "OUTPUT")
     with importing():
         from nlp_rnn.inference.inputs import Inputs
+        from nlp_rnn.lite.text.notices import collect_warnings
         from nlp_rnn.storage.vectors import write_vectors
         from nlp_rnn.training.word2vec import SkipGrams
 
@@ -68,12 +69,19 @@ def run(options: argparse.Namespace) -> None:
     skip_grams = SkipGrams(**given)
     task = load_model(options)
     vocabulary = task.processor.read_vocabulary
-    columns = {name: column.split(",") for name, column in column_arguments(options).items()}
-    values = chain.from_iterable(Inputs(path, columns=columns).read(task) for path in options.data)
+    columns = {name: _names(value) for name, value in column_arguments(options).items()}
+    inputs = [Inputs(path, columns=columns) for path in options.data]
+    values = chain.from_iterable(item.read(task) for item in inputs)
     texts = chain.from_iterable(map(task.processor.token_strings, values))
-    words, vectors = skip_grams.train(texts, vocabulary, _report)
-    write_vectors(options.output, words, vectors)
-    _report(f"{options.output}: {len(words):,} tokens, {skip_grams.size} dimensions")
+    with collect_warnings():
+        words, vectors = skip_grams.train(texts, vocabulary, _report)
+    number = write_vectors(options.output, words, vectors)
+    _report(f"{options.output}: {number:,} tokens, {skip_grams.size} dimensions")
+
+
+def _names(value: str) -> str | list[str]:
+    """One name of a column, or several with commas between them."""
+    return value.split(",") if "," in value else value
 
 
 def _report(line: str) -> None:

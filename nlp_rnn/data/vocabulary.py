@@ -258,6 +258,8 @@ class Vocabulary(vocabulary.Vocabulary):
             (ids,) = self.encode([text])
             return [self.token(id) for id in ids]
         normalize, splitter = self.tokenizer.normalizer.normalize_str, self.tokenizer.pre_tokenizer
+        if splitter is None:  # of words that are not split
+            return [token for token in [normalize(check_text(text)[:MAX_WORD])] if token]
         tokens: list[str] = []
         for piece in pieces(check_text(text)):
             tokens += [token for token, _ in splitter.pre_tokenize_str(normalize(piece))]

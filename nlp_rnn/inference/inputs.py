@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Annotated, Any
 from nlp_rnn.data.corpus.corpus import Corpus, accepted_columns
 from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES
 from nlp_rnn.data.corpus.text import data_suffix, stream_lines
+from nlp_rnn.errors import UsageError
 from nlp_rnn.inference.tables import input_columns
 from nlp_rnn.lite.lines import parse_line, stripped_lines
-from nlp_rnn.settings import Range, Settings
+from nlp_rnn.settings import Range, Settings, column_settings
 from nlp_rnn.tasks.base import Task
 
 
@@ -51,19 +53,27 @@ class Inputs(Settings):
 
     def _read(self, task: Task) -> Iterator[Any]:
         path = Path(self.path)
+        known = column_settings(task.data_classes()[0])
+        for name in self.columns or {}:
+            if name not in known:
+                raise UsageError(f"--columns: {task.name} has no column {name!r}; it has {', '.join(known)}")
         if path.is_file() and data_suffix(path) not in TABLE_SUFFIXES:
             for number, line in enumerate(stripped_lines(stream_lines(path)), 1):
                 if line.strip():
                     yield parse_line(task.processor, line, f"{path}, line {number}")
             return
         data = self._data(task)
-        if task.drawn is None:
-            rows, _ = data.corpus.load_measured(input_columns(data), self.split)
-        else:  # all columns, by which the rows are known that training drew
-            rows, _ = data.load_measured(self.split, task.drawn)
-        for row in rows:
+        for row in self._rows(data, task):
             cells = [row[name] for name in task.processor.input_columns]
             yield cells[0] if len(cells) == 1 else cells
+
+    def _rows(self, data: Any, task: Task) -> Any:
+        if task.drawn is not None:
+            # All columns, by which the rows are known that training drew; without labels they are others.
+            with suppress(UsageError):
+                return data.load_measured(self.split, task.drawn)[0]
+        guess = not self.columns  # else the columns are named in a header
+        return data.corpus.load_measured(input_columns(data), self.split, guess=guess)[0]
 
     def _data(self, task: Task) -> Any:
         data_class: Any = task.data_classes()[0]

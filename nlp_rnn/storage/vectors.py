@@ -6,10 +6,10 @@ import gzip
 import logging
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -96,16 +96,19 @@ def find_vectors(path: str | Path, tokens: Sequence[str], size: int | None = Non
     return wanted.found(reader.size)
 
 
-def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -> None:
+def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -> int:
     """Write vectors in word2vec's text format, or its binary format where the path ends in .bin.
 
     The padding token is left out, and with a warning those tokens that this format cannot hold. With the
     ending .gz the file is compressed.
 
     Args:
-        path: the file to write; it appears when it is complete.
+        path: the file to write, in a folder that is made if there is none; it appears when it is complete.
         tokens: [V].
         matrix: [V, E].
+
+    Returns:
+        How many vectors were written.
 
     Raises:
         UsageError: the file cannot be written.
@@ -114,7 +117,7 @@ def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -
     is_binary = ".bin" in path.suffixes[-2:]
     rows, left_out = [], []
     for token, row in zip(tokens, matrix, strict=True):
-        if not token or "\n" in token or (is_binary and " " in token):
+        if not token or "\n" in token or (" " if is_binary else "\t") in token:
             left_out.append(token)
         elif token != SPECIALS[PAD]:
             rows.append((token, row))
@@ -123,15 +126,19 @@ def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -
             "%s: %d token(s) left out that cannot be written as words, such as %s",
             path, len(left_out), shorten(left_out[0]),
         )  # fmt: skip
-    opened = gzip.open if path.suffix == ".gz" else open
-    with atomic_write(path) as temporary, cast(IO[bytes], opened(temporary, "wb")) as file:
-        file.write(f"{len(rows)} {matrix.shape[1]}\n".encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary, temporary.open("wb") as file, ExitStack() as stack:
+        stream: Any = file
+        if path.suffix == ".gz":  # without the time, so that equal vectors give equal files
+            stream = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
+        stream.write(f"{len(rows)} {matrix.shape[1]}\n".encode())
         for token, row in rows:
             if is_binary:
-                file.write(token.encode() + b" " + row.astype("<f4").tobytes() + b"\n")
+                stream.write(token.encode() + b" " + row.astype("<f4").tobytes() + b"\n")
             else:
                 numbers = " ".join(str(number) for number in row.astype(np.float32))
-                file.write(f"{token} {numbers}\n".encode())
+                stream.write(f"{token} {numbers}\n".encode())
+    return len(rows)
 
 
 def _from_fasttext(model: Any, name: str, tokens: Sequence[str], size: int | None) -> FoundVectors:

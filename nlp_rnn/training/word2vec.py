@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from itertools import count
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -65,17 +66,28 @@ class SkipGrams(Settings):
         """
         try:
             from gensim.models import Word2Vec
-        except ImportError as error:
+            from gensim.models.callbacks import CallbackAny2Vec
+        except ModuleNotFoundError as error:
             raise UsageError("word2vec needs gensim: pip install 'nlp-rnn[fasttext]'") from error
         if self.subword_dropout and vocabulary.level != "bpe":
             raise UsageError(
                 f"subword_dropout is for vocabulary.level bpe, not {vocabulary.level}: leave it out"
             )
         logging.getLogger("gensim").setLevel(logging.ERROR)
-        passes = _Passes(texts, lambda epoch: progress(f"epoch {epoch}/{self.epochs}"))
+        passes = _Passes(texts)
+        if not passes.rows:
+            raise UsageError("there is no text to train on")
         if self.subword_dropout:
             passes.resegment(vocabulary, self.subword_dropout, self.seed)
         progress(f"{len(passes.rows):,} texts, {sum(map(len, passes.rows)):,} tokens")
+        numbers = count(1)
+
+        class Epochs(CallbackAny2Vec):  # type: ignore[misc]
+            """Says when an epoch begins."""
+
+            def on_epoch_begin(self, model: Any) -> None:
+                progress(f"epoch {next(numbers)}/{model.epochs}")
+
         model = Word2Vec(
             sg=1,
             vector_size=self.size,
@@ -92,7 +104,11 @@ class SkipGrams(Settings):
             raise UsageError(
                 f"no token occurs {self.min_frequency} times: give more text, or lower min_frequency"
             )
-        model.train(passes, total_examples=model.corpus_count, epochs=model.epochs)
+        passes.catches = True
+        examples, epochs = model.corpus_count, model.epochs
+        model.train(passes, total_examples=examples, epochs=epochs, callbacks=[Epochs()])
+        if passes.error is not None:
+            raise passes.error
         return model.wv.index_to_key, model.wv.vectors
 
 
@@ -101,10 +117,9 @@ class _Passes:
 
     Args:
         texts: the tokens of each text.
-        progress: is called with the number of each epoch as it begins, from 1.
     """
 
-    def __init__(self, texts: Iterable[Sequence[str]], progress: Callable[[int], None]) -> None:
+    def __init__(self, texts: Iterable[Sequence[str]]) -> None:
         numbers: dict[str, int] = {}
         self.rows = [
             np.array([numbers.setdefault(token, len(numbers)) for token in tokens], np.int32)
@@ -113,8 +128,10 @@ class _Passes:
         ]
         """The numbers of the tokens of each text."""
         self._tokens = list(numbers)
-        self._progress = progress
         self._epoch = 0
+        self.catches = False
+        """Whether an error ends a pass and is kept: gensim waits forever for a thread that has failed."""
+        self.error: Exception | None = None
         self._rows_of: Callable[[int], Iterable[np.ndarray]] = lambda epoch: self.rows
 
     def resegment(self, vocabulary: Vocabulary, probability: float, seed: int) -> None:
@@ -142,8 +159,14 @@ class _Passes:
         self._rows_of = drawn
 
     def __iter__(self) -> Iterator[list[str]]:
-        if self._epoch:
-            self._progress(self._epoch)
+        try:
+            yield from self._pass()
+        except Exception as error:
+            if not self.catches:
+                raise
+            self.error = error
+
+    def _pass(self) -> Iterator[list[str]]:
         for numbers in self._rows_of(self._epoch):
             for start in range(0, len(numbers), _LONGEST):
                 yield [self._tokens[number] for number in numbers[start : start + _LONGEST].tolist()]

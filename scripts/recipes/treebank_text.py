@@ -57,6 +57,7 @@ def main(arguments: list[str]) -> None:
     check_output(Path(output), "OUTPUT")
     for path in paths:
         check_not_read(output, path, "OUTPUT")
+    Path(output).parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(Path(output)) as temporary, temporary.open("w", encoding="utf-8") as file:
         for path in paths:
             corpus = Corpus(path=path, validation_fraction=0.01)  # of a corpus without a validation split

@@ -75,7 +75,7 @@ def test_texts_are_split_whole_as_the_model_splits_them(
 
 def test_subwords_of_several_corpora(models, corpora, run, tmp_path):
     pytest.importorskip("gensim")
-    output = tmp_path / "vectors.bin"
+    output = tmp_path / "new_folder" / "vectors.bin"
     data = [corpora["lines.txt"], corpora["table.jsonl"]]
     arguments = ["--data", *data, "--output", str(output), "--subword-dropout", "0.2", "--min-frequency", "1"]
     code, _, error = run("word2vec", models["subwords"], *arguments, *SMALL)
@@ -95,6 +95,11 @@ def test_subwords_of_several_corpora(models, corpora, run, tmp_path):
         ("words", ["--subword-dropout", "0.1"], "subword_dropout is for vocabulary.level bpe, not word"),
         ("words", ["--min-frequency", "9"], "no token occurs 9 times"),
         ("words", ["--data", "no_such_file"], "no_such_file"),
+        (
+            "words",
+            ["--columns", "txt=review"],
+            "--columns: sentiment has no column 'txt'; it has text, label",
+        ),
     ],
 )
 def test_errors(model, arguments, message, models, corpora, run, tmp_path):
@@ -112,3 +117,33 @@ def test_nothing_that_is_read_is_replaced(models, corpora, run):
     code, _, error = run("word2vec", models["words"], "--data", path, "--output", path)
     assert (code, error.count("\n")) == (2, 1)
     assert "would replace" in error
+
+
+def test_rows_that_training_held_out_are_not_read(run, tmp_path):
+    """Of the table that splits were drawn from; another one needs no labels."""
+    pytest.importorskip("gensim")
+    rows = [{"text": f"a film {number}", "label": number % 2} for number in range(40)]
+    labeled, other = tmp_path / "labeled.jsonl", tmp_path / "other.jsonl"
+    labeled.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    other.write_text("".join(f"{json.dumps({'text': row['text']})}\n" for row in rows))
+    settings = ["--config", "conf/sentiment_builtin.yaml", "--data.corpus.path", str(labeled)]
+    quick = ["--trainer.max_steps", "1", "--trainer.enable_progress_bar", "false", "--model.hidden_dim", "4"]
+    code, _, error = run("fit", *settings, *quick, "--runs", str(tmp_path / "runs"), "--name", "drawn")
+    assert code == 0, error
+    model = str(tmp_path / "runs" / "drawn" / "latest" / "model")
+    for data, number in ((labeled, 32), (other, 40)):
+        arguments = ["--data", str(data), "--output", str(tmp_path / "v.txt.gz")]
+        code, _, error = run("word2vec", model, *arguments, *SMALL)
+        assert code == 0, error
+        assert f"{number} texts" in error
+
+
+def test_equal_runs_write_equal_files(models, corpora, run, tmp_path):
+    pytest.importorskip("gensim")
+    made = []
+    for name in ("first.txt.gz", "second.txt.gz"):
+        output = tmp_path / name
+        data = ["--data", corpora["lines.txt"]]
+        assert run("word2vec", models["words"], *data, "--output", str(output), *SMALL)[0] == 0
+        made.append(output.read_bytes())
+    assert made[0] == made[1]

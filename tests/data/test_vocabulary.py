@@ -71,6 +71,7 @@ def test_token_strings_are_what_is_encoded_with_what_the_vocabulary_lacks(level,
     assert [[ids.get(token, UNK) for token in tokens]] == vocabulary.encode([text])
     unknown = [token for token in tokens if ids.get(token, UNK) == UNK]
     assert level == "bpe" or SPECIALS[UNK] not in unknown
+    assert WORDS.token_strings(text) == [word for word in WORDS.normalize_words([text]) if word]
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -67,7 +67,7 @@ def test_subwords_are_drawn_anew_in_each_epoch(gensim):
     texts = [vocabulary.token_strings(text) for text in sentences]
 
     def passes(seed):
-        made = _Passes(texts, lambda epoch: None)
+        made = _Passes(texts)
         made.resegment(vocabulary, 0.5, seed)
         return made
 
@@ -86,7 +86,7 @@ def test_subwords_are_drawn_anew_in_each_epoch(gensim):
     ("settings", "texts", "message"),
     [
         (SkipGrams(), [["a", "b"]], "no token occurs 3 times: give more text, or lower min_frequency"),
-        (SMALL, [[]], "no token occurs 1 times"),
+        (SMALL, [[]], "there is no text to train on"),
         (
             SkipGrams(subword_dropout=0.1),
             [["a"] * 3],
@@ -97,6 +97,28 @@ def test_subwords_are_drawn_anew_in_each_epoch(gensim):
 def test_errors(settings, texts, message, gensim):
     with pytest.raises(UsageError, match=message):
         settings.train(texts, WORDS)
+
+
+def test_errors_while_training_end_it(gensim, monkeypatch):
+    def fail(line):
+        if line.startswith("epoch"):
+            raise OSError("standard error is closed")
+
+    with pytest.raises(OSError, match="is closed"):
+        SMALL.train([["a", "b"]] * 3, WORDS, fail)
+
+    def draw(self, rows, keys):
+        if self.drawn:
+            raise MemoryError("too much")
+        self.drawn = True
+        return rows
+
+    subwords = Vocabulary.train(["a b"] * 3, VocabularySettings("bpe", max_size=20))
+    monkeypatch.setattr("nlp_rnn.data.subword_dropout.SubwordDropout.drawn", False, raising=False)
+    monkeypatch.setattr("nlp_rnn.data.subword_dropout.SubwordDropout.draw", draw)
+    settings = SkipGrams(size=4, min_frequency=1, epochs=2, subword_dropout=0.1)
+    with pytest.raises(MemoryError, match="too much"):
+        settings.train([subwords.token_strings("a b")] * 3, subwords)
 
 
 def test_gensim_is_asked_for(monkeypatch):

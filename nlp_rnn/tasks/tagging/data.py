@@ -22,7 +22,7 @@ from nlp_rnn.data.corpus_data import CorpusData
 from nlp_rnn.data.processor import Processor
 from nlp_rnn.data.series import parse_names
 from nlp_rnn.data.types import Dataset, DatasetDict
-from nlp_rnn.data.vocabulary import UNK, Vocabulary, VocabularySettings
+from nlp_rnn.data.vocabulary import SPECIALS, UNK, Vocabulary, VocabularySettings
 from nlp_rnn.errors import UsageError
 from nlp_rnn.lite.text.affixes import MAX_AFFIX, MAX_BUCKETS
 from nlp_rnn.lite.text.strings import Strings
@@ -173,7 +173,8 @@ class TaggingProcessor(WordReader, Processor):
     def token_strings(self, value: Any) -> list[list[str]]:
         is_text = isinstance(value, str)
         words = [word for token in self.split(value) for word in token.words] if is_text else value
-        return [self.words.normalize_words(words)]
+        # Words that are spelled as special tokens are unknown to the vocabulary, too.
+        return [[word for word in self.words.normalize_words(words) if word not in SPECIALS]]
 
     @override
     def encode(self, rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
