@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
+from nlp_rnn.data.corpus.columns import MissingColumnError
 from nlp_rnn.data.corpus.corpus import Corpus, accepted_columns
 from nlp_rnn.data.corpus.tables import TABLE_SUFFIXES
 from nlp_rnn.data.corpus.text import data_suffix, stream_lines
@@ -70,7 +71,7 @@ class Inputs(Settings):
     def _rows(self, data: Any, task: Task) -> Any:
         if task.drawn is not None:
             # All columns, by which the rows are known that training drew; without labels they are others.
-            with suppress(UsageError):
+            with suppress(MissingColumnError):
                 return data.load_measured(self.split, task.drawn)[0]
         guess = not self.columns  # else the columns are named in a header
         return data.corpus.load_measured(input_columns(data), self.split, guess=guess)[0]

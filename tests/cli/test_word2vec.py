@@ -123,15 +123,16 @@ def test_rows_that_training_held_out_are_not_read(run, tmp_path):
     """Of the table that splits were drawn from; another one needs no labels."""
     pytest.importorskip("gensim")
     rows = [{"text": f"a film {number}", "label": number % 2} for number in range(40)]
-    labeled, other = tmp_path / "labeled.jsonl", tmp_path / "other.jsonl"
+    labeled, other, table = (tmp_path / name for name in ("labeled.jsonl", "other.jsonl", "other.csv"))
     labeled.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     other.write_text("".join(f"{json.dumps({'text': row['text']})}\n" for row in rows))
+    table.write_text("text\n" + "".join(f"{row['text']}\n" for row in rows))
     settings = ["--config", "conf/sentiment_builtin.yaml", "--data.corpus.path", str(labeled)]
     quick = ["--trainer.max_steps", "1", "--trainer.enable_progress_bar", "false", "--model.hidden_dim", "4"]
     code, _, error = run("fit", *settings, *quick, "--runs", str(tmp_path / "runs"), "--name", "drawn")
     assert code == 0, error
     model = str(tmp_path / "runs" / "drawn" / "latest" / "model")
-    for data, number in ((labeled, 32), (other, 40)):
+    for data, number in ((labeled, 32), (other, 40), (table, 40)):
         arguments = ["--data", str(data), "--output", str(tmp_path / "v.txt.gz")]
         code, _, error = run("word2vec", model, *arguments, *SMALL)
         assert code == 0, error
