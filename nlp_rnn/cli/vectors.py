@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output",
         type=path_argument,
-        help="file to write, in the text format of word2vec; binary if it ends in .bin, compressed if in .gz",
+        help="file to write, in the text format of word2vec; binary if it ends in .bin, compressed if in "
+        ".gz, .bz2, .xz or .zst",
     )
     parser.add_argument(
         "--embedding",

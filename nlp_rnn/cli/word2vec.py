@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         type=path_argument,
-        help="file to write, in the text format of word2vec; binary if it ends in .bin, compressed if in .gz",
+        help="file to write, in the text format of word2vec; binary if it ends in .bin, compressed if in "
+        ".gz, .bz2, .xz or .zst",
     )
     parser.add_argument("--size", type=int, help="number of dimensions; default: 300")
     parser.add_argument("--window", type=int, help="maximum distance of neighbors, in tokens; default: 5")

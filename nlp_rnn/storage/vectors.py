@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import unicodedata
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nlp_rnn.data.corpus.text import compressing
 from nlp_rnn.data.vector_files import (
     VectorReader,
     check_size,
@@ -100,7 +100,7 @@ def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -
     """Write vectors in word2vec's text format, or its binary format where the path ends in .bin.
 
     The padding token is left out, and with a warning those tokens that this format cannot hold. With the
-    ending .gz the file is compressed.
+    ending of a compression, such as .gz or .xz, the file is compressed.
 
     Args:
         path: the file to write, in a folder that is made if there is none; it appears when it is complete.
@@ -127,10 +127,11 @@ def write_vectors(path: str | Path, tokens: Sequence[str], matrix: np.ndarray) -
             path, len(left_out), shorten(left_out[0]),
         )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary, temporary.open("wb") as file, ExitStack() as stack:
-        stream: Any = file
-        if path.suffix == ".gz":  # without the time, so that equal vectors give equal files
-            stream = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("wb") as file,
+        compressing(file, path) as stream,
+    ):
         stream.write(f"{len(rows)} {matrix.shape[1]}\n".encode())
         for token, row in rows:
             if is_binary:

@@ -232,6 +232,15 @@ def test_a_binary_number_that_begins_like_a_letter_and_a_line_break(tmp_path):
     np.testing.assert_array_equal(find_vectors(tmp_path / "v.bin", [SPECIALS[0], "0"], 1).matrix, matrix)
 
 
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
+def test_equal_vectors_give_equal_compressed_files(ending, tmp_path):
+    paths = [tmp_path / f"{name}.txt{ending}" for name in ("first", "second")]
+    for path in paths:
+        assert write_vectors(path, ["a", "b"], np.ones((2, 3))) == 2
+    assert paths[0].read_bytes() == paths[1].read_bytes() != b"2 3\na 1.0 1.0 1.0\nb 1.0 1.0 1.0\n"
+    assert find_vectors(paths[0], [SPECIALS[0], "a", "c"]).is_found.tolist() == [False, True, False]
+
+
 @pytest.mark.parametrize("token", ["", "a\nb", "a b"])
 def test_leaves_out_tokens_that_cannot_be_read(token, tmp_path, caplog):
     write_vectors(tmp_path / "v.bin", ["a", token, "b"], np.ones((3, 2)))

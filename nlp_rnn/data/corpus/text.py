@@ -37,7 +37,8 @@ _OPEN: dict[str, Callable[[Any], Any]] = {
     ".zst": lambda file: pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"),
 }
 _OPEN_TO_WRITE: dict[str, Callable[[Any], Any]] = {
-    ".gz": lambda file: gzip.GzipFile(fileobj=file, mode="wb", mtime=0),
+    # Without a time and a name, which is that of a temporary file: equal content gives equal files.
+    ".gz": lambda file: gzip.GzipFile("", "wb", fileobj=file, mtime=0),
     ".bz2": lambda file: bz2.BZ2File(file, "wb"),
     ".xz": lambda file: lzma.LZMAFile(file, "wb"),  # noqa: SIM115
     ".zst": lambda file: pa.CompressedOutputStream(pa.PythonFile(file, "w"), "zstd"),
